@@ -348,7 +348,7 @@ func (v *monthlyView) tellNext(w *words, g *recurringv1.RecurringDonation, ends 
 		fact("monthlyLastDay", end)
 	case g.GetCancelAtPeriodEnd():
 		fact("monthlyLastDay", g.GetPeriodEndTime())
-	case ends: // Stripe is still to hear of it
+	case ends: // Stripe does not know of it yet
 		v.Facts = append(v.Facts, w.T("monthlyEnding"))
 	}
 }

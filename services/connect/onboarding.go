@@ -104,7 +104,7 @@ func (s *Service) openAccount(ctx context.Context, id string) (account string, e
 	var a stripe.Account
 	if o.account == "" {
 		a, err = s.cfg.Stripe.CreateAccount(ctx, o.id, o.attempt, id)
-		// What came of it is kept whether or not the caller is still there.
+		// The outcome is stored whether or not the caller is still there.
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 		defer cancel()
@@ -201,7 +201,7 @@ SET stripe_account = @account
 WHERE o.collective = @collective
 	AND o.stripe_account = ''`
 
-// storeAccount keeps the account and returns the one that is kept: a twin may have been first.
+// storeAccount stores the account and returns the stored one: a concurrent request may have been first.
 func (s *Service) storeAccount(ctx context.Context, id, account string) (string, error) {
 	_, err := s.cfg.Pool.Exec(ctx, storeAccountSQL, pgx.NamedArgs{"collective": id, "account": account})
 	if err != nil {

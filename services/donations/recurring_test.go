@@ -378,10 +378,10 @@ func TestALinkOpensItsOwnDonationAlone(t *testing.T) {
 	if opened.Load() != 1 {
 		t.Fatalf("a link opened %d times", opened.Load())
 	}
-	var kept int
+	var stored int
 	if err := e.pool.QueryRow(t.Context(), "SELECT count(*) FROM donations.manage_tokens AS t WHERE strpos(t::text, $1) > 0 OR strpos(t::text, $2) > 0",
-		token, page.Load()).Scan(&kept); err != nil || kept != 0 {
-		t.Errorf("%d tokens are kept as they are, %v", kept, err)
+		token, page.Load()).Scan(&stored); err != nil || stored != 0 {
+		t.Errorf("%d tokens are stored as they are, %v", stored, err)
 	}
 
 	t.Run("and its page asks Stripe now and then", func(t *testing.T) {

@@ -52,7 +52,7 @@ func TestThoseThatStripeChargesNextEndFirst(t *testing.T) {
 	}{
 		{stripe.SubscriptionActive, now.AddDate(0, 1, 0)},
 		{stripe.SubscriptionActive, now.AddDate(0, 0, 2)},
-		{stripe.SubscriptionActive, now.Add(-time.Minute)}, // renewed, and not heard of
+		{stripe.SubscriptionActive, now.Add(-time.Minute)}, // renewed, and not read yet
 		{stripe.SubscriptionPastDue, now.AddDate(0, 1, 0)}, // Stripe tries any time
 	} {
 		first, subscription := e.paidMonthly()

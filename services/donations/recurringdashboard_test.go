@@ -77,13 +77,13 @@ func TestAnEndOnADayIsShownAndStays(t *testing.T) {
 		e.must(e.sim.CancelAt(subscription, time.Time{}))
 		e.refreshRecurring(first)
 		earlier := end.Add(-aWeek).Truncate(time.Second)
-		e.must(e.sim.CancelAt(subscription, earlier)) // which nobody has heard of
+		e.must(e.sim.CancelAt(subscription, earlier)) // which nobody has read yet
 		r, err := e.donations.EndRecurring(t.Context(), vallon, first.ID, true, EndedByCollective)
 		if err != nil || !e.sim.Subscriptions("")[0].CancelAt.Equal(earlier) {
 			t.Errorf("%+v, %v, and at Stripe %+v", r, err, e.sim.Subscriptions("")[0])
 		}
 	})
-	t.Run("its day comes, and is heard of without an event", func(t *testing.T) {
+	t.Run("its day comes, and is read without an event", func(t *testing.T) {
 		e.clock.Set(end.Add(-aWeek).Add(renewalSlack + time.Minute))
 		e.keep()
 		if r := e.recurring(first); r.State != RecurringCanceled || !r.NextDebit.IsZero() {

@@ -319,7 +319,7 @@ func TestAnEndWithAnUnpaidMonthIsAtOnce(t *testing.T) {
 	if err := e.sim.SetCard(subscription, stripesim.CardInsufficientFunds); err != nil {
 		t.Fatal(err)
 	}
-	e.clock.Set(e.recurring(first).PeriodEnd.Add(2 * time.Hour)) // of which nothing is heard
+	e.clock.Set(e.recurring(first).PeriodEnd.Add(2 * time.Hour)) // without an event
 	if _, err := e.campaigns.Close(t.Context(), vallon); err != nil {
 		t.Fatal(err)
 	}

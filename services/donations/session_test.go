@@ -166,7 +166,7 @@ func TestACallThatWasNotMadeIsNoFailure(t *testing.T) {
 		t.Fatal(err)
 	}
 	if d.failures != 0 {
-		t.Errorf("%d failures are noted of a donation that Stripe never heard of", d.failures)
+		t.Errorf("%d failures are noted of a donation that Stripe never got", d.failures)
 	}
 }
 

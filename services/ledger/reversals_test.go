@@ -176,7 +176,7 @@ func TestReverseAtOnce(t *testing.T) {
 // TestReverseAgainstModel takes donations back at random and compares with what is left by a plain count.
 func TestReverseAgainstModel(t *testing.T) {
 	s, pool := openSealing(t)
-	round, kept := 0, int64(0)
+	round, balance := 0, int64(0)
 	rapid.Check(t, func(rt *rapid.T) {
 		round++
 		original := fmt.Sprintf("txn_%d", round)
@@ -208,10 +208,10 @@ func TestReverseAgainstModel(t *testing.T) {
 			}
 		}
 		key := ledger.CampaignKey{Collective: vallon, Campaign: lawyer}
-		kept += left
+		balance += left
 		totals, err := s.CampaignTotals(t.Context(), []ledger.CampaignKey{key})
-		if err != nil || totals[key]["EUR"] != kept {
-			rt.Fatalf("totals %v, want %d, err = %v", totals, kept, err)
+		if err != nil || totals[key]["EUR"] != balance {
+			rt.Fatalf("totals %v, want %d, err = %v", totals, balance, err)
 		}
 	})
 	sound(t, s, book)

@@ -8,7 +8,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// What is kept, what is sealed behind it and what is not sealed yet add up, for everybody together.
+// What is stored, what is sealed behind it and what is not sealed yet add up, for everybody together.
 func TestRoleBalanceIsThatOfTheWholeBook(t *testing.T) {
 	s, pool := openSealing(t)
 	few := ledger.New(ledger.Config{Pool: pool, SecretKey: secret}).Batches(0, 1)

@@ -35,8 +35,8 @@ const (
 	PayoutFailed Kind = "payout_failed"
 	// StripeMoneyParked: Stripe moved money in a way that cannot be read, so it is not in the books.
 	StripeMoneyParked Kind = "stripe_money_parked"
-	// StripeMoneyUnexplained: Stripe moved money, and somebody must say what for. It is told once a kind and day.
-	StripeMoneyUnexplained Kind = "stripe_money_unexplained"
+	// StripeMoneyUnclassified: Stripe moved money that no rule classifies. It is told once a kind and day.
+	StripeMoneyUnclassified Kind = "stripe_money_unclassified"
 	// StripeTopUp: money came from the bank account to the Stripe balance, or went back; a bank line is to be
 	// matched with it.
 	StripeTopUp Kind = "stripe_top_up"

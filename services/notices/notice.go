@@ -32,7 +32,7 @@ type Notice struct {
 	// Amount is the money in question; zero for none.
 	Amount money.Amount
 	// Transactions are the balance transactions in question, by Stripe's ids: the first maxTransactions
-	// are kept, and what the notice is about has them all.
+	// are stored.
 	Transactions []string
 	// Deadline is until when something can be done; zero for none.
 	Deadline time.Time
@@ -68,7 +68,7 @@ const (
 	noticesPrefix   = "notices/"
 	maxKeyChars     = 200
 	maxSubjectChars = 300
-	// maxTransactions are as many as somebody looks up by hand.
+	// maxTransactions are as many as somebody looks up at Stripe.
 	maxTransactions = 20
 )
 

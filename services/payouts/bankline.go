@@ -145,11 +145,11 @@ func (s *Service) postBankLine(ctx context.Context, p *Payout, own ledger.MoneyM
 			if err := tx.QueryRow(ctx, lockPayoutSQL, args).Scan(&state, &listable); err != nil || state != stripe.PayoutPaid {
 				return postgres.Error(err)
 			}
-			kept, err := s.saveSharesTx(ctx, tx, *p, shares)
+			saved, err := s.saveSharesTx(ctx, tx, *p, shares)
 			if err != nil {
 				return err
 			}
-			line = bankLine(*p, own, kept)
+			line = bankLine(*p, own, saved)
 			line.Effective = effective
 			if len(line.Entries) > 0 {
 				if _, err := s.cfg.Ledger.PostTx(ctx, tx, p.Account, []ledger.Transaction{line}); err != nil {

@@ -160,7 +160,7 @@ const (
 	// LineUndetailed is the whole payout while its contents are unknown.
 	LineUndetailed LineKind = "undetailed"
 	// LineUnclassified is a transaction that is not booked, or what the other lines leave of the payout.
-	LineUnclassified LineKind = "unexplained"
+	LineUnclassified LineKind = "unclassified"
 )
 
 // Line is a part of a payout. Net is Gross less Fee, in minor units of the payout's currency. The nets of all lines sum

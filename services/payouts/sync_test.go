@@ -113,7 +113,7 @@ func TestAPayoutThatFailedMeanwhileReachesNoBank(t *testing.T) {
 	}
 }
 
-// Of two jobs that divide a payout at once, one may know more. Its line at the bank is what is kept.
+// Of two jobs that divide a payout at once, one may know more. Its line at the bank is the one that stays.
 func TestTheLineAtTheBankIsDividedAsItIsKept(t *testing.T) {
 	e := newEnv(t)
 	paid := e.paid(t, "po_1")

@@ -52,7 +52,7 @@ func TestRefundsOfAConnectedAccount(t *testing.T) {
 		if err := e.sim.Deauthorize(account); err != nil {
 			t.Fatal(err)
 		}
-		// Nothing was heard of it yet: Stripe says so.
+		// No event told of it yet: Stripe says so.
 		if err := e.refunds.Submit(t.Context(), sent.ID); err != nil {
 			t.Fatal(err)
 		}

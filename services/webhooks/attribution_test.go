@@ -539,7 +539,7 @@ func TestASecondPaymentThatIsInTheBalanceWhileItIsPending(t *testing.T) {
 		t.Error("nobody asks again")
 	}
 	if due, err := e.donations.DueUnbooked(t.Context(), "", []string{"pi_second"}, 10); err != nil || len(due) != 1 {
-		t.Errorf("heard of, polled: %+v, %v", due, err)
+		t.Errorf("read, and polled: %+v, %v", due, err)
 	}
 	charge.Source.Status = stripe.ChargeSucceeded
 	book()

@@ -97,7 +97,7 @@ func TestAHeardEventIsReadAgain(t *testing.T) {
 		t.Error("the session was not read")
 	}
 	if got := one[string](e, "SELECT resource::text FROM webhooks.events WHERE type = $1", typeCompleted); strings.Contains(got, "complete") {
-		t.Errorf("the list's rendering is kept: %s", got)
+		t.Errorf("the list's rendering is stored: %s", got)
 	}
 }
 

@@ -129,7 +129,7 @@ func (s *Service) openFrom(ctx context.Context, account string, owners collectiv
 }
 
 // errRollBack rolls back a transaction whose result was only looked at.
-var errRollBack = errors.New("webhooks: nothing is to be kept")
+var errRollBack = errors.New("webhooks: roll back")
 
 // findDonations pairs each balance transaction with what leads to its donation. Where nothing known leads to one,
 // Stripe is asked. Transactions whose payment cannot be read now are returned as unread, to be parked.

@@ -157,7 +157,7 @@ func TestManyMonthsAreReadByPages(t *testing.T) {
 	}
 	for months, away := range []time.Duration{time.Hour, 32 * 24 * time.Hour} {
 		e.later(away)
-		if months == 1 { // some end before the renewal is heard of
+		if months == 1 { // some end before the renewal is read
 			for _, sub := range e.sim.Subscriptions("")[:5] {
 				if err := e.sim.CancelInPortal(sub.ID); err != nil {
 					t.Fatal(err)

@@ -36,8 +36,8 @@ func (e *env) wantDifferences(count float64, told string) {
 	}
 }
 
-// byHand posts an entry on the Stripe account that Stripe knows nothing of.
-func (e *env) byHand(reference string, minor int64) {
+// postStray posts an entry on the Stripe account that Stripe knows nothing of.
+func (e *env) postStray(reference string, minor int64) {
 	e.t.Helper()
 	if err := postgres.InTx(e.t.Context(), e.pool, func(ctx context.Context, tx pgx.Tx) error {
 		entry := func(role ledger.AccountRole, minor int64) ledger.Entry {
@@ -70,7 +70,7 @@ func TestTheBooksAreComparedWithStripesBalance(t *testing.T) {
 	e.compared("")
 	e.wantDifferences(0, "")
 
-	e.byHand("wrong", 7_00)
+	e.postStray("wrong", 7_00)
 	e.compared("")
 	e.wantDifferences(0, "") // it may have been on its way
 	e.regular("")
@@ -85,16 +85,16 @@ func TestTheBooksAreComparedWithStripesBalance(t *testing.T) {
 		e.wantDifferences(1, " -700, vallon -700")
 	})
 	t.Run("it ends by itself, and is told again when it is back", func(t *testing.T) {
-		e.byHand("put right", -7_00)
+		e.postStray("put right", -7_00)
 		e.compared("")
 		e.wantDifferences(0, " -700, vallon -700")
-		e.byHand("wrong again", 7_00)
+		e.postStray("wrong again", 7_00)
 		e.compared("")
 		e.compared("")
 		e.wantDifferences(1, " -700, vallon -700,  -700, vallon -700")
 	})
 	t.Run("another amount is told", func(t *testing.T) {
-		e.byHand("and more", 1_00)
+		e.postStray("and more", 1_00)
 		e.compared("")
 		e.compared("")
 		e.wantDifferences(1, " -700, vallon -700,  -700, vallon -700,  -800, vallon -800")
@@ -147,7 +147,7 @@ func TestMoneyOnItsWayIsNoDifference(t *testing.T) {
 func TestADifferenceOfABusyAccountIsTold(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	e.compared("")
-	e.byHand("wrong", 7_00)
+	e.postStray("wrong", 7_00)
 	for range confirmBusy {
 		e.wantDifferences(0, "")
 		e.pay(e.give(vallon))

@@ -18,7 +18,7 @@ func TestConversion(t *testing.T) {
 		in   stripe.BalanceTransaction
 		want ledger.Conversion
 	}{
-		"is kept with what was paid": {
+		"has what was paid": {
 			stripe.BalanceTransaction{Amount: 2000, ExchangeRate: "0.930233", Source: dollars},
 			ledger.Conversion{Reference: "txn_1", Rate: "0.930233", Original: money.Amount{Minor: 2150, Currency: "USD"}},
 		},
@@ -26,7 +26,7 @@ func TestConversion(t *testing.T) {
 			stripe.BalanceTransaction{Amount: -2000, ExchangeRate: "0.930233", Source: dollars},
 			ledger.Conversion{Reference: "txn_1", Rate: "0.930233", Original: money.Amount{Minor: -2150, Currency: "USD"}},
 		},
-		"is kept without what was paid, when nobody tells": {
+		"has not what was paid, when nobody tells": {
 			stripe.BalanceTransaction{Amount: 2000, ExchangeRate: "1e-05"}, ledger.Conversion{Reference: "txn_1", Rate: "1e-05"},
 		},
 		"is none without a rate":            {stripe.BalanceTransaction{Amount: 2000, Source: dollars}, ledger.Conversion{}},

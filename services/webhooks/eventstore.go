@@ -217,8 +217,8 @@ func (s *Service) storeWithJob(ctx context.Context, batch []*delivery) error {
 		if stored, err = storeTx(ctx, tx, rows); err != nil {
 			return err
 		}
-		kept := slices.DeleteFunc(slices.Clone(rows), func(r eventRow) bool { return !stored[r.eventKey] })
-		for _, account := range accountsOf(kept) {
+		fresh := slices.DeleteFunc(slices.Clone(rows), func(r eventRow) bool { return !stored[r.eventKey] })
+		for _, account := range accountsOf(fresh) {
 			if err := s.ensureJobTx(ctx, tx, account, false); err != nil {
 				return err
 			}

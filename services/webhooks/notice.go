@@ -37,7 +37,7 @@ func (s *Service) tellMoneyTx(ctx context.Context, tx pgx.Tx, posted []posting) 
 				n.Key = p.of.Type + " " + when
 			}
 		case m.role == ledger.RoleUnknownReceipts:
-			n.Kind, n.Key = notices.StripeMoneyUnexplained, p.of.Type+" "+when
+			n.Kind, n.Key = notices.StripeMoneyUnclassified, p.of.Type+" "+when
 		default:
 			continue
 		}

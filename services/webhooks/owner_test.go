@@ -27,7 +27,7 @@ func (e *env) hosted(id string) {
 	}
 }
 
-// Whose a payout is does not depend on who comes while it is under way, nor on when its return is heard of.
+// Whose a payout is does not depend on who comes while it is under way, nor on when its return is read.
 func TestAReturnedPayoutIsOfThoseWhoseItWas(t *testing.T) {
 	fail := func(e *env, id string) error { return e.sim.FailPayout(id, "account_closed") }
 	for _, c := range []struct {
@@ -234,7 +234,7 @@ func TestTypesThatStripeAddedSince(t *testing.T) {
 	}
 }
 
-// Who must clear it is told: of each top-up, and of what no rule explains once a type and day.
+// Who must clear it is told: of each top-up, and of what no rule classifies once a type and day.
 func TestWhoMustClearMoneyIsTold(t *testing.T) {
 	e, f := faked(t)
 	e.clock.Advance(48 * time.Hour)
@@ -253,8 +253,8 @@ func TestWhoMustClearMoneyIsTold(t *testing.T) {
 	got := one[string](e, `
 		SELECT string_agg(concat_ws(' ', collective, kind, amount_minor, array_to_string(transactions, ' ')), '; ' ORDER BY kind, collective, key)
 		FROM notices.notices`)
-	want := " stripe_money_unexplained 100 txn_1;  stripe_money_unexplained 600 txn_5; " +
-		"vallon stripe_money_unexplained 100 txn_1; vallon stripe_money_unexplained 600 txn_5; vallon stripe_money_unexplained -400 txn_4; " +
+	want := " stripe_money_unclassified 100 txn_1;  stripe_money_unclassified 600 txn_5; " +
+		"vallon stripe_money_unclassified 100 txn_1; vallon stripe_money_unclassified 600 txn_5; vallon stripe_money_unclassified -400 txn_4; " +
 		"vallon stripe_top_up 200 txn_2; vallon stripe_top_up 900 txn_7"
 	if got != want {
 		t.Errorf("told\n%s, want\n%s", got, want)

@@ -92,7 +92,7 @@ func TestAnAccountThatTakesNoDonationsGivesBack(t *testing.T) {
 }
 
 // Once an account is deauthorised Stripe is told nothing more about it, whoever asks and whatever waits; what is known
-// of it stays to be read, and a pending end is kept.
+// of it stays to be read, and a pending end stays.
 func TestADeauthorisedAccountIsWrittenToNoMore(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{})
 	e.OverBoth(t, func(t *testing.T, conn grpc.ClientConnInterface) {

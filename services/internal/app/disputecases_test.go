@@ -67,7 +67,7 @@ type becomes struct {
 	page string
 }
 
-// moneyCases are by what happens. Nothing that they say depends on the order in which it is heard of.
+// moneyCases are by what happens. Nothing that they say depends on the order of the events.
 func moneyCases() map[string]struct {
 	debit bool
 	steps func(*returned)
@@ -250,7 +250,7 @@ func (k *desk) became(t *testing.T, d *donationsv1.Donation, r *returned, want b
 				return false
 			}
 		}
-		// What was heard of in between may have been told as well; a loss of money twice only when it is one.
+		// What was read in between may have been told as well; a loss of money twice only when it is one.
 		return slices.Contains(told, "paid_back_twice") == slices.Contains(want.told, "paid_back_twice") || want.taken == 20_00 && want.back == 0
 	})
 	if told := k.toldOf(t, d, r); want.told == nil && len(told) > 0 || len(told) != len(slices.Compact(slices.Sorted(slices.Values(told)))) {

@@ -27,7 +27,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/ledger"
 )
 
-// TestATreasurerCorrectsABooking pays a donation, and a poster that nobody has explained: what Stripe reported stays, and the
+// TestATreasurerCorrectsABooking pays a donation, and a poster that nobody has classified: what Stripe reported stays, and the
 // poster's income is moved.
 func TestATreasurerCorrectsABooking(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{})
@@ -303,7 +303,7 @@ func TestTheCheckpointTellsOfNobodyUnpublished(t *testing.T) {
 	})
 }
 
-// TestEachChartTakesAWholeFlow gives online, pays out, and enters by hand in each chart, and looks at where it went.
+// TestEachChartTakesAWholeFlow gives online, pays out, and enters offline donations in each chart, and looks at where it went.
 func TestEachChartTakesAWholeFlow(t *testing.T) {
 	wants := map[string]map[string]int64{
 		"fr-associations-2025": {"75411": -40_00, "627": 0, "530": 20_00, "6226": 250_00, "401": -250_00},

@@ -42,7 +42,7 @@ func endings(t *testing.T, e *apptest.Env, key, collective string) (kinds []stri
 	return kinds
 }
 
-// A donor's stop is kept while the collective's account is disconnected, said to be, and done once it is connected
+// A donor's stop is pending while the collective's account is disconnected, said to be, and done once it is connected
 // again: at Stripe once, however often it was asked for.
 func TestAStopIsKeptWhileTheAccountIsDisconnected(t *testing.T) {
 	box := mailtest.Start(t)

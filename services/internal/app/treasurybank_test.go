@@ -212,7 +212,7 @@ func matchStatement(t *testing.T, y *treasury, conn grpc.ClientConnInterface) {
 		_, err := banking.MatchBankLine(ctx, match(44_00, target))
 		wantError(t, err, codes.FailedPrecondition, "PLEDGE_FULFILLED", "")
 	})
-	t.Run("a receipt that nobody can explain", func(t *testing.T) {
+	t.Run("an unknown receipt", func(t *testing.T) {
 		wantBooks(t, matched(t, match(44_00, unknown)), map[string]int64{"51211": 44_00, "4718": -44_00})
 		waiting := clearing(t, conn, y)
 		if len(waiting) != 2 || waiting[1].GetKind() != treasuryv1.ClearingKind_CLEARING_KIND_UNKNOWN_RECEIPT {

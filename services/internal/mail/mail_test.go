@@ -80,7 +80,7 @@ func TestNoOtherHeaderAndNoOtherReader(t *testing.T) {
 		}
 	}
 	if got := server.Commands(); got != nil {
-		t.Errorf("the server heard %v", got)
+		t.Errorf("the server got %v", got)
 	}
 }
 

@@ -74,7 +74,7 @@ func (c *chain) run(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, 
 ) (err error) {
 	ctx, call := c.begin(ss.Context(), info.FullMethod)
 	leave := func() {}
-	// The place is kept until the call has ended, and given back after a panic too.
+	// The place is held until the call has ended, and given back after a panic too.
 	defer func() { leave() }()
 	defer func() { err = call.end(recover(), err) }()
 	if !call.inProcess {

@@ -64,7 +64,7 @@ func NewBodies() *places.Set {
 	return places.New(places.Config{All: BodyBytes, Each: BodyShare, Wait: 2 * time.Second, Line: BodyBytes})
 }
 
-// channel lets who asked hear why a stream was refused, as a connection does: grpchan answers io.EOF to who sends the
+// channel tells the caller why a stream was refused, as a connection does: grpchan answers io.EOF to who sends the
 // one request of a call that has ended, and generated code gives up with it.
 type channel struct {
 	inprocgrpc.Channel

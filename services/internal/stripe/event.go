@@ -125,20 +125,20 @@ func members(data []byte, names []string) []byte {
 	if !object.IsObject() {
 		return data
 	}
-	kept := make([]byte, 1, 1024)
-	kept[0] = '{'
+	reduced := make([]byte, 1, 1024)
+	reduced[0] = '{'
 	object.ForEach(func(name, value gjson.Result) bool {
 		if slices.Contains(names, name.Str) {
-			if len(kept) > 1 {
-				kept = append(kept, ',')
+			if len(reduced) > 1 {
+				reduced = append(reduced, ',')
 			}
-			kept = append(kept, name.Raw...)
-			kept = append(kept, ':')
-			kept = append(kept, value.Raw...)
+			reduced = append(reduced, name.Raw...)
+			reduced = append(reduced, ':')
+			reduced = append(reduced, value.Raw...)
 		}
 		return true
 	})
-	return append(kept, '}')
+	return append(reduced, '}')
 }
 
 // parseResource is lenient. Of a resource of an unknown version or product it reads at most the id, and the event is

@@ -177,11 +177,11 @@ func (h *history) targetFor(l *bankv1.BankLine) (*bankv1.BankLineTarget, func(*b
 
 // unmatchLine unmatches a line, and so reverses what was booked for it.
 func (h *history) unmatchLine() {
-	explained := func(l *bankv1.BankLine) bool { return !isOpen(l) }
-	l, ok := h.someLine(explained)
+	settled := func(l *bankv1.BankLine) bool { return !isOpen(l) }
+	l, ok := h.someLine(settled)
 	if !ok {
 		h.matchLine()
-		if l, ok = h.someLine(explained); !ok {
+		if l, ok = h.someLine(settled); !ok {
 			return
 		}
 	}

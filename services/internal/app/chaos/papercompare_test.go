@@ -127,7 +127,7 @@ func (h *history) comparePaper(ctx context.Context) string {
 		}
 	}
 	if diff := cmp.Diff(noted, booked); diff != "" {
-		return "booked by hand (-noted +books):\n" + diff
+		return "offline donations (-noted +books):\n" + diff
 	}
 	if diff := h.comparePaperDonations(ctx); diff != "" {
 		return diff
