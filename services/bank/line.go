@@ -39,9 +39,10 @@ type Line struct {
 	Expense          uuid.UUID
 	Transaction      int64
 	IgnoreReason     string
-	Statement        uuid.UUID
-	CreateTime       time.Time
-	UpdateTime       time.Time
+	// Statement is the first that had the line.
+	Statement  uuid.UUID
+	CreateTime time.Time
+	UpdateTime time.Time
 
 	// attempt grows whenever a receipt is booked and whenever the line is unmatched. So each booking has a reference of its
 	// own, and a line that a member unmatched is only suggested from then on.
@@ -53,10 +54,14 @@ type LineState string
 
 // The states; doc.go tells the steps between them.
 const (
+	// LineUnmatched is open, and nothing is known that it may show.
 	LineUnmatched LineState = "unmatched"
+	// LineSuggested is open, and its target is what it may show.
 	LineSuggested LineState = "suggested"
-	LineMatched   LineState = "matched"
-	LineIgnored   LineState = "ignored"
+	// LineMatched has a target that is in the books.
+	LineMatched LineState = "matched"
+	// LineIgnored was left out of the books by a member.
+	LineIgnored LineState = "ignored"
 )
 
 // TargetKind is the kind of what a line shows.
@@ -64,10 +69,14 @@ type TargetKind string
 
 // The kinds of targets.
 const (
-	TargetPledge         TargetKind = "pledge"
-	TargetCampaign       TargetKind = "campaign"
-	TargetExpense        TargetKind = "expense"
-	TargetTransaction    TargetKind = "transaction"
+	// TargetPledge and TargetCampaign become a donation.
+	TargetPledge   TargetKind = "pledge"
+	TargetCampaign TargetKind = "campaign"
+	// TargetExpense becomes a payment.
+	TargetExpense TargetKind = "expense"
+	// TargetTransaction is in the books already, or is a top-up whose side at the bank is booked.
+	TargetTransaction TargetKind = "transaction"
+	// TargetUnknownReceipt is booked until its origin is known.
 	TargetUnknownReceipt TargetKind = "unknown_receipt"
 )
 

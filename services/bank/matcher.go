@@ -80,6 +80,7 @@ func (s *Service) matchOpenTx(ctx context.Context, tx pgx.Tx, collective string,
 		return 0, 0, err
 	}
 	m := &matcher{Service: s, tx: tx, at: at, now: now, taken: map[int64]bool{}}
+	// The lines are in the order of their days. One more day at each end covers the zones in which days begin otherwise.
 	start := at.start(lines[0].BookedOn).AddDate(0, 0, -daysLater-1)
 	end := at.start(lines[len(lines)-1].BookedOn).AddDate(0, 0, daysEarlier+2)
 	if m.movements, err = s.cfg.Treasury.BankMovementsTx(ctx, tx, at.book, collective, start, end); err != nil {
@@ -88,6 +89,7 @@ func (s *Service) matchOpenTx(ctx context.Context, tx pgx.Tx, collective string,
 	for _, movement := range m.movements {
 		m.taken[movement.TransactionID] = movement.Undone || movement.Shown
 	}
+	// Pledges come first: a line that names one is no rival for a movement of its amount.
 	for _, l := range lines {
 		done := false
 		if l.Pledge != uuid.Nil && l.Amount.Minor > 0 {

@@ -17,9 +17,12 @@ type ClearingKind string
 
 // The kinds.
 const (
-	ClearingCheque         ClearingKind = "cheque"
+	// ClearingCheque is a cheque that was received and not banked.
+	ClearingCheque ClearingKind = "cheque"
+	// ClearingUnknownReceipt is a bank line that was booked as an unknown receipt.
 	ClearingUnknownReceipt ClearingKind = "unknown_receipt"
-	ClearingExpense        ClearingKind = "expense"
+	// ClearingExpense is an expense that is owed.
+	ClearingExpense ClearingKind = "expense"
 )
 
 // ClearingItem is something that keeps a clearing account from zero.
@@ -31,7 +34,9 @@ type ClearingItem struct {
 	// Campaign is the slug of a cheque's campaign.
 	Campaign string
 	// Amount is what is still to be cleared.
-	Amount    money.Amount
+	Amount money.Amount
+	// OpenSince is when the cheque was received, the bank booked the line, or the expense was documented. AgeDays is how
+	// many days that is ago in the collective's time zone.
 	OpenSince calendar.Day
 	AgeDays   int
 	// Document is the number of its paper, or the bank's reference.

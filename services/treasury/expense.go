@@ -27,7 +27,9 @@ type ExpenseKind string
 
 // The kinds of expenses.
 const (
-	ExpenseLawyer     ExpenseKind = "lawyer"
+	// ExpenseLawyer is a lawyer's fees.
+	ExpenseLawyer ExpenseKind = "lawyer"
+	// ExpenseLitigation is acts and costs of litigation.
 	ExpenseLitigation ExpenseKind = "litigation"
 	// ExpenseOther is booked on the account that Account names.
 	ExpenseOther ExpenseKind = "other"
@@ -38,8 +40,11 @@ type ExpenseState string
 
 // The states; doc.go tells the steps between them.
 const (
-	ExpenseOwed     ExpenseState = "owed"
-	ExpensePaid     ExpenseState = "paid"
+	// ExpenseOwed has something left to pay; instalments may have been paid.
+	ExpenseOwed ExpenseState = "owed"
+	// ExpensePaid is paid in full. It is owed again when the line of a payment is unmatched.
+	ExpensePaid ExpenseState = "paid"
+	// ExpenseReversed was entered wrongly; it and its payments are reversed in the books.
 	ExpenseReversed ExpenseState = "reversed"
 )
 

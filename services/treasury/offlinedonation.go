@@ -45,16 +45,22 @@ type DonationState string
 
 // The states; doc.go tells the steps between them.
 const (
+	// DonationReceived is final but for a cheque, which is still to be banked.
 	DonationReceived DonationState = "received"
-	DonationBanked   DonationState = "banked"
-	DonationBounced  DonationState = "bounced"
+	// DonationBanked is a cheque that a deposit has.
+	DonationBanked DonationState = "banked"
+	// DonationBounced is a cheque that the bank returned; it is reversed in the books.
+	DonationBounced DonationState = "bounced"
+	// DonationReversed was entered wrongly; it is reversed in the books.
 	DonationReversed DonationState = "reversed"
 )
 
 // OfflineDonation is a donation that did not come through Stripe.
 type OfflineDonation struct {
-	ID         uuid.UUID
-	Campaign   campaigns.Name
+	// ID is also that of the donation in the books.
+	ID       uuid.UUID
+	Campaign campaigns.Name
+	// Amount is positive and in the campaign's currency.
 	Amount     money.Amount
 	Method     Method
 	ReceivedOn calendar.Day
@@ -472,7 +478,7 @@ VALUES (
 )`
 
 var donationRefusals = map[string]*errs.Error{
-	"offline_donations_pledge_key": errs.New(errorsv1.ErrorReason_PLEDGE_FULFILLED, "AllowDuplicate donation fulfils the pledge already."),
+	"offline_donations_pledge_key": errs.New(errorsv1.ErrorReason_PLEDGE_FULFILLED, "Another donation fulfils the pledge."),
 }
 
 func insertDonationTx(ctx context.Context, tx pgx.Tx, d OfflineDonation) error {

@@ -131,7 +131,7 @@ func pair(reference, kind string, effective time.Time, debit, credit ledger.Entr
 func (s *Service) BookableCampaign(ctx context.Context, name campaigns.Name) (campaigns.Campaign, error) {
 	c, err := s.cfg.Campaigns.Get(ctx, name)
 	if err == nil && c.State == campaigns.StateDraft {
-		err = errs.New(errorsv1.ErrorReason_CAMPAIGN_NOT_PUBLISHED, "%s is a draft; publish it first.", name)
+		err = errs.New(errorsv1.ErrorReason_CAMPAIGN_NOT_PUBLISHED, "%s is a draft. Publish it first.", name)
 	}
 	return c, err
 }
