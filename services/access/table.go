@@ -52,6 +52,7 @@ var table = map[string]rule{
 	"/cagnotte.connect.v1.ConnectService/StartOnboarding": {allow: owner | operator, field: "name", resource: "collectives"},
 	"/cagnotte.connect.v1.ConnectService/GetConnection":   {allow: members | operator, field: "name", resource: "collectives"},
 
+	"/cagnotte.notices.v1.NoticesService/GetNotice":   {allow: bookkeepers | operator, field: "name", resource: "notices"},
 	"/cagnotte.notices.v1.NoticesService/ListNotices": {allow: bookkeepers | operator, field: "parent", resource: "notices"},
 	// An auditor reads all and changes nothing.
 	"/cagnotte.notices.v1.NoticesService/AcknowledgeNotice": {allow: owner | treasurer | operator, field: "name", resource: "notices"},

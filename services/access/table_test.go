@@ -50,6 +50,7 @@ var matrix = map[string]string{
 	"cagnotte.connect.v1.ConnectService/StartOnboarding": "UPNNNP",
 	"cagnotte.connect.v1.ConnectService/GetConnection":   "UPPPPP",
 
+	"cagnotte.notices.v1.NoticesService/GetNotice":         "UPNPPP",
 	"cagnotte.notices.v1.NoticesService/ListNotices":       "UPNPPP",
 	"cagnotte.notices.v1.NoticesService/AcknowledgeNotice": "UPNPNP",
 

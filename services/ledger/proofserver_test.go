@@ -247,7 +247,7 @@ func TestClosePeriod(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := resp.GetClosedUntil().AsTime(); !got.Equal(want) {
+		if got := resp.GetClosedEndTime().AsTime(); !got.Equal(want) {
 			t.Errorf("closed until %v, want %v", got, want)
 		}
 	}

@@ -84,7 +84,7 @@ func (s *server) ClosePeriod(ctx context.Context, req *ledgerv1.ClosePeriodReque
 	if err != nil {
 		return nil, err
 	}
-	return &ledgerv1.ClosePeriodResponse{ClosedUntil: wire.Time(closed)}, nil
+	return &ledgerv1.ClosePeriodResponse{ClosedEndTime: wire.Time(closed)}, nil
 }
 
 // campaignOf returns the slug of one of the parent's campaigns; empty for an empty name.

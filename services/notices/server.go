@@ -18,6 +18,18 @@ type server struct {
 // NewServer returns the notices as gRPC.
 func NewServer(s *Service) noticesv1.NoticesServiceServer { return &server{service: s} }
 
+func (s *server) GetNotice(ctx context.Context, req *noticesv1.GetNoticeRequest) (*noticesv1.Notice, error) {
+	collective, id, ok := parseName(req.GetName())
+	if !ok {
+		return nil, errs.NotFound(req.GetName())
+	}
+	n, err := s.service.get(ctx, collective, id)
+	if err != nil {
+		return nil, err
+	}
+	return toProto(ctx, n), nil
+}
+
 func (s *server) ListNotices(ctx context.Context, req *noticesv1.ListNoticesRequest) (*noticesv1.ListNoticesResponse, error) {
 	f := filter{Unacknowledged: req.GetUnacknowledged(), All: req.GetIncludeCollectives()}
 	var ok bool
@@ -71,7 +83,7 @@ func toProto(ctx context.Context, n Notice) *noticesv1.Notice {
 		p.Amount = wire.Money(n.Amount)
 	}
 	p.Deadline = wire.Time(n.Deadline)
-	p.SinceTime = wire.Time(n.Since)
+	p.StartTime = wire.Time(n.Since)
 	p.AcknowledgeTime = wire.Time(n.AcknowledgeTime)
 	if c := n.Change; c != nil {
 		role := access.PrincipalFrom(ctx).Role

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
@@ -185,6 +186,24 @@ func TestNoticesAreSeenTo(t *testing.T) {
 		}
 
 		notice := all[0].GetName()
+		get := func(key, name string) (*noticesv1.Notice, error) {
+			return client.GetNotice(apptest.WithKey(t.Context(), key), &noticesv1.GetNoticeRequest{Name: name})
+		}
+		for _, reader := range []string{owner, treasurer, auditor, e.OperatorKey} {
+			if got, err := get(reader, notice); err != nil || got.GetName() != notice || got.GetSubject() != all[0].GetSubject() {
+				t.Errorf("got %v, %v", got, err)
+			}
+		}
+		_, id, _ := strings.Cut(notice, "/notices/")
+		for _, refused := range []struct{ key, name string }{
+			{editor, notice},
+			{owner, "instance/notices/" + id},
+			{e.OperatorKey, "instance/notices/" + id},
+			{owner, collective + "/notices/" + uuid.NewString()},
+		} {
+			_, err := get(refused.key, refused.name)
+			wantError(t, err, codes.NotFound, "NOT_FOUND", "")
+		}
 		_, err = client.AcknowledgeNotice(apptest.WithKey(t.Context(), auditor), &noticesv1.AcknowledgeNoticeRequest{Name: notice})
 		wantError(t, err, codes.NotFound, "NOT_FOUND", "")
 		first, err := client.AcknowledgeNotice(apptest.WithKey(t.Context(), treasurer), &noticesv1.AcknowledgeNoticeRequest{Name: notice})

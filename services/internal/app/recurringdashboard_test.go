@@ -33,7 +33,7 @@ func endings(t *testing.T, e *apptest.Env, key, collective string) (kinds []stri
 	}
 	for _, n := range told.GetNotices() {
 		if strings.HasPrefix(n.GetKind(), "recurring_ended") {
-			if n.GetSinceTime() == nil || n.GetAmount().GetAmountMinor() != 20_00 || n.GetSubject() == "" {
+			if n.GetStartTime() == nil || n.GetAmount().GetAmountMinor() != 20_00 || n.GetSubject() == "" {
 				t.Errorf("the notice says %v", n)
 			}
 			kinds = append(kinds, n.GetKind())

@@ -129,8 +129,8 @@ func TestAPeriodIsClosedByItsTreasurer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if closed.GetClosedUntil().GetSeconds() != 1_700_000_000 {
-			t.Errorf("closed until %v", closed.GetClosedUntil())
+		if closed.GetClosedEndTime().GetSeconds() != 1_700_000_000 {
+			t.Errorf("closed until %v", closed.GetClosedEndTime())
 		}
 		_, err = books.ClosePeriod(apptest.WithKey(t.Context(), auditor), req)
 		wantError(t, err, codes.NotFound, "NOT_FOUND", "")

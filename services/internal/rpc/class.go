@@ -142,6 +142,7 @@ var kinds = map[string]kind{
 	"/cagnotte.connect.v1.ConnectService/StartOnboarding": waits,
 	"/cagnotte.connect.v1.ConnectService/GetConnection":   read,
 
+	"/cagnotte.notices.v1.NoticesService/GetNotice":         read,
 	"/cagnotte.notices.v1.NoticesService/ListNotices":       read,
 	"/cagnotte.notices.v1.NoticesService/AcknowledgeNotice": write,
 

@@ -1028,7 +1028,7 @@ func (x *ClosePeriodRequest) GetEndTime() *timestamppb.Timestamp {
 type ClosePeriodResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The end of the closed period, excluded. It is later than asked when a later one was closed before.
-	ClosedUntil   *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=closed_until,json=closedUntil,proto3" json:"closed_until,omitempty"`
+	ClosedEndTime *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=closed_end_time,json=closedEndTime,proto3" json:"closed_end_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1063,9 +1063,9 @@ func (*ClosePeriodResponse) Descriptor() ([]byte, []int) {
 	return file_cagnotte_ledger_v1_ledger_proto_rawDescGZIP(), []int{12}
 }
 
-func (x *ClosePeriodResponse) GetClosedUntil() *timestamppb.Timestamp {
+func (x *ClosePeriodResponse) GetClosedEndTime() *timestamppb.Timestamp {
 	if x != nil {
-		return x.ClosedUntil
+		return x.ClosedEndTime
 	}
 	return nil
 }
@@ -1935,9 +1935,9 @@ const file_cagnotte_ledger_v1_ledger_proto_rawDesc = "" +
 	"toCampaign\"\xa1\x01\n" +
 	"\x12ClosePeriodRequest\x12L\n" +
 	"\x04name\x18\x01 \x01(\tB8\xbaH5r321^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/ledger$R\x04name\x12=\n" +
-	"\bend_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\aendTime\"T\n" +
-	"\x13ClosePeriodResponse\x12=\n" +
-	"\fclosed_until\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\vclosedUntil\"\xbb\x01\n" +
+	"\bend_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\aendTime\"Y\n" +
+	"\x13ClosePeriodResponse\x12B\n" +
+	"\x0fclosed_end_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\rclosedEndTime\"\xbb\x01\n" +
 	"\x11GetAccountRequest\x12\xa5\x01\n" +
 	"\x04name\x18\x01 \x01(\tB\x90\x01\xbaH\x8c\x01r\x89\x012\x86\x01^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance/books/(platform|acct_[0-9A-Za-z]{1,250}))/ledger/accounts/[0-9A-Z][0-9A-Z-]{0,31}$R\x04name\"\xbc\x01\n" +
 	"\x15GetTransactionRequest\x12\xa2\x01\n" +
@@ -2079,7 +2079,7 @@ var file_cagnotte_ledger_v1_ledger_proto_depIdxs = []int32{
 	26, // 11: cagnotte.ledger.v1.ReclassifyTransactionRequest.effective_time:type_name -> google.protobuf.Timestamp
 	3,  // 12: cagnotte.ledger.v1.ReclassifyTransactionRequest.from:type_name -> cagnotte.ledger.v1.Entry
 	26, // 13: cagnotte.ledger.v1.ClosePeriodRequest.end_time:type_name -> google.protobuf.Timestamp
-	26, // 14: cagnotte.ledger.v1.ClosePeriodResponse.closed_until:type_name -> google.protobuf.Timestamp
+	26, // 14: cagnotte.ledger.v1.ClosePeriodResponse.closed_end_time:type_name -> google.protobuf.Timestamp
 	26, // 15: cagnotte.ledger.v1.ListAccountsRequest.end_time:type_name -> google.protobuf.Timestamp
 	1,  // 16: cagnotte.ledger.v1.ListAccountsResponse.accounts:type_name -> cagnotte.ledger.v1.Account
 	1,  // 17: cagnotte.ledger.v1.CreateAccountRequest.account:type_name -> cagnotte.ledger.v1.Account

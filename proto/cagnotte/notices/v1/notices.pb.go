@@ -49,7 +49,7 @@ type Notice struct {
 	// Stripe's ids of the balance transactions that it is about: the first 20. Empty for none.
 	Transactions []string `protobuf:"bytes,9,rep,name=transactions,proto3" json:"transactions,omitempty"`
 	// When the thing that it is about began, such as a monthly donation that ended; absent where that does not matter.
-	SinceTime *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=since_time,json=sinceTime,proto3" json:"since_time,omitempty"`
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
 	// The name of the API key that made a change. Empty when it is about no change, and, for members, when the operator made
 	// the change.
 	Actor string `protobuf:"bytes,10,opt,name=actor,proto3" json:"actor,omitempty"`
@@ -157,9 +157,9 @@ func (x *Notice) GetTransactions() []string {
 	return nil
 }
 
-func (x *Notice) GetSinceTime() *timestamppb.Timestamp {
+func (x *Notice) GetStartTime() *timestamppb.Timestamp {
 	if x != nil {
-		return x.SinceTime
+		return x.StartTime
 	}
 	return nil
 }
@@ -192,6 +192,52 @@ func (x *Notice) GetAfter() string {
 	return ""
 }
 
+// Asks for one notice.
+type GetNoticeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The notice's name.
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetNoticeRequest) Reset() {
+	*x = GetNoticeRequest{}
+	mi := &file_cagnotte_notices_v1_notices_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetNoticeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetNoticeRequest) ProtoMessage() {}
+
+func (x *GetNoticeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_notices_v1_notices_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetNoticeRequest.ProtoReflect.Descriptor instead.
+func (*GetNoticeRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_notices_v1_notices_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *GetNoticeRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
 // Asks for a page of notices.
 type ListNoticesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -211,7 +257,7 @@ type ListNoticesRequest struct {
 
 func (x *ListNoticesRequest) Reset() {
 	*x = ListNoticesRequest{}
-	mi := &file_cagnotte_notices_v1_notices_proto_msgTypes[1]
+	mi := &file_cagnotte_notices_v1_notices_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -223,7 +269,7 @@ func (x *ListNoticesRequest) String() string {
 func (*ListNoticesRequest) ProtoMessage() {}
 
 func (x *ListNoticesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_notices_v1_notices_proto_msgTypes[1]
+	mi := &file_cagnotte_notices_v1_notices_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -236,7 +282,7 @@ func (x *ListNoticesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNoticesRequest.ProtoReflect.Descriptor instead.
 func (*ListNoticesRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_notices_v1_notices_proto_rawDescGZIP(), []int{1}
+	return file_cagnotte_notices_v1_notices_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *ListNoticesRequest) GetParent() string {
@@ -287,7 +333,7 @@ type ListNoticesResponse struct {
 
 func (x *ListNoticesResponse) Reset() {
 	*x = ListNoticesResponse{}
-	mi := &file_cagnotte_notices_v1_notices_proto_msgTypes[2]
+	mi := &file_cagnotte_notices_v1_notices_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -299,7 +345,7 @@ func (x *ListNoticesResponse) String() string {
 func (*ListNoticesResponse) ProtoMessage() {}
 
 func (x *ListNoticesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_notices_v1_notices_proto_msgTypes[2]
+	mi := &file_cagnotte_notices_v1_notices_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -312,7 +358,7 @@ func (x *ListNoticesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNoticesResponse.ProtoReflect.Descriptor instead.
 func (*ListNoticesResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_notices_v1_notices_proto_rawDescGZIP(), []int{2}
+	return file_cagnotte_notices_v1_notices_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ListNoticesResponse) GetNotices() []*Notice {
@@ -340,7 +386,7 @@ type AcknowledgeNoticeRequest struct {
 
 func (x *AcknowledgeNoticeRequest) Reset() {
 	*x = AcknowledgeNoticeRequest{}
-	mi := &file_cagnotte_notices_v1_notices_proto_msgTypes[3]
+	mi := &file_cagnotte_notices_v1_notices_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -352,7 +398,7 @@ func (x *AcknowledgeNoticeRequest) String() string {
 func (*AcknowledgeNoticeRequest) ProtoMessage() {}
 
 func (x *AcknowledgeNoticeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_notices_v1_notices_proto_msgTypes[3]
+	mi := &file_cagnotte_notices_v1_notices_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -365,7 +411,7 @@ func (x *AcknowledgeNoticeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcknowledgeNoticeRequest.ProtoReflect.Descriptor instead.
 func (*AcknowledgeNoticeRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_notices_v1_notices_proto_rawDescGZIP(), []int{3}
+	return file_cagnotte_notices_v1_notices_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *AcknowledgeNoticeRequest) GetName() string {
@@ -392,12 +438,14 @@ const file_cagnotte_notices_v1_notices_proto_rawDesc = "" +
 	"\x0facknowledged_by\x18\b \x01(\tR\x0eacknowledgedBy\x12\"\n" +
 	"\ftransactions\x18\t \x03(\tR\ftransactions\x129\n" +
 	"\n" +
-	"since_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\tsinceTime\x12\x14\n" +
+	"start_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x12\x14\n" +
 	"\x05actor\x18\n" +
 	" \x01(\tR\x05actor\x12,\n" +
 	"\x12actor_display_name\x18\v \x01(\tR\x10actorDisplayName\x12\x16\n" +
 	"\x06before\x18\f \x01(\tR\x06before\x12\x14\n" +
-	"\x05after\x18\r \x01(\tR\x05after\"\x92\x02\n" +
+	"\x05after\x18\r \x01(\tR\x05after\"z\n" +
+	"\x10GetNoticeRequest\x12f\n" +
+	"\x04name\x18\x01 \x01(\tBR\xbaHOrM2K^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)/notices/[0-9a-f-]{36}$R\x04name\"\x92\x02\n" +
 	"\x12ListNoticesRequest\x12T\n" +
 	"\x06parent\x18\x01 \x01(\tB<\xbaH9r725^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)$R\x06parent\x12$\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
@@ -409,8 +457,9 @@ const file_cagnotte_notices_v1_notices_proto_rawDesc = "" +
 	"\anotices\x18\x01 \x03(\v2\x1b.cagnotte.notices.v1.NoticeR\anotices\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x82\x01\n" +
 	"\x18AcknowledgeNoticeRequest\x12f\n" +
-	"\x04name\x18\x01 \x01(\tBR\xbaHOrM2K^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)/notices/[0-9a-f-]{36}$R\x04name2\x8d\x03\n" +
-	"\x0eNoticesService\x12\xad\x01\n" +
+	"\x04name\x18\x01 \x01(\tBR\xbaHOrM2K^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)/notices/[0-9a-f-]{36}$R\x04name2\xac\x04\n" +
+	"\x0eNoticesService\x12\x9c\x01\n" +
+	"\tGetNotice\x12%.cagnotte.notices.v1.GetNoticeRequest\x1a\x1b.cagnotte.notices.v1.Notice\"K\x82\xd3\xe4\x93\x02EZ\x1f\x12\x1d/v1/{name=instance/notices/*}\x12\"/v1/{name=collectives/*/notices/*}\x12\xad\x01\n" +
 	"\vListNotices\x12'.cagnotte.notices.v1.ListNoticesRequest\x1a(.cagnotte.notices.v1.ListNoticesResponse\"K\x82\xd3\xe4\x93\x02EZ\x1f\x12\x1d/v1/{parent=instance}/notices\x12\"/v1/{parent=collectives/*}/notices\x12\xca\x01\n" +
 	"\x11AcknowledgeNotice\x12-.cagnotte.notices.v1.AcknowledgeNoticeRequest\x1a\x1b.cagnotte.notices.v1.Notice\"i\x82\xd3\xe4\x93\x02c:\x01*Z.:\x01*\")/v1/{name=instance/notices/*}:acknowledge\"./v1/{name=collectives/*/notices/*}:acknowledgeBBZ@github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1;noticesv1b\x06proto3"
 
@@ -426,28 +475,31 @@ func file_cagnotte_notices_v1_notices_proto_rawDescGZIP() []byte {
 	return file_cagnotte_notices_v1_notices_proto_rawDescData
 }
 
-var file_cagnotte_notices_v1_notices_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_cagnotte_notices_v1_notices_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_cagnotte_notices_v1_notices_proto_goTypes = []any{
 	(*Notice)(nil),                   // 0: cagnotte.notices.v1.Notice
-	(*ListNoticesRequest)(nil),       // 1: cagnotte.notices.v1.ListNoticesRequest
-	(*ListNoticesResponse)(nil),      // 2: cagnotte.notices.v1.ListNoticesResponse
-	(*AcknowledgeNoticeRequest)(nil), // 3: cagnotte.notices.v1.AcknowledgeNoticeRequest
-	(*v1.Money)(nil),                 // 4: cagnotte.money.v1.Money
-	(*timestamppb.Timestamp)(nil),    // 5: google.protobuf.Timestamp
+	(*GetNoticeRequest)(nil),         // 1: cagnotte.notices.v1.GetNoticeRequest
+	(*ListNoticesRequest)(nil),       // 2: cagnotte.notices.v1.ListNoticesRequest
+	(*ListNoticesResponse)(nil),      // 3: cagnotte.notices.v1.ListNoticesResponse
+	(*AcknowledgeNoticeRequest)(nil), // 4: cagnotte.notices.v1.AcknowledgeNoticeRequest
+	(*v1.Money)(nil),                 // 5: cagnotte.money.v1.Money
+	(*timestamppb.Timestamp)(nil),    // 6: google.protobuf.Timestamp
 }
 var file_cagnotte_notices_v1_notices_proto_depIdxs = []int32{
-	4, // 0: cagnotte.notices.v1.Notice.amount:type_name -> cagnotte.money.v1.Money
-	5, // 1: cagnotte.notices.v1.Notice.deadline:type_name -> google.protobuf.Timestamp
-	5, // 2: cagnotte.notices.v1.Notice.create_time:type_name -> google.protobuf.Timestamp
-	5, // 3: cagnotte.notices.v1.Notice.acknowledge_time:type_name -> google.protobuf.Timestamp
-	5, // 4: cagnotte.notices.v1.Notice.since_time:type_name -> google.protobuf.Timestamp
+	5, // 0: cagnotte.notices.v1.Notice.amount:type_name -> cagnotte.money.v1.Money
+	6, // 1: cagnotte.notices.v1.Notice.deadline:type_name -> google.protobuf.Timestamp
+	6, // 2: cagnotte.notices.v1.Notice.create_time:type_name -> google.protobuf.Timestamp
+	6, // 3: cagnotte.notices.v1.Notice.acknowledge_time:type_name -> google.protobuf.Timestamp
+	6, // 4: cagnotte.notices.v1.Notice.start_time:type_name -> google.protobuf.Timestamp
 	0, // 5: cagnotte.notices.v1.ListNoticesResponse.notices:type_name -> cagnotte.notices.v1.Notice
-	1, // 6: cagnotte.notices.v1.NoticesService.ListNotices:input_type -> cagnotte.notices.v1.ListNoticesRequest
-	3, // 7: cagnotte.notices.v1.NoticesService.AcknowledgeNotice:input_type -> cagnotte.notices.v1.AcknowledgeNoticeRequest
-	2, // 8: cagnotte.notices.v1.NoticesService.ListNotices:output_type -> cagnotte.notices.v1.ListNoticesResponse
-	0, // 9: cagnotte.notices.v1.NoticesService.AcknowledgeNotice:output_type -> cagnotte.notices.v1.Notice
-	8, // [8:10] is the sub-list for method output_type
-	6, // [6:8] is the sub-list for method input_type
+	1, // 6: cagnotte.notices.v1.NoticesService.GetNotice:input_type -> cagnotte.notices.v1.GetNoticeRequest
+	2, // 7: cagnotte.notices.v1.NoticesService.ListNotices:input_type -> cagnotte.notices.v1.ListNoticesRequest
+	4, // 8: cagnotte.notices.v1.NoticesService.AcknowledgeNotice:input_type -> cagnotte.notices.v1.AcknowledgeNoticeRequest
+	0, // 9: cagnotte.notices.v1.NoticesService.GetNotice:output_type -> cagnotte.notices.v1.Notice
+	3, // 10: cagnotte.notices.v1.NoticesService.ListNotices:output_type -> cagnotte.notices.v1.ListNoticesResponse
+	0, // 11: cagnotte.notices.v1.NoticesService.AcknowledgeNotice:output_type -> cagnotte.notices.v1.Notice
+	9, // [9:12] is the sub-list for method output_type
+	6, // [6:9] is the sub-list for method input_type
 	6, // [6:6] is the sub-list for extension type_name
 	6, // [6:6] is the sub-list for extension extendee
 	0, // [0:6] is the sub-list for field type_name
@@ -464,7 +516,7 @@ func file_cagnotte_notices_v1_notices_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cagnotte_notices_v1_notices_proto_rawDesc), len(file_cagnotte_notices_v1_notices_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,6 +21,7 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
+	NoticesService_GetNotice_FullMethodName         = "/cagnotte.notices.v1.NoticesService/GetNotice"
 	NoticesService_ListNotices_FullMethodName       = "/cagnotte.notices.v1.NoticesService/ListNotices"
 	NoticesService_AcknowledgeNotice_FullMethodName = "/cagnotte.notices.v1.NoticesService/AcknowledgeNotice"
 )
@@ -32,6 +33,8 @@ const (
 // Lists notices, and records who acknowledged them. The service makes the notices, and mails each to the collective's
 // `alert_emails`.
 type NoticesServiceClient interface {
+	// Returns one notice, to those who may list them.
+	GetNotice(ctx context.Context, in *GetNoticeRequest, opts ...grpc.CallOption) (*Notice, error)
 	// Lists notices, newest first, to owners, treasurers, auditors and the operator.
 	ListNotices(ctx context.Context, in *ListNoticesRequest, opts ...grpc.CallOption) (*ListNoticesResponse, error)
 	// Acknowledges a notice. Owner, treasurer or operator. The first to do so is recorded: a second call changes nothing and
@@ -47,6 +50,16 @@ type noticesServiceClient struct {
 
 func NewNoticesServiceClient(cc grpc.ClientConnInterface) NoticesServiceClient {
 	return &noticesServiceClient{cc}
+}
+
+func (c *noticesServiceClient) GetNotice(ctx context.Context, in *GetNoticeRequest, opts ...grpc.CallOption) (*Notice, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Notice)
+	err := c.cc.Invoke(ctx, NoticesService_GetNotice_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 func (c *noticesServiceClient) ListNotices(ctx context.Context, in *ListNoticesRequest, opts ...grpc.CallOption) (*ListNoticesResponse, error) {
@@ -76,6 +89,8 @@ func (c *noticesServiceClient) AcknowledgeNotice(ctx context.Context, in *Acknow
 // Lists notices, and records who acknowledged them. The service makes the notices, and mails each to the collective's
 // `alert_emails`.
 type NoticesServiceServer interface {
+	// Returns one notice, to those who may list them.
+	GetNotice(context.Context, *GetNoticeRequest) (*Notice, error)
 	// Lists notices, newest first, to owners, treasurers, auditors and the operator.
 	ListNotices(context.Context, *ListNoticesRequest) (*ListNoticesResponse, error)
 	// Acknowledges a notice. Owner, treasurer or operator. The first to do so is recorded: a second call changes nothing and
@@ -93,6 +108,9 @@ type NoticesServiceServer interface {
 // pointer dereference when methods are called.
 type UnimplementedNoticesServiceServer struct{}
 
+func (UnimplementedNoticesServiceServer) GetNotice(context.Context, *GetNoticeRequest) (*Notice, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetNotice not implemented")
+}
 func (UnimplementedNoticesServiceServer) ListNotices(context.Context, *ListNoticesRequest) (*ListNoticesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListNotices not implemented")
 }
@@ -118,6 +136,24 @@ func RegisterNoticesServiceServer(s grpc.ServiceRegistrar, srv NoticesServiceSer
 		t.testEmbeddedByValue()
 	}
 	s.RegisterService(&NoticesService_ServiceDesc, srv)
+}
+
+func _NoticesService_GetNotice_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetNoticeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(NoticesServiceServer).GetNotice(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: NoticesService_GetNotice_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(NoticesServiceServer).GetNotice(ctx, req.(*GetNoticeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
 }
 
 func _NoticesService_ListNotices_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
@@ -163,6 +199,10 @@ var NoticesService_ServiceDesc = grpc.ServiceDesc{
 	ServiceName: "cagnotte.notices.v1.NoticesService",
 	HandlerType: (*NoticesServiceServer)(nil),
 	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "GetNotice",
+			Handler:    _NoticesService_GetNotice_Handler,
+		},
 		{
 			MethodName: "ListNotices",
 			Handler:    _NoticesService_ListNotices_Handler,
