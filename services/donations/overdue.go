@@ -40,6 +40,8 @@ func (overdueArgs) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: refreshQueue, MaxAttempts: 1}
 }
 
+// A page that closed is looked up at once, a debit after a day. Each later pause is as long as the page had been closed at the
+// last look, within the bounds. Rows that are locked are changing.
 const overdueSQL = `
 UPDATE donations.donations AS d
 SET looked_at = @now

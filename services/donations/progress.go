@@ -11,7 +11,8 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// A campaign's currency cannot change once it takes donations, so any donation of it tells which it is.
+// A campaign's currency cannot change once it takes donations, so its latest donation tells it. unbooked is what is pending,
+// converted what settled in a balance of another currency, and twice what went back beyond the donations' amounts.
 const pendingSQL = `
 SELECT
 	n.collective,

@@ -20,6 +20,7 @@ type RefusedPayment struct {
 	Paid                       money.Amount
 }
 
+// A payment that differs is not found by [Service.Find] any more.
 const disownSQL = `
 INSERT INTO donations.payments AS p (
 	donation,
@@ -61,6 +62,7 @@ func (s *Service) RefuseTx(ctx context.Context, tx pgx.Tx, account string, payme
 		}
 		s.cfg.Logger.WarnContext(ctx, "a payment names a donation that it is not of",
 			slog.String("donation", d.ID.String()), slog.String("balance_transaction", p.Transaction))
+		// Without an intent there is nothing by which it could be found.
 		if p.PaymentIntent != "" {
 			if _, err := tx.Exec(ctx, disownSQL, pgx.NamedArgs{"donation": d.ID, "intent": p.PaymentIntent}); err != nil {
 				return postgres.Error(err)

@@ -13,7 +13,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
-// columns is what scan reads.
+// columns is what scan reads. The fraud warnings are those of package refunds.
 const columns = `
 	d.id,
 	d.collective,
@@ -126,6 +126,7 @@ func (s *Service) byRequest(ctx context.Context, campaign campaigns.Name, reques
 	}))
 }
 
+// Of two equal requests the second inserts nothing, and reads the row of the first.
 const insertSQL = `
 INSERT INTO donations.donations (
 	id,

@@ -17,6 +17,7 @@ type SurplusPayment struct {
 	Paid, Refunded money.Amount
 }
 
+// A payment without a currency of its own was paid in the donation's.
 const surplusPaymentsSQL = `
 SELECT
 	p.donation,

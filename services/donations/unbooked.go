@@ -20,6 +20,7 @@ type Unbooked struct {
 	At time.Time
 }
 
+// Donations whose first payment is not booked, and payments in transit. A payment that is both is in the first part only.
 const unbookedSQL = `
 SELECT
 	u.id,
@@ -78,6 +79,7 @@ func (s *Service) DueUnbooked(ctx context.Context, account string, intents []str
 	return due, postgres.Error(err)
 }
 
+// The same conditions as in unbookedSQL, without the payment intents.
 const unbookedAccountsSQL = `
 SELECT DISTINCT d.stripe_account
 FROM donations.donations AS d

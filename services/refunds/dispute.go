@@ -99,6 +99,7 @@ func (s *Service) ReadDispute(ctx context.Context, account, id string) (ours boo
 	})
 }
 
+// What is stored of the dispute, to compare a reading with.
 const disputeStatusSQL = `
 SELECT
 	p.status,
@@ -108,6 +109,8 @@ FROM refunds.disputes AS p
 WHERE p.stripe_account = @account
 	AND p.id = @id`
 
+// The sums of a dispute only grow, so a reading with smaller sums is older. An equal reading changes no row, so that update_time
+// tells the last change.
 const putDisputeSQL = `
 INSERT INTO refunds.disputes AS p (
 	stripe_account,
@@ -209,6 +212,7 @@ func (s *Service) applyDisputeTx(ctx context.Context, tx pgx.Tx, match donations
 		"reinstated_minor": is.ReinstatedMinor, "fee_minor": is.FeeMinor, "balance_currency": is.BalanceCurrency,
 		"look_at": nil, "created_at": is.Created, "now": now,
 	}
+	// A dispute that has ended is read again only when money moves for it.
 	if disputeOpen(is.Status) {
 		named["look_at"] = now.Add(followSoonest)
 		if !is.DueBy.IsZero() {
@@ -237,6 +241,7 @@ func (s *Service) tellDisputeTx(ctx context.Context, tx pgx.Tx, d donations.Dona
 		Subject: Dispute{ID: is.ID, Campaign: d.Campaign}.Name(),
 		Amount:  money.Amount{Minor: is.AmountMinor, Currency: money.Currency(is.Currency)},
 	}
+	// The key has the sum, so that each further amount that comes back is one more notice.
 	if is.ReinstatedMinor > was.ReinstatedMinor && is.Status != stripe.DisputeWon {
 		back := n
 		back.Kind, back.Key = notices.DisputeReinstated, fmt.Sprint(is.ID, " ", is.ReinstatedMinor)
@@ -251,7 +256,7 @@ func (s *Service) tellDisputeTx(ctx context.Context, tx pgx.Tx, d donations.Dona
 	switch is.Status {
 	case stripe.InquiryNeedsResponse:
 		n.Kind, n.Deadline = notices.InquiryOpened, is.DueBy
-	case stripe.DisputeNeedsResponse, stripe.DisputeUnderReview:
+	case stripe.DisputeNeedsResponse, stripe.DisputeUnderReview: // one notice for both, by its key
 		n.Kind, n.Deadline = notices.DisputeOpened, is.DueBy
 	case stripe.DisputeWon:
 		n.Kind = notices.DisputeWon

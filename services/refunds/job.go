@@ -131,6 +131,7 @@ func (s *Service) PeriodicJobs() []*river.PeriodicJob {
 	)}
 }
 
+// A refund is not read if its row shows already what moved: it failed or was canceled, or it succeeded and no money came back.
 const unreadRefundsSQL = `
 SELECT
 	m.account,
@@ -186,6 +187,7 @@ func (s *Service) FollowTx(ctx context.Context, tx pgx.Tx, movements []donations
 	return postgres.Error(err)
 }
 
+// A row that another transaction has locked is changing, and becomes due again at worst.
 const dueRefundsSQL = `
 UPDATE refunds.refunds AS r
 SET look_at = @now + least(greatest((@now - r.created_at) / 4, @soonest::interval), @latest::interval)
@@ -236,7 +238,7 @@ func (s *Service) follow(ctx context.Context) error {
 			return postgres.Error(err)
 		}
 		_, err = pgx.ForEachRow(rows, []any{&id, &account, &stripeID}, func() error {
-			if stripeID == "" {
+			if stripeID == "" { // Stripe has not answered, so it may not have been sent
 				jobs = append(jobs, river.InsertManyParams{Args: submitRefundArgs{Refund: id}})
 			} else {
 				jobs = append(jobs, river.InsertManyParams{Args: readRefundArgs{Account: account, Refund: stripeID}})

@@ -46,6 +46,7 @@ func (s *Service) readRefunds(ctx context.Context, account string, all []stripe.
 	if len(all) == 0 {
 		return false, nil
 	}
+	// One charge has one payment, and so one donation.
 	match, err := s.cfg.Donations.PaymentOf(ctx, account, donations.Payment{Intent: all[0].PaymentIntent, Charge: all[0].Charge})
 	if err != nil || match.Donation == uuid.Nil {
 		return false, err
@@ -121,12 +122,13 @@ func (s *Service) applyRefund(ctx context.Context, match donations.Match, accoun
 			return err
 		}
 		now, next := s.now(), stateOf(is.Status)
+		// What both statements need; the one for a new row gets the rest below.
 		named := pgx.NamedArgs{
 			"id": r.ID, "stripe_refund": is.ID, "state": string(next), "failure_reason": is.FailureReason,
 			"look_at": lookAt(next, now), "now": now,
 		}
 		switch {
-		case r.ID == uuid.Nil:
+		case r.ID == uuid.Nil: // made at Stripe
 			r.ID = uuid.Must(uuid.NewV7())
 			r.Campaign, r.Donation = d.Campaign, d.ID
 			r.Amount.Minor, r.Amount.Currency = is.AmountMinor, money.Currency(is.Currency)
@@ -136,7 +138,7 @@ func (s *Service) applyRefund(ctx context.Context, match donations.Match, accoun
 			_, err = tx.Exec(ctx, addRefundSQL, named)
 		case r.State.CanBecome(next):
 			_, err = tx.Exec(ctx, applyRefundSQL, named)
-		default:
+		default: // known, or older than what is known
 			return nil
 		}
 		if err != nil || next != StateFailed {

@@ -49,7 +49,8 @@ func (r refundable) back() money.Amount {
 	return money.Amount{Minor: max(balance, r.refundsMinor), Currency: r.paid.Currency}
 }
 
-// Refunds in another currency than their payment's do not count here.
+// Three parts, by payment intent: what the balance has of each payment, what stored refunds take, and which payments a dispute
+// bars. Refunds in another currency than their payment's do not count here.
 const refundableSQL = `
 SELECT
 	w.intent,
@@ -152,6 +153,7 @@ func withOwn(d donations.Donation, others []refundable) []refundable {
 		others = slices.Delete(others, i, i+1)
 	}
 	own.surplus, own.method, own.balanceMinor, own.disputedMinor = false, d.PaymentMethod, d.RefundedMinor, d.DisputedMinor
+	// The donation's sums include its surplus payments, each of which was booked as a negative refund of the whole amount.
 	after := 0
 	for _, r := range others {
 		own.balanceMinor, own.disputedMinor = own.balanceMinor-r.balanceMinor, own.disputedMinor-r.disputedMinor
@@ -202,6 +204,7 @@ func checkRefundable(d donations.Donation, payments []refundable) (open []refund
 // choose returns the first of the payments of which the amount is left; for the zero Amount, the first of which anything is
 // left. FAILED_PRECONDITION (REFUND_TOO_LARGE) if there is none.
 func choose(d donations.Donation, open []refundable, amount money.Amount) (refundable, error) {
+	// The most that one payment has left in this currency, for the error.
 	most := money.Amount{Currency: cmp.Or(amount.Currency, d.Amount.Currency)}
 	for _, r := range open {
 		left := r.left()

@@ -92,6 +92,7 @@ func (s *Service) Create(ctx context.Context, in Request) (Refund, error) {
 				return err
 			}
 		}
+		// One member alone may refund up to the collective's threshold.
 		state := StateApproved
 		if needsApproval(all, amount, collective.RefundApproval) {
 			state = StateAwaitingApproval

@@ -75,6 +75,7 @@ func (s *server) change(ctx context.Context, name string,
 }
 
 func (s *server) ListRefunds(ctx context.Context, req *refundsv1.ListRefundsRequest) (*refundsv1.ListRefundsResponse, error) {
+	// The parent is a collective, or one of its donations, which must exist.
 	collective, _, ofDonation := strings.Cut(strings.TrimPrefix(req.GetParent(), "collectives/"), "/")
 	donation := uuid.Nil
 	if ofDonation {

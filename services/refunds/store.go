@@ -16,7 +16,8 @@ import (
 	"github.com/cagnotte/cagnotte/services/notices"
 )
 
-// refundSelect is what scanRefund reads.
+// refundSelect is what scanRefund reads. A refund without a payment intent is of the donation's own payment. The method of a surplus
+// payment stands with that payment.
 const refundSelect = `
 SELECT
 	r.id,

@@ -20,6 +20,7 @@ func (s *Service) submitTx(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
 	return postgres.Error(err)
 }
 
+// From here on the refund may have reached Stripe. The state is stored before the call for that reason.
 const takeRefundSQL = `
 UPDATE refunds.refunds AS r
 SET
@@ -37,6 +38,7 @@ WHERE r.id = @id
 // refund that Stripe does not accept becomes failed, and members get a notice. After an error the caller tries again.
 func (s *Service) Submit(ctx context.Context, id uuid.UUID) error {
 	now := s.now()
+	// Of several jobs one takes the refund, and makes its first call.
 	taken, err := s.cfg.Pool.Exec(ctx, takeRefundSQL, pgx.NamedArgs{"id": id, "now": now, "look_at": lookAt(StateSubmitted, now)})
 	if err != nil {
 		return postgres.Error(err)
@@ -45,10 +47,10 @@ func (s *Service) Submit(ctx context.Context, id uuid.UUID) error {
 	if err != nil {
 		return postgres.Error(err)
 	}
-	if r.State != StateSubmitted {
+	if r.State != StateSubmitted { // it was canceled, or its answer is stored
 		return nil
 	}
-	if taken.RowsAffected() == 0 {
+	if taken.RowsAffected() == 0 { // an earlier call may have made it
 		if found, err := s.findSubmitted(ctx, r); err != nil || found {
 			return err
 		}
@@ -130,6 +132,7 @@ func refusal(err error) string {
 	return "REFUSED_BY_STRIPE"
 }
 
+// Another attempt is another idempotency key. Of two jobs that saw the same failure one makes the next attempt.
 const nextAttemptSQL = `
 UPDATE refunds.refunds AS r
 SET
