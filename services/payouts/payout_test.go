@@ -80,7 +80,7 @@ func (e *env) state(id string) stripe.PayoutStatus {
 	return p.State
 }
 
-func TestAStateOnlyMovesOn(t *testing.T) {
+func TestPayoutStateNeverGoesBack(t *testing.T) {
 	e := newEnv(t)
 	for _, c := range []struct{ said, want stripe.PayoutStatus }{
 		{stripe.PayoutInTransit, stripe.PayoutInTransit},
@@ -104,8 +104,8 @@ func TestAStateOnlyMovesOn(t *testing.T) {
 	}
 }
 
-// TestTheDatabaseRefuses what would change history, to the service's own role.
-func TestTheDatabaseRefuses(t *testing.T) {
+// TestDatabaseConstraints what would change history, to the service's own role.
+func TestDatabaseConstraints(t *testing.T) {
 	e := newEnv(t)
 	p := e.said("po_1", stripe.PayoutPaid)
 	if err := e.storePayout(t.Context(), "", p); err != nil {
@@ -153,7 +153,7 @@ func TestTheDatabaseRefuses(t *testing.T) {
 	}
 }
 
-func TestTheLineAtTheBank(t *testing.T) {
+func TestBankLine(t *testing.T) {
 	p := Payout{ID: "po_1", Amount: eur(1000)}
 	for _, c := range []struct {
 		rule   string
@@ -197,8 +197,8 @@ func TestTheLineAtTheBank(t *testing.T) {
 	}
 }
 
-// TestAKeyThatMayNotReadPayouts holds up nothing: the reading is tried again, later.
-func TestAKeyThatMayNotReadPayouts(t *testing.T) {
+// TestKeyWithoutPermissionToReadPayouts holds up nothing: the reading is tried again, later.
+func TestKeyWithoutPermissionToReadPayouts(t *testing.T) {
 	e := newEnv(t)
 	e.sim.AddFault(stripesim.Fault{PathPrefix: "/v1/payouts", Status: 403, Times: 1})
 	if err := e.Sync(t.Context(), "", time.Time{}, true, false); err != nil {

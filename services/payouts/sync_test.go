@@ -18,7 +18,7 @@ import (
 
 // A status that Stripe has invented since holds up neither the other payouts nor the account's books, which are read
 // behind them.
-func TestAPayoutOfAnUnknownStatusHoldsUpNothing(t *testing.T) {
+func TestPayoutOfAnUnknownStatusDelaysNothing(t *testing.T) {
 	e := newEnv(t)
 	payout := func(id, status string) string {
 		return `{"id":"` + id + `","object":"payout","amount":1000,"currency":"eur","status":"` + status + `","automatic":true,
@@ -114,7 +114,7 @@ func TestAPayoutThatFailedMeanwhileReachesNoBank(t *testing.T) {
 }
 
 // Of two jobs that divide a payout at once, one may know more. Its line at the bank is the one that stays.
-func TestTheLineAtTheBankIsDividedAsItIsKept(t *testing.T) {
+func TestBankLineUsesTheStoredShares(t *testing.T) {
 	e := newEnv(t)
 	paid := e.paid(t, "po_1")
 	if err := e.saveShares(t.Context(), paid, []share{{"", 400}, {"vallon", 600}}); err != nil {

@@ -55,7 +55,7 @@ func (e *env) refused() map[string]money.Amount {
 }
 
 // Whoever may use an account writes on it what they like. Named after an attack: 0.50 € passed for a donation of 10,000 €.
-func TestAPaymentThatOnlyNamesADonation(t *testing.T) {
+func TestPaymentThatOnlyNamesADonationIsUnattributed(t *testing.T) {
 	for name, c := range map[string]struct {
 		campaign campaigns.Name
 		account  string
@@ -169,7 +169,7 @@ func TestADisputeOfAPaymentThatOnlyNamesADonation(t *testing.T) {
 }
 
 // A charge on a donation's own page that brings another amount than the page asked for is not the donation, nor is its refund.
-func TestADonationsPaymentThatBringsAnotherAmount(t *testing.T) {
+func TestDonationPaidWithAnotherAmount(t *testing.T) {
 	e, f := faked(t)
 	d := e.give(vallon)
 	now := e.clock.Now()
@@ -197,7 +197,7 @@ func TestADonationsPaymentThatBringsAnotherAmount(t *testing.T) {
 }
 
 // With every webhook lost, the payments of copies of a page are found by Stripe's own word of what they are copies of.
-func TestACopyOfAPageIsFoundWithoutWebhooks(t *testing.T) {
+func TestRecoveredSessionIsFoundWithoutWebhooks(t *testing.T) {
 	for _, copies := range []int{1, 3} {
 		t.Run(fmt.Sprint(copies), func(t *testing.T) {
 			e := newEnv(t, stripesim.Config{})
@@ -233,7 +233,7 @@ func TestACopyOfAPageIsFoundWithoutWebhooks(t *testing.T) {
 }
 
 // Cards that are refused on another product's pages close no donation's.
-func TestDeclinesThatOnlyNameADonation(t *testing.T) {
+func TestDeclineOfAForeignPaymentThatNamesADonation(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	d := e.give(vallon)
 	foreign := foreignSessionOf(t, e, "", d.ID, 20_00, true, true)
@@ -365,7 +365,7 @@ func TestADonationThatIsPaidTwiceInAnotherCurrency(t *testing.T) {
 }
 
 // A refund of the second payment may be known before that payment: it leaves the donation as it is.
-func TestARefundOfASurplusPaymentThatIsBookedBeforeIt(t *testing.T) {
+func TestRefundBookedBeforeItsSurplusPayment(t *testing.T) {
 	e, f := faked(t)
 	d, now := e.give(vallon), e.clock.Now()
 	f.rows = []fakeRow{charge(1, d, now)}
@@ -394,7 +394,7 @@ func TestARefundOfASurplusPaymentThatIsBookedBeforeIt(t *testing.T) {
 
 // Stripe has some debits in its balance before the bank has answered. They are under way, and then received or not paid;
 // never received and given back.
-func TestADebitThatIsInTheBalanceWhileItIsPending(t *testing.T) {
+func TestPendingDebitInTheBalance(t *testing.T) {
 	for name, c := range map[string]struct {
 		paid bool
 		// order of what is booked: the payment while it is pending, its arrival, its failure, and the payment seen after it.
@@ -480,7 +480,7 @@ func (e *env) answered(d donations.Donation, paid bool) {
 
 // A page that is visited again opens a page of its own, and one donation can be paid on both: by card, and by a debit
 // that Stripe has in its balance before the bank has answered. No state of the donation's tells of the second.
-func TestASecondPaymentThatIsInTheBalanceWhileItIsPending(t *testing.T) {
+func TestPendingSecondPaymentInTheBalance(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	e.run("")
 	d := e.give(vallon)
@@ -556,7 +556,7 @@ func TestASecondPaymentThatIsInTheBalanceWhileItIsPending(t *testing.T) {
 }
 
 // The same of a month after the first, which no session speaks of: the books say when it failed.
-func TestAMonthThatIsInTheBalanceWhileItIsPending(t *testing.T) {
+func TestPendingMonthInTheBalance(t *testing.T) {
 	const pending, succeeded, failed = donations.StatePending, donations.StateSucceeded, donations.StateFailed
 	want := map[string][]donations.State{
 		"fails":                          {pending, failed},

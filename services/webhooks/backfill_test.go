@@ -22,7 +22,7 @@ func lists(e *env, since int) (asked []stripesim.Request) {
 	return asked
 }
 
-func TestEventsThatNoWebhookBroughtAreHeard(t *testing.T) {
+func TestBackfillStoresMissedEvents(t *testing.T) {
 	for name, c := range map[string]struct {
 		account string
 		absence time.Duration
@@ -82,7 +82,7 @@ func TestEventsThatNoWebhookBroughtAreHeard(t *testing.T) {
 }
 
 // Only the id is taken from Stripe's list: it renders events in the version of their creation.
-func TestAHeardEventIsReadAgain(t *testing.T) {
+func TestBackfilledEventIsReadAgain(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	e.run("")
 	d := e.give(vallon)
@@ -101,7 +101,7 @@ func TestAHeardEventIsReadAgain(t *testing.T) {
 	}
 }
 
-func TestAWebhookOnItsWayIsNotMissed(t *testing.T) {
+func TestRecentEventIsNotCountedAsMissed(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	e.run("")
 	d := e.give(vallon)
@@ -121,7 +121,7 @@ func TestAWebhookOnItsWayIsNotMissed(t *testing.T) {
 }
 
 // The list is no button that somebody pressed: an event that was given up stays so.
-func TestAFailedEventIsNotBegunAnewByTheList(t *testing.T) {
+func TestBackfillRestartsNoFailedEvent(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	e.run("")
 	d := e.give(vallon)
@@ -138,7 +138,7 @@ func TestAFailedEventIsNotBegunAnewByTheList(t *testing.T) {
 	}
 }
 
-func TestAListThatFailsHoldsUpNothing(t *testing.T) {
+func TestFailedBackfillDelaysNothing(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	e.run("")
 	d := e.give(vallon)
@@ -160,7 +160,7 @@ func TestAListThatFailsHoldsUpNothing(t *testing.T) {
 }
 
 // The word that an account was disconnected can be lost, and so can the word that it is back.
-func TestADisconnectionThatNobodyToldIsHeard(t *testing.T) {
+func TestBackfillNoticesADisconnection(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	e.run(connected)
 	e.later(time.Hour)
@@ -192,7 +192,7 @@ func TestADisconnectionThatNobodyToldIsHeard(t *testing.T) {
 	e.give(festival)
 }
 
-func TestAFailureOfStripesIsNoWordOfTheConnection(t *testing.T) {
+func TestStripeFailureIsNoDisconnection(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	if err := e.webhooks.setConnected(t.Context(), connected, false, e.webhooks.now()); err != nil {
 		t.Fatal(err)
@@ -245,7 +245,7 @@ func TestManyMissedEvents(t *testing.T) {
 	}
 }
 
-func TestAnEventThatCannotBeStoredKeepsNoOther(t *testing.T) {
+func TestEventThatCannotBeStoredDelaysNoOther(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	e.run("")
 	e.sim.SetDelivery(stripesim.Delivery{Drop: true})
@@ -271,7 +271,7 @@ func TestAnEventThatCannotBeStoredKeepsNoOther(t *testing.T) {
 
 // Read at once, each job would begin anew and be cut off again, before anything of the account is applied: so many events
 // in so short a time that no window could be made shorter.
-func TestAListThatIsTooLongForAJobGoesOnInTheNext(t *testing.T) {
+func TestLongBackfillContinuesInTheNextJob(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	e.run("")
 	e.sim.SetDelivery(stripesim.Delivery{Drop: true})
@@ -318,7 +318,7 @@ func TestAListThatIsTooLongForAJobGoesOnInTheNext(t *testing.T) {
 
 // The event behind which a reading goes on is gone when it was left for too long, and the types may be others after an
 // update: then it begins anew.
-func TestAReadingWhosePlaceIsGoneBeginsAnew(t *testing.T) {
+func TestBackfillWithALostPositionStartsAgain(t *testing.T) {
 	for what, spoil := range map[string]string{
 		"an event that Stripe forgot":      "UPDATE webhooks.accounts SET backfill_after = 'evt_forgotten'",
 		"types of the program before":      "UPDATE webhooks.accounts SET backfill_types = '{payout.paid}'",
@@ -357,7 +357,7 @@ func TestAReadingWhosePlaceIsGoneBeginsAnew(t *testing.T) {
 }
 
 // A backfill of weeks takes job after job.
-func TestALongAbsenceKeepsNoNewDonationWaiting(t *testing.T) {
+func TestLongBackfillDelaysNoNewDonation(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	e.run("")
 	e.later(20 * 24 * time.Hour)
@@ -376,7 +376,7 @@ func TestALongAbsenceKeepsNoNewDonationWaiting(t *testing.T) {
 }
 
 // A warning moves no money, and no reading of anything else shows it: without the list nobody would ever know of it.
-func TestAFraudWarningThatNoWebhookBroughtIsHeard(t *testing.T) {
+func TestBackfillFindsFraudWarnings(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	charge := e.paidDonation()
 	e.sim.SetDelivery(stripesim.Delivery{Drop: true})

@@ -55,7 +55,7 @@ func TestTheBalanceMovesByNet(t *testing.T) {
 }
 
 // A direct charge's fee is the application's and Stripe's: the books keep them apart.
-func TestTheFeesPartsStayApart(t *testing.T) {
+func TestFeePartsAreSeparateEntries(t *testing.T) {
 	p := post(stripe.BalanceTransaction{ID: "txn_1", Type: "charge", Amount: 20_00, Fee: 1_55, Currency: "EUR", Fees: []stripe.Fee{
 		{Type: "application_fee", Amount: 1_00, Currency: "EUR"}, {Type: "stripe_fee", Amount: 55, Currency: "EUR"},
 	}}, donations.Match{}, "host")
@@ -71,7 +71,7 @@ func TestTheFeesPartsStayApart(t *testing.T) {
 }
 
 // Of two events that say the same, one is used; those of which stripe-go has no constant are known by their names.
-func TestWhatEventsAreUsedFor(t *testing.T) {
+func TestStepOfEachEventType(t *testing.T) {
 	for kind, want := range map[string]step{
 		"invoice.paid":              stepResource,
 		"invoice.payment_succeeded": stepNone,

@@ -55,9 +55,9 @@ func TestALongHistoryIsReadInStepsThatLast(t *testing.T) {
 	e.want(d, donations.StateRefunded, true)
 }
 
-// walkPasses makes passes whose time is over after a step, as with a list that takes 3 s a page, until no look
+// lookBackPasses makes passes whose time is over after a step, as with a list that takes 3 s a page, until no look
 // back is under way.
-func walkPasses(e *env, atMost int) {
+func lookBackPasses(e *env, atMost int) {
 	e.t.Helper()
 	for range atMost {
 		if _, err := e.webhooks.pass(e.t.Context(), "", time.Now(), false); err != nil {
@@ -70,7 +70,7 @@ func walkPasses(e *env, atMost int) {
 	e.t.Errorf("the look back does not end in %d passes", atMost)
 }
 
-func TestALongHistoryHoldsUpNoNewDonation(t *testing.T) {
+func TestLongHistoryDelaysNoNewDonation(t *testing.T) {
 	e, f := faked(t)
 	now := e.clock.Now()
 	first, second := e.give(vallon), e.give(vallon)
@@ -91,7 +91,7 @@ func TestALongHistoryHoldsUpNoNewDonation(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.want(second, donations.StateSucceeded, true)
-	walkPasses(e, 3)
+	lookBackPasses(e, 3)
 	if n := one[int](e, "SELECT count(*) FROM ledger.transactions"); n != 2_452 {
 		t.Errorf("%d booked", n)
 	}
@@ -108,7 +108,7 @@ func TestALookBackThatIsLongerThanAJobEnds(t *testing.T) {
 	f.rows = append(f.rows[:2_400:2_400], append([]fakeRow{charge(1, d, f.rows[2_400].created)}, f.rows[2_400:]...)...)
 	e.deliver(EndpointPlatform, chargeEvent("evt_1"))
 	before := f.lists
-	walkPasses(e, 4)
+	lookBackPasses(e, 4)
 	e.want(d, donations.StateSucceeded, true)
 	if asked := f.lists - before; asked > 26+4 {
 		t.Errorf("%d pages were asked for", asked)

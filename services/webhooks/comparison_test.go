@@ -102,7 +102,7 @@ func TestTheBooksAreComparedWithStripesBalance(t *testing.T) {
 }
 
 // Money that moves while the two are read is no difference, however often that happens.
-func TestMoneyOnItsWayIsNoDifference(t *testing.T) {
+func TestMoneyInTransitIsNoDifference(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	e.sim.SetDelivery(stripesim.Delivery{Drop: true})
 	e.compared("")
@@ -158,7 +158,7 @@ func TestADifferenceOfABusyAccountIsTold(t *testing.T) {
 }
 
 // What is parked is in sight by itself.
-func TestWhatIsParkedIsNoDifference(t *testing.T) {
+func TestParkedTransactionsAreNoDifference(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	e.compared("")
 	e.pay(e.give(vallon))
@@ -184,7 +184,7 @@ func (e *env) wantParkedCount(count int) {
 }
 
 // A balance that cannot be read holds up nothing, and is asked for again an hour later.
-func TestABalanceThatMayNotBeRead(t *testing.T) {
+func TestComparisonWithoutPermissionToReadTheBalance(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	e.compared("")
 	asked := 0

@@ -73,7 +73,7 @@ func TestADisconnectedAccountIsReadAgainOnceItIsBack(t *testing.T) {
 	e.give(festival)
 }
 
-func TestAnAccountIsReadAgainAndNotBelieved(t *testing.T) {
+func TestAccountEventIsReadAgainFromStripe(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	tell := func(id, endpointAccount, object string) {
 		t.Helper()
@@ -138,7 +138,7 @@ func TestEventsOfADisconnectedAccountAreAppliedOnceItIsBack(t *testing.T) {
 }
 
 // Stripe's time has seconds only.
-func TestOfTwoWordsWithinASecondStripeTellsWhichHolds(t *testing.T) {
+func TestTwoConnectionEventsWithinASecondAreResolvedByStripe(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	e.run(connected)
 	at := e.clock.Now().Add(time.Second)
@@ -168,7 +168,7 @@ func TestOfTwoWordsWithinASecondStripeTellsWhichHolds(t *testing.T) {
 }
 
 // What it did while it was disconnected no webhook brought, nor does a movement of money show all of it.
-func TestWhatAnAccountDidMeanwhileIsHeardOnceItIsBack(t *testing.T) {
+func TestEventsMissedWhileDisconnectedAreBackfilled(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	charge := e.paidDonation()
 	e.tellConnection("evt_off", typeDeauthorized, connected, false, e.clock.Now())
@@ -191,7 +191,7 @@ func TestWhatAnAccountDidMeanwhileIsHeardOnceItIsBack(t *testing.T) {
 }
 
 // An answer can be on its way for as long as a call may take.
-func TestAnAnswerOfBeforeAWordOfTheConnectionIsOld(t *testing.T) {
+func TestOlderAnswerDoesNotOverrideAConnectionEvent(t *testing.T) {
 	for name, c := range map[string]struct {
 		// read tells whether the account is read before, and must be in the end.
 		read        bool

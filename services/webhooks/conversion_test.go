@@ -44,7 +44,7 @@ func TestConversion(t *testing.T) {
 }
 
 // A campaign in dollars on an account that settles in euros shows what its donors gave, less what went back.
-func TestTheProgressOfACampaignInAnotherCurrencyThanItsBalance(t *testing.T) {
+func TestCampaignProgressInAnotherCurrencyThanTheBalance(t *testing.T) {
 	e := newEnv(t, stripesim.Config{FeeDelay: time.Minute})
 	if err := e.sim.SetExchange("", "eur", "chf", 0.93); err != nil {
 		t.Fatal(err)
@@ -91,7 +91,7 @@ func TestTheProgressOfACampaignInAnotherCurrencyThanItsBalance(t *testing.T) {
 }
 
 // A campaign's currency need not be its account's balance's: what went back is told by the refund then.
-func TestWhatGoesBackOfConvertedMoney(t *testing.T) {
+func TestRefundOfConvertedMoney(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	if err := e.sim.SetExchange("", "eur", "chf", 0.93); err != nil {
 		t.Fatal(err)
@@ -123,7 +123,7 @@ func TestWhatGoesBackOfConvertedMoney(t *testing.T) {
 }
 
 // Stripe takes back at another rate than it gave, and the donor gets what was paid: the donation is wholly back then.
-func TestWhatGoesBackToADonorWhoPaidInAnotherCurrency(t *testing.T) {
+func TestRefundToADonorWhoPaidInAnotherCurrency(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	e.clock.Advance(-time.Hour)
 	for _, rate := range []float64{1.2, 1} { // it came at 1.11
@@ -164,7 +164,7 @@ func TestWhatGoesBackToADonorWhoPaidInAnotherCurrency(t *testing.T) {
 
 // The balance is read from its newest end, so a refund may be booked before its payment: what that was tells how much of
 // the donation went back.
-func TestARefundThatIsBookedBeforeItsConvertedPayment(t *testing.T) {
+func TestRefundBookedBeforeItsConvertedPayment(t *testing.T) {
 	const paid = 18_00 // pounds, for 20 €
 	pounds := func(id, kind, currency string, amount, source int64, at time.Time, d donations.Donation) stripe.BalanceTransaction {
 		object := "charge"
@@ -280,7 +280,7 @@ func TestRefundsOfTwoConvertedPayments(t *testing.T) {
 }
 
 // What was paid in the donation's own currency is told by the refund itself, whatever the balance's currency is.
-func TestARefundThatIsBookedBeforeItsPaymentInAnotherBalance(t *testing.T) {
+func TestRefundBookedBeforeItsPaymentInAnotherBalance(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	e.run("")
 	d, at := e.give(vallon), e.clock.Now().Truncate(time.Second)

@@ -138,7 +138,7 @@ func TestIntakeGathersWhileItWrites(t *testing.T) {
 	}
 }
 
-func TestIntakeGoesOnWithoutThoseWhoLeave(t *testing.T) {
+func TestIntakeContinuesWithoutCancelledCallers(t *testing.T) {
 	count := 0
 	in, release := held(t, func(_ context.Context, batch []*delivery) {
 		count += len(batch)

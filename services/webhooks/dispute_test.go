@@ -13,7 +13,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-func TestADisputeThatIsWonIsTakenOffAgain(t *testing.T) {
+func TestWonDisputeIsReversed(t *testing.T) {
 	for amount, want := range map[int64]int64{-20_00: 20_00, 20_00: -20_00, 0: 0} {
 		moved := stripe.BalanceTransaction{Type: "adjustment", Category: "dispute", Amount: amount, Currency: "EUR"}
 		m, _ := meaningOf(moved)
@@ -24,7 +24,7 @@ func TestADisputeThatIsWonIsTakenOffAgain(t *testing.T) {
 }
 
 // Its id looks like a charge's to programs that test the beginnings of ids, and its charge is another.
-func TestADisputesIDIsNoCharges(t *testing.T) {
+func TestMovementKindComesFromTheSourceNotItsID(t *testing.T) {
 	for object, want := range map[string]donations.Movement{
 		"dispute": {Dispute: "ch_looks_like", Charge: "ch_real", DisputedMinor: 20_00},
 		"refund":  {Refund: "ch_looks_like", Charge: "ch_real", RefundedMinor: 20_00},
@@ -45,7 +45,7 @@ func TestADisputesIDIsNoCharges(t *testing.T) {
 }
 
 // Stripe may leave out whose payment intent a dispute or a refund is about: its charge says so, and never its own id.
-func TestMoneyThatNamesItsChargeAloneFindsItsDonation(t *testing.T) {
+func TestDonationIsFoundByItsChargeAlone(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	e.sim.SetDelivery(stripesim.Delivery{Drop: true})
 	disputed, refunded := e.give(vallon), e.give(vallon)

@@ -23,7 +23,7 @@
 //	balancelist.go           lists new balance transactions, newest first; booking.go posts them
 //	unbooked.go              asks Stripe about donations that are paid and not booked
 //	parked.go                tries parked balance transactions again
-//	readers.go, sync.go      call payouts to bring the account's payouts up to date
+//	sync.go                  brings the account's payouts up to date, and has the order of these steps
 //	balancelist.go           looks back 3 days once a day, 30 days once a week, for what became visible late
 //	comparison.go            compares the books with Stripe's balance once an hour
 //
@@ -37,13 +37,13 @@
 //	customer.subscription.*                     readers.go       donations.ReadSubscription
 //	charge.refunded, refund.*, charge.dispute.* readers.go       refunds
 //	radar.early_fraud_warning.*                 readers.go       refunds
-//	payout.*, account.updated                   readers.go       payouts.Read, collectives.ReadAccount
+//	payout.*, account.updated                   readers.go       payouts.Read, connect.ReadAccount
 //	account.application.(de)authorized          connection.go    connect.SetConnectedTx
 //	charge.succeeded, .captured, .updated; topup.*  hint.go      the next sync
 //
 // # Invariants
 //
-//   - An event is stored before it is acknowledged. Receiving one calls neither Stripe nor a job (delivery.go).
+//   - An event is stored before it is acknowledged. Receiving one does not call Stripe and applies nothing (delivery.go).
 //   - Each event counts once, in any order: applying it and noting the result are one transaction (eventstate.go).
 //     Events that name a resource only cause it to be read again, so another API version is never believed.
 //   - No event is lost beside a job that ends: storing takes the account's advisory lock shared, ending a job takes
@@ -55,6 +55,6 @@
 //
 // # Neighbours
 //
-// It imports donations, refunds, payouts, ledger and collectives; only the wiring imports it. Calls to Stripe are few:
-// many objects are read by pages of their lists (internal/stripe, bulkread.go); deploy/benchmarks.md has the figures.
+// It imports donations, refunds, payouts, ledger, collectives, connect and notices; only the wiring imports it. Many
+// objects are read by pages of their lists, which takes few calls (internal/stripe/bulkread.go, deploy/benchmarks.md).
 package webhooks

@@ -51,7 +51,7 @@ func TestSignatures(t *testing.T) {
 	}
 }
 
-func TestWhatIsStoredAndIgnored(t *testing.T) {
+func TestWhichEventsAreStoredAndIgnored(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	for _, c := range []struct {
 		endpoint Endpoint
@@ -94,7 +94,7 @@ func TestWhatIsStoredAndIgnored(t *testing.T) {
 	})
 }
 
-func TestNobodysNameIsStored(t *testing.T) {
+func TestStoredEventsHaveNoPersonalData(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	d := e.give(vallon)
 	e.pay(d)
@@ -155,7 +155,7 @@ func TestADebitThatFails(t *testing.T) {
 }
 
 // The bug of others: an event row written before processing, so that a failed one is a duplicate for ever.
-func TestAFailedEventIsTriedAgainAndBlocksNobody(t *testing.T) {
+func TestFailedEventIsRetriedAndDelaysNoOther(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	e.sim.SetDelivery(stripesim.Delivery{Drop: true})
 	d, other := e.give(vallon), e.give(vallon)
@@ -192,7 +192,7 @@ func TestAFailedEventIsTriedAgainAndBlocksNobody(t *testing.T) {
 	}
 }
 
-func TestAnEventThatNeverWorksIsGivenUpInSight(t *testing.T) {
+func TestEventThatAlwaysFailsIsGivenUp(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	d := e.give(vallon)
 	e.deliver(EndpointPlatform, strings.Replace(sessionEvent("evt_1", typeCompleted, d, `,"payment_status":"paid"`), "2000", "3000", 1))
@@ -229,7 +229,7 @@ func TestAnEventThatNeverWorksIsGivenUpInSight(t *testing.T) {
 }
 
 // A wrong setting sends each event to both endpoints.
-func TestTheWrongEndpointDoesNotSwallowTheRightDelivery(t *testing.T) {
+func TestDeliveryAtTheWrongEndpointIsNotStored(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	d := e.give(festival)
 	event := strings.Replace(sessionEvent("evt_1", typeCompleted, d, `,"payment_status":"unpaid"`),
@@ -270,7 +270,7 @@ func TestASessionOfAnotherVersionIsReadAtStripe(t *testing.T) {
 	}
 }
 
-func TestSessionsThatAreNotTheDonations(t *testing.T) {
+func TestForeignSessionsThatNameADonation(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	d := e.give(vallon)
 	other := d

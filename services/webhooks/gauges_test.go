@@ -35,7 +35,7 @@ func (e *env) gauges() map[string]float64 {
 }
 
 // An alert that only a job could raise never says that jobs do not run.
-func TestWhatWaitsIsToldWhileNoJobRuns(t *testing.T) {
+func TestGaugesReportWithoutARunningJob(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	if age := e.gauges()["oldest_unapplied_event_seconds"]; age != 0 {
 		t.Errorf("nothing waits, for %v s", age)
@@ -63,7 +63,7 @@ func TestADisconnectedAccountRaisesNoAlert(t *testing.T) {
 
 // A start asks for a reading of the balance, and does not forget when the last one was: while Stripe is away nobody is
 // called out of bed five minutes after each start.
-func TestAStartMakesNoBalanceStale(t *testing.T) {
+func TestStartMakesNoSyncStale(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	e.run(connected)
 	read := e.gauges()["last_sync_timestamp_seconds "+connected]
@@ -106,7 +106,7 @@ func TestAnAccountThatWasNeverReadIsNotStaleAtOnce(t *testing.T) {
 }
 
 // The webhooks of one account can stop while those of the others come: its endpoint is another.
-func TestAnAccountWhoseWebhooksStoppedIsToldByItsLastDelivery(t *testing.T) {
+func TestLastDeliveryShowsThatWebhooksStopped(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	e.pay(e.give(festival))
 	e.delivered()
@@ -134,7 +134,7 @@ func TestAnAccountWhoseWebhooksStoppedIsToldByItsLastDelivery(t *testing.T) {
 }
 
 // The other figures of a scrape are told all the same.
-func TestWithoutADatabaseNothingIsSaidToWait(t *testing.T) {
+func TestGaugesReportNothingWithoutADatabase(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	e.pool.Close()
 	if told := e.gauges(); len(told) != 0 {

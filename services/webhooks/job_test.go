@@ -185,7 +185,7 @@ func TestAStartTakesOverAtOnceWithoutALeader(t *testing.T) {
 	e.wantBooks("")
 }
 
-func TestTheTimerBooksWhatNoEventTold(t *testing.T) {
+func TestTimerBooksWithoutEvents(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	e.webhooks.cfg.SyncEvery = time.Second
 	e.sim.SetDelivery(stripesim.Delivery{Drop: true})
@@ -199,7 +199,7 @@ func TestTheTimerBooksWhatNoEventTold(t *testing.T) {
 	e.wantBooks("")
 }
 
-func TestTickFindsAccountsInNeed(t *testing.T) {
+func TestScheduleFindsDueAccounts(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	due := func() []string {
 		t.Helper()

@@ -28,7 +28,7 @@ func (e *env) hosted(id string) {
 }
 
 // Whose a payout is does not depend on who comes while it is under way, nor on when its return is read.
-func TestAReturnedPayoutIsOfThoseWhoseItWas(t *testing.T) {
+func TestReturnedPayoutBelongsToItsFormerOwners(t *testing.T) {
 	fail := func(e *env, id string) error { return e.sim.FailPayout(id, "account_closed") }
 	for _, c := range []struct {
 		rule   string
@@ -76,7 +76,7 @@ func TestAReturnedPayoutIsOfThoseWhoseItWas(t *testing.T) {
 }
 
 // Nor is it anybody else's who may not even use the account.
-func TestWhoMayNotUseTheAccountDoesNotCount(t *testing.T) {
+func TestOnlyCollectivesThatMayUseTheAccountOwnItsMoney(t *testing.T) {
 	e, f := faked(t)
 	e.hosted("hosted")
 	e.clock.Advance(time.Hour)
@@ -94,7 +94,7 @@ func TestWhoMayNotUseTheAccountDoesNotCount(t *testing.T) {
 }
 
 // Each pair moves there and back, with a second collective in between, whichever is read first.
-func TestWhatComesBackFollowsWhatItReturns(t *testing.T) {
+func TestReturnedMoneyHasTheOwnerOfTheOriginal(t *testing.T) {
 	payment := func(object string) string {
 		return fmt.Sprintf(`{"id":"xx_1","object":%q,"charge":"ch_shop","payment_intent":"pi_shop","metadata":{}}`, object)
 	}
@@ -158,7 +158,7 @@ func TestWhatComesBackFollowsWhatItReturns(t *testing.T) {
 }
 
 // A release can answer several holds, of different collectives, and only a part of one.
-func TestEachPotOfHoldsComesToNothing(t *testing.T) {
+func TestHoldsReturnToZero(t *testing.T) {
 	e, f := faked(t)
 	e.clock.Advance(time.Hour)
 	f.rows = []fakeRow{{id: "txn_1", kind: "reserve_hold", amount: -50_00, created: e.clock.Now()}}
@@ -184,8 +184,8 @@ func TestEachPotOfHoldsComesToNothing(t *testing.T) {
 	add("txn_7", "payout_minimum_balance_hold", -15_00, map[string]int64{})
 }
 
-// TestTypesThatStripeAddedSince has one of each, in the shape that they come in.
-func TestTypesThatStripeAddedSince(t *testing.T) {
+// TestNewTransactionTypes has one of each, in the shape that they come in.
+func TestNewTransactionTypes(t *testing.T) {
 	raw, err := os.ReadFile("testdata/balance_transactions_added.json")
 	if err != nil {
 		t.Fatal(err)
@@ -235,7 +235,7 @@ func TestTypesThatStripeAddedSince(t *testing.T) {
 }
 
 // Who must clear it is told: of each top-up, and of what no rule classifies once a type and day.
-func TestWhoMustClearMoneyIsTold(t *testing.T) {
+func TestNoticesOfUnclassifiedMoney(t *testing.T) {
 	e, f := faked(t)
 	e.clock.Advance(48 * time.Hour)
 	now := e.clock.Now().Truncate(24 * time.Hour).Add(12 * time.Hour)

@@ -32,7 +32,7 @@ func faked(t *testing.T) (*env, *fakeBalance) {
 	return e, e.balance
 }
 
-func TestWhatTheLedgerRefusesIsParkedAndHoldsUpNothing(t *testing.T) {
+func TestRefusedTransactionIsParkedAndDelaysNothing(t *testing.T) {
 	e, f := faked(t)
 	now := e.clock.Now()
 	before, after := e.give(vallon), e.give(vallon)
@@ -125,7 +125,7 @@ func TestMoneyOfAClosedPeriodIsBookedInTheOpenOne(t *testing.T) {
 	}
 }
 
-func TestAPaymentThatCannotBeReadHoldsUpNothing(t *testing.T) {
+func TestUnreadablePaymentIsParkedAndDelaysNothing(t *testing.T) {
 	for name, status := range map[string]int{
 		"because it may not":        http.StatusForbidden,
 		"because Stripe fails":      http.StatusInternalServerError,
@@ -177,7 +177,7 @@ func TestOneStepAsksForFewPayments(t *testing.T) {
 	}
 }
 
-func TestAPolledDonationThatCannotBeReadHoldsUpNoOther(t *testing.T) {
+func TestUnreadablePolledDonationDelaysNoOther(t *testing.T) {
 	e := newEnv(t, stripesim.Config{FeeDelay: 100 * time.Hour})
 	made := []donations.Donation{e.give(vallon), e.give(vallon), e.give(vallon)}
 	for _, d := range made {
@@ -232,7 +232,7 @@ func TestAChargeWithoutItsSourceIsReadByItself(t *testing.T) {
 	}
 }
 
-func TestABalanceTransactionThatIsBookedInAnotherWayIsSaidAndLeft(t *testing.T) {
+func TestTransactionBookedDifferentlyIsLoggedAndLeft(t *testing.T) {
 	e, _ := faked(t)
 	e.run("")
 	var log bytes.Buffer
@@ -252,7 +252,7 @@ func TestABalanceTransactionThatIsBookedInAnotherWayIsSaidAndLeft(t *testing.T) 
 	}
 }
 
-func TestAParkedOneOfAnAccountThatIsGoneKeepsNoJobAlive(t *testing.T) {
+func TestParkedTransactionOfADisconnectedAccountKeepsNoJobAlive(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	if _, err := e.pool.Exec(t.Context(), `INSERT INTO webhooks.parked (account, id, reason, next_attempt_at) VALUES ('acct_gone', 'txn_1', 'X', '-infinity')`); err != nil {
 		t.Fatal(err)

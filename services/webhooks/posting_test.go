@@ -157,7 +157,7 @@ func TestPost(t *testing.T) {
 	}
 }
 
-func TestMoneyThatGoesBack(t *testing.T) {
+func TestPostRefundsAndDisputes(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	e.sim.SetDelivery(stripesim.Delivery{Drop: true})
 	whole, part, disputed := e.give(vallon), e.give(vallon), e.give(vallon)

@@ -112,6 +112,7 @@ func TestAPayoutOfTwoCollectives(t *testing.T) {
 		if found, sum := kinds(e.allLines("marseille", again)); sum != 1945 || found[payouts.LinePayout] != 1 || again.Reconciliation != payouts.ReconciliationMatched {
 			t.Errorf("it is %+v with %v", again, found)
 		}
+		again = e.payout(payouts.Everybody, again.ID)
 		ids := map[string]bool{}
 		q := payouts.LineQuery{Collective: payouts.Everybody, Share: 5835}
 		for _, l := range e.allLines(payouts.Everybody, again) {
@@ -127,9 +128,9 @@ func TestAPayoutOfTwoCollectives(t *testing.T) {
 	})
 }
 
-// TestAReturnThatIsHeardOfLate: a payout holds what came back by another one, of which it is not known yet that it
+// TestReturnedPayoutThatBecomesKnownLate: a payout holds what came back by another one, of which it is not known yet that it
 // failed. Whose money that was is not guessed.
-func TestAReturnThatIsHeardOfLate(t *testing.T) {
+func TestReturnedPayoutThatBecomesKnownLate(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	e.addNeighbour()
 	e.pay(e.give(neighbour))
@@ -159,7 +160,7 @@ func TestAReturnThatIsHeardOfLate(t *testing.T) {
 }
 
 // Whose money it is may be known only after it is known to have failed, such as after a night without the program.
-func TestEachCollectiveIsToldOfAFailureHeardLate(t *testing.T) {
+func TestCollectivesAreNotifiedOfALateFailure(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	e.addNeighbour()
 	e.pay(e.give(neighbour))
@@ -219,7 +220,7 @@ func TestAPayoutWithEverythingInside(t *testing.T) {
 	e.wantAccounts("", map[string]int64{"vallon 1100": bank})
 }
 
-func TestADifferenceIsTold(t *testing.T) {
+func TestPayoutDifferenceIsNotified(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	for range 2 {
 		e.pay(e.give(vallon))
@@ -293,8 +294,8 @@ func TestADifferenceIsTold(t *testing.T) {
 	}
 }
 
-// TestWhatStaysOutOfTheBooksIsMissing at last, and not at once.
-func TestWhatStaysOutOfTheBooksIsMissing(t *testing.T) {
+// TestUnbookedContentBecomesMissing at last, and not at once.
+func TestUnbookedContentBecomesMissing(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	p := paidOut(e, vallon, "")
 	e.clock.Advance(2 * day)

@@ -18,7 +18,7 @@ import (
 )
 
 // Stripe waits for the answer, and counts a late one as a failure: whatever the event, nobody is called before it.
-func TestTheAnswerToAWebhookCallsNobody(t *testing.T) {
+func TestReceivingAnEventDoesNotCallStripe(t *testing.T) {
 	e := newEnv(t, stripesim.Config{})
 	d := e.give(festival)
 	before := len(e.sim.Requests())

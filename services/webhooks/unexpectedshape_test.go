@@ -11,7 +11,7 @@ import (
 
 // Stripe's answers come in shapes that it does not document. One of them in a page of a hundred holds up none of the
 // others, and is neither lost nor guessed at.
-func TestABalanceTransactionOfAnUnexpectedShapeHoldsUpNothing(t *testing.T) {
+func TestUnexpectedShapeIsParkedAndDelaysNothing(t *testing.T) {
 	const source = `{"id":"ch_7","object":"charge","payment_intent":"pi_7","amount":2000,"currency":"eur","metadata":{}}`
 	for name, odd := range map[string]string{
 		"an amount of the source that is a text":    `{"id":"ch_7","object":"charge","amount":"12.50","currency":"eur"}`,

@@ -95,7 +95,7 @@ func TestBreakerTriesOneCallAfterAWhile(t *testing.T) {
 }
 
 // Whoever sends requests and leaves at once must not close an account to others.
-func TestCallersWhoLeaveDoNotOpenTheBreaker(t *testing.T) {
+func TestCancelledCallsDoNotOpenTheBreaker(t *testing.T) {
 	s := &silent{}
 	c := serve(t, s.ServeHTTP)
 	s.hangs.Store(true)
@@ -159,7 +159,7 @@ func TestACallBegunBeforeDoesNotCloseTheBreaker(t *testing.T) {
 }
 
 // A caller who leaves while its call is the one that tries must not keep the account closed.
-func TestACallThatSaysNothingLeavesTheTryToTheNext(t *testing.T) {
+func TestInconclusiveCallLeavesTheTrialToTheNext(t *testing.T) {
 	s := &silent{}
 	c := serve(t, s.ServeHTTP)
 	c.breakers.openFor = time.Millisecond

@@ -60,7 +60,7 @@ func TestOneKindOfCallStaysBelowItsLimit(t *testing.T) {
 	}
 }
 
-func TestBackgroundWorkLeavesTheWayFree(t *testing.T) {
+func TestBackgroundCallsLeaveTheLimitToDonors(t *testing.T) {
 	b := newBudget(testRate, testBurst)
 	now := time.Unix(1_700_000_000, 0)
 	b.all.AllowN(now, testBurst) // donors took what there was
@@ -147,7 +147,7 @@ func TestAdviceOfAnAnswer(t *testing.T) {
 		"rate_limit holds background work back": {
 			429, http.Header{}, `{"error":{"type":"invalid_request_error","code":"rate_limit"}}`, Throttled, retrySoon, true,
 		},
-		"Retry-After is adv":   {429, http.Header{"Retry-After": {"7"}}, `slow down`, Throttled, 7 * time.Second, true},
+		"Retry-After is adv":     {429, http.Header{"Retry-After": {"7"}}, `slow down`, Throttled, 7 * time.Second, true},
 		"Retry-After has an end": {503, http.Header{"Retry-After": {"86400"}}, ``, Failed, maxAdvice, false},
 		"Stripe-Should-Retry knows better than the status": {
 			400, http.Header{"Stripe-Should-Retry": {"true"}}, `{"error":{"type":"invalid_request_error"}}`, Throttled, retrySoon, true,

@@ -71,7 +71,7 @@ func wantedOf(objects []listed[string]) []Wanted {
 	return wanted
 }
 
-func TestFindCostsNotMuchMoreThanToReadEach(t *testing.T) {
+func TestFindCostsFewExtraCalls(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		l := newList(rapid.SliceOfN(rapid.SampledFrom([]int64{0, 0, 1, 4, 60, 10_000}), 0, 1000).Draw(t, "pauses"))
 		gap := rapid.IntRange(1, 60).Draw(t, "one wanted of")

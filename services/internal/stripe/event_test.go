@@ -71,7 +71,7 @@ func TestVerify(t *testing.T) {
 	})
 }
 
-func TestAnEventKeepsWhatMattersAndNobodysName(t *testing.T) {
+func TestEventHasNoPersonalData(t *testing.T) {
 	e, err := parseEvent([]byte(completed))
 	if err != nil {
 		t.Fatal(err)

@@ -12,7 +12,7 @@ import (
 
 // https://docs.stripe.com/api/events/list: each account has a list of its own, whose events need not name it, and which
 // are rendered in the version of their creation. So ids are taken, and nothing else is believed.
-func TestTheListsEventsAreTakenByTheirIDs(t *testing.T) {
+func TestListedEventsKeepOnlyIDs(t *testing.T) {
 	var asked url.Values
 	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		asked = r.URL.Query()

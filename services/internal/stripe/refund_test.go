@@ -103,7 +103,7 @@ func TestListRefundsReadsAllPages(t *testing.T) {
 	}
 }
 
-func TestADisputesMoneyStandsInItsBalanceTransactions(t *testing.T) {
+func TestDisputeAmountsComeFromItsBalanceTransactions(t *testing.T) {
 	c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, `{"id":"dp_1","object":"dispute","amount":1000,"currency":"usd","charge":"ch_1","payment_intent":"pi_1",
 			"status":"won","reason":"fraudulent","is_charge_refundable":true,"created":1700000000,

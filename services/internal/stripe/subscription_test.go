@@ -38,7 +38,7 @@ func TestTheNextDebitOfASubscription(t *testing.T) {
 	}
 }
 
-func TestWhatIsSetInTheDashboardIsRead(t *testing.T) {
+func TestDashboardSettingsOfASubscription(t *testing.T) {
 	read := func(members string) Subscription {
 		t.Helper()
 		var o subscriptionJSON

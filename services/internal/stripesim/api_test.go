@@ -175,7 +175,7 @@ func TestFaults(t *testing.T) {
 }
 
 // Who watches the requests must tell a wrong one from one that came at the wrong time.
-func TestAMalformedRequestIsToldFromOneAtTheWrongTime(t *testing.T) {
+func TestMalformedRequestsDifferFromRefusedOnes(t *testing.T) {
 	sim, url := serve(t, stripesim.Config{})
 	api := newClient(url, testKey, 0)
 	se := create(t, api, donation(2000))

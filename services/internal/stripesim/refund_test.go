@@ -332,7 +332,7 @@ func TestFraudWarnings(t *testing.T) {
 	}
 }
 
-func TestWhatGoesBackFitsTheClient(t *testing.T) {
+func TestRefundsAndDisputesFitTheClient(t *testing.T) {
 	sim, url := serve(t, stripesim.Config{})
 	api := newClient(url, testKey, 0)
 	charge := charged(t, sim, api)
