@@ -1,6 +1,6 @@
 -- The role that the services work as, and the rights that nobody has.
 --
--- The files up to 00012 are the first set: one file for each schema, in the order in which they refer to each other.
+-- The files up to 00013 are the first set: one file for each schema, in the order in which they refer to each other.
 -- Each table stands together with its indexes, functions, triggers and grants. What all of them share:
 --
 --   * Columns named *_minor are amounts in the minor unit of their currency; currencies are ISO 4217, in capitals.

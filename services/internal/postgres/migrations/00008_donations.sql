@@ -364,7 +364,8 @@ CREATE TABLE donations.recurring (
     )
 );
 
--- The lists of a campaign and of a collective, as those of donations; and the monthly donations that end with their campaign.
+-- The lists of a campaign and of a collective, as those of donations; and the monthly donations that end with their
+-- campaign.
 CREATE INDEX recurring_campaign_idx ON donations.recurring (collective, campaign, state, created_at DESC, id DESC);
 CREATE INDEX recurring_collective_idx ON donations.recurring (collective, state, created_at DESC, id DESC);
 -- The pending changes to apply. Small at all times.
