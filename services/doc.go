@@ -22,7 +22,7 @@
 // passes its interceptors (internal/rpc), REST and pages included.
 //
 // Each service has these files, and the proto package and the SQL schema have its name. donations also serves the proto
-// package recurring, and refunds also disputes; the tables of refunds are in the schema donations.
+// package recurring, and refunds also disputes.
 //
 //	doc.go                      what it owns, its states, invariants and neighbours; 60 lines at most
 //	server.go, <noun>server.go  from proto to domain and back; no other file knows the messages, and these have no SQL

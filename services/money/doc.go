@@ -2,13 +2,12 @@
 //
 // # What it owns
 //
-// [Amount] and [Currency]. Amounts are added, split, parsed and formatted here and nowhere else. The minor units are those
+// [Amount] and [Currency]. Amounts are added, parsed and formatted here and nowhere else. The minor units are those
 // of Stripe, since Stripe's balance transactions are the source of the books: see [Currency.Exponent].
 //
 // # What is always true
 //
 //   - An operation whose result does not fit into int64, or that would mix currencies, returns an error.
-//   - The parts of [Amount.Split] sum to the amount exactly.
 //   - [Parse] reads everything that [Amount.Format] writes, and refuses to guess.
 //
 // # Neighbours
