@@ -112,7 +112,7 @@ func matchStatement(t *testing.T, y *treasury, conn grpc.ClientConnInterface) {
 	)
 	file.OpeningBalance, file.ClosingBalance = apptest.Euros(100_00), apptest.Euros(100_00+25_00+1234_56+70_00+33_00+44_00-90_00-2_50)
 
-	t.Run("its lines are booked or recognised, once", func(t *testing.T) {
+	t.Run("its lines are booked or recognised once", func(t *testing.T) {
 		changed := y.books(t, conn, func() (proto.Message, error) {
 			done, err := banking.ImportBankStatement(ctx, file)
 			// What the first time found is not told again.
@@ -195,7 +195,7 @@ func matchStatement(t *testing.T, y *treasury, conn grpc.ClientConnInterface) {
 	unknown := &bankv1.BankLineTarget{Target: &bankv1.BankLineTarget_UnknownReceipt{UnknownReceipt: true}}
 	toExpense := &bankv1.BankLineTarget{Target: &bankv1.BankLineTarget_Expense{Expense: owed.GetName()}}
 
-	t.Run("a donation that named nothing", func(t *testing.T) {
+	t.Run("a donation without a reference", func(t *testing.T) {
 		wantBooks(t, matched(t, match(33_00, toCampaign)), map[string]int64{"51211": 33_00, "75411": -33_00})
 		given := y.lines(t, conn)[33_00].GetTarget().GetOfflineDonation()
 		_, err := hand.ReverseOfflineDonation(ctx, &treasuryv1.ReverseOfflineDonationRequest{Name: given, RequestId: uuid.NewString(), Reason: "x"})
@@ -258,7 +258,7 @@ func matchStatement(t *testing.T, y *treasury, conn grpc.ClientConnInterface) {
 		_, err = hand.ReverseExpense(ctx, &treasuryv1.ReverseExpenseRequest{Name: made.GetName(), RequestId: uuid.NewString(), Reason: "x"})
 		wantError(t, err, codes.FailedPrecondition, "BANK_LINE_MATCHED", "")
 	})
-	t.Run("a line is set aside with its reason", func(t *testing.T) {
+	t.Run("a line is ignored with its reason", func(t *testing.T) {
 		req := &bankv1.IgnoreBankLineRequest{Name: y.lines(t, conn)[7].GetName(), RequestId: uuid.NewString(), Reason: "arrondi"}
 		wantBooks(t, y.books(t, conn, func() (proto.Message, error) { return banking.IgnoreBankLine(ctx, req) }), map[string]int64{})
 		if got := y.lines(t, conn)[7]; got.GetState() != lineIgnored || got.GetIgnoreReason() != "arrondi" {
