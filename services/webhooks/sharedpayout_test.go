@@ -114,10 +114,11 @@ func TestAPayoutOfTwoCollectives(t *testing.T) {
 		}
 		again = e.payout(payouts.Everybody, again.ID)
 		ids := map[string]bool{}
-		q := payouts.LineQuery{Collective: payouts.Everybody, Share: 5835}
-		for _, l := range e.allLines(payouts.Everybody, again) {
+		whole := e.payout(payouts.Everybody, again.ID)
+		q := payouts.LineQuery{Collective: payouts.Everybody, Share: whole.Share.Minor}
+		for _, l := range e.allLines(payouts.Everybody, whole) {
 			id := l.ID(payouts.Everybody)
-			if one, err := e.payouts.Line(t.Context(), again, q, id); err != nil || one != l || ids[id] {
+			if one, err := e.payouts.Line(t.Context(), whole, q, id); err != nil || one != l || ids[id] {
 				t.Errorf("line %s is %+v, %v; want %+v once", id, one, err, l)
 			}
 			ids[id] = true
