@@ -65,6 +65,14 @@ func (s *server) ListApiKeys(ctx context.Context, req *accessv1.ListApiKeysReque
 	return answer, nil
 }
 
+func (s *server) GetApiKey(ctx context.Context, req *accessv1.GetApiKeyRequest) (*accessv1.ApiKey, error) {
+	k, err := s.service.get(ctx, req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	return keyToProto(k), nil
+}
+
 func (s *server) RevokeApiKey(ctx context.Context, req *accessv1.RevokeApiKeyRequest) (*accessv1.ApiKey, error) {
 	collective, id, ok := parseKeyName(req.GetName())
 	if !ok {

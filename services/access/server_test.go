@@ -73,11 +73,20 @@ func TestServerKeyLife(t *testing.T) {
 			t.Errorf("revoked (-want +got)\n%s", diff)
 		}
 	}
+	read, err := server.GetApiKey(ctx, &accessv1.GetApiKeyRequest{Name: want.GetName()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, read, protocmp.Transform()); diff != "" {
+		t.Errorf("read (-want +got)\n%s", diff)
+	}
 	_, err = s.Authenticate(ctx, created.GetSecret())
 	errstest.Want(t, err, codes.Unauthenticated, errorsv1.ErrorReason_INVALID_KEY)
 
 	for _, name := range []string{"collectives/vallon/apiKeys/none", "instance/apiKeys/laptop", "collectives/marseille/apiKeys/laptop", "collectives/vallon", "x/laptop", ""} {
-		_, err := server.RevokeApiKey(ctx, &accessv1.RevokeApiKeyRequest{Name: name})
+		_, err := server.GetApiKey(ctx, &accessv1.GetApiKeyRequest{Name: name})
+		errstest.Want(t, err, codes.NotFound, errorsv1.ErrorReason_NOT_FOUND)
+		_, err = server.RevokeApiKey(ctx, &accessv1.RevokeApiKeyRequest{Name: name})
 		errstest.Want(t, err, codes.NotFound, errorsv1.ErrorReason_NOT_FOUND)
 	}
 }

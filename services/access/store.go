@@ -134,6 +134,15 @@ FROM access.api_keys AS k
 WHERE coalesce(k.collective, '') = @collective
 	AND k.id = @id`
 
+// get returns the key with this resource name, working or revoked; NOT_FOUND when there is none.
+func (s *Service) get(ctx context.Context, name string) (k Key, err error) {
+	err = postgres.InTx(ctx, s.pool, func(ctx context.Context, tx pgx.Tx) error {
+		k, err = KeyTx(ctx, tx, name)
+		return err
+	})
+	return k, err
+}
+
 // KeyTx returns the key with this resource name, working or revoked; NOT_FOUND when there is none.
 func KeyTx(ctx context.Context, tx pgx.Tx, name string) (Key, error) {
 	return keyTx(ctx, tx, keyByNameSQL, name)

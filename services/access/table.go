@@ -41,6 +41,7 @@ var table = map[string]rule{
 	"/cagnotte.access.v1.AccessService/CreateApiKey": {allow: owner | operator, field: "parent", resource: "apiKeys"},
 	// To see who holds a key belongs to an audit; secrets are not in the answer.
 	"/cagnotte.access.v1.AccessService/ListApiKeys":  {allow: owner | auditor | operator, field: "parent", resource: "apiKeys"},
+	"/cagnotte.access.v1.AccessService/GetApiKey":    {allow: owner | auditor | operator, field: "name", resource: "apiKeys"},
 	"/cagnotte.access.v1.AccessService/RevokeApiKey": {allow: owner | operator, field: "name", resource: "apiKeys"},
 
 	"/cagnotte.collectives.v1.CollectivesService/CreateCollective": {allow: operator, resource: "collectives"},

@@ -40,6 +40,7 @@ var matrix = map[string]string{
 	"cagnotte.access.v1.AccessService/GetPrincipal": "UPPPPP",
 	"cagnotte.access.v1.AccessService/CreateApiKey": "UPNNNP",
 	"cagnotte.access.v1.AccessService/ListApiKeys":  "UPNNPP",
+	"cagnotte.access.v1.AccessService/GetApiKey":    "UPNNPP",
 	"cagnotte.access.v1.AccessService/RevokeApiKey": "UPNNNP",
 
 	"cagnotte.collectives.v1.CollectivesService/CreateCollective": "UNNNNP",
@@ -326,7 +327,7 @@ func TestAuthorizeFailsClosed(t *testing.T) {
 }
 
 func TestInstanceKeysAreTheOperators(t *testing.T) {
-	for method, field := range map[string]string{"CreateApiKey": "parent", "ListApiKeys": "parent", "RevokeApiKey": "name"} {
+	for method, field := range map[string]string{"CreateApiKey": "parent", "ListApiKeys": "parent", "GetApiKey": "name", "RevokeApiKey": "name"} {
 		full := "cagnotte.access.v1.AccessService/" + method
 		name := map[string]string{"parent": "instance", "name": "instance/apiKeys/first"}[field]
 		req := requestOf(t, full, field, name)

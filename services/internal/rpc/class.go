@@ -132,6 +132,7 @@ var kinds = map[string]kind{
 	"/cagnotte.access.v1.AccessService/GetPrincipal": read,
 	"/cagnotte.access.v1.AccessService/CreateApiKey": write,
 	"/cagnotte.access.v1.AccessService/ListApiKeys":  read,
+	"/cagnotte.access.v1.AccessService/GetApiKey":    read,
 	"/cagnotte.access.v1.AccessService/RevokeApiKey": write,
 
 	"/cagnotte.collectives.v1.CollectivesService/CreateCollective": write,

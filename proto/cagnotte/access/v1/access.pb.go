@@ -384,6 +384,52 @@ func (x *CreateApiKeyRequest) GetApiKey() *ApiKey {
 	return nil
 }
 
+// Asks for one key.
+type GetApiKeyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The key's name.
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetApiKeyRequest) Reset() {
+	*x = GetApiKeyRequest{}
+	mi := &file_cagnotte_access_v1_access_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetApiKeyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetApiKeyRequest) ProtoMessage() {}
+
+func (x *GetApiKeyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_access_v1_access_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetApiKeyRequest.ProtoReflect.Descriptor instead.
+func (*GetApiKeyRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_access_v1_access_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *GetApiKeyRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
 // Asks for a page of keys.
 type ListApiKeysRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -399,7 +445,7 @@ type ListApiKeysRequest struct {
 
 func (x *ListApiKeysRequest) Reset() {
 	*x = ListApiKeysRequest{}
-	mi := &file_cagnotte_access_v1_access_proto_msgTypes[4]
+	mi := &file_cagnotte_access_v1_access_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -411,7 +457,7 @@ func (x *ListApiKeysRequest) String() string {
 func (*ListApiKeysRequest) ProtoMessage() {}
 
 func (x *ListApiKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_access_v1_access_proto_msgTypes[4]
+	mi := &file_cagnotte_access_v1_access_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -424,7 +470,7 @@ func (x *ListApiKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListApiKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListApiKeysRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_access_v1_access_proto_rawDescGZIP(), []int{4}
+	return file_cagnotte_access_v1_access_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListApiKeysRequest) GetParent() string {
@@ -461,7 +507,7 @@ type ListApiKeysResponse struct {
 
 func (x *ListApiKeysResponse) Reset() {
 	*x = ListApiKeysResponse{}
-	mi := &file_cagnotte_access_v1_access_proto_msgTypes[5]
+	mi := &file_cagnotte_access_v1_access_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -473,7 +519,7 @@ func (x *ListApiKeysResponse) String() string {
 func (*ListApiKeysResponse) ProtoMessage() {}
 
 func (x *ListApiKeysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_access_v1_access_proto_msgTypes[5]
+	mi := &file_cagnotte_access_v1_access_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -486,7 +532,7 @@ func (x *ListApiKeysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListApiKeysResponse.ProtoReflect.Descriptor instead.
 func (*ListApiKeysResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_access_v1_access_proto_rawDescGZIP(), []int{5}
+	return file_cagnotte_access_v1_access_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListApiKeysResponse) GetApiKeys() []*ApiKey {
@@ -514,7 +560,7 @@ type RevokeApiKeyRequest struct {
 
 func (x *RevokeApiKeyRequest) Reset() {
 	*x = RevokeApiKeyRequest{}
-	mi := &file_cagnotte_access_v1_access_proto_msgTypes[6]
+	mi := &file_cagnotte_access_v1_access_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -526,7 +572,7 @@ func (x *RevokeApiKeyRequest) String() string {
 func (*RevokeApiKeyRequest) ProtoMessage() {}
 
 func (x *RevokeApiKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_access_v1_access_proto_msgTypes[6]
+	mi := &file_cagnotte_access_v1_access_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -539,7 +585,7 @@ func (x *RevokeApiKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeApiKeyRequest.ProtoReflect.Descriptor instead.
 func (*RevokeApiKeyRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_access_v1_access_proto_rawDescGZIP(), []int{6}
+	return file_cagnotte_access_v1_access_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *RevokeApiKeyRequest) GetName() string {
@@ -579,7 +625,9 @@ const file_cagnotte_access_v1_access_proto_rawDesc = "" +
 	"\x06parent\x18\x01 \x01(\tB<\xbaH9r725^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)$R\x06parent\x12I\n" +
 	"\n" +
 	"api_key_id\x18\x02 \x01(\tB+\xbaH(r&2$^([a-z0-9][a-z0-9-]{1,30}[a-z0-9])?$R\bapiKeyId\x12;\n" +
-	"\aapi_key\x18\x03 \x01(\v2\x1a.cagnotte.access.v1.ApiKeyB\x06\xbaH\x03\xc8\x01\x01R\x06apiKey\"\xb9\x01\n" +
+	"\aapi_key\x18\x03 \x01(\v2\x1a.cagnotte.access.v1.ApiKeyB\x06\xbaH\x03\xc8\x01\x01R\x06apiKey\"\x84\x01\n" +
+	"\x10GetApiKeyRequest\x12p\n" +
+	"\x04name\x18\x01 \x01(\tB\\\xbaHYrW2U^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)/apiKeys/[a-z0-9][a-z0-9-]{1,62}$R\x04name\"\xb9\x01\n" +
 	"\x12ListApiKeysRequest\x12T\n" +
 	"\x06parent\x18\x01 \x01(\tB<\xbaH9r725^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)$R\x06parent\x12$\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
@@ -597,10 +645,11 @@ const file_cagnotte_access_v1_access_proto_rawDesc = "" +
 	"\vROLE_EDITOR\x10\x02\x12\x12\n" +
 	"\x0eROLE_TREASURER\x10\x03\x12\x10\n" +
 	"\fROLE_AUDITOR\x10\x04\x12\x11\n" +
-	"\rROLE_OPERATOR\x10\x052\x98\x05\n" +
+	"\rROLE_OPERATOR\x10\x052\xb5\x06\n" +
 	"\rAccessService\x12m\n" +
 	"\fGetPrincipal\x12'.cagnotte.access.v1.GetPrincipalRequest\x1a\x1d.cagnotte.access.v1.Principal\"\x15\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/principal\x12\xb2\x01\n" +
-	"\fCreateApiKey\x12'.cagnotte.access.v1.CreateApiKeyRequest\x1a\x1a.cagnotte.access.v1.ApiKey\"]\x82\xd3\xe4\x93\x02W:\aapi_keyZ(:\aapi_key\"\x1d/v1/{parent=instance}/apiKeys\"\"/v1/{parent=collectives/*}/apiKeys\x12\xab\x01\n" +
+	"\fCreateApiKey\x12'.cagnotte.access.v1.CreateApiKeyRequest\x1a\x1a.cagnotte.access.v1.ApiKey\"]\x82\xd3\xe4\x93\x02W:\aapi_keyZ(:\aapi_key\"\x1d/v1/{parent=instance}/apiKeys\"\"/v1/{parent=collectives/*}/apiKeys\x12\x9a\x01\n" +
+	"\tGetApiKey\x12$.cagnotte.access.v1.GetApiKeyRequest\x1a\x1a.cagnotte.access.v1.ApiKey\"K\x82\xd3\xe4\x93\x02EZ\x1f\x12\x1d/v1/{name=instance/apiKeys/*}\x12\"/v1/{name=collectives/*/apiKeys/*}\x12\xab\x01\n" +
 	"\vListApiKeys\x12&.cagnotte.access.v1.ListApiKeysRequest\x1a'.cagnotte.access.v1.ListApiKeysResponse\"K\x82\xd3\xe4\x93\x02EZ\x1f\x12\x1d/v1/{parent=instance}/apiKeys\x12\"/v1/{parent=collectives/*}/apiKeys\x12\xb4\x01\n" +
 	"\fRevokeApiKey\x12'.cagnotte.access.v1.RevokeApiKeyRequest\x1a\x1a.cagnotte.access.v1.ApiKey\"_\x82\xd3\xe4\x93\x02Y:\x01*Z):\x01*\"$/v1/{name=instance/apiKeys/*}:revoke\")/v1/{name=collectives/*/apiKeys/*}:revokeB@Z>github.com/cagnotte/cagnotte/proto/cagnotte/access/v1;accessv1b\x06proto3"
 
@@ -617,36 +666,39 @@ func file_cagnotte_access_v1_access_proto_rawDescGZIP() []byte {
 }
 
 var file_cagnotte_access_v1_access_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_cagnotte_access_v1_access_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_cagnotte_access_v1_access_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_cagnotte_access_v1_access_proto_goTypes = []any{
 	(Role)(0),                     // 0: cagnotte.access.v1.Role
 	(*ApiKey)(nil),                // 1: cagnotte.access.v1.ApiKey
 	(*Principal)(nil),             // 2: cagnotte.access.v1.Principal
 	(*GetPrincipalRequest)(nil),   // 3: cagnotte.access.v1.GetPrincipalRequest
 	(*CreateApiKeyRequest)(nil),   // 4: cagnotte.access.v1.CreateApiKeyRequest
-	(*ListApiKeysRequest)(nil),    // 5: cagnotte.access.v1.ListApiKeysRequest
-	(*ListApiKeysResponse)(nil),   // 6: cagnotte.access.v1.ListApiKeysResponse
-	(*RevokeApiKeyRequest)(nil),   // 7: cagnotte.access.v1.RevokeApiKeyRequest
-	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
+	(*GetApiKeyRequest)(nil),      // 5: cagnotte.access.v1.GetApiKeyRequest
+	(*ListApiKeysRequest)(nil),    // 6: cagnotte.access.v1.ListApiKeysRequest
+	(*ListApiKeysResponse)(nil),   // 7: cagnotte.access.v1.ListApiKeysResponse
+	(*RevokeApiKeyRequest)(nil),   // 8: cagnotte.access.v1.RevokeApiKeyRequest
+	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
 }
 var file_cagnotte_access_v1_access_proto_depIdxs = []int32{
 	0,  // 0: cagnotte.access.v1.ApiKey.role:type_name -> cagnotte.access.v1.Role
-	8,  // 1: cagnotte.access.v1.ApiKey.create_time:type_name -> google.protobuf.Timestamp
-	8,  // 2: cagnotte.access.v1.ApiKey.last_use_time:type_name -> google.protobuf.Timestamp
-	8,  // 3: cagnotte.access.v1.ApiKey.revoke_time:type_name -> google.protobuf.Timestamp
+	9,  // 1: cagnotte.access.v1.ApiKey.create_time:type_name -> google.protobuf.Timestamp
+	9,  // 2: cagnotte.access.v1.ApiKey.last_use_time:type_name -> google.protobuf.Timestamp
+	9,  // 3: cagnotte.access.v1.ApiKey.revoke_time:type_name -> google.protobuf.Timestamp
 	0,  // 4: cagnotte.access.v1.Principal.role:type_name -> cagnotte.access.v1.Role
 	1,  // 5: cagnotte.access.v1.CreateApiKeyRequest.api_key:type_name -> cagnotte.access.v1.ApiKey
 	1,  // 6: cagnotte.access.v1.ListApiKeysResponse.api_keys:type_name -> cagnotte.access.v1.ApiKey
 	3,  // 7: cagnotte.access.v1.AccessService.GetPrincipal:input_type -> cagnotte.access.v1.GetPrincipalRequest
 	4,  // 8: cagnotte.access.v1.AccessService.CreateApiKey:input_type -> cagnotte.access.v1.CreateApiKeyRequest
-	5,  // 9: cagnotte.access.v1.AccessService.ListApiKeys:input_type -> cagnotte.access.v1.ListApiKeysRequest
-	7,  // 10: cagnotte.access.v1.AccessService.RevokeApiKey:input_type -> cagnotte.access.v1.RevokeApiKeyRequest
-	2,  // 11: cagnotte.access.v1.AccessService.GetPrincipal:output_type -> cagnotte.access.v1.Principal
-	1,  // 12: cagnotte.access.v1.AccessService.CreateApiKey:output_type -> cagnotte.access.v1.ApiKey
-	6,  // 13: cagnotte.access.v1.AccessService.ListApiKeys:output_type -> cagnotte.access.v1.ListApiKeysResponse
-	1,  // 14: cagnotte.access.v1.AccessService.RevokeApiKey:output_type -> cagnotte.access.v1.ApiKey
-	11, // [11:15] is the sub-list for method output_type
-	7,  // [7:11] is the sub-list for method input_type
+	5,  // 9: cagnotte.access.v1.AccessService.GetApiKey:input_type -> cagnotte.access.v1.GetApiKeyRequest
+	6,  // 10: cagnotte.access.v1.AccessService.ListApiKeys:input_type -> cagnotte.access.v1.ListApiKeysRequest
+	8,  // 11: cagnotte.access.v1.AccessService.RevokeApiKey:input_type -> cagnotte.access.v1.RevokeApiKeyRequest
+	2,  // 12: cagnotte.access.v1.AccessService.GetPrincipal:output_type -> cagnotte.access.v1.Principal
+	1,  // 13: cagnotte.access.v1.AccessService.CreateApiKey:output_type -> cagnotte.access.v1.ApiKey
+	1,  // 14: cagnotte.access.v1.AccessService.GetApiKey:output_type -> cagnotte.access.v1.ApiKey
+	7,  // 15: cagnotte.access.v1.AccessService.ListApiKeys:output_type -> cagnotte.access.v1.ListApiKeysResponse
+	1,  // 16: cagnotte.access.v1.AccessService.RevokeApiKey:output_type -> cagnotte.access.v1.ApiKey
+	12, // [12:17] is the sub-list for method output_type
+	7,  // [7:12] is the sub-list for method input_type
 	7,  // [7:7] is the sub-list for extension type_name
 	7,  // [7:7] is the sub-list for extension extendee
 	0,  // [0:7] is the sub-list for field type_name
@@ -663,7 +715,7 @@ func file_cagnotte_access_v1_access_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cagnotte_access_v1_access_proto_rawDesc), len(file_cagnotte_access_v1_access_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -23,6 +23,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	AccessService_GetPrincipal_FullMethodName = "/cagnotte.access.v1.AccessService/GetPrincipal"
 	AccessService_CreateApiKey_FullMethodName = "/cagnotte.access.v1.AccessService/CreateApiKey"
+	AccessService_GetApiKey_FullMethodName    = "/cagnotte.access.v1.AccessService/GetApiKey"
 	AccessService_ListApiKeys_FullMethodName  = "/cagnotte.access.v1.AccessService/ListApiKeys"
 	AccessService_RevokeApiKey_FullMethodName = "/cagnotte.access.v1.AccessService/RevokeApiKey"
 )
@@ -45,6 +46,8 @@ type AccessServiceClient interface {
 	// ALREADY_EXISTS: API_KEY_EXISTS when there is a key with this `api_key_id`, also when the same request was sent
 	// before.
 	CreateApiKey(ctx context.Context, in *CreateApiKeyRequest, opts ...grpc.CallOption) (*ApiKey, error)
+	// Gets a key, working or revoked, without its secret. Owner, auditor or operator.
+	GetApiKey(ctx context.Context, in *GetApiKeyRequest, opts ...grpc.CallOption) (*ApiKey, error)
 	// Lists keys, newest first, without their secrets, revoked ones included.
 	ListApiKeys(ctx context.Context, in *ListApiKeysRequest, opts ...grpc.CallOption) (*ListApiKeysResponse, error)
 	// Revokes a key for good. Owner, or operator. Keys that it made keep working. Revoking a revoked key changes nothing.
@@ -74,6 +77,16 @@ func (c *accessServiceClient) CreateApiKey(ctx context.Context, in *CreateApiKey
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ApiKey)
 	err := c.cc.Invoke(ctx, AccessService_CreateApiKey_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *accessServiceClient) GetApiKey(ctx context.Context, in *GetApiKeyRequest, opts ...grpc.CallOption) (*ApiKey, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ApiKey)
+	err := c.cc.Invoke(ctx, AccessService_GetApiKey_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -118,6 +131,8 @@ type AccessServiceServer interface {
 	// ALREADY_EXISTS: API_KEY_EXISTS when there is a key with this `api_key_id`, also when the same request was sent
 	// before.
 	CreateApiKey(context.Context, *CreateApiKeyRequest) (*ApiKey, error)
+	// Gets a key, working or revoked, without its secret. Owner, auditor or operator.
+	GetApiKey(context.Context, *GetApiKeyRequest) (*ApiKey, error)
 	// Lists keys, newest first, without their secrets, revoked ones included.
 	ListApiKeys(context.Context, *ListApiKeysRequest) (*ListApiKeysResponse, error)
 	// Revokes a key for good. Owner, or operator. Keys that it made keep working. Revoking a revoked key changes nothing.
@@ -138,6 +153,9 @@ func (UnimplementedAccessServiceServer) GetPrincipal(context.Context, *GetPrinci
 }
 func (UnimplementedAccessServiceServer) CreateApiKey(context.Context, *CreateApiKeyRequest) (*ApiKey, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreateApiKey not implemented")
+}
+func (UnimplementedAccessServiceServer) GetApiKey(context.Context, *GetApiKeyRequest) (*ApiKey, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetApiKey not implemented")
 }
 func (UnimplementedAccessServiceServer) ListApiKeys(context.Context, *ListApiKeysRequest) (*ListApiKeysResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListApiKeys not implemented")
@@ -202,6 +220,24 @@ func _AccessService_CreateApiKey_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AccessService_GetApiKey_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetApiKeyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccessServiceServer).GetApiKey(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccessService_GetApiKey_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccessServiceServer).GetApiKey(ctx, req.(*GetApiKeyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AccessService_ListApiKeys_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListApiKeysRequest)
 	if err := dec(in); err != nil {
@@ -252,6 +288,10 @@ var AccessService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CreateApiKey",
 			Handler:    _AccessService_CreateApiKey_Handler,
+		},
+		{
+			MethodName: "GetApiKey",
+			Handler:    _AccessService_GetApiKey_Handler,
 		},
 		{
 			MethodName: "ListApiKeys",
