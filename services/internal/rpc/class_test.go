@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -31,6 +32,8 @@ import (
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/connect/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/disputes/v1"
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
+	_ "github.com/cagnotte/cagnotte/proto/cagnotte/exports/v1"
+	_ "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/payouts/v1"
@@ -397,6 +400,21 @@ var update = flag.Bool("update", false, "write testdata/classes.txt")
 // Who sees this fail has added a method: say in class.go of what kind it is, and so which places it takes; then run the
 // test with -update and look at what changed.
 func TestEveryMethodHasAClass(t *testing.T) {
+	// A service whose package this file does not import would not be looked at.
+	imported := 0
+	protoregistry.GlobalFiles.RangeFiles(func(file protoreflect.FileDescriptor) bool {
+		if strings.HasPrefix(string(file.Package()), "cagnotte.") {
+			imported += file.Services().Len()
+		}
+		return true
+	})
+	generated, err := filepath.Glob("../../../proto/cagnotte/*/v1/*_grpc.pb.go")
+	if err != nil || len(generated) == 0 {
+		t.Fatalf("the generated services: %v, %v", generated, err)
+	}
+	if imported < len(generated) {
+		t.Errorf("%d services are imported, of %d", imported, len(generated))
+	}
 	var lines []string
 	reads := map[bool]string{true: "reads", false: "writes"}
 	protoregistry.GlobalFiles.RangeFiles(func(file protoreflect.FileDescriptor) bool {
