@@ -351,21 +351,21 @@ Cagnotte: a demo with a SIMULATED Stripe. No card is charged and no money moves.
 
   A collective's own site, with the widget   %s/
   Its campaign's public page                 %s
+  The API: each call, with a curl line       %s/api
   REST, as OpenAPI describes it              %s/openapi.json
   gRPC, with reflection                      %s
   The simulated Stripe                       %s
   Metrics and profiles                       http://%s/metrics
 
-  API keys of %s (Authorization: Bearer KEY)
-    owner      %s
-    treasurer  %s
-  API key of the instance
-    operator   %s
+API keys of two members of %s and of the operator, and the database, for a shell:
 
-  curl -H "Authorization: Bearer %s" %s/v1/%s/ledger/accounts
+  OWNER=%s
+  TREASURER=%s
+  OPERATOR=%s
   export DATABASE_URL='%s'
+  curl -H "Authorization: Bearer $TREASURER" %s/v1/%s/ledger/accounts
 
 Ctrl-C stops everything and keeps the data; make clean removes them.
-`, siteURL, demos[0].page(serviceURL), serviceURL, grpcAddr, stripeURL, adminAddr,
-		demos[0].Collective.DisplayName, k.Owner, k.Treasurer, k.Operator, k.Treasurer, serviceURL, demos[0].collectiveName(), databaseURL)
+`, siteURL, demos[0].page(serviceURL), serviceURL, serviceURL, grpcAddr, stripeURL, adminAddr,
+		demos[0].Collective.DisplayName, k.Owner, k.Treasurer, k.Operator, databaseURL, serviceURL, demos[0].collectiveName())
 }

@@ -46,7 +46,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/webhooks"
 )
 
-// services are the rooms, each by its package's name.
+// services are the services of the program, each by its package's name.
 type services struct {
 	stripe      *stripe.Client
 	access      *access.Service
@@ -63,7 +63,7 @@ type services struct {
 	webhooks    *webhooks.Service
 }
 
-// wire makes every service from the settings and registers it behind the one door.
+// wire makes every service from the settings and registers it on the gRPC server.
 func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registry) (err error) {
 	if a.pool, err = postgres.Open(ctx, postgres.Config{URL: cfg.DatabaseURL, Role: postgres.ServiceRole}); err != nil {
 		return err
