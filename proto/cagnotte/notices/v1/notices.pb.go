@@ -49,17 +49,17 @@ type Notice struct {
 	// Stripe's ids of the balance transactions that it is about: the first 20. Empty for none.
 	Transactions []string `protobuf:"bytes,9,rep,name=transactions,proto3" json:"transactions,omitempty"`
 	// When the thing that it is about began, such as a monthly donation that ended; absent where that does not matter.
-	StartTime *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
 	// The name of the API key that made a change. Empty when it is about no change, and, for members, when the operator made
 	// the change.
-	Actor string `protobuf:"bytes,10,opt,name=actor,proto3" json:"actor,omitempty"`
+	Actor string `protobuf:"bytes,11,opt,name=actor,proto3" json:"actor,omitempty"`
 	// The display name of that key.
-	ActorDisplayName string `protobuf:"bytes,11,opt,name=actor_display_name,json=actorDisplayName,proto3" json:"actor_display_name,omitempty"`
+	ActorDisplayName string `protobuf:"bytes,12,opt,name=actor_display_name,json=actorDisplayName,proto3" json:"actor_display_name,omitempty"`
 	// The value before the change; empty for none. IBANs and email addresses are shortened, and only owners and the operator
 	// see addresses.
-	Before string `protobuf:"bytes,12,opt,name=before,proto3" json:"before,omitempty"`
+	Before string `protobuf:"bytes,13,opt,name=before,proto3" json:"before,omitempty"`
 	// The value after the change, in the same form.
-	After         string `protobuf:"bytes,13,opt,name=after,proto3" json:"after,omitempty"`
+	After         string `protobuf:"bytes,14,opt,name=after,proto3" json:"after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -438,12 +438,12 @@ const file_cagnotte_notices_v1_notices_proto_rawDesc = "" +
 	"\x0facknowledged_by\x18\b \x01(\tR\x0eacknowledgedBy\x12\"\n" +
 	"\ftransactions\x18\t \x03(\tR\ftransactions\x129\n" +
 	"\n" +
-	"start_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x12\x14\n" +
-	"\x05actor\x18\n" +
-	" \x01(\tR\x05actor\x12,\n" +
-	"\x12actor_display_name\x18\v \x01(\tR\x10actorDisplayName\x12\x16\n" +
-	"\x06before\x18\f \x01(\tR\x06before\x12\x14\n" +
-	"\x05after\x18\r \x01(\tR\x05after\"z\n" +
+	"start_time\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x12\x14\n" +
+	"\x05actor\x18\v \x01(\tR\x05actor\x12,\n" +
+	"\x12actor_display_name\x18\f \x01(\tR\x10actorDisplayName\x12\x16\n" +
+	"\x06before\x18\r \x01(\tR\x06before\x12\x14\n" +
+	"\x05after\x18\x0e \x01(\tR\x05after\"z\n" +
 	"\x10GetNoticeRequest\x12f\n" +
 	"\x04name\x18\x01 \x01(\tBR\xbaHOrM2K^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)/notices/[0-9a-f-]{36}$R\x04name\"\x92\x02\n" +
 	"\x12ListNoticesRequest\x12T\n" +

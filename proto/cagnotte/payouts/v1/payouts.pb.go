@@ -545,25 +545,25 @@ type PayoutLine struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `{payout}/lines/{line}`. The line is the balance transaction's id, followed by a dot and the collective under
 	// `instance` when it belongs to one; or `remainder`.
-	Name string `protobuf:"bytes,10,opt,name=name,proto3" json:"name,omitempty"`
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// What it is.
-	Kind PayoutLineKind `protobuf:"varint,1,opt,name=kind,proto3,enum=cagnotte.payouts.v1.PayoutLineKind" json:"kind,omitempty"`
+	Kind PayoutLineKind `protobuf:"varint,2,opt,name=kind,proto3,enum=cagnotte.payouts.v1.PayoutLineKind" json:"kind,omitempty"`
 	// The reference of the ledger transaction, which is the balance transaction's id; empty for the remainder.
-	Transaction string `protobuf:"bytes,2,opt,name=transaction,proto3" json:"transaction,omitempty"`
+	Transaction string `protobuf:"bytes,3,opt,name=transaction,proto3" json:"transaction,omitempty"`
 	// When it happened; absent when it is not booked.
-	EffectiveTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=effective_time,json=effectiveTime,proto3" json:"effective_time,omitempty"`
+	EffectiveTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=effective_time,json=effectiveTime,proto3" json:"effective_time,omitempty"`
 	// `collectives/{collective}/campaigns/{campaign}`; empty when it belongs to none.
-	Campaign string `protobuf:"bytes,4,opt,name=campaign,proto3" json:"campaign,omitempty"`
+	Campaign string `protobuf:"bytes,5,opt,name=campaign,proto3" json:"campaign,omitempty"`
 	// `…/donations/{donation}`; empty when it belongs to none. It does not identify the donor.
-	Donation string `protobuf:"bytes,5,opt,name=donation,proto3" json:"donation,omitempty"`
+	Donation string `protobuf:"bytes,6,opt,name=donation,proto3" json:"donation,omitempty"`
 	// The amount before the fee.
-	Gross *v1.Money `protobuf:"bytes,6,opt,name=gross,proto3" json:"gross,omitempty"`
+	Gross *v1.Money `protobuf:"bytes,7,opt,name=gross,proto3" json:"gross,omitempty"`
 	// Stripe's fee; negative when it was returned.
-	Fee *v1.Money `protobuf:"bytes,7,opt,name=fee,proto3" json:"fee,omitempty"`
+	Fee *v1.Money `protobuf:"bytes,8,opt,name=fee,proto3" json:"fee,omitempty"`
 	// The gross amount less the fee.
-	Net *v1.Money `protobuf:"bytes,8,opt,name=net,proto3" json:"net,omitempty"`
+	Net *v1.Money `protobuf:"bytes,9,opt,name=net,proto3" json:"net,omitempty"`
 	// `collectives/{collective}`; empty when it belongs to none.
-	Collective    string `protobuf:"bytes,9,opt,name=collective,proto3" json:"collective,omitempty"`
+	Collective    string `protobuf:"bytes,10,opt,name=collective,proto3" json:"collective,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1029,18 +1029,18 @@ const file_cagnotte_payouts_v1_payouts_proto_rawDesc = "" +
 	"\tfind_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bfindTime\"\x9e\x03\n" +
 	"\n" +
 	"PayoutLine\x12\x12\n" +
-	"\x04name\x18\n" +
-	" \x01(\tR\x04name\x127\n" +
-	"\x04kind\x18\x01 \x01(\x0e2#.cagnotte.payouts.v1.PayoutLineKindR\x04kind\x12 \n" +
-	"\vtransaction\x18\x02 \x01(\tR\vtransaction\x12A\n" +
-	"\x0eeffective_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\reffectiveTime\x12\x1a\n" +
-	"\bcampaign\x18\x04 \x01(\tR\bcampaign\x12\x1a\n" +
-	"\bdonation\x18\x05 \x01(\tR\bdonation\x12.\n" +
-	"\x05gross\x18\x06 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x05gross\x12*\n" +
-	"\x03fee\x18\a \x01(\v2\x18.cagnotte.money.v1.MoneyR\x03fee\x12*\n" +
-	"\x03net\x18\b \x01(\v2\x18.cagnotte.money.v1.MoneyR\x03net\x12\x1e\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x127\n" +
+	"\x04kind\x18\x02 \x01(\x0e2#.cagnotte.payouts.v1.PayoutLineKindR\x04kind\x12 \n" +
+	"\vtransaction\x18\x03 \x01(\tR\vtransaction\x12A\n" +
+	"\x0eeffective_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\reffectiveTime\x12\x1a\n" +
+	"\bcampaign\x18\x05 \x01(\tR\bcampaign\x12\x1a\n" +
+	"\bdonation\x18\x06 \x01(\tR\bdonation\x12.\n" +
+	"\x05gross\x18\a \x01(\v2\x18.cagnotte.money.v1.MoneyR\x05gross\x12*\n" +
+	"\x03fee\x18\b \x01(\v2\x18.cagnotte.money.v1.MoneyR\x03fee\x12*\n" +
+	"\x03net\x18\t \x01(\v2\x18.cagnotte.money.v1.MoneyR\x03net\x12\x1e\n" +
 	"\n" +
-	"collective\x18\t \x01(\tR\n" +
+	"collective\x18\n" +
+	" \x01(\tR\n" +
 	"collective\"\xb9\x01\n" +
 	"\x12ListPayoutsRequest\x12T\n" +
 	"\x06parent\x18\x01 \x01(\tB<\xbaH9r725^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)$R\x06parent\x12$\n" +

@@ -466,19 +466,19 @@ type ParkedTransaction struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}/parkedTransactions/{transaction}`, or the operator's
 	// `instance/parkedTransactions/{transaction}`, with Stripe's id.
-	Name string `protobuf:"bytes,7,opt,name=name,proto3" json:"name,omitempty"`
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Stripe's id, such as "txn_1".
-	BalanceTransaction string `protobuf:"bytes,1,opt,name=balance_transaction,json=balanceTransaction,proto3" json:"balance_transaction,omitempty"`
+	BalanceTransaction string `protobuf:"bytes,2,opt,name=balance_transaction,json=balanceTransaction,proto3" json:"balance_transaction,omitempty"`
 	// The connected account; empty for the platform's own.
-	StripeAccount string `protobuf:"bytes,2,opt,name=stripe_account,json=stripeAccount,proto3" json:"stripe_account,omitempty"`
+	StripeAccount string `protobuf:"bytes,3,opt,name=stripe_account,json=stripeAccount,proto3" json:"stripe_account,omitempty"`
 	// Why it cannot be booked: a reason.
-	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	// How many attempts were made to book it.
-	Attempts int32 `protobuf:"varint,4,opt,name=attempts,proto3" json:"attempts,omitempty"`
+	Attempts int32 `protobuf:"varint,5,opt,name=attempts,proto3" json:"attempts,omitempty"`
 	// When it was parked.
-	ParkTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=park_time,json=parkTime,proto3" json:"park_time,omitempty"`
+	ParkTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=park_time,json=parkTime,proto3" json:"park_time,omitempty"`
 	// When it is tried again.
-	NextAttemptTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=next_attempt_time,json=nextAttemptTime,proto3" json:"next_attempt_time,omitempty"`
+	NextAttemptTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=next_attempt_time,json=nextAttemptTime,proto3" json:"next_attempt_time,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -667,13 +667,13 @@ func (*ReceiveStripeEventResponse) Descriptor() ([]byte, []int) {
 type ListWebhookEventsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}`, or the operator's `instance`.
-	Parent string `protobuf:"bytes,4,opt,name=parent,proto3" json:"parent,omitempty"`
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
 	// Only events in this state; all when unset.
-	State EventState `protobuf:"varint,1,opt,name=state,proto3,enum=cagnotte.webhooks.v1.EventState" json:"state,omitempty"`
+	State EventState `protobuf:"varint,2,opt,name=state,proto3,enum=cagnotte.webhooks.v1.EventState" json:"state,omitempty"`
 	// How many at most: 50 when zero, and 200 when more is asked for.
-	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// The `next_page_token` of the page before, with the same other fields.
-	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -888,11 +888,11 @@ func (x *GetWebhookHealthRequest) GetName() string {
 type ListWebhookHealthRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `instance`.
-	Parent string `protobuf:"bytes,3,opt,name=parent,proto3" json:"parent,omitempty"`
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
 	// How many at most: 50 when zero, and 200 when more is asked for.
-	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// The `next_page_token` of the page before.
-	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1438,13 +1438,13 @@ const file_cagnotte_webhooks_v1_webhooks_proto_rawDesc = "" +
 	"\x15backfilled_until_time\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\x13backfilledUntilTime\x12>\n" +
 	"\bfailures\x18\x12 \x03(\v2\".cagnotte.webhooks.v1.WebhookEventR\bfailures\"\xb4\x02\n" +
 	"\x11ParkedTransaction\x12\x12\n" +
-	"\x04name\x18\a \x01(\tR\x04name\x12/\n" +
-	"\x13balance_transaction\x18\x01 \x01(\tR\x12balanceTransaction\x12%\n" +
-	"\x0estripe_account\x18\x02 \x01(\tR\rstripeAccount\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x1a\n" +
-	"\battempts\x18\x04 \x01(\x05R\battempts\x127\n" +
-	"\tpark_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bparkTime\x12F\n" +
-	"\x11next_attempt_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x0fnextAttemptTime\"\xb2\x01\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12/\n" +
+	"\x13balance_transaction\x18\x02 \x01(\tR\x12balanceTransaction\x12%\n" +
+	"\x0estripe_account\x18\x03 \x01(\tR\rstripeAccount\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x1a\n" +
+	"\battempts\x18\x05 \x01(\x05R\battempts\x127\n" +
+	"\tpark_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\bparkTime\x12F\n" +
+	"\x11next_attempt_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x0fnextAttemptTime\"\xb2\x01\n" +
 	"\x19ReceiveStripeEventRequest\x12%\n" +
 	"\apayload\x18\x01 \x01(\fB\v\xbaH\bz\x06\x10\x02\x18\x80\x80\x10R\apayload\x12&\n" +
 	"\tsignature\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\tsignature\x12F\n" +
@@ -1452,11 +1452,11 @@ const file_cagnotte_webhooks_v1_webhooks_proto_rawDesc = "" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\bendpoint\"\x1c\n" +
 	"\x1aReceiveStripeEventResponse\"\x81\x02\n" +
 	"\x18ListWebhookEventsRequest\x12T\n" +
-	"\x06parent\x18\x04 \x01(\tB<\xbaH9r725^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)$R\x06parent\x12@\n" +
-	"\x05state\x18\x01 \x01(\x0e2 .cagnotte.webhooks.v1.EventStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x12$\n" +
-	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
+	"\x06parent\x18\x01 \x01(\tB<\xbaH9r725^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)$R\x06parent\x12@\n" +
+	"\x05state\x18\x02 \x01(\x0e2 .cagnotte.webhooks.v1.EventStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x12$\n" +
+	"\tpage_size\x18\x03 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\x8e\x01\n" +
+	"page_token\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\x8e\x01\n" +
 	"\x19ListWebhookEventsResponse\x12I\n" +
 	"\x0ewebhook_events\x18\x01 \x03(\v2\".cagnotte.webhooks.v1.WebhookEventR\rwebhookEvents\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8c\x01\n" +
@@ -1465,12 +1465,12 @@ const file_cagnotte_webhooks_v1_webhooks_proto_rawDesc = "" +
 	"\x17GetWebhookHealthRequest\x12\x80\x01\n" +
 	"\x04name\x18\x01 \x01(\tBl\xbaHirg2e^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/webhookHealth|instance/webhookHealth/[A-Za-z0-9_]{1,255})$R\x04name\"\x92\x01\n" +
 	"\x18ListWebhookHealthRequest\x12'\n" +
-	"\x06parent\x18\x03 \x01(\tB\x0f\xbaH\fr\n" +
+	"\x06parent\x18\x01 \x01(\tB\x0f\xbaH\fr\n" +
 	"\n" +
 	"\binstanceR\x06parent\x12$\n" +
-	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\x8f\x01\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\x8f\x01\n" +
 	"\x19ListWebhookHealthResponse\x12J\n" +
 	"\x0ewebhook_health\x18\x01 \x03(\v2#.cagnotte.webhooks.v1.WebhookHealthR\rwebhookHealth\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8f\x01\n" +
