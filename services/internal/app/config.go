@@ -19,58 +19,59 @@ import (
 	"github.com/cagnotte/cagnotte/services/notices"
 )
 
-// Config is all that a running Cagnotte is told. FromEnv fills the first part.
+// Config is the settings of the program. FromEnv fills the first part.
 type Config struct {
-	// DatabaseURL is DATABASE_URL, a Postgres URL or keyword string.
+	// DatabaseURL is DATABASE_URL, a Postgres URL or keyword string. It is required.
 	DatabaseURL string
-	// StripeAPIKey is STRIPE_API_KEY; a restricted key is enough. Several of one mode and account,
-	// comma-separated, while it is rolled: the next is used when Stripe no longer knows the one before.
+	// StripeAPIKey is STRIPE_API_KEY; a restricted key is enough. It is required. While a key is rolled it is a
+	// comma-separated list of keys of one mode and account: the next one is used when Stripe no longer knows the one before.
 	StripeAPIKey string
-	// StripeAPIBase is STRIPE_API_BASE: Stripe itself when empty, else a simulator.
+	// StripeAPIBase is STRIPE_API_BASE, the address of a simulator. Empty: Stripe itself.
 	StripeAPIBase string
-	// StripeWebhookSecrets and StripeConnectWebhookSecrets are the signing secrets of the two
-	// endpoints, several while one is being rolled; empty: that endpoint refuses everything.
+	// StripeWebhookSecrets and StripeConnectWebhookSecrets are STRIPE_WEBHOOK_SECRET, which is required, and
+	// STRIPE_CONNECT_WEBHOOK_SECRET: the signing secrets of the two endpoints, several while one is rolled. An endpoint
+	// without a secret refuses all requests.
 	StripeWebhookSecrets        []string
 	StripeConnectWebhookSecrets []string
-	// PublicURL is CAGNOTTE_PUBLIC_URL without a slash at its end: where browsers find us.
+	// PublicURL is CAGNOTTE_PUBLIC_URL without a slash at its end: the address for browsers. It is required.
 	PublicURL string
-	// HTTPAddr, GRPCAddr and AdminAddr are what to listen on; port 0 picks a free one.
+	// HTTPAddr, GRPCAddr and AdminAddr are CAGNOTTE_HTTP_ADDR, CAGNOTTE_GRPC_ADDR and CAGNOTTE_ADMIN_ADDR, where to listen.
+	// FromEnv takes the ports 8080, 9090 and 9091 of 127.0.0.1 for those that are empty. Port 0 is any free port.
 	HTTPAddr, GRPCAddr, AdminAddr string
-	// SecretKey is CAGNOTTE_SECRET_KEY, at least 32 bytes.
+	// SecretKey is CAGNOTTE_SECRET_KEY, at least 32 bytes. It is required.
 	SecretKey []byte
-	// FeeEstimate is CAGNOTTE_FEE_ESTIMATE, what a donor who covers the fee adds; nobody may when zero.
+	// FeeEstimate is CAGNOTTE_FEE_ESTIMATE, what a donor who covers the fee adds. Zero: donors cannot cover the fee.
 	FeeEstimate campaigns.FeeEstimate
-	// Chart is CAGNOTTE_CHART, the name of the chart of accounts that a book begins with, one of [ledger.Charts]. A book keeps the one
-	// that it began with. Empty: [ledger.DefaultChart].
+	// Chart is CAGNOTTE_CHART, the chart of accounts of new books, one of [ledger.Charts]. A book keeps its chart. Empty:
+	// [ledger.DefaultChart].
 	Chart string
-	// DrainDelay is CAGNOTTE_DRAIN_DELAY, such as 5s: how long the program that is told to end says that it is not
-	// ready and still serves. Zero without a load balancer; a minute at most.
+	// DrainDelay is CAGNOTTE_DRAIN_DELAY, such as 5s, a minute at most: how long a program that was told to stop still
+	// serves while it says that it is not ready, so that a load balancer leaves it. Default: zero.
 	DrainDelay time.Duration
-	// TrustedProxies is CAGNOTTE_TRUSTED_PROXIES: whose X-Forwarded-For is believed.
+	// TrustedProxies is CAGNOTTE_TRUSTED_PROXIES, the networks whose X-Forwarded-For is trusted. FromEnv takes this machine
+	// when it is empty.
 	TrustedProxies []netip.Prefix
-	// SMTPURL is SMTP_URL, the server that mails go out by; no mail is sent when empty.
+	// SMTPURL is SMTP_URL, the mail server. Empty: no mail is sent.
 	SMTPURL string
-	// AlertEmails is CAGNOTTE_ALERT_EMAILS: where the operator's notices are mailed to.
+	// AlertEmails is CAGNOTTE_ALERT_EMAILS, the addresses of the operator's notices. Empty: they are not mailed.
 	AlertEmails []string
 
-	// Logger gets one line a call and a job; required.
+	// Logger gets one line for each call and each job. It is required.
 	Logger *slog.Logger
-	// Now is the clock of the domain; time.Now when nil. The demo and tests set it together
-	// with the simulator's.
+	// Now is the clock of the domain; time.Now when nil. The demo and tests set it together with the simulator's.
 	Now func() time.Time
-	// StripeRate is how many calls to Stripe are made in a second at most; when zero what Stripe allows, and any
-	// number of a simulator.
+	// StripeRate is the most calls to Stripe in a second. Zero: what Stripe allows, and no limit for a simulator.
 	StripeRate float64
-	// DonationLimit overrides how often one network may start a donation; the default when zero.
+	// DonationLimit is how often one network may start a donation; [donations.DefaultLimit] when zero.
 	DonationLimit donations.Limit
-	// WriteLimit overrides how often one key may change something; the default when zero.
+	// WriteLimit is how often one key may change something; the default of package rpc when zero.
 	WriteLimit rpc.WriteLimit
-	// SyncEvery is how often Stripe's balance is read without being asked; 5 minutes when zero.
+	// SyncEvery is how often Stripe's balance is read without an event; 5 minutes when zero.
 	SyncEvery time.Duration
 }
 
-// FromEnv reads the settings. Its error names the first variable that is missing or wrong,
-// and never holds the value of a secret one.
+// FromEnv reads the settings. Its error names the first variable that is missing or wrong, and never has the value of a
+// secret.
 func FromEnv(getenv func(string) string) (Config, error) {
 	cfg := Config{
 		DatabaseURL:                 getenv("DATABASE_URL"),
@@ -131,11 +132,11 @@ func FromEnv(getenv func(string) string) (Config, error) {
 		return Config{}, err
 	}
 	if cfg.Chart = getenv("CAGNOTTE_CHART"); cfg.Chart != "" && !slices.Contains(ledger.Charts(), cfg.Chart) {
-		return Config{}, fmt.Errorf("CAGNOTTE_CHART: %q is none of the charts of accounts %s", cfg.Chart, strings.Join(ledger.Charts(), ", "))
+		return Config{}, fmt.Errorf("CAGNOTTE_CHART: %q is not one of the charts of accounts: %s", cfg.Chart, strings.Join(ledger.Charts(), ", "))
 	}
 	if delay := getenv("CAGNOTTE_DRAIN_DELAY"); delay != "" {
 		if cfg.DrainDelay, err = time.ParseDuration(delay); err != nil || cfg.DrainDelay < 0 || cfg.DrainDelay > time.Minute {
-			return Config{}, fmt.Errorf("CAGNOTTE_DRAIN_DELAY: %q is no time between 0s and 60s, such as 5s", delay)
+			return Config{}, fmt.Errorf("CAGNOTTE_DRAIN_DELAY: %q is not a duration from 0s to 60s, such as 5s", delay)
 		}
 	}
 	for _, s := range list(withDefault(getenv("CAGNOTTE_TRUSTED_PROXIES"), "127.0.0.0/8,::1/128")) {

@@ -1,7 +1,6 @@
 // Package mail sends plain text to one reader at a time, over SMTP.
 //
-// Whoever has something to say makes a River job, in the transaction of what happened, and calls
-// [Sender.Deliver] in its worker:
+// A service makes a River job in the transaction of what happened, and calls [Sender.Deliver] in the job's worker:
 //
 //	type worker struct {
 //		river.WorkerDefaults[args]
@@ -14,24 +13,23 @@
 //		return w.sender.Deliver(ctx, job.JobRow, mail.Message{To: …, Subject: …, Text: …, ID: …})
 //	}
 //
-// with [Queue] and [MaxAttempts] in the arguments' InsertOpts. One job, one reader: so that one bad address
-// keeps no other from its mail.
+// The arguments' InsertOpts name [Queue] and [MaxAttempts]. A job has one reader, so that an address that fails does not
+// hold up the others.
 //
 // # What is promised
 //
-// A message is sent at least once, or given up visibly: by a metric and a line in the log. It is sent twice
-// only when the program is killed, or the connection breaks, after the server took it and before that was
-// noted; both copies carry the same Message-ID, by which servers and readers know them as one.
+// A message is sent at least once, or given up with a metric and a line in the log. It is sent twice only when the program
+// is killed, or the connection breaks, between the server's acceptance and the job's end. Both copies have the same
+// Message-ID, by which servers and readers recognise them.
 //
-// A mail leaves over TLS, or stays on this machine. Neither addresses nor texts nor what a server answers,
-// which may repeat them, are in an error or a log.
+// A mail leaves over TLS, or goes to a server on this machine. No error and no log has an address, a text, or a server's
+// answer, which may repeat them.
 //
 // # Without a server
 //
-// A nil [Sender] is a program without SMTP_URL. It sends nothing: ask [Sender.Enabled] before a job is made.
+// Without SMTP_URL the [Sender] is nil and sends nothing. Callers ask [Sender.Enabled] before they make a job.
 //
 // # Neighbours
 //
-// It knows SMTP, by github.com/wneessen/go-mail, and River's job row. What is said, and in which language, is
-// its callers'.
+// It speaks SMTP by github.com/wneessen/go-mail, and knows River's job row. Texts and languages are its callers'.
 package mail

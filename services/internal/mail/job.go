@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// Queue is River's queue of mails: a slow server must not keep other jobs waiting.
+	// Queue is River's queue of mails, so that a slow mail server does not delay other jobs.
 	Queue = "mail"
 	// MaxAttempts are about a day and a half by [NextRetry].
 	MaxAttempts = 16
@@ -33,7 +33,8 @@ func Queues() map[string]river.QueueConfig {
 	return map[string]river.QueueConfig{Queue: {MaxWorkers: queueWorkers}}
 }
 
-// NextRetry is when a mail that failed that often is tried again: seconds later at first, hours in the end.
+// NextRetry returns when a mail is tried again after so many attempts: after 2 seconds at first, then after three times as
+// long, 4 hours at most.
 func NextRetry(attempt int) time.Time {
 	pause := firstRetry
 	for range attempt - 1 {
@@ -42,8 +43,8 @@ func NextRetry(attempt int) time.Time {
 	return time.Now().Add(pause)
 }
 
-// Deliver is [Sender.Send] for the worker of a job. What can be tried again is returned as it is; what cannot
-// ends the job. A mail that is given up, now or with the last attempt, is counted.
+// Deliver is [Sender.Send] for the worker of a job. An error that can be tried again is returned as it is; any other
+// cancels the job. The metric counts the mail as sent, failed or given up.
 func (s *Sender) Deliver(ctx context.Context, job *rivertype.JobRow, m Message) error {
 	err := s.Send(ctx, m)
 	if s == nil {

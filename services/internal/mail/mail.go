@@ -31,14 +31,14 @@ type Message struct {
 	Subject string
 	// Text is plain text in UTF-8, lines ending in \n.
 	Text string
-	// ID makes the Message-ID: what is sent again under the same ID is known as the same mail. Letters,
+	// ID makes the Message-ID. A mail that is sent again under the same ID is recognised as the same mail. Letters,
 	// digits, dashes and dots, such as a UUID.
 	ID string
 }
 
 // Config is what a Sender needs.
 type Config struct {
-	// URL is SMTP_URL; see [Check].
+	// URL is SMTP_URL; see [Check]. Empty: there is no sender.
 	URL string
 	// Now tells the time of the mails; time.Now when nil.
 	Now func() time.Time
@@ -46,7 +46,7 @@ type Config struct {
 	Metrics prometheus.Registerer
 }
 
-// Sender sends mails. It is safe for concurrent use; nil is one that has no server.
+// Sender sends mails. It is safe for concurrent use. A nil Sender has no server and sends nothing.
 type Sender struct {
 	server   server
 	now      func() time.Time
@@ -82,12 +82,11 @@ func New(cfg Config) (*Sender, error) {
 // Enabled reports whether there is a server.
 func (s *Sender) Enabled() bool { return s != nil }
 
-// Send sends one message and waits until the server has taken it, half a minute at most. Twice is two mails
-// of one Message-ID.
+// Send sends one message and waits until the server has taken it, 30 seconds at most. It is not idempotent: sent twice,
+// these are two mails of one Message-ID.
 //
-// Errors: INVALID_ARGUMENT for a message that cannot be one; FAILED_PRECONDITION (MAIL_REFUSED) when the
-// server will never take the address; UNAVAILABLE (MAIL_UNAVAILABLE) for the rest, which can be tried again.
-// None of them holds an address or a text.
+// Errors: INVALID_ARGUMENT for an invalid message; FAILED_PRECONDITION (MAIL_REFUSED) when the server refuses the address
+// for good; UNAVAILABLE (MAIL_UNAVAILABLE) for all else, which can be tried again. No error has an address or a text.
 func (s *Sender) Send(ctx context.Context, m Message) error {
 	if s == nil {
 		return errs.Unavailable(errorsv1.ErrorReason_MAIL_UNAVAILABLE, time.Hour, nil, "No mail server is set (SMTP_URL).")

@@ -1,9 +1,9 @@
-// Package places bounds how much is under way at once: in all, and for each of those who ask, so that one of them
-// cannot take everything. It is the one mechanism for that in the program. A place may be a call, a connection or a
-// byte of a body that is held in memory.
+// Package places bounds how much is under way at once, in all and for each client, so that one client cannot take
+// everything. All limits of this kind in the program use it. A place is a call, a connection, or a byte of a body in
+// memory.
 //
-// Nothing is shared between copies of the program: what a copy can hold is its own affair. What must hold for all
-// copies together, such as a refund's limit, is never a matter of places.
+// Each copy of the program counts for itself. A limit that holds for all copies together, such as that of refunds, stands
+// in the database.
 package places
 
 import (
@@ -14,13 +14,13 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// Config of [New].
+// Config is what a Set needs.
 type Config struct {
-	// All is how many places there are. Each is how many of them one may have; All when zero.
+	// All is the number of places. It is required. Each is how many of them one client may have; All when zero.
 	All, Each int64
-	// Wait is how long one waits for a place; when zero, whoever finds none is refused at once.
+	// Wait is how long Take waits for a place. Zero: it does not wait.
 	Wait time.Duration
-	// Line is how many places may be waited for. Each may wait for its share of it.
+	// Line is how many places may be waited for, in all; a client may wait for its share of them. Zero: for none.
 	Line int64
 }
 
@@ -51,15 +51,14 @@ func newRoom(places, line int64) room {
 	return room{places: semaphore.NewWeighted(places), entry: semaphore.NewWeighted(places + line)}
 }
 
-// share is the room of one, kept while somebody is in it.
+// share is one client's room. It exists while the client has a place or waits for one.
 type share struct {
 	room
 	users int
 }
 
-// Take takes n places for whom, and returns what gives them back, to be called once. Whoever asks without a name has
-// no share, and is bound by the others' number alone. ok is false when there was no place within the time, when the
-// line is full, and when ctx ended.
+// Take takes n places for a client, and returns a function that gives them back, to be called once. An empty name has no
+// limit of its own. ok is false when no place was free in time, when the line is full, and when ctx ended.
 func (s *Set) Take(ctx context.Context, whom string, n int64) (release func(), ok bool) {
 	if n > s.cfg.Each {
 		return nil, false
