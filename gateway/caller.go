@@ -21,7 +21,7 @@ const (
 	languageKey      = "accept-language"
 )
 
-// requestIDPattern is the shape of an incoming id that is kept: it cannot forge a line of the log.
+// requestIDPattern is the shape of an incoming id that is used: it cannot forge a line of the log.
 var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9-]{8,64}$`)
 
 // callerMetadata returns the metadata that tells the services who sent the request.

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// corsKeep is how long an answer of CheckOrigin is kept. A changed list of origins takes effect within it, and a
+	// corsKeep is how long an answer of CheckOrigin is cached. A changed list of origins takes effect within it, and a
 	// preflight and its request share one answer.
 	corsKeep = 5 * time.Second
 	// corsMax limits the memory that invented origins can take.
@@ -90,7 +90,7 @@ func (c *cors) allowed(r *http.Request, campaign, origin string) bool {
 	}
 	ctx, cancel := withTimeout(r.Context())
 	defer cancel()
-	// The answer is kept for all callers, so it must not depend on this caller's key.
+	// The answer is cached for all callers, so it must not depend on this caller's key.
 	md, _ := metadata.FromOutgoingContext(ctx)
 	md.Delete(authorizationKey)
 	got, err := c.campaigns.CheckOrigin(metadata.NewOutgoingContext(ctx, md), &campaignsv1.CheckOriginRequest{Name: campaign, Origin: origin})

@@ -24,7 +24,7 @@ const linkRel = "noopener nofollow"
 // list of elements. Images are not in it, since each would tell another server who reads.
 //
 // A text that is made for it can take long to read, so each is read once, and one at a time: what it becomes depends on
-// the text alone, and is kept.
+// the text alone, and is cached.
 type storyteller struct {
 	markdown goldmark.Markdown
 	policy   *bluemonday.Policy

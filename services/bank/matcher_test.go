@@ -431,8 +431,8 @@ func TestADepositEnteredAfterItsLineWasBookedIsRefused(t *testing.T) {
 	slip := []treasury.Cheque{{Campaign: vallon, ID: s.give(t, treasury.MethodCheque, 40_00).ID}, {Campaign: vallon, ID: s.give(t, treasury.MethodCheque, 30_00).ID}}
 	s.read(t, "04/03/2026;REMISE;;70,00")
 	l := s.line(t, 70_00)
-	bank := func(r treasury.Request, another bool) error {
-		_, err := s.treasury.CreateDeposit(t.Context(), r, treasury.Deposit{Collective: "vallon", BankedOn: someDay, AllowDuplicate: another, Cheques: slip})
+	bank := func(r treasury.Request, allowDuplicate bool) error {
+		_, err := s.treasury.CreateDeposit(t.Context(), r, treasury.Deposit{Collective: "vallon", BankedOn: someDay, AllowDuplicate: allowDuplicate, Cheques: slip})
 		return err
 	}
 	match := func(target Target) {

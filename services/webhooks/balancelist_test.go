@@ -38,7 +38,7 @@ func TestALongHistoryIsReadInStepsThatLast(t *testing.T) {
 	if got := posted(); got != stepPages*fullPage {
 		t.Errorf("%d posted by the first step", got)
 	}
-	// New ones arrive while the walk waits.
+	// New ones arrive while the reading waits.
 	f.rows = append([]fakeRow{{id: "txn_new", kind: "stripe_fee", amount: -1, created: now.Add(time.Second)}}, f.rows...)
 	f.failAfter, f.lists = 0, 0
 	e.run("")

@@ -72,7 +72,7 @@ func (accountArgs) Kind() string { return "stripe_account" }
 type scheduleArgs struct{}
 
 // Kind is the job's name in River.
-func (scheduleArgs) Kind() string { return "stripe_tick" }
+func (scheduleArgs) Kind() string { return "stripe_schedule" }
 
 // InsertOpts allows no retry, since the next one comes soon.
 func (scheduleArgs) InsertOpts() river.InsertOpts { return river.InsertOpts{MaxAttempts: 1} }
@@ -90,7 +90,7 @@ func (s *Service) PeriodicJobs() []*river.PeriodicJob {
 	return []*river.PeriodicJob{river.NewPeriodicJob(
 		river.PeriodicInterval(min(max(s.cfg.SyncEvery, time.Second), 15*time.Second)),
 		func() (river.JobArgs, *river.InsertOpts) { return scheduleArgs{}, nil },
-		&river.PeriodicJobOpts{ID: "stripe_tick", RunOnStart: true},
+		&river.PeriodicJobOpts{ID: "stripe_schedule", RunOnStart: true},
 	)}
 }
 

@@ -226,7 +226,7 @@ func moneyGoesBack(t *testing.T, delivery stripesim.Delivery) {
 
 func (k *desk) became(t *testing.T, d *donationsv1.Donation, r *returned, want becomes, delivery stripesim.Delivery) {
 	t.Helper()
-	// Of a dispute that moved no money nobody hears without an event.
+	// A dispute that moved no money is known by its event alone.
 	if lossy := delivery.Drop || delivery.DropRate > 0; want.dispute != 0 && (!lossy || want.withdrawn > 0) {
 		got := k.disputed(t, r.dispute, want.dispute)
 		k.e.Eventually("the dispute has the money", func() bool {

@@ -27,7 +27,7 @@ type Config struct {
 // Set is a number of places. It is safe for concurrent use.
 type Set struct {
 	cfg Config
-	all room
+	all slots
 
 	mu   sync.Mutex
 	each map[string]*share
@@ -41,19 +41,19 @@ func New(cfg Config) *Set {
 	if cfg.Wait <= 0 {
 		cfg.Line = 0
 	}
-	return &Set{cfg: cfg, all: newRoom(cfg.All, cfg.Line), each: map[string]*share{}}
+	return &Set{cfg: cfg, all: newSlots(cfg.All, cfg.Line), each: map[string]*share{}}
 }
 
-// room is places, and a line in front of them.
-type room struct{ places, entry *semaphore.Weighted }
+// slots are places, and a line in front of them.
+type slots struct{ places, entry *semaphore.Weighted }
 
-func newRoom(places, line int64) room {
-	return room{places: semaphore.NewWeighted(places), entry: semaphore.NewWeighted(places + line)}
+func newSlots(places, line int64) slots {
+	return slots{places: semaphore.NewWeighted(places), entry: semaphore.NewWeighted(places + line)}
 }
 
-// share is one client's room. It exists while the client has a place or waits for one.
+// share is one client's slots. It exists while the client has a place or waits for one.
 type share struct {
-	room
+	slots
 	users int
 }
 
@@ -71,7 +71,7 @@ func (s *Set) Take(ctx context.Context, whom string, n int64) (release func(), o
 	leaveShare := func() {}
 	if whom != "" {
 		mine := s.share(whom)
-		leave, ok := s.enter(ctx, mine.room, n)
+		leave, ok := s.enter(ctx, mine.slots, n)
 		if !ok {
 			s.drop(whom, mine)
 			return nil, false
@@ -86,7 +86,7 @@ func (s *Set) Take(ctx context.Context, whom string, n int64) (release func(), o
 	return func() { leaveAll(); leaveShare() }, true
 }
 
-func (s *Set) enter(ctx context.Context, r room, n int64) (leave func(), ok bool) {
+func (s *Set) enter(ctx context.Context, r slots, n int64) (leave func(), ok bool) {
 	if !r.entry.TryAcquire(n) {
 		return nil, false
 	}
@@ -97,13 +97,13 @@ func (s *Set) enter(ctx context.Context, r room, n int64) (leave func(), ok bool
 	return func() { r.places.Release(n); r.entry.Release(n) }, true
 }
 
-// share returns the room of one. Its line is the part of the whole that its places are.
+// share returns the slots of one client. Its line is the part of the whole that its places are.
 func (s *Set) share(whom string) *share {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	mine := s.each[whom]
 	if mine == nil {
-		mine = &share{room: newRoom(s.cfg.Each, s.cfg.Line*s.cfg.Each/s.cfg.All)}
+		mine = &share{slots: newSlots(s.cfg.Each, s.cfg.Line*s.cfg.Each/s.cfg.All)}
 		s.each[whom] = mine
 	}
 	mine.users++

@@ -310,8 +310,9 @@ type bounds map[Class]*bound
 
 type bound struct {
 	limits
-	// door is those in the set and its line, by network; nil where the set's share is the caller's.
-	set, door *places.Set
+	// set holds the calls under way, and networks those of each network with its line; networks is nil where the set's share
+	// is the caller's.
+	set, networks *places.Set
 }
 
 func newBounds(longest time.Duration) bounds {
@@ -326,7 +327,7 @@ func newBounds(longest time.Duration) bounds {
 		}
 		if l.network > 0 {
 			all := l.places.All + l.places.Line
-			b.door = places.New(places.Config{All: all, Each: l.network, Wait: l.places.Wait, Line: 2 * all})
+			b.networks = places.New(places.Config{All: all, Each: l.network, Wait: l.places.Wait, Line: 2 * all})
 		}
 		all[class] = b
 	}
@@ -352,8 +353,8 @@ func (b *bound) enter(ctx context.Context, req proto.Message) (leave func(), err
 		whom = b.share(caller, req)
 	}
 	goOut, ok := func() {}, true
-	if b.door != nil {
-		goOut, ok = b.door.Take(ctx, byNetwork(caller, req), 1)
+	if b.networks != nil {
+		goOut, ok = b.networks.Take(ctx, byNetwork(caller, req), 1)
 	}
 	if ok {
 		giveBack, ok := b.set.Take(ctx, whom, 1)

@@ -55,7 +55,7 @@ var (
 	}
 )
 
-// errNotTestIBAN says that a number is no test account's. It is not kept: it may be somebody's.
+// errNotTestIBAN says that a number is no test account's. It is not stored: it may be somebody's.
 var errNotTestIBAN = &DeclinedError{Code: "invalid_bank_account_iban", Message: "The IBAN you provided is invalid."}
 
 func (i IBAN) lookup() (IBAN, debitFacts, error) {

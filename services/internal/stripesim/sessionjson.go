@@ -89,7 +89,7 @@ func (se *session) render() document {
 }
 
 func (se *session) methodTypes() []string {
-	if len(se.Offered) == 0 { // of a state that was kept before there was more than one list
+	if len(se.Offered) == 0 { // of a state that was stored before there was more than one list
 		return []string{"card", "link"}
 	}
 	return se.Offered

@@ -44,7 +44,7 @@ type archiveLine struct {
 	Note         string   `json:"note,omitempty"`
 	VerifierKey  string   `json:"verifier_key,omitempty"`
 
-	// Number of a transaction, or the one that a balance was kept at.
+	// Number of a transaction, or the one that a balance was stored at.
 	Number      int64          `json:"number,string,omitempty"`
 	Transaction int64          `json:"transaction,string,omitempty"`
 	XID         uint64         `json:"xid,string,omitempty"`
