@@ -100,7 +100,7 @@ FROM (
 		AND e.state = 'owed'
 ) AS c
 WHERE (c.open_since, c.id) > (@after_day::date, @after_id)
-	AND (@id = '00000000-0000-0000-0000-000000000000'::uuid OR c.id = @id)
+	AND (@id::uuid IS NULL OR c.id = @id)
 ORDER BY
 	c.open_since,
 	c.id
@@ -108,12 +108,12 @@ LIMIT @count`
 
 // ClearingItems returns up to count items that are to be cleared, the oldest first, after the given place.
 func (s *Service) ClearingItems(ctx context.Context, collective string, after Position, count int) ([]ClearingItem, error) {
-	return s.clearing(ctx, collective, uuid.Nil, after, count)
+	return s.clearing(ctx, collective, nil, after, count)
 }
 
 // ClearingItem returns one item that is to be cleared; NOT_FOUND when there is none, also once it is cleared.
 func (s *Service) ClearingItem(ctx context.Context, collective string, id uuid.UUID) (ClearingItem, error) {
-	found, err := s.clearing(ctx, collective, id, Position{}, 1)
+	found, err := s.clearing(ctx, collective, &id, Position{}, 1)
 	if err == nil && len(found) == 0 {
 		err = errs.NotFound(clearingName(collective, id))
 	}
@@ -123,8 +123,8 @@ func (s *Service) ClearingItem(ctx context.Context, collective string, id uuid.U
 	return found[0], nil
 }
 
-// clearing leaves only the item of an id, when that is not uuid.Nil.
-func (s *Service) clearing(ctx context.Context, collective string, id uuid.UUID, after Position, count int) ([]ClearingItem, error) {
+// clearing returns items of any id when id is nil.
+func (s *Service) clearing(ctx context.Context, collective string, id *uuid.UUID, after Position, count int) ([]ClearingItem, error) {
 	days, err := s.localDays(ctx, collective)
 	if err != nil {
 		return nil, err

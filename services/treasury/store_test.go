@@ -231,3 +231,18 @@ func TestSpentIsWhatTheBooksHave(t *testing.T) {
 }
 
 func eur(minor int64) money.Amount { return money.Amount{Minor: minor, Currency: money.EUR} }
+
+// The nil UUID is an id like others: it is no clearing item's.
+func TestClearingItemOfTheNilID(t *testing.T) {
+	s, _ := open(t)
+	cheque, err := s.CreateOfflineDonation(t.Context(), ask(), OfflineDonation{Campaign: vallon, Amount: eur(7_00), Method: MethodCheque, ReceivedOn: someDay})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found, err := s.ClearingItem(t.Context(), vallon.Collective, cheque.ID); err != nil || found.ID != cheque.ID {
+		t.Fatalf("the cheque's item is %v, %v", found, err)
+	}
+	if found, err := s.ClearingItem(t.Context(), vallon.Collective, uuid.Nil); errs.As(err) == nil || errs.As(err).Reason != errorsv1.ErrorReason_NOT_FOUND {
+		t.Errorf("the nil id is item %v, %v", found, err)
+	}
+}
