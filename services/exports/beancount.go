@@ -27,8 +27,10 @@ var beancountRoots = map[ledger.AccountType]string{
 // beancountOpening is the day on which accounts are opened: before everything, as the books do not tell the day.
 const beancountOpening = "1900-01-01"
 
+// beancount is the dialect of Beancount; see [journal] for the order in which its methods are called.
 type beancount struct{}
 
+// openBeancount begins the file with the title. In a quoted text of Beancount the quote and the backslash are special.
 func openBeancount(_ context.Context, x *export, c *chunks) (writer, error) {
 	c.b = append(c.b, `option "title" "`...)
 	c.b = appendEscaped(c.b, x.title, `"\`)
@@ -36,6 +38,8 @@ func openBeancount(_ context.Context, x *export, c *chunks) (writer, error) {
 	return newJournal(beancount{}, x, c), nil
 }
 
+// An account's name is made of parts with a colon between; each part may have letters, digits and hyphens. A name that
+// has no letter or digit leaves the code alone, without a hyphen behind it.
 func (beancount) accountName(row *ledger.EntryRow) string {
 	return beancountRoots[row.Type] + strings.TrimSuffix(row.Code+"-"+words(row.DisplayName, "-"), "-")
 }
@@ -52,6 +56,7 @@ func (beancount) declareCurrency(b []byte, currency money.Currency) []byte {
 	return append(b, '\n')
 }
 
+// The reference and the exact time are metadata of the transaction. The asterisk says that it is complete.
 func (beancount) transaction(b []byte, row *ledger.EntryRow, day time.Time) []byte {
 	b = day.AppendFormat(b, time.DateOnly)
 	b = append(b, ` * "`...)

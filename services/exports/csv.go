@@ -37,6 +37,8 @@ func (w csvWriter) entry(row *ledger.EntryRow) error {
 	return w.spill()
 }
 
+// appendRow appends a line with the columns of csvHeader. Ids, days, times and amounts are written by the program and
+// need no quotes; texts go through appendText.
 func (w csvWriter) appendRow(b []byte, row *ledger.EntryRow) []byte {
 	b = strconv.AppendInt(b, row.TransactionID, 10)
 	b = append(b, ',')
@@ -80,6 +82,7 @@ func appendText(b []byte, text string) []byte {
 		return append(b, text...)
 	}
 	b = append(b, '"')
+	// A quote inside a cell is doubled (RFC 4180).
 	for i := range len(text) {
 		if text[i] == '"' {
 			b = append(b, '"')

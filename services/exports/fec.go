@@ -57,7 +57,8 @@ const (
 // fecJournal is the journal that the transactions of a kind are in, and their label there.
 type fecJournal struct{ code, name, label string }
 
-// fecJournals reads the file of journals: by kind, and in its order.
+// fecJournals reads the file of journals: by kind, and in its order. The columns of the file are kind, code, name and
+// label; its first line names them. Several kinds may share a journal.
 func fecJournals() (byKind map[string]fecJournal, inOrder []fecJournal, err error) {
 	lines, err := csv.NewReader(bytes.NewReader(journalsFile)).ReadAll()
 	if err != nil {
@@ -87,6 +88,8 @@ type fecWriter struct {
 	piece, pieceDay string
 }
 
+// openFEC refuses what no FEC can hold before the first byte, then writes the header and the opening balances as entry
+// number 1. Without opening balances the first transaction has the number 1.
 func openFEC(ctx context.Context, x *export, c *chunks) (writer, error) {
 	journals, _, err := fecJournals()
 	if err != nil {
@@ -99,6 +102,7 @@ func openFEC(ctx context.Context, x *export, c *chunks) (writer, error) {
 	w := &fecWriter{
 		chunks: c, export: x, zone: x.zone, journals: journals, first: x.first.Format(fecDay), last: x.last.Format(fecDay),
 	}
+	// The opening balances are valid from the first day on, and no later entry is valid before it.
 	w.valid = w.first
 	lines, err := x.opening(ctx, movements)
 	if err != nil {
@@ -111,6 +115,7 @@ func openFEC(ctx context.Context, x *export, c *chunks) (writer, error) {
 	if len(lines) > 0 {
 		w.number, w.journal = 1, journals[openingKind]
 		for _, line := range lines {
+			// AN is for à-nouveaux: the reference of the opening balances is AN and the year.
 			w.line(line.Account, line.Before, "AN"+w.first[:4], w.first, w.first, w.journal.label)
 		}
 	}
@@ -124,6 +129,7 @@ func (x *export) opening(ctx context.Context, movements []ledger.Opening) ([]led
 	var lines []ledger.Opening
 	result := money.Amount{Currency: money.EUR}
 	for _, m := range movements {
+		// Accounts of income and expense begin each year at nothing; their sums of earlier years are the result.
 		nominal := m.Type == ledger.TypeIncome || m.Type == ledger.TypeExpense
 		switch {
 		case m.Before.Minor == 0:
@@ -132,6 +138,7 @@ func (x *export) opening(ctx context.Context, movements []ledger.Opening) ([]led
 			if result, err = result.Add(m.Before); err != nil {
 				return nil, errs.Internal(err)
 			}
+		// An amount of income or expense in another currency comes here too, and fecWritable refuses it.
 		default:
 			lines = append(lines, m)
 		}
@@ -139,6 +146,7 @@ func (x *export) opening(ctx context.Context, movements []ledger.Opening) ([]led
 	if result.Minor == 0 {
 		return lines, nil
 	}
+	// Debits are positive, so a positive result means more expense than income.
 	role := ledger.RoleSurplus
 	if result.Minor > 0 {
 		role = ledger.RoleDeficit
@@ -152,7 +160,8 @@ func (x *export) opening(ctx context.Context, movements []ledger.Opening) ([]led
 
 var fecAccount = regexp.MustCompile(`^[0-9]{3}`)
 
-// fecWritable refuses books that no FEC can hold.
+// fecWritable refuses books that no FEC can hold. An account counts when it has an opening balance or an entry in the
+// year.
 func fecWritable(movements, opening []ledger.Opening) error {
 	for _, m := range movements {
 		if m.Entries > 0 {
@@ -196,12 +205,14 @@ func (w *fecWriter) begin(row *ledger.EntryRow) {
 	w.number++
 	day := row.Effective.In(w.zone).Format(fecDay)
 	w.valid = min(max(w.valid, day, row.Sealed.In(w.zone).Format(fecDay)), w.last)
+	// A correction names the document of the transaction that it corrects.
 	piece, pieceDay := w.export.piece(cmp.Or(row.Corrects, row.Reference))
 	w.piece = cmp.Or(fecText(piece), strconv.FormatInt(row.TransactionID, 10))
 	w.pieceDay = strings.ReplaceAll(pieceDay, "-", "")
 	if w.pieceDay < w.first || w.pieceDay > w.last {
 		w.pieceDay = day
 	}
+	// The journal of opening balances is for those alone.
 	journal, known := w.journals[row.Kind]
 	if !known || row.Kind == openingKind {
 		journal = w.journals[otherKind]
@@ -214,6 +225,7 @@ func (w *fecWriter) begin(row *ledger.EntryRow) {
 func (w *fecWriter) line(account ledger.Account, amount money.Amount, piece, pieceDay, day, label string) {
 	debit, credit := strings.ReplaceAll(amount.Decimal(), ".", ","), "0,00"
 	if amount.Minor < 0 {
+		// A credit loses its sign: both columns are never negative.
 		debit, credit = credit, debit[1:]
 	}
 	b := w.b

@@ -19,6 +19,8 @@ var fecNoticeText string
 
 func fecNoticeName(x *export) string { return strings.TrimSuffix(fecName(x), ".txt") + "-notice.txt" }
 
+// openFECNotice writes the whole notice into the chunks and returns no writer, since no entry follows. Lines end with
+// CRLF, as in the FEC.
 func openFECNotice(_ context.Context, x *export, c *chunks) (writer, error) {
 	notice, err := template.New("notice").Parse(strings.ReplaceAll(fecNoticeText, "\n", "\r\n"))
 	if err != nil {
@@ -36,6 +38,7 @@ func openFECNotice(_ context.Context, x *export, c *chunks) (writer, error) {
 			journals = append(journals, named)
 		}
 	}
+	// A notice is read by people, so days are written as in France.
 	const day = "02/01/2006"
 	if err := notice.Execute(c, map[string]any{
 		"Title": x.title, "SIREN": x.siren, "FileName": fecName(x), "First": x.first.Format(day), "Last": x.last.Format(day),

@@ -47,6 +47,7 @@ type writer interface {
 	end() error
 }
 
+// A new format is a line here and a file that defines its open or its all.
 var formats = map[string]format{
 	FormatCSV:   {contentType: "text/csv; charset=utf-8; header=present", fileName: spanName(".csv"), open: openCSV},
 	FormatJSONL: {contentType: "application/jsonl; charset=utf-8", fileName: spanName(".jsonl"), open: openJSONL},
@@ -101,7 +102,8 @@ func spanName(extension string) func(*export) string {
 const progressEvery = 4096
 
 // write makes the file. It calls ready before any byte leaves the chunks, and does not call it when the file cannot be
-// made. ready is nil when the file is only counted.
+// made. ready is nil when the file is only counted. The order matters: open first, so that a refusal comes before
+// ready; then ready, which sets the header; then the entries.
 func (x *export) write(ctx context.Context, c *chunks, ready func(*chunks) error) (err error) {
 	if x.format.all != nil {
 		if ready != nil {
@@ -118,6 +120,7 @@ func (x *export) write(ctx context.Context, c *chunks, ready func(*chunks) error
 	if err != nil {
 		return err
 	}
+	// A writer with temporary files removes them, whether the file came to its end or not.
 	if closer, ok := w.(io.Closer); ok {
 		defer func() {
 			if closeErr := closer.Close(); closeErr != nil {
@@ -125,17 +128,20 @@ func (x *export) write(ctx context.Context, c *chunks, ready func(*chunks) error
 			}
 		}()
 	}
+	// A file that is only counted reports no progress.
 	counting := ready == nil
 	if !counting {
 		if err := ready(c); err != nil {
 			return err
 		}
 	}
+	// The format has no entries, and everything is in the chunks already.
 	if w == nil {
 		return c.flush()
 	}
 	entry := w.entry
 	if x.progress != nil && !counting {
+		// The total is an estimate, so progress never says less than what was written.
 		total, err := x.view.CountEntries(ctx, x.filter)
 		if err != nil {
 			return err
@@ -181,6 +187,7 @@ func (c *chunks) spill() error {
 	return c.flush()
 }
 
+// flush writes the buffer, whatever its size. After an error the buffer is empty too: the file is broken off then.
 func (c *chunks) flush() error {
 	_, err := c.pass(c.b)
 	// A buffer that has grown too large is released.
@@ -191,9 +198,11 @@ func (c *chunks) flush() error {
 	return err
 }
 
+// pass writes all but the bytes that are still to be skipped.
 func (c *chunks) pass(b []byte) (int, error) {
 	left := int64(len(b))
 	skipped := min(c.skip, left)
+	// Nothing of this buffer was asked for. The writer behind is not called: a continued download begins with its offset.
 	if c.skip -= skipped; skipped == left {
 		return len(b), nil
 	}

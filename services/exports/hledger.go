@@ -24,6 +24,7 @@ var hledgerRoots = map[ledger.AccountType]string{
 	ledger.TypeExpense:   "expenses:",
 }
 
+// hledger is the dialect of hledger; see [journal] for the order in which its methods are called.
 type hledger struct{}
 
 func openHledger(_ context.Context, x *export, c *chunks) (writer, error) {
@@ -51,6 +52,8 @@ func (hledger) declareCurrency(b []byte, currency money.Currency) []byte {
 	return append(b, '\n')
 }
 
+// The reference is the code in parentheses, so parentheses in it are escaped, and so is a semicolon, which would begin
+// a comment. The exact time is a tag in the comment.
 func (hledger) transaction(b []byte, row *ledger.EntryRow, day time.Time) []byte {
 	b = day.AppendFormat(b, time.DateOnly)
 	b = append(b, " * ("...)
@@ -62,6 +65,7 @@ func (hledger) transaction(b []byte, row *ledger.EntryRow, day time.Time) []byte
 	return append(b, '\n')
 }
 
+// Campaign and donation are tags in one comment, with a comma between.
 func (hledger) posting(b []byte, row *ledger.EntryRow, account string) []byte {
 	b = append(b, "    "...)
 	b = append(b, account...)

@@ -22,6 +22,8 @@ type dialect interface {
 }
 
 // journal writes transactions, and declares each account and currency before the transaction that has it first.
+// accounts has the name of each account that came up, declared the names that were declared: two accounts may have one
+// name.
 type journal struct {
 	*chunks
 	dialect
@@ -49,6 +51,8 @@ func newJournal(d dialect, x *export, c *chunks) writer {
 	}
 }
 
+// The entries of one transaction follow one another. Its text waits in pending, since each of its entries may need a
+// declaration before the transaction.
 func (j *journal) entry(row *ledger.EntryRow) error {
 	if row.TransactionID != j.begun {
 		if err := j.finish(); err != nil {
@@ -78,7 +82,8 @@ func (j *journal) finish() error {
 	return j.spill()
 }
 
-// account declares what is new in the row and returns the name of the account.
+// account declares what is new in the row and returns the name of the account. Declarations go to the file at once and
+// so stand before the pending transaction.
 func (j *journal) account(row *ledger.EntryRow) string {
 	if currency := row.Amount.Currency; !j.currencies[currency] {
 		j.currencies[currency], j.declares = true, true

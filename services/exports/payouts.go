@@ -41,6 +41,7 @@ func writePayouts(ctx context.Context, x *export, c *chunks) error {
 		return err
 	}
 	for i, move := range moves {
+		// A movement that did not reach the bank is no line of its statement.
 		if move.Bank == 0 {
 			continue
 		}
@@ -55,6 +56,8 @@ func writePayouts(ctx context.Context, x *export, c *chunks) error {
 	return nil
 }
 
+// write writes the line at the bank as line 0, and then the balance transactions that the payout is made of, as far as
+// they are the collective's. They are read in pages, so memory stays flat.
 func (w *payoutsWriter) write(ctx context.Context) error {
 	id, returned := payouts.OfReference(w.move.Reference)
 	w.payout = id

@@ -52,6 +52,7 @@ func (s *server) ExportLedger(req *exportsv1.ExportLedgerRequest, stream grpc.Se
 		if h.Size >= 0 {
 			md.Set("cagnotte-export-size", strconv.FormatInt(h.Size, 10))
 		}
+		// gRPC sends this header with the first message.
 		return chunkWriter{stream, h.ContentType}, stream.SetHeader(md)
 	})
 }

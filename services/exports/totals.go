@@ -18,7 +18,8 @@ var (
 	totalsWidths  = []float64{10, 32, 14, 9, 16, 16, 16}
 )
 
-// totalKey is an account in one currency.
+// totalKey is an account in one currency. Two accounts of one code can differ by name or type, and then have a row
+// each.
 type totalKey struct {
 	currency money.Currency
 	accountKey
@@ -36,7 +37,8 @@ type total struct{ debit, credit money.Amount }
 // totals has one row for each account and currency, however many entries there are.
 type totals map[totalKey]total
 
-// add counts an entry on its side. A credit is stored without its sign.
+// add counts an entry on its side. A credit is stored without its sign. The same entry can be on one side only, so the
+// other gets a zero of the same currency.
 func (s totals) add(row *ledger.EntryRow) error {
 	key := totalKey{row.Amount.Currency, accountKey{row.Type, row.Code, row.DisplayName}}
 	zero := money.Amount{Currency: key.currency}
@@ -61,7 +63,9 @@ func (s totals) addTotal(key totalKey, more total) error {
 	return cmp.Or(debitErr, creditErr)
 }
 
-// writeTotals writes a row for each account and currency, and after those of a currency their sum.
+// writeTotals writes a row for each account and currency, and after those of a currency their sum. The rows are sorted
+// by currency, then by account, so the sum of a currency is written when the next row has another one. This sheet is
+// not streamed: it has a row for each account, not for each entry.
 func (w *workbook) writeTotals() error {
 	for i, width := range totalsWidths {
 		column, err := excelize.ColumnNumberToName(i + 1)
@@ -100,6 +104,7 @@ func (w *workbook) writeTotals() error {
 			rows = append(rows, row)
 		}
 	}
+	// Cells are named from A1 on; row and column count from 1.
 	for r, row := range rows {
 		for c, cell := range row {
 			at, err := excelize.CoordinatesToCellName(c+1, r+1)

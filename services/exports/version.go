@@ -13,13 +13,12 @@ import (
 	"github.com/cagnotte/cagnotte/services/ledger"
 )
 
-// A version is "watermark-digest". The watermark pins which entries there are; the digest tells whether
-// they would be written with the same bytes. Only a part of a file needs the second.
-
-// A version is "watermark-digest". The watermark pins which entries there are; the digest tells whether they would be
-// written with the same bytes. Only a part of a file needs the digest.
+// formatVersion returns a version, which is "watermark-digest". The watermark pins which entries there are; the digest
+// tells whether they would be written with the same bytes. Only a part of a file needs the digest.
 func formatVersion(w ledger.Watermark, digest string) string { return string(w) + "-" + digest }
 
+// parseVersion returns the two parts of the version that was asked for, both empty without one. Whether the watermark
+// is one that the database has come to is for [ledger.Service.View] to check.
 func parseVersion(req Request) (w ledger.Watermark, digest string, err error) {
 	if req.Offset < 0 {
 		return "", "", errs.Invalid("offset", "must not be negative")
@@ -38,6 +37,8 @@ func parseVersion(req Request) (w ledger.Watermark, digest string, err error) {
 }
 
 // digest is a hash of everything that the bytes depend on beside the entries; the file's name stands for the request.
+// The accounts' names stand in the file, and may change without a change of the entries. Eight bytes are enough to tell
+// versions apart.
 func (x *export) digest(ctx context.Context) (string, error) {
 	accounts, err := x.view.Chart(ctx, x.book)
 	if err != nil {

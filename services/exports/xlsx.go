@@ -47,6 +47,8 @@ type workbook struct {
 	amounts           map[int]int
 }
 
+// openXLSX counts the entries first: a sheet has a highest number of rows, one of which is the header, and a refusal
+// must come before the first byte. CountEntries may count more than there are, never less.
 func openXLSX(ctx context.Context, x *export, c *chunks) (writer, error) {
 	count, err := x.view.CountEntries(ctx, x.filter)
 	if err != nil {
@@ -70,6 +72,7 @@ func (w *workbook) Close() error { return w.file.Close() }
 
 // begin makes the sheets and styles, and writes the header.
 func (w *workbook) begin() (err error) {
+	// The archive is written to the chunks, and not to the writer that WriteTo gets.
 	w.file.SetZipWriter(func(io.Writer) excelize.ZipWriter { return zip.NewWriter(w.chunks) })
 	// The library begins a workbook with a sheet of this name.
 	if err := w.file.SetSheetName("Sheet1", entriesSheet); err != nil {
@@ -90,6 +93,7 @@ func (w *workbook) begin() (err error) {
 			return err
 		}
 	}
+	// Widths and panes must be set before the first row is streamed.
 	if w.stream, err = w.file.NewStreamWriter(entriesSheet); err != nil {
 		return err
 	}
@@ -133,9 +137,12 @@ func (w *workbook) entry(row *ledger.EntryRow) error {
 	}
 	debit, credit := any(amount), any(nil)
 	if row.Amount.Minor < 0 {
+		// A credit loses its sign and moves to its column.
 		amount.Value = -amount.Value.(float64)
 		debit, credit = nil, amount
 	}
+	// A spreadsheet has no time zones: the day is the collective's, written as midnight UTC so that no conversion moves
+	// it.
 	year, month, day := row.Effective.In(w.zone).Date()
 	cells := []any{
 		row.TransactionID,
@@ -160,6 +167,7 @@ func (w *workbook) entry(row *ledger.EntryRow) error {
 	return nil
 }
 
+// textOrNothing leaves a cell empty instead of giving it an empty text.
 func textOrNothing(text string) any {
 	if text == "" {
 		return nil

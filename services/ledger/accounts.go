@@ -91,6 +91,8 @@ const maxAccounts = 300
 const lockChartSQL = `
 SELECT pg_advisory_xact_lock(hashtextextended('cagnotte ledger chart ' || @book, 0))`
 
+// insertAccountSQL inserts nothing when the chart is full and nothing when the code is taken. AddAccountTx tells the
+// two apart: it reads the account afterwards.
 const insertAccountSQL = `
 INSERT INTO ledger.accounts (book, code, display_name, type)
 SELECT
@@ -105,6 +107,7 @@ WHERE (
 ) < @max_accounts
 ON CONFLICT (book, code) DO NOTHING`
 
+// accountSQL returns one account with its roles. accounts_code_key finds the account, roles_pkey the roles of the book.
 const accountSQL = `
 SELECT
 	a.code,
@@ -189,6 +192,9 @@ SET display_name = @display_name
 WHERE book = @book
 	AND code = @code`
 
+// moveRolesSQL leaves out the roles that the account has already, so a repeat updates no row. For each row that moves,
+// the trigger roles_check locks ledger.transactions in SHARE mode, which waits for postings under way, and refuses when
+// the book has a transaction.
 const moveRolesSQL = `
 UPDATE ledger.roles
 SET account_id = a.id

@@ -92,6 +92,9 @@ func (s *server) CreateAccount(ctx context.Context, req *ledgerv1.CreateAccountR
 	return accountToProto(parent, made), nil
 }
 
+// UpdateAccount reads the account and writes it in one database transaction. Only display_name and roles can change. A
+// role is taken from the account that has it; a role that is left out of the list stays where it is, since every role
+// needs an account.
 func (s *server) UpdateAccount(ctx context.Context, req *ledgerv1.UpdateAccountRequest) (*ledgerv1.Account, error) {
 	sent := req.GetAccount()
 	parent, _, book, code, err := s.findAccount(ctx, sent.GetName())

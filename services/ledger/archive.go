@@ -10,7 +10,9 @@ import (
 	"github.com/cagnotte/cagnotte/services/ledger/proof"
 )
 
-// The newest sum of each key of all time, at the newest balance checkpoint.
+// The newest sum of each key of all time, at the newest balance checkpoint. balance_keys_all_idx finds the keys of an
+// account, balances_pkey the newest sum of a key. The order is that of bytes, since [proof.VerifyArchive] compares keys
+// as Go compares texts.
 const archiveBalancesSQL = `
 SELECT
 	(
@@ -59,6 +61,7 @@ func (s *Service) WriteArchive(ctx context.Context, book string, w io.Writer) er
 	if err := out.Book(book); err != nil {
 		return err
 	}
+	// These are all checkpoints of the book: a verifier follows the chain from the first to the newest.
 	checkpoints, err := loadCheckpointsTx(ctx, tx, book)
 	if err != nil {
 		return err
@@ -68,6 +71,8 @@ func (s *Service) WriteArchive(ctx context.Context, book string, w io.Writer) er
 			return err
 		}
 	}
+	// The balances come before the transactions: a verifier compares them when it reaches the number that they were stored
+	// at, and then needs no second reading.
 	if err := writeBalancesTx(ctx, tx, book, out); err != nil {
 		return err
 	}

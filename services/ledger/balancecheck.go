@@ -11,7 +11,8 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// balanceKey is what a stored sum is of. Start is YYYY-MM-DD, empty for all of time.
+// balanceKey is what a stored sum is of. Start is YYYY-MM-DD, empty for all of time. The code is there for the texts of
+// the report only: account already tells the accounts apart.
 type balanceKey struct {
 	account              int32
 	code                 string
@@ -28,7 +29,9 @@ func (k balanceKey) String() string {
 	return of
 }
 
-// balanceCheck adds the stored sums up again.
+// balanceCheck adds the stored sums up again. numbers and stored begin with everything that the database has. What was
+// compared is deleted from them, so what remains in the end is what nothing in the book explains. stored has the rows
+// by the number that they were written at; sums are what the entries of the numbers so far add up to.
 type balanceCheck struct {
 	// numbers are the balance checkpoints, stored what they wrote.
 	numbers map[int64]bool
@@ -45,7 +48,9 @@ FROM ledger.balance_checkpoints AS b
 WHERE b.book = @book
 ORDER BY b.number`
 
-// verifyBalancesSQL reads every sum that was stored, by the number that it was stored at.
+// verifyBalancesSQL reads every sum that was stored, by the number that it was stored at. The span 'all' begins at
+// -infinity, which has no year, month and day, so it becomes an empty text. The other days are written with their era,
+// as startText writes them.
 const verifyBalancesSQL = `
 SELECT
 	b.number,
@@ -68,7 +73,8 @@ ORDER BY
 	b.number,
 	k.id`
 
-// loadBalancesTx reads what is stored. All of it is held in memory: a key has a row for each number at which it changed.
+// loadBalancesTx reads what is stored. All of it is held in memory: a key has a row for each number at which it
+// changed. A book that has no balance checkpoint yet leaves all maps empty.
 func (v *verification) loadBalancesTx(ctx context.Context, tx pgx.Tx) error {
 	v.balances = balanceCheck{
 		numbers: map[int64]bool{}, stored: map[int64]map[balanceKey]int64{},
@@ -103,11 +109,13 @@ func (v *verification) loadBalancesTx(ctx context.Context, tx pgx.Tx) error {
 
 // add counts the entries of a transaction in their spans.
 func (v *verification) add(r *sealedRow) {
+	// The days of stored sums are those of UTC, as insertBalancesSQL cuts them.
 	at := r.Effective.UTC()
 	for i, e := range r.Entries {
 		k := balanceKey{
 			account: r.accounts[i], code: e.Code, collective: e.Collective, campaign: e.Campaign, currency: e.Amount.Currency,
 		}
+		// Each entry counts in four sums, the same four that insertBalancesSQL writes.
 		for _, span := range []struct{ name, start string }{
 			{"all", ""}, {"year", startText(at, 1, 1)}, {"month", startText(at, at.Month(), 1)}, {"day", startText(at, at.Month(), at.Day())},
 		} {
@@ -142,6 +150,7 @@ func (v *verification) compareStored(number int64) {
 		case balance != v.balances.sums[k]:
 			v.Differ(where, "is %d; the entries sum to %d", balance, v.balances.sums[k])
 		}
+		// What is left in stored after this loop has no entry behind it.
 		delete(stored, k)
 	}
 	for k := range stored {
@@ -149,10 +158,12 @@ func (v *verification) compareStored(number int64) {
 	}
 	delete(v.balances.stored, number)
 	delete(v.balances.numbers, number)
+	// The sums go on to grow; only the list of what changed begins anew.
 	clear(v.balances.changed)
 }
 
-// finishStored reports what was stored at numbers that are not a balance checkpoint.
+// finishStored reports what was stored at numbers that are not a balance checkpoint. It runs after the last sealed
+// transaction. compareStored has deleted every number that it met.
 func (v *verification) finishStored() {
 	for number := range v.balances.numbers {
 		v.Differ(fmt.Sprintf("balance checkpoint %d", number), "is at a number that is missing")

@@ -14,7 +14,11 @@ import (
 )
 
 // tailPart reads the entries of a book after the balance checkpoint, up to a bound or to the end, sealed or not. The
-// order and the OFFSET make Postgres use the two indexes: it cannot know how short the tail is.
+// order and the OFFSET make Postgres use the two indexes: it cannot know how short the tail is. It is one of the parts
+// that the statements below are put together from. It stays open at its end, so that a condition on the campaign can
+// follow; tailEndPart closes it. transactions_seal_idx has the transactions in their order, entries_pkey the entries of
+// each. Without a row in position the tail begins with the first transaction. A bound is the largest position there is
+// when nothing bounds the tail.
 const tailPart = `
 tail AS (
 	SELECT
@@ -60,7 +64,8 @@ const (
 		AND k.campaign = @campaign`
 )
 
-// positionPart is where the balance checkpoint stands; no row when there is none.
+// positionPart is where the balance checkpoint stands; no row when there is none. seals_pkey finds the seal by the book
+// and the number. It begins the statement, and tailPart follows it.
 const positionPart = `
 WITH position AS (
 	SELECT
@@ -72,7 +77,10 @@ WITH position AS (
 		AND s.number = @stored
 ),`
 
-// A chart has some dozens of accounts.
+// A chart has some dozens of accounts. Every account of the book is returned, sorted by code, with a row for each
+// currency. An account without entries has one row with an empty currency and the sum 0. A collective that has changed
+// its Stripe account has keys and entries in other books too. The join leaves them out, since their accounts are not of
+// this book.
 const sumAccountsPart = `
 SELECT
 	a.code,
@@ -96,6 +104,8 @@ ORDER BY
 	a.code COLLATE "C",
 	b.currency`
 
+// allKeysPart begins the keys whose stored sums are added up: those of all of time. It stays open for a condition on
+// the campaign; storedPart closes it.
 const allKeysPart = `,
 keys AS (
 	SELECT
@@ -106,6 +116,10 @@ keys AS (
 	WHERE k.collective = @collective
 		AND k.span = 'all'`
 
+// yearKeysPart begins the keys for a time in the past. It takes the whole years before the year of that time,
+// monthKeysPart the whole months of that year before its month, dayKeysPart the whole days of that month before its
+// day. The three spans do not overlap and leave only a part of one day. balance_keys_key serves each, since it begins
+// with the collective, the span and the first day.
 const yearKeysPart = `,
 keys AS (
 	SELECT
@@ -141,7 +155,9 @@ const dayKeysPart = `
 		AND k.starts_on >= @month::date
 		AND k.starts_on < @day::date`
 
-// storedPart takes the newest stored sum of each key up to the balance checkpoint, and the tail.
+// storedPart takes the newest stored sum of each key up to the balance checkpoint, and the tail. balances_pkey serves
+// the look-up of one sum, and has the balance in it. A sum that was stored after the bound, or by a sealer since the
+// bound was read, has a larger number and is not taken.
 const storedPart = `
 ),
 parts AS (
@@ -165,7 +181,9 @@ parts AS (
 		t.amount
 	FROM tail AS t`
 
-// partOfDayPart reads the entries of the last, incomplete day. Without a bound the index alone is enough.
+// partOfDayPart reads the entries of the last, incomplete day. Without a bound the index alone is enough. The tail
+// counts only what happened before that day, and here everything of the day is read, sealed or not, so no entry counts
+// twice. entries_time_idx finds the entries of the collective in the part of the day.
 const partOfDayPart = `
 	WHERE t.effective_at < @day_start::timestamptz
 	UNION ALL
@@ -187,6 +205,8 @@ const partOfDayPart = `
 const partsEndPart = `
 )`
 
+// accountsNowSQL adds up all of time: one stored sum for each key and the tail. campaignNowSQL is the same for one
+// campaign.
 const accountsNowSQL = positionPart + tailPart + tailEndPart + allKeysPart + storedPart + partsEndPart + sumAccountsPart
 
 const campaignNowSQL = positionPart + tailPart + entryOfCampaignPart + tailEndPart +
@@ -197,6 +217,8 @@ const campaignNowSQL = positionPart + tailPart + entryOfCampaignPart + tailEndPa
 const accountsBeforeSQL = positionPart + tailPart + tailEndPart + yearKeysPart + monthKeysPart + dayKeysPart +
 	storedPart + partOfDayPart + partsEndPart + sumAccountsPart
 
+// campaignBeforeSQL is the same for one campaign: each of the three kinds of keys, the tail and the part of the day
+// have the condition.
 const campaignBeforeSQL = positionPart + tailPart + entryOfCampaignPart + tailEndPart +
 	yearKeysPart + keyOfCampaignPart + monthKeysPart + keyOfCampaignPart + dayKeysPart + keyOfCampaignPart +
 	storedPart + partOfDayPart + entryOfCampaignPart + partsEndPart + sumAccountsPart
@@ -215,6 +237,7 @@ type AccountsFilter struct {
 	Number int64
 }
 
+// It is the last row of seals_pkey for the book.
 const lastNumberSQL = `
 SELECT coalesce(max(s.number), 0)
 FROM ledger.seals AS s
@@ -226,7 +249,9 @@ func (s *Service) lastNumber(ctx context.Context, book string) (n int64, err err
 	return n, postgres.Error(err)
 }
 
-// boundsSQL finds the newest balance checkpoint up to the number, and where the transaction of that number stands.
+// boundsSQL finds the newest balance checkpoint up to the number, and where the transaction of that number stands. It
+// always returns one row: the position is NULL when no transaction has the number, as without a bound.
+// balance_checkpoints_pkey and seals_pkey serve the two look-ups.
 const boundsSQL = `
 SELECT
 	coalesce((
@@ -251,6 +276,7 @@ LEFT JOIN (
 // boundsOf returns the arguments that bound what a statement adds up: the number of the balance checkpoint to begin
 // with, and where the tail ends.
 func (s *Service) boundsOf(ctx context.Context, book string, number int64) (pgx.NamedArgs, error) {
+	// Without a bound the newest balance checkpoint is taken.
 	args := pgx.NamedArgs{"book": book, "number": int64(math.MaxInt64), "bounded": number > 0}
 	if number > 0 {
 		last, err := s.lastNumber(ctx, book)
@@ -268,9 +294,12 @@ func (s *Service) boundsOf(ctx context.Context, book string, number int64) (pgx.
 	if err := s.pool.QueryRow(ctx, boundsSQL, args).Scan(&stored, &xid, &id); err != nil {
 		return nil, postgres.Error(err)
 	}
+	// No transaction has the largest number, so nothing bounds the tail: its end is the largest position.
 	if !xid.Valid {
 		xid, id = pgtype.Uint64{Uint64: math.MaxUint64, Valid: true}, pgtype.Int8{Int64: math.MaxInt64, Valid: true}
 	}
+	// A sealer may store balances before the caller's statement runs. The caller still reads the sums up to this number
+	// and the tail after it, so nothing counts twice and nothing is left out.
 	args["stored"], args["upto_xid"], args["upto_id"] = stored, xid, id
 	return args, nil
 }
@@ -306,6 +335,8 @@ func (s *Service) AccountsAt(ctx context.Context, f AccountsFilter) ([]Account, 
 		args["year"] = time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC)
 		args["month"] = time.Date(year, month, 1, 0, 0, 0, 0, time.UTC)
 		args["day"] = time.Date(year, month, day, 0, 0, 0, 0, time.UTC)
+		// It is the same day under a second name: the statement needs it as a date and as an instant, and an argument has one
+		// type.
 		args["day_start"] = args["day"]
 	}
 	rows, err := s.pool.Query(ctx, statement, args)
@@ -319,6 +350,7 @@ func (s *Service) AccountsAt(ctx context.Context, f AccountsFilter) ([]Account, 
 		minor    int64
 	)
 	if _, err := pgx.ForEachRow(rows, []any{&a.Code, &a.DisplayName, &a.Type, &currency, &minor}, func() error {
+		// The rows of one account follow one another, one for each currency.
 		if n := len(accounts); n == 0 || accounts[n-1].Code != a.Code {
 			accounts = append(accounts, a)
 		}
@@ -345,7 +377,9 @@ func bound(t time.Time, open pgtype.InfinityModifier) pgtype.Timestamptz {
 	return pgtype.Timestamptz{Time: t, Valid: true}
 }
 
-// roleBalanceSQL adds up the stored sums and the tail after them in one statement.
+// roleBalanceSQL adds up the stored sums and the tail after them in one statement. One statement sees one snapshot, so
+// the newest balance checkpoint, the sums and the tail fit together. balance_keys_all_idx finds the keys of the
+// account, whatever the collective. transactions_seal_idx finds the tail.
 const roleBalanceSQL = `
 WITH role AS (
 	SELECT r.account_id

@@ -61,6 +61,7 @@ func (s *Service) Books(ctx context.Context) ([]string, error) {
 	return books, postgres.Error(err)
 }
 
+// A second insert of the same book waits for the end of the first, and then does nothing.
 const insertBookSQL = `
 INSERT INTO ledger.books (id, chart, currency)
 VALUES (@book, @chart, @currency)
@@ -92,6 +93,7 @@ WHERE NOT EXISTS (
 )
 ON CONFLICT (book, code) DO NOTHING`
 
+// A role that the book has stays with its account, since ChangeAccountTx may have moved it.
 const insertRolesSQL = `
 INSERT INTO ledger.roles (book, role, account_id)
 SELECT
@@ -117,6 +119,7 @@ func (s *Service) EnsureBookTx(ctx context.Context, tx pgx.Tx, book string) erro
 		return postgres.Error(err)
 	}
 	var chartName string
+	// The chart is the one that the book was made with: the configured one counts for new books only.
 	if err := tx.QueryRow(ctx, bookChartSQL, pgx.NamedArgs{"book": book}).Scan(&chartName); err != nil {
 		return postgres.Error(err)
 	}
@@ -124,6 +127,7 @@ func (s *Service) EnsureBookTx(ctx context.Context, tx pgx.Tx, book string) erro
 	if err != nil {
 		return err
 	}
+	// roles and roleCodes have a place for each role, the others one for each account.
 	var codes, displayNames, types, roles, roleCodes []string
 	for _, account := range chart {
 		codes = append(codes, account.code)
@@ -143,6 +147,8 @@ func (s *Service) EnsureBookTx(ctx context.Context, tx pgx.Tx, book string) erro
 	return postgres.Error(err)
 }
 
+// newestXIDSQL returns the newest xid of all books and the next one that this cluster will give out. For each book it
+// reads one row from the end of transactions_seal_idx. Without a transaction in any book there is no row.
 const newestXIDSQL = `
 SELECT
 	newest.xid,
@@ -173,6 +179,7 @@ func (s *Service) CheckCounter(ctx context.Context) error {
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil
 	}
+	// An xid in the books that this cluster has not given out comes from another cluster.
 	if err == nil && newest >= next {
 		return errPositionAhead(newest, next)
 	}

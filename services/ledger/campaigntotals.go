@@ -18,6 +18,15 @@ type CampaignKey struct {
 // through the index from one account to the next. They tell which books the campaign is in, including an earlier one
 // when its collective has changed the Stripe account. The same index has the entries of each account after the stored
 // balances of its book. Neither other campaigns' entries nor the history are read.
+//
+// The parts are: asked, the campaigns; used, one row for each of their accounts, and one with NULL that ends the
+// recursion; counted, the accounts that have one of the roles, with the position of the newest balance checkpoint of
+// their book, which is NULL when there is none; parts, the newest stored sums and the entries after that position.
+//
+// entries_campaign_idx serves used and the entries: it has only the entries on accounts of income and expense, which
+// the condition on nominal must repeat. balance_keys_key finds the keys, balances_pkey the newest sum of each. An
+// OFFSET 0 keeps Postgres from merging a sub-query into the join around it. One statement sees one snapshot, so the
+// newest sums and the position belong together.
 const campaignTotalsSQL = `
 WITH RECURSIVE asked AS (
 	SELECT
@@ -169,6 +178,7 @@ func (s *Service) CampaignTotals(ctx context.Context, keys []CampaignKey) (map[C
 	totals := make(map[CampaignKey]map[money.Currency]int64, len(asked))
 	rows, err := s.pool.Query(ctx, campaignTotalsSQL, pgx.NamedArgs{
 		"collectives": collectives, "campaigns": campaigns,
+		// Refunds and disputes are debits, so they make the total smaller by themselves.
 		"roles": []AccountRole{RoleDonations, RoleRefunds, RoleDisputes},
 	})
 	if err != nil {
@@ -180,6 +190,7 @@ func (s *Service) CampaignTotals(ctx context.Context, keys []CampaignKey) (map[C
 		minor    int64
 	)
 	if _, err := pgx.ForEachRow(rows, []any{&key.Collective, &key.Campaign, &currency, &minor}, func() error {
+		// A campaign has a row for each currency.
 		if totals[key] == nil {
 			totals[key] = map[money.Currency]int64{}
 		}

@@ -25,11 +25,15 @@ const (
 	closingPause    = 20 * time.Millisecond
 )
 
+// insertClosingSQL adds a closing and changes nothing when the same end was closed before. The xid of the closing is
+// that of this database transaction, by the default of the column.
 const insertClosingSQL = `
 INSERT INTO ledger.closings (ends_at, book, collective)
 VALUES (@ends_at, @book, @collective)
 ON CONFLICT (book, collective, ends_at) DO NOTHING`
 
+// closingSQL returns the latest closing of the share or the book, which may be an earlier call's: then its xid is the
+// one to wait for. closings_pkey serves it.
 const closingSQL = `
 SELECT
 	c.ends_at,
@@ -40,6 +44,8 @@ WHERE c.book = @book
 ORDER BY c.ends_at DESC
 LIMIT 1`
 
+// olderRunningSQL tells whether a database transaction that is not newer than the closing still runs: xmin is the
+// oldest that does.
 const olderRunningSQL = `
 SELECT pg_snapshot_xmin(pg_current_snapshot()) <= @xid`
 
@@ -64,6 +70,7 @@ func (s *Service) ClosePeriod(ctx context.Context, book, collective string, end 
 	}); err != nil {
 		return time.Time{}, err
 	}
+	// The closing is committed here. An error from now on leaves it in place, and a repeat only waits.
 	tick := time.NewTicker(closingPause)
 	defer tick.Stop()
 	for deadline := time.Now().Add(closingPatience); ; {
@@ -88,6 +95,7 @@ func (s *Service) ClosePeriod(ctx context.Context, book, collective string, end 
 	}
 }
 
+// closedUntilSQL counts the closings of the whole book too, whose collective is empty.
 const closedUntilSQL = `
 SELECT max(c.ends_at)
 FROM ledger.closings AS c

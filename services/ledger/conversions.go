@@ -22,6 +22,8 @@ type Conversion struct {
 	Original money.Amount
 }
 
+// A reference that the book does not have joins no transaction and is left out. transactions_reference_key serves the
+// join.
 const insertConversionsSQL = `
 INSERT INTO ledger.conversions (transaction_id, rate, original_minor, original_currency)
 SELECT

@@ -30,6 +30,7 @@ func (s *server) ReclassifyTransaction(ctx context.Context, req *ledgerv1.Reclas
 	if err != nil {
 		return nil, err
 	}
+	// What a treasurer entered has a state of its own outside of the books, which a reclassification would not change.
 	if slices.ContainsFunc(s.service.reversedElsewhere, func(prefix string) bool { return strings.HasPrefix(original, prefix) }) {
 		return nil, errs.New(errorsv1.ErrorReason_REVERSED_ELSEWHERE, "A treasurer entered this: reverse it where it was entered, and enter it again.")
 	}
@@ -37,6 +38,7 @@ func (s *server) ReclassifyTransaction(ctx context.Context, req *ledgerv1.Reclas
 	if err != nil {
 		return nil, err
 	}
+	// The second entry has no amount yet: ReclassifyTx gives it that of the first.
 	to, err := entryFromProto("to", parent, collective, &ledgerv1.Entry{Account: req.GetToAccount(), Campaign: req.GetToCampaign()})
 	if err != nil {
 		return nil, err
@@ -53,6 +55,7 @@ func (s *server) ReclassifyTransaction(ctx context.Context, req *ledgerv1.Reclas
 			return nil, err
 		}
 	}
+	// The request id is lower-cased, so that two spellings of one id are one reference and a repeat is recognised.
 	r := Reclassification{
 		Original: original, Reference: reclassificationPrefix + strings.ToLower(req.GetRequestId()), Collective: collective,
 		Amount: from.Amount, FromCode: from.Code, FromCampaign: from.Campaign, ToCode: to.Code, ToCampaign: to.Campaign,
@@ -88,6 +91,7 @@ func (s *server) ReverseTransaction(ctx context.Context, req *ledgerv1.ReverseTr
 	if reversal.Effective, err = wire.Instant("effective_time", req.GetEffectiveTime()); err != nil {
 		return nil, err
 	}
+	// The database has microseconds; a repeat must compare equal.
 	reversal.Effective = reversal.Effective.Truncate(time.Microsecond)
 	for i, e := range req.GetEntries() {
 		entry, err := entryFromProto(fmt.Sprintf("entries[%d]", i), parent, collective, e)
@@ -120,6 +124,7 @@ func entryFromProto(field, parent, collective string, e *ledgerv1.Entry) (Entry,
 		return Entry{}, err
 	}
 	if e.GetDonation() != "" {
+		// The name of a donation begins with that of its campaign, so one of another campaign or collective is refused.
 		id, own := strings.CutPrefix(e.GetDonation(), e.GetCampaign()+"/donations/")
 		donation, err := uuid.Parse(id)
 		if !own || entry.Campaign == "" || err != nil {

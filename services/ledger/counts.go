@@ -9,7 +9,10 @@ import (
 	"github.com/cagnotte/cagnotte/services/ledger/proof"
 )
 
-// The names come one after the other from the index: a book has many rows and few collectives.
+// The names come one after the other from the index: a book has many rows and few collectives. It returns, for each
+// collective of the book, the newest count up to a number. The recursion takes the next larger name each time, and ends
+// with a row whose name is NULL; that row finds no count and is dropped. shares_pkey, which begins with the book, the
+// collective and the number, serves all three look-ups.
 const shareCountsSQL = `
 WITH RECURSIVE names AS (
 	(
@@ -62,6 +65,8 @@ func loadCounts(ctx context.Context, db querier, book string, number int64) (pro
 	return counts, postgres.Error(err)
 }
 
+// insertShareCountsSQL writes a row for each collective whose count has changed, at the number of the checkpoint that
+// signs it. The others keep their older rows, which stay true.
 const insertShareCountsSQL = `
 INSERT INTO ledger.shares (number, count, book, collective, hash)
 SELECT
@@ -79,6 +84,8 @@ FROM unnest(
 // countTransactionsTx adds the leaves, which are being sealed, to the counts of their collectives. It returns the root
 // to sign.
 func countTransactionsTx(ctx context.Context, tx pgx.Tx, book string, leaves []proof.Leaf) ([]byte, error) {
+	// These are the counts of the checkpoint before: every seal ends with one, so its size is the number before the first
+	// leaf.
 	counts, err := loadCounts(ctx, tx, book, leaves[0].Number-1)
 	if err != nil {
 		return nil, err
@@ -89,6 +96,7 @@ func countTransactionsTx(ctx context.Context, tx pgx.Tx, book string, leaves []p
 	var numbers []int64
 	var collectives []string
 	var hashes [][]byte
+	// Only counts that changed have a new hash.
 	for _, c := range counts.Settle() {
 		numbers, collectives, hashes = append(numbers, c.Transactions), append(collectives, c.Collective), append(hashes, c.Hash)
 	}
@@ -97,5 +105,6 @@ func countTransactionsTx(ctx context.Context, tx pgx.Tx, book string, leaves []p
 	}); err != nil {
 		return nil, postgres.Error(err)
 	}
+	// The root covers all collectives, those without a change too.
 	return counts.Root()
 }

@@ -64,6 +64,9 @@ FROM ledger.entries AS e
 JOIN ledger.transactions AS t ON t.id = e.transaction_id
 JOIN ledger.accounts AS a ON a.id = e.account_id`
 
+// ofSharePart bounds the entries to a share, a span of time and a watermark. Without a collective the entries that
+// belong to none are in every book, so the book counts; with one it does not, since a collective that has changed its
+// Stripe account has entries in two books. entries_time_idx serves the collective and the span.
 const ofSharePart = `
 WHERE e.collective = @collective
 	AND e.effective_at >= @start
@@ -81,7 +84,9 @@ ORDER BY
 	e.transaction_id,
 	e.line`
 
-// sealPart finds the first checkpoint of the watermark's that has the transaction in it.
+// sealPart finds the first checkpoint of the watermark's that has the transaction in it. Several transactions that are
+// sealed together have one checkpoint, so the smallest one that reaches the number is theirs. A transaction whose
+// checkpoint is younger than the watermark has no row, and the join leaves it out.
 const sealPart = `
 	SELECT c.signed_at
 	FROM ledger.seals AS s
@@ -179,6 +184,8 @@ type Opening struct {
 	Entries int64
 }
 
+// openingsSQL adds up, for each account and currency, what happened before a day, and counts what happened from that
+// day on. @start is -infinity here, so the sum has all of the past. With @sealed only what is sealed counts.
 const openingsSQL = `
 SELECT
 	a.code,

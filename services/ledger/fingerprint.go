@@ -14,7 +14,9 @@ func (t *Transaction) fingerprint() [sha256.Size]byte {
 	return sha256.Sum256(t.encode(make([]byte, 0, 512)))
 }
 
-// encode appends an injective encoding: each text and list has its length before it, each number its full width.
+// encode appends an injective encoding: each text and list has its length before it, each number its full width. The
+// order of the entries counts. A change of this encoding would make every repeat of an earlier posting look like
+// another content.
 func (t *Transaction) encode(b []byte) []byte {
 	b = append(b, encodingVersion)
 	b = appendText(b, t.Reference)

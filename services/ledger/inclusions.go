@@ -13,6 +13,7 @@ import (
 // Inclusion proves a transaction of a collective's share. NOT_FOUND, which names name, when the collective has no entry
 // in it, or when it has no number yet.
 func (s *Service) Inclusion(ctx context.Context, book, collective, name string, id int64) (*proof.Inclusion, error) {
+	// The whole leaf is needed: its other parts become the hashes that complete the share.
 	leaf, err := sealedLeaf(ctx, s.pool, book, name, id, uuid.Nil)
 	if err != nil {
 		return nil, err
@@ -32,6 +33,7 @@ func (s *Service) DonationInclusion(ctx context.Context, book string, campaign C
 	if err != nil {
 		return nil, err
 	}
+	// The call is public, so a transaction with an entry of anybody else is not shown at all.
 	if slices.ContainsFunc(leaf.Entries, func(e proof.Entry) bool {
 		return e.Collective != campaign.Collective || e.Campaign != campaign.Campaign || e.Donation != donation
 	}) {
@@ -40,6 +42,7 @@ func (s *Service) DonationInclusion(ctx context.Context, book string, campaign C
 	return s.include(ctx, name, leaf.Share(campaign.Collective))
 }
 
+// include adds to a share of a leaf what proves it: the newest checkpoint of the book, and the path to its root.
 func (s *Service) include(ctx context.Context, name string, leaf *proof.LeafShare) (*proof.Inclusion, error) {
 	c, err := newestCheckpoint(ctx, s.pool, leaf.Book)
 	if err != nil {

@@ -15,6 +15,9 @@ import (
 
 // What is below xmin has ended, and so has everything older: nothing can come between any more.
 // https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-PG-SNAPSHOT
+// It returns the head of the next transactions after the last one that is sealed, in the order of writing.
+// transactions_seal_idx has them in this order. It locks nothing, so posting goes on. The trigger seals_check refuses
+// seals that break this rule.
 const unsealedSQL = `
 SELECT
 	t.id,
@@ -42,6 +45,7 @@ func unsealed(ctx context.Context, db querier, book string, last sealed, count i
 		return nil, postgres.Error(err)
 	}
 	var ids []int64
+	// The numbers follow from the order alone; the database checks them again when the seals are inserted.
 	number := last.number
 	leaves, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (proof.Leaf, error) {
 		number++
@@ -56,7 +60,8 @@ func unsealed(ctx context.Context, db querier, book string, last sealed, count i
 	return leaves, fillEntries(ctx, db, leaves, ids)
 }
 
-// The order is that of the transactions asked for.
+// The order is that of the transactions asked for. Places are counted from 1 by Postgres and from 0 by Go. entries_pkey
+// finds the entries of each transaction, already in the order of their lines.
 const leafEntriesSQL = `
 SELECT
 	w.place - 1,
@@ -88,6 +93,7 @@ func fillEntries(ctx context.Context, db querier, leaves []proof.Leaf, ids []int
 	_, err = pgx.ForEachRow(rows, []any{
 		&place, &e.Line, &e.Code, &e.Amount.Minor, &e.Amount.Currency, &e.Collective, &e.Campaign, &donation,
 	}, func() error {
+		// NULL has bytes of zeros, which are uuid.Nil. The row is appended as a value, so it can be scanned into again.
 		e.Donation = uuid.UUID(donation.Bytes)
 		leaves[place].Entries = append(leaves[place].Entries, e)
 		return nil
@@ -95,7 +101,9 @@ func fillEntries(ctx context.Context, db querier, leaves []proof.Leaf, ids []int
 	return postgres.Error(err)
 }
 
-// insertSealsSQL writes a row for each leaf.
+// insertSealsSQL writes a row for each leaf. The sealer inserts all rows of a seal by one statement, since the trigger
+// seals_check looks at each statement once: the numbers must follow the last one without a gap, and leave out no older
+// transaction.
 const insertSealsSQL = `
 INSERT INTO ledger.seals (number, transaction_id, donation, book, leaf_hash, salt)
 SELECT
@@ -113,6 +121,8 @@ FROM unnest(
 	@salts::bytea[]
 ) AS l (number, transaction_id, donation, hash, salt)`
 
+// insertSubtreesSQL writes the subtrees that the new leaves completed. A complete subtree never changes, so no row is
+// written twice.
 const insertSubtreesSQL = `
 INSERT INTO ledger.subtrees (index, level, book, hash)
 SELECT
@@ -142,6 +152,7 @@ func insertSealsTx(ctx context.Context, tx pgx.Tx, book string, leaves []proof.L
 	}); err != nil {
 		return postgres.Error(err)
 	}
+	// Most seals of a few transactions complete no subtree of 2^[proof.Stride] leaves.
 	if len(completed) == 0 {
 		return nil
 	}
@@ -158,6 +169,8 @@ func insertSealsTx(ctx context.Context, tx pgx.Tx, book string, leaves []proof.L
 }
 
 // leafSQL finds a sealed transaction by its id or, when a donation is given, the one that booked the donation.
+// seals_transaction_key serves the first way, seals_donation_idx the second. Other transactions that are about the
+// donation alone have it in their seals too, so the kind picks the one that booked it.
 const leafSQL = `
 SELECT
 	t.book,
@@ -179,6 +192,7 @@ LIMIT 1`
 
 // sealedLeaf returns a leaf of the book by one of the two ids. NOT_FOUND, which names name, when there is none.
 func sealedLeaf(ctx context.Context, db querier, book, name string, id int64, donation uuid.UUID) (*proof.Leaf, error) {
+	// A NULL equals no donation, so without one the id decides alone.
 	args := pgx.NamedArgs{"book": book, "id": id, "donation": nil}
 	if donation != uuid.Nil {
 		args["donation"] = donation.String()

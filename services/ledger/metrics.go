@@ -32,6 +32,7 @@ func newTailMetrics(s *Service) *tailMetrics {
 
 func (m *tailMetrics) Describe(ch chan<- *prometheus.Desc) { ch <- m.count; ch <- m.oldest }
 
+// Collect implements prometheus.Collector. The registry gives no context, so the timeout alone bounds the query.
 func (m *tailMetrics) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), measureTimeout)
 	defer cancel()
@@ -43,7 +44,10 @@ func (m *tailMetrics) Collect(ch chan<- prometheus.Metric) {
 	ch <- prometheus.MustNewConstMetric(m.oldest, prometheus.GaugeValue, oldest.Seconds())
 }
 
-// It counts from the index alone; the oldest transaction is the first in it.
+// It counts from the index alone; the oldest transaction is the first in it. For each book, p is the position of its
+// last seal; NULL when nothing is sealed, and then the whole book is the tail. seals_pkey serves p.
+// transactions_seal_idx serves the count and the first transaction of the tail. A clock that was set back would give a
+// negative age, so 0 is the least.
 const unsealedTailsSQL = `
 SELECT
 	coalesce(sum(n.count), 0)::bigint,

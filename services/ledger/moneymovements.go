@@ -26,6 +26,10 @@ type MoneyMovement struct {
 	Balance, Fees, Transit, Bank int64
 }
 
+// moneyMovementColumns begins both statements below. It sums the entries of a transaction on the four accounts for each
+// collective and currency. The roles are read once and give one row. The largest campaign and donation stand for the
+// group: entries that have none are smaller, as an empty text sorts first and max leaves out NULL. Without a watermark
+// the current snapshot decides.
 const moneyMovementColumns = `
 SELECT
 	t.reference,
@@ -53,6 +57,7 @@ CROSS JOIN (
 WHERE t.book = @book
 	AND pg_visible_in_snapshot(t.xid, coalesce(nullif(@watermark::text, '')::pg_snapshot, pg_current_snapshot()))`
 
+// transactions_reference_key serves the list of references.
 const moneyMovementsSQL = moneyMovementColumns + `
 	AND t.reference = ANY(@references::text[])
 GROUP BY
@@ -85,6 +90,8 @@ func scanMoneyMovement(row pgx.CollectableRow) (m MoneyMovement, err error) {
 	return m, err
 }
 
+// moneyMovementsByPrefixSQL reads a range of transactions_reference_key. References are compared byte by byte (COLLATE
+// "C"), so all that begin with the prefix stand between the prefix and prefix_end.
 const moneyMovementsByPrefixSQL = moneyMovementColumns + `
 	AND t.reference >= @prefix
 	AND t.reference < @prefix_end

@@ -171,6 +171,8 @@ written AS (
 SELECT reference
 FROM posted`
 
+// requireSameContentSQL raises transactions_reference_reused when a reference stands for another content, or for none.
+// The error ends the database transaction, so a caller that ignores it cannot commit a part of a batch.
 const requireSameContentSQL = `
 SELECT ledger.require_same_content(@book, @reference::text[], @fingerprint::bytea[])`
 
@@ -290,7 +292,8 @@ func (b *batch) arguments(book string) []any {
 		campaigns       = make([]string, 0, size)
 		donations       = make([]pgtype.UUID, 0, size)
 	)
-	// The names of accounts, and their places, counted from 1 as Postgres does.
+	// The names of accounts, and their places, counted from 1 as Postgres does. Roles and codes share one list: a role has
+	// small letters and a code has none.
 	var names []string
 	places := make(map[string]int64)
 	for i := range b.items {

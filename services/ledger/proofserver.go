@@ -13,6 +13,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/ledger/proof"
 )
 
+// GetCheckpoint is public, so it answers NOT_FOUND for a collective that the caller may not know of.
 func (s *server) GetCheckpoint(ctx context.Context, req *ledgerv1.GetCheckpointRequest) (*ledgerv1.Checkpoint, error) {
 	name := req.GetName()
 	_, book, err := s.findPublic(ctx, strings.TrimSuffix(name, "/ledger/checkpoint"), name)
@@ -34,6 +35,7 @@ func (s *server) GetInclusionProof(ctx context.Context, req *ledgerv1.GetInclusi
 	if !ok || err != nil {
 		return nil, errs.NotFound(req.GetName())
 	}
+	// The leaf shows the entries of this collective, and of all others only hashes.
 	_, collective, book, err := s.find(ctx, ledger)
 	if err != nil {
 		return nil, err
@@ -52,6 +54,8 @@ func (s *server) GetInclusionProof(ctx context.Context, req *ledgerv1.GetInclusi
 	}, nil
 }
 
+// GetDonationProof is public: whoever knows the donation's id gets the proof as a code, which can be verified without
+// this service.
 func (s *server) GetDonationProof(ctx context.Context, req *ledgerv1.GetDonationProofRequest) (*ledgerv1.DonationProof, error) {
 	// collectives/C/campaigns/K/donations/D/proof, which the request's rule made sure of.
 	parts := strings.Split(req.GetName(), "/")

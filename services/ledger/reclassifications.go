@@ -36,7 +36,9 @@ type Reclassification struct {
 	FromCode, FromCampaign, ToCode, ToCampaign string
 }
 
-// familyPart is a transaction with its reversals, its reclassifications and their reversals.
+// familyPart is a transaction with its reversals, its reclassifications and their reversals. reversals_original_idx and
+// reclassifications_original_idx serve it. Reversals of reversals do not exist, and a reclassification links to the
+// first original, so two steps reach everything.
 const familyPart = `
 WITH family AS (
 	SELECT @id::bigint AS id
@@ -55,7 +57,8 @@ WITH family AS (
 	WHERE c.original_id = @id
 )`
 
-// reclassifiableSQL sums what these have in one place together, without what belongs to donations.
+// reclassifiableSQL sums what these have in one place together, without what belongs to donations. A later correction
+// counts as soon as it is committed, since the caller holds the lock of the original and reads at READ COMMITTED.
 const reclassifiableSQL = familyPart + `
 SELECT coalesce(sum(e.amount), 0)::bigint
 FROM family AS f
@@ -67,6 +70,8 @@ WHERE a.code = @code
 	AND e.currency = @currency
 	AND e.donation IS NULL`
 
+// correctedSQL returns the id of the transaction that a reclassification corrects. Here @original is the reference of
+// the reclassification.
 const correctedSQL = `
 SELECT r.original_id
 FROM ledger.reclassifications AS r
@@ -75,7 +80,7 @@ WHERE t.book = @book
 	AND t.reference = @original`
 
 // spentOnSQL tells whether less than nothing is left where a reclassification had moved its amount to. Its second line
-// says where.
+// says where. The sign of that line tells in which direction the amount was moved.
 const spentOnSQL = familyPart + `
 SELECT EXISTS (
 	SELECT
@@ -99,6 +104,8 @@ SELECT EXISTS (
 // reversed first.
 func (s *Service) reverseReclassificationTx(ctx context.Context, tx pgx.Tx, book string, r Reversal) error {
 	args := pgx.NamedArgs{"book": book, "original": r.Original}
+	// The corrected transaction is locked first, as ReclassifyTx locks it. ReverseTx then locks the reclassification.
+	// lockOriginalTx puts the id of the corrected transaction into args, which spentOnSQL needs for the family.
 	if _, err := lockOriginalTx(ctx, tx, correctedSQL, args); err != nil {
 		return err
 	}
@@ -115,6 +122,8 @@ func (s *Service) reverseReclassificationTx(ctx context.Context, tx pgx.Tx, book
 	return nil
 }
 
+// reclassifiedSQL returns what stands under the reference already: its time and what it corrects, 0 when it is no
+// reclassification.
 const reclassifiedSQL = `
 SELECT
 	t.effective_at,
@@ -161,6 +170,8 @@ func (s *Service) ReclassifyTx(ctx context.Context, tx pgx.Tx, book string, r Re
 	var before time.Time
 	var original int64
 	err = tx.QueryRow(ctx, reclassifiedSQL, args).Scan(&before, &original)
+	// A repeat is not compared with what is left: its own amount is gone from there. PostTx compares its content with what
+	// was posted.
 	known := err == nil
 	switch {
 	case err != nil && !errors.Is(err, pgx.ErrNoRows):
@@ -175,6 +186,7 @@ func (s *Service) ReclassifyTx(ctx context.Context, tx pgx.Tx, book string, r Re
 		if err := tx.QueryRow(ctx, reclassifiableSQL, args).Scan(&stands); err != nil {
 			return postgres.Error(err)
 		}
+		// stands has a sign: a credit is negative. The amount must have the same sign and be no larger.
 		if stands > 0 && (r.Amount.Minor < 0 || r.Amount.Minor > stands) || stands < 0 && (r.Amount.Minor > 0 || r.Amount.Minor < stands) || stands == 0 {
 			return errs.New(errorsv1.ErrorReason_OVER_RECLASSIFIED,
 				"This transaction has %s on the account %s for that campaign, without what belongs to donations: no more than that can be moved, with the same sign.",

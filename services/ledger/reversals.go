@@ -42,6 +42,7 @@ FROM ledger.transactions AS t
 WHERE t.book = @book
 	AND t.reference = @original`
 
+// ledger.lock_original takes an advisory lock that ends with the database transaction. Posting never takes it.
 const lockOriginalSQL = `
 SELECT ledger.lock_original(@id)`
 
@@ -69,6 +70,8 @@ LEFT JOIN ledger.reversals AS r ON r.transaction_id = t.id
 WHERE t.book = @book
 	AND t.reference = @reference`
 
+// leftSQL returns entries that reverse what is left of the original, in the order of its lines. Only reversals with an
+// id below @before_id count. reversals_original_idx serves ledger.left_of.
 const leftSQL = `
 SELECT
 	a.code,
@@ -85,12 +88,15 @@ ORDER BY
 	l.line,
 	l.debit`
 
+// openAgainSQL returns the latest end of the closings that concern any of the collectives, NULL when there is none. A
+// closing of the whole book has an empty collective.
 const openAgainSQL = `
 SELECT max(c.ends_at)
 FROM ledger.closings AS c
 WHERE c.book = @book
 	AND (c.collective = '' OR c.collective = ANY(@collectives::text[]))`
 
+// The trigger reversals_check runs after it, and refuses what exceeds the original.
 const insertReversalSQL = `
 INSERT INTO ledger.reversals (transaction_id, original_id)
 SELECT

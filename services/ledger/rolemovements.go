@@ -23,7 +23,10 @@ type RoleMovement struct {
 	Reversed bool
 }
 
-// The entries of a collective stand in one index in the order of time.
+// The entries of a collective stand in one index in the order of time. roleMovementsSQL returns, for each transaction
+// in the span that has entries of the collective on the account, their sum by currency. entries_time_idx gives the
+// entries of the collective in the span; the account is looked at afterwards. reversals_original_idx tells whether a
+// reversal exists. Several entries of one transaction on the account are one sum.
 const roleMovementsSQL = `
 SELECT
 	t.id,
@@ -71,7 +74,8 @@ func (s *Service) RoleMovementsTx(
 	return found, postgres.Error(err)
 }
 
-// roleMovementSQL finds a transaction by its reference when there is one, else by its id.
+// roleMovementSQL finds a transaction by its reference when there is one, else by its id. transactions_reference_key or
+// the primary key finds it. A transaction that has the account in two currencies gives its first row by currency only.
 const roleMovementSQL = `
 SELECT
 	t.id,
@@ -116,6 +120,7 @@ func (s *Service) RoleMovementTx(
 		return RoleMovement{}, postgres.Error(err)
 	}
 	found, err := pgx.CollectExactlyOneRow(rows, scanRoleMovement)
+	// An id of another book or collective gives no row either.
 	if errors.Is(err, pgx.ErrNoRows) {
 		return RoleMovement{}, errs.NotFound("ledger/transactions")
 	}

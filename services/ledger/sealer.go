@@ -30,6 +30,7 @@ func (s *Service) Seal(ctx context.Context, book string) (n int, err error) {
 	if err != nil {
 		return 0, err
 	}
+	// InTx may fail after n was set, so the result counts only without an error.
 	err = postgres.InTx(ctx, s.pool, func(ctx context.Context, tx pgx.Tx) error {
 		n, err = s.sealTx(ctx, tx, book, key)
 		return err
@@ -53,6 +54,7 @@ func (s *Service) SealAll(ctx context.Context) error {
 			if err != nil {
 				failed = append(failed, fmt.Errorf("seal the book %q: %w", book, err))
 			}
+			// Fewer than a whole batch means that the book is sealed to its end, or that another sealer is at work.
 			if err != nil || n < s.sealBatch {
 				break
 			}
@@ -87,6 +89,7 @@ func (s *Service) KeepSealing(ctx context.Context, pause time.Duration, failed f
 const lockBookSQL = `
 SELECT pg_try_advisory_xact_lock(hashtextextended('cagnotte ledger seal ' || @book, 0))`
 
+// tryLockTx does not wait: it returns false when another sealer has the lock of the book.
 func tryLockTx(ctx context.Context, tx pgx.Tx, book string) (alone bool, err error) {
 	err = tx.QueryRow(ctx, lockBookSQL, pgx.NamedArgs{"book": book}).Scan(&alone)
 	return alone, postgres.Error(err)
@@ -104,6 +107,8 @@ type sealed struct {
 	balances, checkpoint int64
 }
 
+// lastSealedSQL returns how far the book is sealed, and no row before its first seal. Every look-up reads the end of
+// one primary key. pg_snapshot_xmax is the first xid that no database transaction has yet.
 const lastSealedSQL = `
 SELECT
 	s.number,
@@ -139,6 +144,7 @@ func lastSealed(ctx context.Context, db querier, book string) (last sealed, err 
 		return l, err
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
+		// Before the first seal there is no xid to compare, and 0 is less than any.
 		return sealed{nextXID: 1}, nil
 	}
 	return last, postgres.Error(err)
@@ -162,6 +168,7 @@ func (s *Service) sealTx(ctx context.Context, tx pgx.Tx, book string, key *proof
 	if err != nil || len(leaves) == 0 {
 		return 0, err
 	}
+	// The stored hashes of the right edge are enough to append leaves.
 	tree, err := loadTree(ctx, tx, book, last.number)
 	if err != nil {
 		return 0, err
@@ -191,6 +198,7 @@ func (s *Service) sealTx(ctx context.Context, tx pgx.Tx, book string, key *proof
 			return 0, err
 		}
 	}
+	// The counts are signed with each checkpoint, so that a share can be shown to be complete.
 	countsRoot, err := countTransactionsTx(ctx, tx, book, leaves)
 	if err != nil {
 		return 0, err

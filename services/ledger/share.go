@@ -16,6 +16,8 @@ import (
 const shareSpan = 250
 
 // The xid tells what the view shows, and a later view of the same; signing times are not in that order.
+// shareCheckpointSQL returns the newest checkpoint that the view shows; no row when it shows none. checkpoints_pkey has
+// them by size.
 const shareCheckpointSQL = `
 SELECT
 	c.size,
@@ -27,7 +29,9 @@ WHERE c.book = @book
 ORDER BY c.size DESC
 LIMIT 1`
 
-// The span is read whole, so Postgres need not guess how many transactions of a book belong to whom.
+// The span is read whole, so Postgres need not guess how many transactions of a book belong to whom. seals_pkey gives
+// the numbers, the primary keys the transaction and its entries. OFFSET 0 keeps Postgres from turning the look-up into
+// a join that reads the table.
 const shareSQL = `
 SELECT
 	s.number,
@@ -113,6 +117,8 @@ func (v *View) WriteShare(ctx context.Context, book, collective string, w io.Wri
 		if len(own) == 0 && !last {
 			continue
 		}
+		// What follows the last transaction of the span is left for the next one, so that a gap is not cut at the border and
+		// needs as few hashes as possible.
 		end := upto
 		if !last {
 			end = own[len(own)-1].Number
@@ -137,6 +143,7 @@ func (v *View) shareSpan(ctx context.Context, args pgx.NamedArgs) ([]sealedShare
 	if err != nil {
 		return nil, postgres.Error(err)
 	}
+	// The whole leaf is read; Leaf.Share then replaces the entries of others by their hashes.
 	book, collective := args["book"].(string), args["collective"].(string)
 	var ids []int64
 	var hashes [][]byte
@@ -172,6 +179,7 @@ func (v *View) writeSpan(ctx context.Context, out *proof.Writer, own []sealedSha
 	// A gap stands before each transaction, and one behind the last; those without nodes are not written.
 	var gaps []gap
 	var nodes []compact.NodeID
+	// Gaps that are empty have no nodes. The nodes of all gaps are read by one call.
 	add := func(last int64) {
 		before := len(nodes)
 		nodes = compact.RangeNodes(uint64(after), uint64(last), nodes)
@@ -186,6 +194,7 @@ func (v *View) writeSpan(ctx context.Context, out *proof.Writer, own []sealedSha
 	if err != nil {
 		return err
 	}
+	// The hashes come in the order of the nodes, so each gap takes its own from the front.
 	for i, g := range gaps {
 		if g.nodes > 0 {
 			if err := out.Gap(g.first, g.last, hashes[:g.nodes]); err != nil {

@@ -69,7 +69,9 @@ FROM ledger.accounts AS a
 WHERE a.book = @book
 	AND a.code = @account`
 
-// atPositionSQL sums what happened at the very time of the last line, up to it.
+// atPositionSQL sums what happened at the very time of the last line, up to it. Balances before a time leave out
+// everything of that very time. So the entries of that time that earlier pages listed are added here. entries_time_idx
+// finds them.
 const atPositionSQL = `
 SELECT
 	e.currency,
@@ -85,7 +87,10 @@ ORDER BY e.currency`
 
 // The stored sums tell on which days the account has entries. One day more than the lines wanted is enough, since the
 // first day may have none after the position. So a page reads neither the entries of other accounts nor a whole day's
-// when that has many.
+// when that has many. It returns at most @count lines after the position, in the order of time, transaction and line.
+// The days come from two places: the keys of stored sums, which balance_keys_key finds, and the tail, whose entries
+// have no sum yet. entries_time_idx then finds the entries of each day. Only transactions with a number up to @number
+// are listed, which seals_transaction_key tells.
 const statementSQL = positionPart + tailPart + tailEndPart + `,
 account AS (
 	SELECT a.id
@@ -182,14 +187,17 @@ func (s *Service) Statement(ctx context.Context, f StatementFilter, after LinePo
 		return nil, errs.Invalid("at_number", "must be %d at most, the last number of the book", last)
 	}
 	st := &Statement{Number: cmp.Or(f.Number, last)}
+	// The first page begins before every entry: -infinity stands for no position and for no start.
 	args := pgx.NamedArgs{
 		"book": f.Book, "collective": f.Collective, "account": f.Account, "number": st.Number, "end": endOf(f.End), "count": count,
 		"from": startOf(f.Start), "after_at": startOf(time.Time{}), "after_id": after.TransactionID, "after_line": after.Line,
 	}
+	// The days before the position are not read again. A position is never before the filter's start.
 	if after != (LinePosition{}) {
 		args["from"], args["after_at"] = startOf(after.Effective), startOf(after.Effective)
 	}
 	account := &st.Account
+	// An account without lines is an empty page, one that does not exist is NOT_FOUND.
 	if err := s.pool.QueryRow(ctx, statementAccountSQL, args).Scan(&account.Code, &account.DisplayName, &account.Type); err != nil {
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil, errs.NotFound(accountName("collectives/"+f.Collective, f.Account))
@@ -204,6 +212,7 @@ func (s *Service) Statement(ctx context.Context, f StatementFilter, after LinePo
 	if err != nil {
 		return nil, err
 	}
+	// The bounds are those of the number, which pages after this one keep to.
 	maps.Copy(args, bounds)
 	if account.Balances, err = s.opening(ctx, f, st.Number, after, args); err != nil {
 		return nil, err
@@ -214,10 +223,12 @@ func (s *Service) Statement(ctx context.Context, f StatementFilter, after LinePo
 
 // opening returns the balance of the account before the first line of a page.
 func (s *Service) opening(ctx context.Context, f StatementFilter, number int64, after LinePosition, args pgx.NamedArgs) ([]money.Amount, error) {
+	// The first page opens with the balance before the filter's start, a later one with that before its position.
 	before := f.Start
 	if after != (LinePosition{}) {
 		before = after.Effective
 	}
+	// Without a start the first page begins with the first entry, and opens with no balance.
 	if before.IsZero() {
 		return nil, nil
 	}
@@ -251,7 +262,7 @@ func (s *Service) statementLines(ctx context.Context, opening []money.Amount, ar
 	if err != nil {
 		return nil, postgres.Error(err)
 	}
-	// The caller's opening balances stay as they are.
+	// The caller's opening balances stay as they are. The running balance has a place for each currency.
 	running := append([]money.Amount(nil), opening...)
 	var lines []StatementLine
 	var l StatementLine

@@ -24,6 +24,8 @@ type statementKey struct {
 	Number int64
 }
 
+// ListStatementLines names its account by `…/ledger/accounts/{account}`. The page token keeps the position and the
+// number of the first page, so that entries which arrive meanwhile shift no page.
 func (s *server) ListStatementLines(ctx context.Context, req *ledgerv1.ListStatementLinesRequest) (*ledgerv1.ListStatementLinesResponse, error) {
 	ledger, code, ok := strings.Cut(req.GetParent(), "/accounts/")
 	if !ok {
@@ -41,8 +43,11 @@ func (s *server) ListStatementLines(ctx context.Context, req *ledgerv1.ListState
 		return nil, err
 	}
 	tokenFilter := statementFilter{req.GetParent(), filter.Start, filter.End, filter.Number}
+	// The pages are made by a callback; the statement of the call is needed afterwards, for the account's balances and the
+	// number.
 	var st *Statement
 	lines, next, err := page.List(req, tokenFilter, statementKey{Number: filter.Number}, func(after statementKey, count int) ([]StatementLine, error) {
+		// Without a token it is what the request asks for, 0 for the last number. A token has the number of the first page.
 		filter.Number = after.Number
 		var err error
 		if st, err = s.service.Statement(ctx, filter, after.LinePosition, count); err != nil {
@@ -55,6 +60,7 @@ func (s *server) ListStatementLines(ctx context.Context, req *ledgerv1.ListState
 	if err != nil {
 		return nil, err
 	}
+	// The account has the balances before the first line of this page.
 	resp := &ledgerv1.ListStatementLinesResponse{Account: accountToProto(parent, st.Account), AtNumber: st.Number, NextPageToken: next}
 	for _, l := range lines {
 		line := &ledgerv1.StatementLine{

@@ -16,6 +16,14 @@ import (
 // is little, and is read. It adds up per day first: four spans of a handful of days are fewer rows than four of each
 // entry. Keys that are new are not yet in the table for the statement that inserts them, so they come from what it
 // returns.
+//
+// parts are the entries from both sources, with their days in UTC; by_day their sums by day; changed the sums by span,
+// one row for each key that changed; added the keys that are new. A stored sum becomes a new row at @upto and no row is
+// ever changed, so a reader at an earlier number still finds the sum of that number. The last SELECT has the sums of
+// keys that existed, which add to their newest sum, and those of the new ones, which begin at nothing. balance_keys_key
+// finds the keys, balances_pkey the newest sum of each.
+//
+// It takes no lock of its own: only the sealer that has the lock of the book writes keys of its accounts.
 const insertBalancesSQL = `
 WITH parts AS (
 	SELECT
@@ -145,6 +153,7 @@ SELECT
 FROM changed AS c
 JOIN added AS a USING (account_id, collective, campaign, currency, span, starts_on)`
 
+// insertBalanceCheckpointSQL makes the sums count: readers take sums up to a balance checkpoint only.
 const insertBalanceCheckpointSQL = `
 INSERT INTO ledger.balance_checkpoints (number, book)
 VALUES (@upto, @book)`
@@ -152,9 +161,12 @@ VALUES (@upto, @book)`
 // storeBalancesTx brings the stored sums from the number after up to that of the last of the leaves, which are being
 // sealed, under the sealer's lock.
 func storeBalancesTx(ctx context.Context, tx pgx.Tx, book string, after int64, leaves []proof.Leaf) error {
+	// The numbers up to @before were sealed earlier, and those after @after are not in the stored sums yet. The leaves
+	// begin at the number behind @before.
 	args := pgx.NamedArgs{
 		"book": book, "after": after, "before": leaves[0].Number - 1, "upto": leaves[len(leaves)-1].Number,
 	}
+	// All of it is one database transaction with the seals, so sums and seals never differ.
 	addSums(args, leaves)
 	for _, statement := range []string{insertBalancesSQL, insertBalanceCheckpointSQL} {
 		if _, err := tx.Exec(ctx, statement, args); err != nil {
@@ -166,6 +178,7 @@ func storeBalancesTx(ctx context.Context, tx pgx.Tx, book string, after int64, l
 
 // addSums adds the leaves up by account, dimensions, currency and day, and puts the sums into args.
 func addSums(args pgx.NamedArgs, leaves []proof.Leaf) {
+	// A day is the second of Unix time that it begins at, in UTC.
 	type key struct {
 		code, collective, campaign string
 		currency                   money.Currency
@@ -190,6 +203,7 @@ func addSums(args pgx.NamedArgs, leaves []proof.Leaf) {
 					continue
 				}
 			}
+			// After an overflow the key leads to the newer row; the statement adds both.
 			places[k] = len(sums)
 			codes, collectives, campaigns = append(codes, e.Code), append(collectives, e.Collective), append(campaigns, e.Campaign)
 			currencies, days = append(currencies, string(e.Amount.Currency)), append(days, time.Unix(day, 0).UTC())

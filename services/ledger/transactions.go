@@ -83,7 +83,8 @@ WHERE e.collective = @collective
 			WHERE a.book = @book
 		))`
 
-// It reads entries_time_idx backwards until there are enough transactions.
+// It reads entries_time_idx backwards until there are enough transactions. A transaction has several entries of a
+// collective, so DISTINCT keeps it once. The list stops at @count transactions, not at @count entries.
 const transactionsSQL = `
 WITH found AS (
 	SELECT DISTINCT
@@ -110,7 +111,9 @@ WITH found AS (
 	LIMIT @count
 )` + listedPart
 
-// It reads transactions_kind_idx backwards until there are enough.
+// It reads transactions_kind_idx backwards until there are enough. The condition that the kind is not 'donation' is
+// that of the index, which Postgres must find in the statement to use it. entries_pkey serves the search for an entry
+// of the collective.
 const kindSQL = `
 WITH found AS (
 	SELECT
@@ -134,6 +137,8 @@ WITH found AS (
 	LIMIT @count
 )` + listedPart
 
+// referenceSQL finds one transaction at most, by transactions_reference_key. The other conditions still count: a
+// reference of another collective finds nothing.
 const referenceSQL = `
 WITH found AS (
 	SELECT
@@ -151,6 +156,8 @@ WITH found AS (
 	LIMIT @count
 )` + listedPart
 
+// listedPart returns the transactions that were found, with the entries of the collective alone and what links and
+// conversions say. The joins of links and conversions are by their primary keys and add no rows.
 const listedPart = `
 SELECT
 	t.id,
@@ -185,6 +192,7 @@ ORDER BY
 // by id, from after the position on. A page stays right while new transactions arrive: what is newer than the position
 // does not shift it.
 func (s *Service) Transactions(ctx context.Context, f TransactionFilter, after Position, count int) ([]Posted, error) {
+	// Lists go backwards in time, so the position is an upper bound. The first page has none: infinity and the largest id.
 	before := pgtype.Timestamptz{Time: after.Effective, Valid: true}
 	if after == (Position{}) {
 		before, after.ID = endOf(time.Time{}), math.MaxInt64
@@ -216,8 +224,10 @@ func (s *Service) Transactions(ctx context.Context, f TransactionFilter, after P
 		&t.ID, &t.Reference, &t.Kind, &t.Effective, &t.Recorded, &t.Reverses, &t.Reclassifies, &c.Rate, &c.Original.Minor, &c.Original.Currency,
 		&e.code, &e.displayName, &e.minor, &e.currency, &e.campaign, &e.donation,
 	}, func() error {
+		// The entries of one transaction follow one another.
 		if n := len(found); n == 0 || found[n-1].ID != t.ID {
 			found = append(found, t)
+			// It is a copy, since the next row is scanned into c.
 			if c.Rate != "" {
 				known := c
 				known.Reference = t.Reference
@@ -253,6 +263,7 @@ func (e *rawEntry) entry() PostedEntry {
 	}
 }
 
+// transactions_reference_key serves it. It locks nothing.
 const knownReferencesSQL = `
 SELECT t.reference
 FROM ledger.transactions AS t

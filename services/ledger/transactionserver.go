@@ -42,7 +42,8 @@ func (s *server) findTransaction(ctx context.Context, name string) (parent, coll
 	return parent, collective, book, reference, postgres.Error(err)
 }
 
-// transaction reads the transaction that stands under a reference.
+// transaction reads the transaction that stands under a reference. The corrections use it too: they answer with the
+// transaction that they posted.
 func (s *server) transaction(ctx context.Context, parent, collective, book, reference string) (*ledgerv1.Transaction, error) {
 	found, err := s.service.Transactions(ctx, TransactionFilter{Book: book, Collective: collective, Reference: reference}, Position{}, 1)
 	if err != nil {
@@ -77,6 +78,7 @@ func (s *server) ListTransactions(ctx context.Context, req *ledgerv1.ListTransac
 	if filter.Campaign, err = campaignOf("campaign", parent, req.GetCampaign()); err != nil {
 		return nil, err
 	}
+	// A token is for the same filter only, so the filter is a part of it.
 	tokenFilter := listFilter{
 		req.GetParent(), filter.Campaign, filter.Account, filter.Kind, filter.Reference, filter.Start, filter.End,
 	}
@@ -108,6 +110,7 @@ func transactionToProto(parent string, t Posted) *ledgerv1.Transaction {
 	if t.Reclassifies != 0 {
 		transaction.Reclassifies = transactionName(parent, t.Reclassifies)
 	}
+	// Stripe reports a rate without the original amount for some transactions.
 	if c := t.Conversion; c != nil {
 		transaction.ExchangeRate = c.Rate
 		if c.Original.Currency != "" {

@@ -62,7 +62,9 @@ func proofPath(ctx context.Context, db querier, book string, nodes merkle.Nodes)
 	return path, nil
 }
 
-// The OFFSET makes Postgres use the index: it estimates each span of a join as a ninth of the table.
+// The OFFSET makes Postgres use the index: it estimates each span of a join as a ninth of the table. It returns the
+// hashes of the leaves under each node, from left to right. A span is that of leaf indexes, which count from 0, while
+// numbers count from 1: index i is number i+1. seals_pkey serves it.
 const leafHashesSQL = `
 SELECT
 	n.node,
@@ -87,6 +89,8 @@ ORDER BY
 	n.node,
 	l.number`
 
+// subtreeHashesSQL returns the stored subtrees under each node, from left to right. Here the span is that of the
+// indexes of subtrees on one stored level. subtrees_pkey serves it.
 const subtreeHashesSQL = `
 SELECT
 	n.node,
@@ -107,7 +111,8 @@ ORDER BY
 	s.index`
 
 // nodeHashes returns the hashes of complete subtrees. Each is computed from the 2^r stored hashes below it, r < 8: 128
-// rows at most, whatever it covers.
+// rows at most, whatever it covers. The hashes come in the order of the ids. A node of level l is computed from hashes
+// of the stored level l / [proof.Stride], rounded down; r is the remainder.
 func nodeHashes(ctx context.Context, db querier, book string, ids []compact.NodeID) ([][]byte, error) {
 	// below are the stored hashes under each node.
 	below := make([][][]byte, len(ids))
@@ -140,6 +145,7 @@ func nodeHashes(ctx context.Context, db querier, book string, ids []compact.Node
 		})
 		return postgres.Error(err)
 	}
+	// Level 0 is stored with the seals, the others in subtrees.
 	if err := read(leafHashesSQL, func(level uint) bool { return level == 0 }); err != nil {
 		return nil, err
 	}

@@ -40,7 +40,8 @@ type sealedRow struct {
 // It reads one snapshot, and holds the stored balances and the checkpoints in memory. With a secret key the newest
 // checkpoint must be signed by it. Older ones may have been signed by a former key, and are tied to the newest by their
 // consistency proofs. Without it, compare the report's verifier key with one that was kept elsewhere: whoever can write
-// all tables can sign with a key of their own.
+// all tables can sign with a key of their own. It has no timeout, and its snapshot keeps Postgres from removing old
+// versions of rows while it runs.
 func (s *Service) Verify(ctx context.Context, book string) (*proof.Report, error) {
 	tx, err := s.pool.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
 	if err != nil {
@@ -51,6 +52,8 @@ func (s *Service) Verify(ctx context.Context, book string) (*proof.Report, error
 	if _, err := tx.Exec(ctx, noTimeoutSQL); err != nil {
 		return nil, postgres.Error(err)
 	}
+	// The order matters: sealed transactions grow the tree in the order of their numbers, and what has no number must be
+	// newer than all of them.
 	v, err := loadVerificationTx(ctx, tx, book)
 	if err != nil {
 		return nil, err
@@ -66,6 +69,7 @@ func (s *Service) Verify(ctx context.Context, book string) (*proof.Report, error
 			return nil, err
 		}
 	}
+	// It comes after the last sealed transaction, and before the report is finished.
 	v.finishStored()
 	report := v.Finish()
 	return report, s.requireKey(report)
@@ -86,7 +90,8 @@ func (s *Service) requireKey(report *proof.Report) error {
 	return nil
 }
 
-// loadVerificationTx loads everything that is compared while the transactions stream by.
+// loadVerificationTx loads everything that is compared while the transactions stream by. The hashes of subtrees, the
+// counts, the checkpoints and the stored balances are held in memory; the transactions are not.
 func loadVerificationTx(ctx context.Context, tx pgx.Tx, book string) (*verification, error) {
 	checkpoints, err := loadCheckpointsTx(ctx, tx, book)
 	if err != nil {
@@ -109,6 +114,10 @@ func loadVerificationTx(ctx context.Context, tx pgx.Tx, book string) (*verificat
 	return v, v.loadBalancesTx(ctx, tx)
 }
 
+// verifyColumnsPart has the columns of both statements below, in the order in which streamSealedTx scans them. A row
+// that an outer join did not find gives zeros and empty texts. The booleans are those that Go cannot compute: whether
+// the transaction is of the book, whether the account is, whether nominal fits the account's type, and whether the
+// entry repeats the times of its transaction. Without an entry they mean nothing, and its line is 0.
 const verifyColumnsPart = `
 SELECT
 	coalesce(s.number, 0),
@@ -136,7 +145,9 @@ SELECT
 	coalesce(e.campaign, ''),
 	e.donation`
 
-// verifySealedSQL reads a row for each entry, and one for a seal without a transaction and for a transaction without entries.
+// verifySealedSQL reads a row for each entry, and one for a seal without a transaction and for a transaction without
+// entries. The outer joins keep the rows of what is missing, so that it can be reported. seals_pkey has the order of
+// the numbers.
 const verifySealedSQL = verifyColumnsPart + `
 FROM ledger.seals AS s
 LEFT JOIN ledger.transactions AS t ON t.id = s.transaction_id
@@ -147,7 +158,8 @@ ORDER BY
 	s.number,
 	e.line`
 
-// verifyUnsealedSQL reads the transactions without a number, in the order in which they would be sealed.
+// verifyUnsealedSQL reads the transactions without a number, in the order in which they would be sealed. A seal of
+// another book does not count. transactions_seal_idx has this order.
 const verifyUnsealedSQL = verifyColumnsPart + `
 FROM ledger.transactions AS t
 LEFT JOIN ledger.seals AS s ON s.transaction_id = t.id AND s.book = t.book
@@ -160,7 +172,8 @@ ORDER BY
 	t.id,
 	e.line`
 
-// streamSealedTx calls each for one transaction after the other. An error of each comes back as it is.
+// streamSealedTx calls each for one transaction after the other. An error of each comes back as it is. It holds one
+// transaction at a time. The archive and the verification both use it.
 func streamSealedTx(ctx context.Context, tx pgx.Tx, sql, book string, each func(*sealedRow) error) error {
 	rows, err := tx.Query(ctx, sql, pgx.NamedArgs{"book": book})
 	if err != nil {
@@ -174,6 +187,7 @@ func streamSealedTx(ctx context.Context, tx pgx.Tx, sql, book string, each func(
 		found, ownBook, nominal, sameAt bool
 		sealDonation, donation          pgtype.UUID
 	)
+	// Each scan writes into the same variables; what belongs to a transaction is copied below.
 	targets := []any{
 		&r.Number, &r.ID, &r.LeafHash, &r.Salt, &sealDonation, &found, &r.XID, &r.EntryCount,
 		&r.Reference, &r.Kind, &r.Effective, &r.Recorded, &r.Fingerprint,
@@ -218,7 +232,8 @@ func streamSealedTx(ctx context.Context, tx pgx.Tx, sql, book string, each func(
 	return each(&current)
 }
 
-// sealed checks a numbered transaction, and adds it to the tree and the sums.
+// sealed checks a numbered transaction, and adds it to the tree and the sums. A stored balance is compared when its
+// number has been added, also when the transaction itself is missing.
 func (v *verification) sealed(r *sealedRow) error {
 	v.AddSealed(&r.Sealed)
 	if !r.Missing {
@@ -232,7 +247,7 @@ func (v *verification) sealed(r *sealedRow) error {
 	return nil
 }
 
-// unsealed checks a transaction without a number.
+// unsealed checks a transaction without a number. It counts in no stored sum and in no tree.
 func (v *verification) unsealed(r *sealedRow) error {
 	v.AddUnsealed(&r.Sealed)
 	v.row(r)
@@ -245,6 +260,7 @@ func (v *verification) row(r *sealedRow) {
 		v.Differ(r.Name(), "%s", what)
 	}
 	for _, c := range v.closings {
+		// A posting of an older database transaction may be in the period: ClosePeriod waits for those.
 		if r.XID > c.xid && r.Effective.Before(c.ends) && (c.collective == "" ||
 			slices.ContainsFunc(r.Entries, func(e proof.Entry) bool { return e.Collective == c.collective })) {
 			v.Differ(r.Name(), "was posted to the period that was closed until %s", c.ends.UTC().Format(time.RFC3339))
@@ -283,7 +299,9 @@ func loadClosingsTx(ctx context.Context, tx pgx.Tx, book string) ([]closing, err
 	return closings, postgres.Error(err)
 }
 
-// Entries of no transaction are on some account, or on none that there is.
+// Entries of no transaction are on some account, or on none that there is. No index leads from an account to its
+// entries, so it reads the entries of all books. Entries on accounts of other books are left to the verification of
+// those books.
 const orphansSQL = `
 SELECT DISTINCT e.transaction_id
 FROM ledger.entries AS e
@@ -309,6 +327,7 @@ func (v *verification) checkOrphansTx(ctx context.Context, tx pgx.Tx) error {
 	return postgres.Error(err)
 }
 
+// subtrees_pkey has this order.
 const verifySubtreesSQL = `
 SELECT
 	n.level,

@@ -46,6 +46,8 @@ SELECT
 	set_config('plan_cache_mode', 'force_custom_plan', true),
 	set_config('work_mem', '32MB', true)`
 
+// watermarkSQL returns the current snapshot, and whether the database has come to the watermark that was asked for: its
+// xmax must not be beyond the current one. An empty watermark is the current snapshot, which the database has come to.
 const watermarkSQL = `
 SELECT
 	pg_current_snapshot()::text,

@@ -29,8 +29,9 @@ const (
 	lineGap   = "gap"
 )
 
-// archiveLine is a line of an archive, a JSON object; which members it has depends on its type. Numbers are
-// strings, as everywhere in the API. Times are UTC, hashes base64.
+// archiveLine is a line of an archive, a JSON object; which members it has depends on its type. Numbers are strings, as
+// everywhere in the API. Times are UTC, hashes base64. A member that a type does not have is left out, and parseLine
+// refuses a line that has it all the same.
 type archiveLine struct {
 	Type string `json:"type"`
 
@@ -93,6 +94,8 @@ type Writer struct{ lines *json.Encoder }
 // NewWriter returns a writer to w. It does not buffer.
 func NewWriter(w io.Writer) *Writer {
 	lines := json.NewEncoder(w)
+	// The encoder ends each line with a newline. parseLine writes a line again by the same encoder, so the setting is a
+	// part of the format.
 	lines.SetEscapeHTML(false)
 	return &Writer{lines}
 }
@@ -153,6 +156,8 @@ func (w *Writer) Gap(first, last int64, hashes [][]byte) error {
 // End writes the last line.
 func (w *Writer) End() error { return w.write(&archiveLine{Type: lineEnd}) }
 
+// archiveHead returns the members that the transactions of an archive and of a share have in common. Times are UTC, so
+// the same instant has one spelling.
 func archiveHead(h *Head, entries []Entry) *archiveLine {
 	effective, recorded := h.Effective.UTC(), h.Recorded.UTC()
 	line := &archiveLine{
@@ -185,6 +190,7 @@ func (line *archiveLine) only() (*archiveLine, error) {
 		l.Note, l.VerifierKey, l.Share = line.Note, line.VerifierKey, line.Share
 	case lineBalance:
 		l.Number = line.Number
+		// A balance has no line and no donation.
 		if b := line.Balance; b != nil {
 			l.Balance = &archiveEntry{Account: b.Account, AmountMinor: b.AmountMinor, Currency: b.Currency, Collective: b.Collective, Campaign: b.Campaign}
 		}
@@ -233,6 +239,7 @@ func (line *archiveLine) head(book string) (Head, error) {
 	}, nil
 }
 
+// entries returns the entries of a line as they are hashed, an absent donation as uuid.Nil.
 func (line *archiveLine) entries() []Entry {
 	entries := make([]Entry, 0, len(line.Entries))
 	for i := range line.Entries {
@@ -258,6 +265,7 @@ func (line *archiveLine) sealed(book string) (*Sealed, error) {
 	if len(line.Salt) != SaltSize || len(line.Others) > 0 {
 		return nil, errors.New("a transaction of an archive must be whole and have its salt")
 	}
+	// A file does not say how many entries a transaction must have; the leaf's hash covers them all.
 	return &Sealed{
 		Leaf:     Leaf{Head: head, Fingerprint: line.Fingerprint, Salt: line.Salt, Entries: line.entries()},
 		LeafHash: line.LeafHash, EntryCount: len(line.Entries),

@@ -28,7 +28,8 @@ func wholeLines(data []byte, atEOF bool) (advance int, token []byte, err error) 
 	return 0, nil, nil
 }
 
-// fileVerifier verifies one kind of file, line by line.
+// fileVerifier verifies one kind of file, line by line. A line that cannot stand where it stands is an error. A line
+// that differs from what was signed goes to the report.
 type fileVerifier interface {
 	line(line *archiveLine) error
 	// end finishes the report when the file is whole.
@@ -51,11 +52,13 @@ type fileVerifier interface {
 // What differs is in the report. The error is for a file that is no archive, not a whole one, or not written as
 // [Writer] writes it.
 func VerifyArchive(r io.Reader, verifierKey string) (*Report, error) {
+	// The buffer grows from 64 KiB up to maxLine only for lines that need it.
 	lines := bufio.NewScanner(r)
 	lines.Buffer(make([]byte, 0, 64<<10), maxLine)
 	lines.Split(wholeLines)
 	var verifier fileVerifier
 	for n, ended := 1, false; ; n++ {
+		// The file must end with a line of type end: one that was cut off at the end of a line shows in nothing else.
 		if !lines.Scan() {
 			if err := lines.Err(); err != nil {
 				return nil, fmt.Errorf("line %d: %w", n, err)
@@ -69,6 +72,7 @@ func VerifyArchive(r io.Reader, verifierKey string) (*Report, error) {
 		if err != nil {
 			return nil, fmt.Errorf("line %d: %w", n, err)
 		}
+		// The first line is a book or a share, no other line is, and nothing follows the end.
 		if ended || (n == 1) != (line.Type == lineBook || line.Type == lineShare) {
 			return nil, fmt.Errorf("line %d: a line of type %q is not expected here", n, line.Type)
 		}
@@ -77,6 +81,7 @@ func VerifyArchive(r io.Reader, verifierKey string) (*Report, error) {
 		case line.Type == lineEnd:
 		case n > 1:
 			err = verifier.line(line)
+		// Only the first line reaches the cases from here on.
 		case line.Version != archiveVersion:
 			err = fmt.Errorf("this program reads version %d, not %d", archiveVersion, line.Version)
 		case line.Type == lineBook:
@@ -92,6 +97,7 @@ func VerifyArchive(r io.Reader, verifierKey string) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Older checkpoints may have been signed by a former key, and are tied to the newest by their consistency proofs.
 	if verifierKey != "" && report.VerifierKey != verifierKey {
 		report.Differ("checkpoints", "the newest is not signed by the key %s", verifierKey)
 	}
@@ -112,12 +118,15 @@ func (k balanceKey) String() string {
 	return fmt.Sprintf("stored balance of account %s, collective %q, campaign %q, %s", k.code, k.collective, k.campaign, k.currency)
 }
 
+// compare orders keys as the file must have them, byte by byte.
 func (k *balanceKey) compare(other *balanceKey) int {
 	return cmp.Or(cmp.Compare(k.code, other.code), cmp.Compare(k.collective, other.collective),
 		cmp.Compare(k.campaign, other.campaign), cmp.Compare(k.currency, other.currency))
 }
 
-// archiveVerifier verifies the archive of a whole book.
+// archiveVerifier verifies the archive of a whole book. Balances and checkpoints come before the transactions, so that
+// they can be compared when the tree and the sums have reached their number. The field balances has those of the file,
+// computed the sums of the entries so far.
 type archiveVerifier struct {
 	*Verifier
 	// storedAt is the number that the balances were stored at; zero when there are none.
@@ -148,6 +157,7 @@ func (v *archiveVerifier) end() (*Report, error) {
 		v.Differ("checkpoints", "there is none, so nothing is proven")
 		return v.Report, nil
 	}
+	// Balances at a number that the file does not reach were never compared.
 	if v.storedAt > v.number {
 		v.Differ("stored balances", "are at number %d, which is missing", v.storedAt)
 	}
@@ -163,6 +173,7 @@ func (v *archiveVerifier) checkpoint(line *archiveLine) error {
 		Checkpoint:   Checkpoint{Size: line.Size, Note: line.Note, VerifierKey: line.VerifierKey},
 		PreviousSize: line.PreviousSize, Consistency: line.Consistency,
 	}
+	// Root and time are not written beside the note. A note that cannot be opened leaves both empty.
 	if opened, err := OpenCheckpoint(c.Note, c.VerifierKey); err == nil {
 		c.Root, c.SignedAt = opened.Root, opened.SignedAt
 	}
@@ -190,6 +201,8 @@ func (v *archiveVerifier) transaction(line *archiveLine) error {
 	if err != nil {
 		return err
 	}
+	// Each missing number is a leaf of the tree and a difference, so the bound keeps a wrong number from filling the
+	// report and the time.
 	if line.Number > v.number+maxGap {
 		return fmt.Errorf("the number %d is too far from the one before", line.Number)
 	}
@@ -197,6 +210,7 @@ func (v *archiveVerifier) transaction(line *archiveLine) error {
 		v.computed[keyOf(&line.Entries[i])] += line.Entries[i].AmountMinor
 	}
 	v.AddSealed(s)
+	// The sums are those of the numbers up to this one, as they were when the balances were stored.
 	if s.Number == v.storedAt {
 		v.compareBalances()
 	}
@@ -205,6 +219,7 @@ func (v *archiveVerifier) transaction(line *archiveLine) error {
 
 // compareBalances compares what was stored with what the entries so far sum to.
 func (v *archiveVerifier) compareBalances() {
+	// A sum that is zero must be stored too, since entries changed it.
 	for k, sum := range v.computed {
 		if balance, ok := v.balances[k]; !ok || balance != sum {
 			v.Differ(k.String(), "is %d; the entries sum to %d", balance, sum)

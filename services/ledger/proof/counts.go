@@ -50,6 +50,7 @@ func (c *Counts) Add(l *Leaf) {
 			*c = slices.Insert(*c, i, Count{Collective: collective})
 		}
 		(*c)[i].Transactions++
+		// Each transaction replaces the salt, so the hash is made with that of the last one.
 		(*c)[i].salt = l.Salt
 	}
 }
@@ -93,6 +94,7 @@ func (c Counts) Prove(collective string) (*CountProof, error) {
 	if !found {
 		return nil, nil
 	}
+	// There are as many leaves as collectives, so the nodes are computed anew from the hashes of the counts.
 	nodes, err := proof.Inclusion(uint64(place), uint64(len(c)))
 	if err != nil {
 		return nil, fmt.Errorf("prove a count: %w", err)
@@ -112,13 +114,14 @@ func (c Counts) Prove(collective string) (*CountProof, error) {
 	return &CountProof{Transactions: c[place].Transactions, Place: int64(place) + 1, Places: int64(len(c)), Path: path}, nil
 }
 
-// node returns the hash of a complete subtree.
+// node returns the hash of a complete subtree. A subtree of level l at index i covers the counts from i*2^l on.
 func (c Counts) node(id compact.NodeID) ([]byte, error) {
 	return c[id.Index<<id.Level : (id.Index+1)<<id.Level].Root()
 }
 
 // verify checks the count against the signed root, with the salt of the collective's last transaction.
 func (p *CountProof) verify(collective string, salt, root []byte) error {
+	// The numbers come from a file, and VerifyInclusion takes them as unsigned: a negative one must not become large.
 	if p.Place < 1 || p.Places < p.Place || p.Transactions < 1 {
 		return errors.New("the count is not one that was signed")
 	}

@@ -27,7 +27,8 @@ const codeHeader = "cagnotte-proof-2."
 // maxPath is more than a tree of 2^63 leaves needs.
 const maxPath = 64
 
-// Code returns the proof as one word, which can be kept, mailed and verified without this service.
+// Code returns the proof as one word, which can be kept, mailed and verified without this service. The number stands
+// beside the leaf too, and [VerifyCode] requires both to be the same.
 func (i *Inclusion) Code() string {
 	b := appendText(nil, string(i.Leaf.Encode()))
 	b = binary.BigEndian.AppendUint64(b, uint64(i.Leaf.Number))
@@ -44,6 +45,8 @@ type parsedCode struct {
 	note   string
 }
 
+// parseCode reads a code without verifying it. Strict decoding refuses a last character that has bits beside the
+// data's.
 func parseCode(code string) (*parsedCode, error) {
 	encoded, ok := strings.CutPrefix(strings.TrimSpace(code), codeHeader)
 	if !ok {
@@ -53,6 +56,7 @@ func parseCode(code string) (*parsedCode, error) {
 	if err != nil {
 		return nil, errors.New("the proof code is cut off or mistyped")
 	}
+	// The decoder gives zeros after the end of the data, and d.end tells of it.
 	d := &decoder{rest: data}
 	p := &parsedCode{leaf: []byte(d.text()), number: int64(d.uint64())}
 	length := d.uint32()
@@ -78,6 +82,7 @@ func VerifyCode(code, verifierKey string) (*LeafShare, *Checkpoint, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	// The leaf is hashed from what was decoded, and that encoding is injective: what is returned is what was signed.
 	leaf, err := DecodeLeafShare(p.leaf)
 	if err != nil {
 		return nil, nil, fmt.Errorf("the transaction in the proof: %w", err)

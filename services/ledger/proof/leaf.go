@@ -144,12 +144,15 @@ func (l *Leaf) Encode() []byte {
 // Hash returns the leaf's hash in the tree (RFC 6962, section 2.1).
 func (l *Leaf) Hash() []byte { return rfc6962.DefaultHasher.HashLeaf(l.Encode()) }
 
+// encode returns the leaf's encoding from the hashes of its parts. Sorted hashes do not tell which collective a part is
+// of. It sorts parts in place.
 func (h *Head) encode(parts [][]byte) []byte {
 	slices.SortFunc(parts, bytes.Compare)
 	b := append(make([]byte, 0, 512), leafHeader...)
 	return appendHashes(h.append(b), parts)
 }
 
+// append writes the fields of the head, times in microseconds since 1970, which is as exact as the database is.
 func (h *Head) append(b []byte) []byte {
 	b = appendText(b, h.Book)
 	b = binary.BigEndian.AppendUint64(b, uint64(h.Number))
@@ -207,7 +210,8 @@ func (s *LeafShare) Encode() []byte {
 	return appendHashes(appendEntries(b, s.Entries), s.Others)
 }
 
-// check refuses a share that no leaf gives, whatever its hash.
+// check refuses a share that no leaf gives, whatever its hash. The hashes must be in order and differ, so that one
+// share has one encoding.
 func (s *LeafShare) check() error {
 	switch {
 	case len(s.Salt) != SaltSize:
@@ -248,6 +252,7 @@ func DecodeLeafShare(data []byte) (*LeafShare, error) {
 		Collective: d.text(),
 		Salt:       d.bytes(SaltSize),
 	}
+	// The count comes from the data and may be as large as four bytes allow, so the loop ends with the data.
 	for range d.uint32() {
 		if d.failed {
 			break

@@ -8,7 +8,10 @@ import (
 	"math"
 )
 
-// shareVerifier verifies one collective's share. Sealed is the size of the checkpoint.
+// shareVerifier verifies one collective's share. Sealed is the size of the checkpoint. The tree grows by each
+// transaction and each gap, so its size is the last number that the file has reached. signed is nil before the
+// checkpoint's line, and has no root when its note could not be opened. last is where the last transaction so far
+// stands in the order of writing.
 type shareVerifier struct {
 	*Report
 	tree   *Tree
@@ -44,6 +47,7 @@ func (v *shareVerifier) checkpoint(line *archiveLine) error {
 	case line.PreviousSize != 0 || line.Consistency != nil:
 		return errors.New("the checkpoint of a share must not follow another one")
 	}
+	// From here on a second checkpoint is refused, whatever the note says.
 	v.signed, v.count = &Checkpoint{}, line.Share
 	v.Checkpoints, v.VerifierKey, v.Sealed = 1, line.VerifierKey, line.Size
 	where := fmt.Sprintf("checkpoint %d", line.Size)
@@ -68,10 +72,13 @@ func (v *shareVerifier) transaction(line *archiveLine) error {
 	if err != nil {
 		return err
 	}
+	// Numbers are read in order, and gaps fill what lies between: a number that does not follow is no share at all.
 	if v.signed == nil || line.Number != v.tree.Size()+1 {
 		return fmt.Errorf("the number %d is not the one after %d", line.Number, v.tree.Size())
 	}
 	name := fmt.Sprintf("number %d (%s)", s.Number, s.Reference)
+	// The hash covers the collective of the share only once, not with each entry, so an entry that says another one must
+	// be looked for.
 	for i := range line.Entries {
 		if line.Entries[i].Collective != v.Collective {
 			v.Differ(name, "has an entry of another collective")
@@ -85,6 +92,7 @@ func (v *shareVerifier) transaction(line *archiveLine) error {
 	if !v.last.before(s.position()) {
 		v.Differ(name, "was written before the one with the number before")
 	}
+	// The count was hashed with the salt of the last transaction, which end needs.
 	v.last, v.salt = s.position(), s.Salt
 	return v.tree.Append(line.LeafHash)
 }
@@ -92,6 +100,7 @@ func (v *shareVerifier) transaction(line *archiveLine) error {
 // gap takes the hashes of the subtrees between two transactions. Their number follows from the numbers alone; the tree
 // refuses any other.
 func (v *shareVerifier) gap(line *archiveLine) error {
+	// A last number of math.MaxInt64 would overflow with the next one.
 	if v.signed == nil || line.Number != v.tree.Size()+1 || line.Last < line.Number || line.Last == math.MaxInt64 {
 		return fmt.Errorf("the numbers %d to %d do not follow %d", line.Number, line.Last, v.tree.Size())
 	}
@@ -118,6 +127,7 @@ func (v *shareVerifier) end() (*Report, error) {
 		v.Differ(where, "the file ends at number %d", v.tree.Size())
 		return v.Report, nil
 	}
+	// The root is compared only when the size is right; else it must differ.
 	root, err := v.tree.Root()
 	if err != nil {
 		return nil, err
@@ -130,10 +140,12 @@ func (v *shareVerifier) end() (*Report, error) {
 	// Without a transaction there is no salt, so no count can be proven.
 	case v.count == nil || v.Own == 0:
 		v.Differ(where, "the file shows no transaction of the collective, so nothing is proven of it")
+	// The count was signed, so a transaction of the collective's that is hidden in a gap shows here.
 	case v.Own != v.count.Transactions:
 		v.Differ(where, "the collective has %d, and the file shows %d", v.count.Transactions, v.Own)
 	}
 	if v.count != nil {
+		// The count must be in the tree of counts whose root the checkpoint signs.
 		if err := v.count.verify(v.Collective, v.salt, v.signed.CountsRoot); err != nil {
 			v.Differ(where, "%v", err)
 		}

@@ -42,6 +42,8 @@ type Stored struct {
 // signed: the tree, the counts of the collectives, and the chain of checkpoints. What differs goes to the report.
 //
 // Add all checkpoints first, then all transactions, then call [Verifier.Finish].
+//
+// chain has the checkpoints by size, and bySize leads from a size to the place there.
 type Verifier struct {
 	*Report
 	stored *Stored
@@ -71,6 +73,7 @@ func (v *Verifier) AddCheckpoint(c *ChainedCheckpoint) bool {
 	if _, twice := v.bySize[c.Size]; twice {
 		return false
 	}
+	// The roots follow when the tree has reached the size.
 	v.bySize[c.Size] = len(v.chain)
 	v.chain = append(v.chain, chainLink{ChainedCheckpoint: *c})
 	v.Checkpoints++
@@ -79,7 +82,8 @@ func (v *Verifier) AddCheckpoint(c *ChainedCheckpoint) bool {
 
 // AddSealed checks the transaction of the next number and adds it to the tree.
 func (v *Verifier) AddSealed(s *Sealed) {
-	// A missing number gets a hash of zeros, so that the numbers after it keep their places in the tree.
+	// A missing number gets a hash of zeros, so that the numbers after it keep their places in the tree. A number that is
+	// too small is reported; its leaf is added all the same.
 	expected := v.number + 1
 	for ; expected < s.Number; expected++ {
 		v.Differ(fmt.Sprintf("number %d", expected), "is missing")
@@ -90,6 +94,7 @@ func (v *Verifier) AddSealed(s *Sealed) {
 	}
 	v.Sealed++
 	v.number = s.Number
+	// The tree grows by the stored hash in each case, so one wrong row is one difference and not a wrong root too.
 	if s.Missing {
 		v.Differ(s.Name(), "its transaction %d is missing", s.ID)
 	} else {
@@ -107,7 +112,8 @@ func (v *Verifier) AddSealed(s *Sealed) {
 	v.append(s.Number, s.LeafHash)
 }
 
-// AddUnsealed checks a transaction without a number, after all that have one. It must be newer than all of these.
+// AddUnsealed checks a transaction without a number, after all that have one. It must be newer than all of these. It
+// grows neither the tree nor the counts: nothing is signed of it.
 func (v *Verifier) AddUnsealed(s *Sealed) {
 	v.Unsealed++
 	if v.Sealed > 0 && s.position().before(v.last) {
@@ -151,6 +157,8 @@ func (v *Verifier) append(number int64, hash []byte) {
 		return
 	}
 	link.root = root
+	// Counts are settled at checkpoints only, as the sealer does: a hash depends on the salt of the last transaction at
+	// that number.
 	changed := v.counts.Settle()
 	if link.countsRoot, err = v.counts.Root(); err != nil {
 		v.Differ(where, "the counts have no root: %v", err)
@@ -197,6 +205,7 @@ func (v *Verifier) compareCounts(number int64, changed []Count) {
 		}
 		delete(stored, count.Collective)
 	}
+	// What was compared is deleted above, so the rest was not changed by any transaction.
 	for collective := range stored {
 		v.Differ(where(collective), "is stored, and no transaction changed it")
 	}
@@ -205,6 +214,7 @@ func (v *Verifier) compareCounts(number int64, changed []Count) {
 
 // Finish checks the checkpoints, and that nothing is stored which was not computed. It returns the report.
 func (v *Verifier) Finish() *Report {
+	// What was compared is removed, so what remains has no leaf or checkpoint behind it.
 	if v.stored != nil {
 		for id := range v.stored.Subtrees {
 			v.Differ(fmt.Sprintf("subtree %d of level %d", id.Index, id.Level), "is stored, and its leaves are not there")
@@ -226,6 +236,7 @@ func (v *Verifier) finishCheckpoints() {
 	for i := range v.chain {
 		c := &v.chain[i]
 		where := fmt.Sprintf("checkpoint %d", c.Size)
+		// A checkpoint can fail several checks; each is reported.
 		v.checkNote(where, c)
 		switch {
 		case c.root == nil:
@@ -244,6 +255,7 @@ func (v *Verifier) finishCheckpoints() {
 	}
 	switch {
 	case before != nil:
+		// Each seal ends with a checkpoint, so no number may be above the newest.
 		if before.Size < v.number {
 			v.Differ(fmt.Sprintf("checkpoint %d", before.Size), "is the newest, and the numbers go on to %d", v.number)
 		}
@@ -279,6 +291,7 @@ func (v *Verifier) checkChain(where string, before, c *chainLink) {
 		v.Differ(where, "follows the checkpoint %d, and the one before is %d", c.PreviousSize, before.Size)
 		return
 	}
+	// The roots are those that the two checkpoints state, not those computed here.
 	if err := proof.VerifyConsistency(rfc6962.DefaultHasher, uint64(before.Size), uint64(c.Size), c.Consistency, before.Root, c.Root); err != nil {
 		v.Differ(where, "its tree does not begin with the one of the checkpoint %d", before.Size)
 	}
