@@ -86,6 +86,7 @@ func (s *Service) place(ctx context.Context, collective string) (place, error) {
 
 // start is when a line of a day is booked: when the day begins, or when the books are open again.
 func (p place) start(day calendar.Day) time.Time {
+	// The zero time of an open that is not set is before every day.
 	if t := day.Start(p.zone); !t.Before(p.open) {
 		return t
 	}
@@ -101,6 +102,7 @@ func (s *Service) postTx(ctx context.Context, tx pgx.Tx, l Line, reference, kind
 	if err != nil {
 		return err
 	}
+	// A line may be the first thing that is booked for a collective.
 	if err := s.cfg.Ledger.EnsureBookTx(ctx, tx, book); err != nil {
 		return err
 	}
@@ -108,6 +110,7 @@ func (s *Service) postTx(ctx context.Context, tx pgx.Tx, l Line, reference, kind
 	opposite.Minor = -opposite.Minor
 	_, err = s.cfg.Ledger.PostTx(ctx, tx, book, []ledger.Transaction{{
 		Reference: reference, Kind: kind, Effective: at, Entries: []ledger.Entry{
+			// The amount has the line's sign, so a line that left the account is a credit here.
 			{Role: ledger.RoleBank, Amount: l.Amount, Collective: l.Collective},
 			{Role: against, Amount: opposite, Collective: l.Collective},
 		},
@@ -116,6 +119,8 @@ func (s *Service) postTx(ctx context.Context, tx pgx.Tx, l Line, reference, kind
 }
 
 // reverseTx reverses what [Service.postTx] booked under a reference.
+// The reversal is booked now, whatever the day of the line. Done twice it changes nothing, because its reference is
+// made of the original's.
 func (s *Service) reverseTx(ctx context.Context, tx pgx.Tx, collective, reference string) error {
 	book, err := s.cfg.Collectives.MarkInUseTx(ctx, tx, collective)
 	if err != nil {

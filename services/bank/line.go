@@ -46,6 +46,7 @@ type Line struct {
 
 	// attempt grows whenever a receipt is booked and whenever the line is unmatched. So each booking has a reference of its
 	// own, and a line that a member unmatched is only suggested from then on.
+	// The database refuses to count it down (trigger lines_check_change).
 	attempt int
 }
 
@@ -97,6 +98,9 @@ func (l Line) receiptReference() string {
 
 const receiptReferencePrefix = "bank-line:"
 
+// insertLinesSQL stores the lines of a statement in one go: the arrays have one element for each line. A line that an
+// earlier file had stays as it is, by the unique constraint lines_key, and belongs to the earlier statement. New lines
+// are unmatched.
 const insertLinesSQL = `
 INSERT INTO bank.lines (
 	id,
@@ -150,6 +154,7 @@ func insertLinesTx(
 		ids = append(ids, newID())
 		days = append(days, string(m.BookedOn))
 		amounts = append(amounts, m.Amount.Minor)
+		// Only the part of the reference that cannot be a name is stored, and the text not at all.
 		references = append(references, m.StoredReference())
 		named = append(named, nullID(pledges[i]))
 	}
@@ -160,6 +165,8 @@ func insertLinesTx(
 	return tag.RowsAffected(), postgres.Error(err)
 }
 
+// lineColumns is what scanLine reads. NULL is read as a zero id, number or text. The slugs of the campaigns are there
+// because the names of a pledge and of a donation contain them; the primary keys serve these queries.
 const lineColumns = `
 	l.id,
 	l.collective,
@@ -203,6 +210,7 @@ func scanLine(r pgx.CollectableRow) (l Line, err error) {
 	return l, err
 }
 
+// lineSQL returns a line by its primary key, when it is the collective's.
 const lineSQL = `
 SELECT` + lineColumns + `
 FROM bank.lines AS l
@@ -222,6 +230,9 @@ func oneLine(ctx context.Context, db postgres.Querier, sql, collective string, i
 	return l, postgres.Error(err)
 }
 
+// listLinesSQL returns a page of a collective's lines. An empty filter leaves all. An empty text is no date, and
+// Postgres may convert it before it looks at the other side of OR: so it becomes NULL first. The index lines_list_idx
+// has the order.
 const listLinesSQL = `
 SELECT` + lineColumns + `
 FROM bank.lines AS l
@@ -249,10 +260,12 @@ func (s *Service) Lines(ctx context.Context, collective string, f LineFilter, be
 	return postgres.All(ctx, s.cfg.Pool, scanLine, listLinesSQL, pgx.NamedArgs{
 		"collective": collective, "state": string(f.State), "account": statement.CompactAccount(f.Account),
 		"start_date": string(f.StartDate), "end_date": string(f.EndDate),
+		// A line's place in the list is its day, as a time in UTC, and its id.
 		"before_day": before.Time, "before_id": before.ID, "count": count,
 	})
 }
 
+// countOpenLinesSQL counts the lines that are to be matched; the index lines_open_idx has no others.
 const countOpenLinesSQL = `
 SELECT count(*)
 FROM bank.lines AS l
@@ -264,6 +277,8 @@ func (s *Service) countOpenLines(ctx context.Context, collective string) (n int,
 	return n, postgres.Error(err)
 }
 
+// updateLineSQL changes what may change of a line. The trigger lines_check_change refuses to change what the bank
+// reported, and to take a line that is matched or ignored anywhere but back to unmatched.
 const updateLineSQL = `
 UPDATE bank.lines
 SET
@@ -277,6 +292,8 @@ SET
 	updated_at = @now
 WHERE id = @id`
 
+// lineRefusals are the errors for the caller, by the unique index that refuses. The first has matched lines alone, so
+// two lines may have one transaction as their suggestion.
 var lineRefusals = map[string]*errs.Error{
 	"lines_transaction_key": errs.New(errorsv1.ErrorReason_TRANSACTION_MATCHED, "Another bank line shows this transaction already."),
 	"lines_donation_key":    errs.New(errorsv1.ErrorReason_TRANSACTION_MATCHED, "Another bank line shows this donation already."),
@@ -284,6 +301,7 @@ var lineRefusals = map[string]*errs.Error{
 
 // updateLineTx stores the state of a line that is locked.
 func updateLineTx(ctx context.Context, tx pgx.Tx, l Line, now time.Time) error {
+	// Ids of transactions begin at one; zero is stored as NULL.
 	var transaction *int64
 	if l.Transaction != 0 {
 		transaction = &l.Transaction

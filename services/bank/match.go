@@ -20,6 +20,7 @@ import (
 )
 
 // Target is what a member says that a line shows.
+// Nothing but the kind is set for an unknown receipt.
 type Target struct {
 	Kind TargetKind
 	// Campaign is of a campaign or a pledge.
@@ -56,6 +57,7 @@ func (s *Service) MatchLine(ctx context.Context, r treasury.Request, collective 
 	if at.open, err = s.cfg.Ledger.ClosedUntil(ctx, at.book, collective); err != nil {
 		return Line{}, err
 	}
+	// A pledge is read in the transaction. A campaign is read here, because its package reads outside of transactions.
 	currency := money.Currency("")
 	if t.Kind == TargetCampaign {
 		campaign, err := s.cfg.Treasury.BookableCampaign(ctx, t.Campaign)
@@ -67,6 +69,7 @@ func (s *Service) MatchLine(ctx context.Context, r treasury.Request, collective 
 	fields := t.fields()
 	fields["line"] = id.String()
 	if _, err := s.cfg.Treasury.Once(ctx, r, collective, "match_line", id, fields, func(ctx context.Context, tx pgx.Tx, now time.Time) error {
+		// The lock of the bank and that of the line come before those of the pledge, the expense or the donation.
 		l, err := s.lockOpenLineTx(ctx, tx, collective, id)
 		if err != nil {
 			return err
@@ -74,6 +77,7 @@ func (s *Service) MatchLine(ctx context.Context, r treasury.Request, collective 
 		switch t.Kind {
 		case TargetPledge:
 			p, err := s.cfg.Treasury.PledgeTx(ctx, tx, collective, t.ID)
+			// The name of a pledge contains its campaign, and must be right as a whole.
 			if err != nil || p.Campaign != t.Campaign {
 				return errs.Invalid("target.pledge", "must be a pledge of the collective")
 			}
@@ -85,6 +89,7 @@ func (s *Service) MatchLine(ctx context.Context, r treasury.Request, collective 
 		case TargetTransaction:
 			return s.matchTransactionTx(ctx, tx, l, t.Transaction, at, now)
 		}
+		// What remains is an unknown receipt.
 		return s.bookReceiptTx(ctx, tx, l, at, now)
 	}); err != nil {
 		return Line{}, err
@@ -96,6 +101,8 @@ func (s *Service) MatchLine(ctx context.Context, r treasury.Request, collective 
 	return s.Line(ctx, collective, id)
 }
 
+// lockLineSQL locks the line against other changes of its state. The lock of the bank, which comes before it, already
+// lets imports and matches of the collective come one after the other.
 const lockLineSQL = lineSQL + `
 FOR NO KEY UPDATE OF l`
 
@@ -132,11 +139,13 @@ type newDonation struct {
 }
 
 // bookDonationTx makes a donation of a line that is locked: of the amount that arrived, whatever was pledged.
+// The line's own campaign and pledge are not read: a member may choose others than its text names.
 func (s *Service) bookDonationTx(ctx context.Context, tx pgx.Tx, l Line, n newDonation, at place, now time.Time) error {
 	if l.Amount.Minor < 0 || l.Amount.Currency != n.currency {
 		return errDiffers("A donation is money that arrived, in %s.", n.currency)
 	}
 	d, err := s.cfg.Treasury.BookTransferTx(ctx, tx, treasury.OfflineDonation{
+		// The day of receipt is the line's, also when the line is booked later, since its period is closed.
 		Campaign: n.campaign, Amount: l.Amount, ReceivedOn: l.BookedOn, Document: l.BankReference, Pledge: n.pledge, CreatedBy: n.by, CreateTime: now,
 	}, at.start(l.BookedOn))
 	if err != nil {
@@ -152,6 +161,7 @@ func (s *Service) bookDonationTx(ctx context.Context, tx pgx.Tx, l Line, n newDo
 
 // matchBookedTx matches a line that is locked with what was booked for it under a reference.
 func (s *Service) matchBookedTx(ctx context.Context, tx pgx.Tx, l Line, kind TargetKind, reference string, now time.Time) error {
+	// Bookings return no id of their transaction. It is found by the reference, under which one transaction is posted.
 	m, err := s.movementTx(ctx, tx, l.Collective, 0, reference)
 	if err != nil {
 		return err
@@ -162,6 +172,8 @@ func (s *Service) matchBookedTx(ctx context.Context, tx pgx.Tx, l Line, kind Tar
 
 // payExpenseTx makes a line that is locked a payment of an expense: of all that remains to pay, or an instalment.
 func (s *Service) payExpenseTx(ctx context.Context, tx pgx.Tx, l Line, expense uuid.UUID, at place, now time.Time) error {
+	// A line that left the account has a negative amount. A line that arrived becomes a negative payment, which the
+	// treasury refuses.
 	paid := money.Amount{Minor: -l.Amount.Minor, Currency: l.Amount.Currency}
 	reference, err := s.cfg.Treasury.PayExpenseTx(ctx, tx, l.Collective, expense, paid, l.BookedOn, at.start(l.BookedOn), now)
 	if errors.Is(err, errs.NotFound("")) {
@@ -179,6 +191,7 @@ func (s *Service) bookReceiptTx(ctx context.Context, tx pgx.Tx, l Line, at place
 	if l.Amount.Minor < 0 {
 		return errDiffers("A receipt is money that arrived.")
 	}
+	// A receipt that was unmatched and is booked again needs another reference than the one that was reversed.
 	l.attempt++
 	if err := s.postTx(ctx, tx, l, l.receiptReference(), ledger.KindReceipt, ledger.RoleUnknownReceipts, at.start(l.BookedOn)); err != nil {
 		return err
@@ -189,6 +202,7 @@ func (s *Service) bookReceiptTx(ctx context.Context, tx pgx.Tx, l Line, at place
 // matchTransactionTx matches a line that is locked with a transaction in the books. It books nothing but the bank side of
 // a top-up.
 func (s *Service) matchTransactionTx(ctx context.Context, tx pgx.Tx, l Line, transaction int64, at place, now time.Time) error {
+	// A transaction that moved nothing at the bank may still be the side of a top-up that Stripe reported.
 	m, err := s.movementTx(ctx, tx, l.Collective, transaction, "")
 	if errs.Code(err) == codes.NotFound {
 		return s.bookTopUpTx(ctx, tx, l, transaction, at, now)
@@ -199,6 +213,7 @@ func (s *Service) matchTransactionTx(ctx context.Context, tx pgx.Tx, l Line, tra
 	if m.Amount != l.Amount {
 		return errDiffers("The transaction moved the bank account by %s.", m.Amount)
 	}
+	// That another line shows the transaction is refused by the index lines_transaction_key.
 	if m.Undone {
 		return errDiffers("What the transaction booked was reversed.")
 	}
@@ -215,6 +230,7 @@ func matchMovementTx(ctx context.Context, tx pgx.Tx, l Line, m treasury.BankMove
 
 // UnmatchLine opens a line that was matched or ignored, and reverses what the match booked. Sent twice, it does so once.
 // Errors: those of the proto's method.
+// Lines are not compared again here. The next import, booking or hour does so, and may only suggest what was matched.
 func (s *Service) UnmatchLine(ctx context.Context, r treasury.Request, collective string, id uuid.UUID, reason string) (Line, error) {
 	fields := fingerprint.Fields{"line": id.String(), "reason": reason}
 	if _, err := s.cfg.Treasury.Once(ctx, r, collective, "unmatch_line", id, fields, func(ctx context.Context, tx pgx.Tx, now time.Time) error {
@@ -225,6 +241,7 @@ func (s *Service) UnmatchLine(ctx context.Context, r treasury.Request, collectiv
 		if l.open() {
 			return errs.New(errorsv1.ErrorReason_BANK_LINE_OPEN, "%s is neither matched nor ignored.", l.Name())
 		}
+		// What the match booked is reversed first, since the line still names it.
 		if err := s.unbookTx(ctx, tx, l, reason, now); err != nil {
 			return err
 		}
@@ -240,13 +257,16 @@ func (s *Service) UnmatchLine(ctx context.Context, r treasury.Request, collectiv
 
 // unbookTx reverses what the match of a line booked. What was in the books before stays.
 func (s *Service) unbookTx(ctx context.Context, tx pgx.Tx, l Line, reason string, now time.Time) error {
+	// A line that was ignored has no target.
 	switch l.Target {
 	case TargetPledge, TargetCampaign:
+		// The donation's own campaign may be another one than that of the pledge in the text.
 		campaign := campaigns.Name{Collective: l.Collective, Campaign: l.DonationCampaign}
 		return s.cfg.Treasury.ReverseTransferTx(ctx, tx, campaign, l.Donation, reason, now)
 	case TargetExpense:
 		paid := money.Amount{Minor: -l.Amount.Minor, Currency: l.Amount.Currency}
 		return s.cfg.Treasury.UnpayExpenseTx(ctx, tx, l.Collective, l.Expense, l.Transaction, paid, now)
+	// The transaction was in the books before the match, but for the bank's side of a top-up.
 	case TargetTransaction:
 		return s.unbookTopUpTx(ctx, tx, l)
 	case TargetUnknownReceipt:
@@ -263,6 +283,7 @@ func (s *Service) IgnoreLine(ctx context.Context, r treasury.Request, collective
 		if err != nil {
 			return err
 		}
+		// A suggestion is given up. Donation and expense are empty while a line is open.
 		l.State, l.Target, l.Transaction, l.IgnoreReason = LineIgnored, "", 0, reason
 		return updateLineTx(ctx, tx, l, now)
 	}); err != nil {

@@ -61,6 +61,8 @@ func (s *Service) Recognise(ctx context.Context, collective string) error {
 	})
 }
 
+// openLinesSQL returns and locks the lines that are to be matched. The index lines_open_idx has no others, in this
+// order.
 const openLinesSQL = `
 SELECT` + lineColumns + `
 FROM bank.lines AS l
@@ -79,6 +81,7 @@ func (s *Service) matchOpenTx(ctx context.Context, tx pgx.Tx, collective string,
 	if err != nil || len(lines) == 0 {
 		return 0, 0, err
 	}
+	// The caller holds the lock of the bank, so nothing that a line may show is booked by a line or an entry meanwhile.
 	m := &matcher{Service: s, tx: tx, at: at, now: now, taken: map[int64]bool{}}
 	// The lines are in the order of their days. One more day at each end covers the zones in which days begin otherwise.
 	start := at.start(lines[0].BookedOn).AddDate(0, 0, -daysLater-1)
@@ -111,6 +114,7 @@ func (s *Service) matchOpenTx(ctx context.Context, tx pgx.Tx, collective string,
 
 // byMovement matches a line with the movement that it shows, or suggests the movement that it may show.
 func (m *matcher) byMovement(ctx context.Context, l Line) error {
+	// Movements in the books come before top-ups, whose side at the bank is not booked yet.
 	movement, found := m.nearest(l)
 	if !found {
 		topUp, found, err := m.topUp(ctx, l)
@@ -122,6 +126,7 @@ func (m *matcher) byMovement(ctx context.Context, l Line) error {
 		}
 	}
 	switch {
+	// Nothing was known and nothing is.
 	case !found && l.State == LineUnmatched:
 		return nil
 	case !found:
@@ -136,6 +141,8 @@ func (m *matcher) byMovement(ctx context.Context, l Line) error {
 
 // rivals reports whether another line may show the movement as well, such as a transfer of the amount of a deposit.
 func (m *matcher) rivals(l Line, movement treasury.BankMovement) bool {
+	// A line that was matched in this run still counts, so the order of the lines does not decide which of two is
+	// matched.
 	return slices.ContainsFunc(m.rest, func(other Line) bool {
 		_, near := m.distance(other, movement)
 		return other.ID != l.ID && near
@@ -153,6 +160,7 @@ func (m *matcher) suggest(ctx context.Context, l Line, target TargetKind, transa
 
 // match matches a line with a movement. It only suggests it when a member unmatched the line before.
 func (m *matcher) match(ctx context.Context, l Line, movement treasury.BankMovement) error {
+	// To match it again by itself would undo what the member did.
 	if l.attempt > 0 {
 		return m.suggest(ctx, l, TargetTransaction, movement.TransactionID)
 	}
@@ -168,17 +176,22 @@ func (m *matcher) byPledge(ctx context.Context, l Line) (done bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	// The donation was entered, or another line made it. In the first case this line shows it, when its amount is right
+	// and no other line shows it.
 	if p.Fulfilled() {
 		for _, movement := range m.movements {
 			if movement.Donation == p.Donation && movement.Amount == l.Amount && !m.taken[movement.TransactionID] {
 				return true, m.match(ctx, l, movement)
 			}
 		}
+		// The pledge does not tell what this line shows. Its amount and its day are compared with the books next.
 		return false, nil
 	}
+	// A member may have entered the transfer and not named its pledge. Only a member can tell, so it is suggested.
 	if entered, found := m.entered(l); found {
 		return true, m.suggest(ctx, l, TargetTransaction, entered.TransactionID)
 	}
+	// Another amount than the pledge's is suggested, and not booked.
 	if l.Amount == p.Amount && l.attempt == 0 {
 		if done, err = m.book(ctx, l, p); err != nil || done {
 			return done, err
@@ -205,11 +218,13 @@ func (m *matcher) book(ctx context.Context, l Line, p treasury.Pledge) (done boo
 	if err != nil {
 		return false, postgres.Error(err)
 	}
+	// No key is named, which marks a donation that an import entered.
 	err = m.bookDonationTx(ctx, savepoint, l, newDonation{campaign: p.Campaign, pledge: p.ID, currency: p.Amount.Currency}, m.at, m.now)
 	switch {
 	case err == nil:
 		m.booked++
 		return true, postgres.Error(savepoint.Commit(ctx))
+	// Any other error ends the whole run. The caller rolls back all of it.
 	case errs.Code(err) != codes.FailedPrecondition:
 		return false, err
 	}
@@ -226,6 +241,7 @@ func (m *matcher) nearest(l Line) (best treasury.BankMovement, found bool) {
 			continue
 		}
 		switch {
+		// A nearer movement also settles a tie between two that are farther.
 		case later < distance:
 			best, distance, found, several = movement, later, true, false
 		case later == distance:
@@ -240,6 +256,7 @@ func (m *matcher) distance(l Line, movement treasury.BankMovement) (days int, ne
 	if movement.Amount != l.Amount {
 		return 0, false
 	}
+	// Days are compared in the collective's time zone, in which the line's day is read too.
 	later := m.at.day(movement.Effective).DaysUntil(l.BookedOn)
 	return max(later, -later), later >= -daysEarlier && later <= daysLater
 }

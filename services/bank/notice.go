@@ -10,6 +10,9 @@ import (
 	"github.com/cagnotte/cagnotte/services/notices"
 )
 
+// openCreditsSQL returns the statements of a file that brought lines of money that arrived and are still open. A
+// statement of which all lines were in earlier files is not among them. It runs after the lines were matched, in the
+// transaction of the import.
 const openCreditsSQL = `
 SELECT s.id
 FROM bank.statements AS s
@@ -33,6 +36,7 @@ func (s *Service) tellOpenCreditsTx(ctx context.Context, tx pgx.Tx, collective s
 		return err
 	}
 	for _, id := range statements {
+		// The key is the statement's id, under which a notice is stored once.
 		if err := s.cfg.Notices.TellTx(ctx, tx, notices.Notice{
 			Collective: collective, Kind: notices.BankImportUnmatched, Key: id.String(),
 			Subject: Statement{ID: id, Collective: collective}.Name(),

@@ -29,6 +29,8 @@ type BankPosition struct {
 }
 
 // The last closing balance of each account; the currency is that of the newest.
+// The index statements_closing_idx has this order, so the first row of each account is the one that is wanted. Of two
+// statements that end on one day the one that was imported last counts.
 const closingsSQL = `
 SELECT DISTINCT ON (s.account)
 	s.closing_minor,
@@ -43,6 +45,9 @@ ORDER BY
 	s.created_at DESC,
 	s.id DESC`
 
+// lineSumsSQL returns the sum and the number of the open lines, and the sum of those that are ignored. Together with
+// the books they should explain the bank's balance. The indexes lines_open_idx and lines_ignored_idx have the amounts.
+// The sums are zero when there are no lines.
 const lineSumsSQL = `
 SELECT
 	coalesce(sum(l.amount_minor) FILTER (WHERE l.state <> 'ignored'), 0)::bigint,
@@ -59,6 +64,7 @@ func (s *Service) BankPosition(ctx context.Context, collective string) (p BankPo
 	if err != nil {
 		return p, err
 	}
+	// The settings name one account; statements may be of several, when the settings have no IBAN or had another one.
 	type closing struct {
 		balance money.Amount
 		on      calendar.Day
@@ -70,6 +76,8 @@ func (s *Service) BankPosition(ctx context.Context, collective string) (p BankPo
 	if err != nil {
 		return p, err
 	}
+	// Amounts of different currencies cannot be added up. The currency of the newest balance is chosen, and accounts in
+	// other currencies are left out.
 	currency, newest := money.EUR, calendar.Day("")
 	for _, c := range closings {
 		if c.on >= newest {
@@ -84,6 +92,7 @@ func (s *Service) BankPosition(ctx context.Context, collective string) (p BankPo
 			p.Statement = &money.Amount{Currency: currency}
 		}
 		p.Statement.Minor += c.balance.Minor
+		// The sum is as old as its oldest balance.
 		if p.StatementOn = cmp.Or(p.StatementOn, c.on); c.on < p.StatementOn {
 			p.StatementOn = c.on
 		}
@@ -105,6 +114,7 @@ func (s *Service) bankBalance(ctx context.Context, book, collective string, curr
 		code, err = s.cfg.Ledger.RoleCodeTx(ctx, tx, book, ledger.RoleBank)
 		return err
 	})
+	// The book is made with the first booking.
 	if errs.Code(err) == codes.NotFound {
 		return balance, nil
 	}
@@ -112,6 +122,7 @@ func (s *Service) bankBalance(ctx context.Context, book, collective string, curr
 		return balance, err
 	}
 	accounts, err := s.cfg.Ledger.Accounts(ctx, book, collective, time.Time{})
+	// A balance of zero may be missing in the list; then the zero amount stands.
 	for _, account := range accounts {
 		for _, b := range account.Balances {
 			if account.Code == code && b.Currency == currency {

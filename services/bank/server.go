@@ -21,6 +21,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/treasury"
 )
 
+// server turns messages into calls of the Service and back, and refuses names and enums that cannot be right.
 type server struct {
 	bankv1.UnimplementedBankServiceServer
 	service *Service
@@ -38,6 +39,7 @@ func collectiveID(name string) (string, error) {
 	return id, nil
 }
 
+// A name that cannot be one is NOT_FOUND, like one that names nothing.
 // ofCollective reads `collectives/{collective}/{kind}/{id}`.
 func ofCollective(name, kind string) (collective string, id uuid.UUID, err error) {
 	parent, last, ok := strings.Cut(name, "/"+kind+"/")
@@ -68,6 +70,7 @@ func lineChanged(ctx context.Context, req change) (collective string, id uuid.UU
 	return collective, id, r, err
 }
 
+// lineStates has an empty state, since a list may be asked for in any state.
 var lineStates = map[LineState]bankv1.BankLineState{
 	"":            bankv1.BankLineState_BANK_LINE_STATE_UNSPECIFIED,
 	LineUnmatched: bankv1.BankLineState_BANK_LINE_STATE_UNMATCHED,
@@ -77,6 +80,7 @@ var lineStates = map[LineState]bankv1.BankLineState{
 }
 
 // dateLayouts are the layouts of package time for the contract's date_format.
+// An empty format is the one that is usual in France.
 var dateLayouts = map[string]string{
 	"":           "02/01/2006",
 	"dd/mm/yyyy": "02/01/2006",
@@ -97,6 +101,7 @@ func (s *server) ImportBankStatement(ctx context.Context, req *bankv1.ImportBank
 	if err != nil {
 		return nil, err
 	}
+	// The balances may be given for a CSV file, which has none. A CAMT.053 file has its own.
 	f := statement.File{
 		Content: req.GetContent(), Account: req.GetAccount(), Currency: money.Currency(cmp.Or(req.GetCurrencyCode(), string(money.EUR))),
 		Opening: balance(req.GetOpeningBalance()), Closing: balance(req.GetClosingBalance()),
@@ -105,6 +110,7 @@ func (s *server) ImportBankStatement(ctx context.Context, req *bankv1.ImportBank
 		if f.CSV, err = csvFromProto(csv); err != nil {
 			return nil, err
 		}
+		// A CAMT.053 file names its currency, so only here it is checked.
 		if !f.Currency.Valid() {
 			return nil, errs.Invalid("currency_code", "must be a currency of ISO 4217")
 		}
@@ -148,6 +154,8 @@ var quotes = map[bankv1.CsvQuotes]statement.Quotes{
 	bankv1.CsvQuotes_CSV_QUOTES_IN_TEXT:       statement.QuotesInText,
 }
 
+// csvFromProto sets the defaults of French banks: fields between semicolons, and a decimal comma. The contract bounds
+// the texts and the columns; [statement.CSVFormat.Check] refuses what contradicts itself.
 func csvFromProto(p *bankv1.CsvFormat) (*statement.CSVFormat, error) {
 	f := &statement.CSVFormat{
 		Separator:   []rune(cmp.Or(p.GetSeparator(), ";"))[0],
@@ -224,6 +232,7 @@ func (s *server) ListBankLines(ctx context.Context, req *bankv1.ListBankLinesReq
 	if err != nil {
 		return nil, err
 	}
+	// No state, and a state that is not known, leave all.
 	f := LineFilter{Account: req.GetAccount()}
 	for state, p := range lineStates {
 		if p == req.GetState() {
@@ -236,12 +245,14 @@ func (s *server) ListBankLines(ctx context.Context, req *bankv1.ListBankLinesReq
 	if f.EndDate, err = calendar.ParseDay("end_date", req.GetEndDate()); err != nil {
 		return nil, err
 	}
+	// The filter is part of the page token, so that a token does not continue another list.
 	list := struct {
 		Collective string
 		LineFilter
 	}{collective, f}
 	found, next, err := page.List(req, list, newest, func(after Position, limit int) ([]Line, error) {
 		return s.service.Lines(ctx, collective, f, after, limit)
+		// Lines are in the order of their days, and not of the time at which they were stored.
 	}, func(l Line) Position { return Position{l.BookedOn.UTC(), l.ID} })
 	answer := &bankv1.ListBankLinesResponse{NextPageToken: next}
 	for _, l := range found {
@@ -264,6 +275,8 @@ func (s *server) MatchBankLine(ctx context.Context, req *bankv1.MatchBankLineReq
 
 // targetFromProto reads a target; resources of other collectives are refused.
 func targetFromProto(collective string, p *bankv1.BankLineTarget) (t Target, err error) {
+	// The names are read here. Whether a pledge or an expense of the name exists is found out in the transaction of the
+	// match.
 	switch target := p.GetTarget().(type) {
 	case *bankv1.BankLineTarget_Pledge:
 		t.Kind = TargetPledge
@@ -283,10 +296,13 @@ func targetFromProto(collective string, p *bankv1.BankLineTarget) (t Target, err
 		}
 	case *bankv1.BankLineTarget_Transaction:
 		t.Kind = TargetTransaction
+		// Ids of transactions are numbers that name no collective; the match looks only at what the transaction
+		// moved for this one.
 		number, own := strings.CutPrefix(target.Transaction, transactionPrefix(collective))
 		if t.Transaction, err = strconv.ParseInt(number, 10, 64); err != nil || !own || t.Transaction <= 0 {
 			return t, errs.Invalid("target.transaction", "must be a transaction of the collective")
 		}
+	// The contract requires one target, so this is that of an unknown receipt.
 	default:
 		t.Kind = TargetUnknownReceipt
 	}
@@ -335,11 +351,13 @@ func lineToProto(l Line) *bankv1.BankLine {
 		CreateTime:    wire.Time(l.CreateTime),
 		UpdateTime:    wire.Time(l.UpdateTime),
 	}
+	// A line that is unmatched or ignored has no target.
 	if l.Target == "" {
 		return p
 	}
 	campaign := campaigns.Name{Collective: l.Collective, Campaign: l.DonationCampaign}
 	p.Target = &bankv1.BankLineTarget{}
+	// A donation is there once it is booked, whatever the line was matched with.
 	if l.Donation != uuid.Nil {
 		p.Target.OfflineDonation = treasury.OfflineDonation{Campaign: campaign, ID: l.Donation}.Name()
 	}
@@ -384,6 +402,7 @@ func (s *server) GetBankPosition(ctx context.Context, req *bankv1.GetBankPositio
 		Name: req.GetName(), BookBalance: wire.Money(p.Book), StatementBalance: wire.MoneyOrNil(p.Statement), StatementDate: string(p.StatementOn),
 		OpenLines: wire.Money(p.Open), OpenLineCount: int32(p.OpenCount), IgnoredLines: wire.Money(p.Ignored),
 	}
+	// Without a closing balance there is nothing to compare with. Both amounts are in one currency here.
 	if p.Statement != nil {
 		difference, err := p.Book.Sub(*p.Statement)
 		if err != nil {

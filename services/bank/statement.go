@@ -75,6 +75,8 @@ func (s *Service) ImportStatement(ctx context.Context, r treasury.Request, i Imp
 		return Imported{}, err
 	}
 	i.File.OwnAccount, i.File.Today = group.BankAccount.IBAN, at.today
+	// The file is read before the transaction begins: reading needs no database, and a file that is refused locks
+	// nothing.
 	read, err := statement.Read(i.File)
 	if err != nil {
 		return Imported{}, err
@@ -82,10 +84,14 @@ func (s *Service) ImportStatement(ctx context.Context, r treasury.Request, i Imp
 	keys := s.lineKeys(read.Statements)
 	hash := sha256.Sum256(i.File.Content)
 	found := Imported{OtherAccounts: read.OtherAccounts, NotBooked: read.NotBooked}
+	// What the transaction adds is lost when it runs again after a deadlock, so it begins from found each time. A
+	// repeat of the request stores nothing and reports no lines as booked or recognised.
 	done := found
+	// An import has no resource of its own. The id names nothing: the statements are found by the hash of the file.
 	_, err = s.cfg.Treasury.Once(ctx, r, i.Collective, "import_statement", newID(), fileFields(i.File, hash[:]),
 		func(ctx context.Context, tx pgx.Tx, now time.Time) error {
 			done = found
+			// The lock comes before the lines are inserted and matched, so that two imports do not book one line.
 			if err := treasury.LockBankTx(ctx, tx, i.Collective); err != nil {
 				return err
 			}
@@ -116,6 +122,8 @@ func (s *Service) ImportStatement(ctx context.Context, r treasury.Request, i Imp
 	return done, err
 }
 
+// The file's own hash stands for its content. Numbers that are zero are left out, so a column that the format gains
+// later leaves the fingerprints of earlier requests as they are.
 // fileFields are what an import asks, for its fingerprint.
 func fileFields(f statement.File, hash []byte) fingerprint.Fields {
 	fields := fingerprint.Fields{"content_sha256": hex.EncodeToString(hash), "account": f.Account}
@@ -124,6 +132,7 @@ func fileFields(f statement.File, hash []byte) fingerprint.Fields {
 			fields[name] = balance.String()
 		}
 	}
+	// What follows is asked of CSV files alone.
 	if f.CSV == nil {
 		return fields
 	}
@@ -162,11 +171,14 @@ func (s *Service) lineKeys(statements []statement.Statement) [][][]byte {
 	var alike map[string]int
 	for i := range statements {
 		st := &statements[i]
+		// Two statements about one period would count the same movement twice, so each counts from the start.
 		if i == 0 || !st.Continues(&statements[i-1]) {
 			alike = map[string]int{}
 		}
 		for _, m := range st.Movements {
 			var content []byte
+			// The first part separates these hashes from other uses of the key. The length before each part keeps two
+			// lists of parts from having the same bytes.
 			for _, part := range []string{
 				"bank.lines", st.Account, string(m.BookedOn), string(m.Amount.Currency),
 				strconv.FormatInt(m.Amount.Minor, 10), strconv.FormatBool(m.Reference != ""), m.Words(),
@@ -174,6 +186,7 @@ func (s *Service) lineKeys(statements []statement.Statement) [][][]byte {
 				content = binary.BigEndian.AppendUint64(content, uint64(len(part)))
 				content = append(content, part...)
 			}
+			// Two equal payments on one day are two lines: the place among those that are alike tells them apart.
 			alike[string(content)]++
 			mac := hmac.New(sha256.New, s.cfg.SecretKey)
 			mac.Write(binary.BigEndian.AppendUint64(content, uint64(alike[string(content)])))
@@ -203,6 +216,7 @@ func (s *Service) storeStatementTx(ctx context.Context, tx pgx.Tx, f fileStateme
 	if err := checkFormTx(ctx, tx, f); err != nil {
 		return err
 	}
+	// A statement that was stored before has its lines, so nothing is left to do.
 	id := newID()
 	inserted, err := insertStatementTx(ctx, tx, id, f, now)
 	if err != nil || !inserted {
@@ -211,6 +225,7 @@ func (s *Service) storeStatementTx(ctx context.Context, tx pgx.Tx, f fileStateme
 	texts := make([]string, len(f.Movements))
 	for i, m := range f.Movements {
 		// What comes back of a payment is no donation.
+		// An empty text names no pledge, and keeps its place in the list.
 		if m.Amount.Minor > 0 && !m.Reversal {
 			texts[i] = m.Text + " " + m.Reference
 		}
@@ -219,6 +234,7 @@ func (s *Service) storeStatementTx(ctx context.Context, tx pgx.Tx, f fileStateme
 	if err != nil {
 		return err
 	}
+	// How many lines are new is known only now; the statement was inserted first, since its lines refer to it.
 	fresh, err := insertLinesTx(ctx, tx, id, f, pledges, now)
 	if err != nil || fresh == 0 {
 		return err
@@ -227,6 +243,8 @@ func (s *Service) storeStatementTx(ctx context.Context, tx pgx.Tx, f fileStateme
 	return postgres.Error(err)
 }
 
+// otherFormSQL returns the last of some days on which the account has lines from a file of another form; empty for
+// none. Lines of a statement whose form is unknown do not count. The index lines_list_idx serves it.
 const otherFormSQL = `
 SELECT coalesce(to_char(max(l.booked_on), 'YYYY-MM-DD'), '')
 FROM bank.lines AS l
@@ -259,6 +277,8 @@ func checkFormTx(ctx context.Context, tx pgx.Tx, f fileStatement) error {
 	return e
 }
 
+// insertStatementSQL stores a statement, and nothing when the same file was imported before (constraint
+// statements_file_key). New lines are counted once they are stored.
 const insertStatementSQL = `
 INSERT INTO bank.statements (
 	id,
@@ -328,6 +348,7 @@ const statementColumns = `
 	s.new_lines,
 	s.created_at`
 
+// fileStatementsSQL returns the statements of a file, in its order, whichever request imported it.
 const fileStatementsSQL = `
 SELECT` + statementColumns + `
 FROM bank.statements AS s
@@ -339,6 +360,7 @@ ORDER BY
 
 func scanStatement(r pgx.CollectableRow) (s Statement, err error) {
 	var currency money.Currency
+	// NULL is a balance that the file does not tell, which is not a balance of zero.
 	var opening, closing *int64
 	err = r.Scan(&s.ID, &s.Collective, &s.Account, &currency, &opening, &closing, &s.ClosingOn, &s.Lines, &s.NewLines, &s.CreateTime)
 	if opening != nil {
@@ -366,6 +388,7 @@ func (s *Service) Statement(ctx context.Context, collective string, id uuid.UUID
 	return st, postgres.Error(err)
 }
 
+// listStatementsSQL returns a page of a collective's statements. The index statements_list_idx has their order.
 const listStatementsSQL = `
 SELECT` + statementColumns + `
 FROM bank.statements AS s

@@ -25,6 +25,7 @@ const topUpReferencePrefix = "top-up:"
 const topUpDaysEarlier = 10
 
 // isTopUp reports a movement in transit that waits for a line of the bank.
+// Both sides of a top-up have one kind; the side at the bank is told by its reference.
 func isTopUp(m ledger.RoleMovement) bool {
 	return m.Kind == ledger.KindTopUp && !m.Reversed && !strings.HasPrefix(m.Reference, topUpReferencePrefix)
 }
@@ -35,6 +36,7 @@ func (s *Service) bookTopUpTx(ctx context.Context, tx pgx.Tx, l Line, transactio
 	if err != nil {
 		return err
 	}
+	// The transaction is Stripe's side, which stands on the account of money in transit.
 	m, err := s.cfg.Ledger.RoleMovementTx(ctx, tx, book, l.Collective, ledger.RoleTransit, transaction, "")
 	if errs.Code(err) == codes.NotFound || err == nil && !isTopUp(m) {
 		return errs.Invalid("target.transaction", "must be a transaction that moved the collective's bank account, or a top-up of its Stripe balance")
@@ -59,6 +61,8 @@ func (s *Service) bookTopUpTx(ctx context.Context, tx pgx.Tx, l Line, transactio
 //
 // Errors: FAILED_PRECONDITION (BANK_LINE_DIFFERS) when that side is booked.
 func (s *Service) topUpReferenceTx(ctx context.Context, tx pgx.Tx, book, collective string, m ledger.RoleMovement) (string, error) {
+	// Each match that was undone left a reference that is reversed. The first that is not booked is free; one that is
+	// booked and not reversed is what another line shows.
 	for n := 1; ; n++ {
 		reference := fmt.Sprintf("%s%s:%d", topUpReferencePrefix, m.Reference, n)
 		before, err := s.cfg.Ledger.RoleMovementTx(ctx, tx, book, collective, ledger.RoleBank, 0, reference)
@@ -91,6 +95,7 @@ func (m *matcher) readTopUps(ctx context.Context, lines []Line) error {
 		return nil
 	}
 	m.topUpsRead = true
+	// The lines are in the order of their days. The span is that of topUp, and a day more at each end for time zones.
 	start := m.at.start(lines[0].BookedOn).AddDate(0, 0, -daysLater-1)
 	end := m.at.start(lines[len(lines)-1].BookedOn).AddDate(0, 0, topUpDaysEarlier+2)
 	moved, err := m.cfg.Ledger.RoleMovementsTx(ctx, m.tx, m.at.book, lines[0].Collective, ledger.RoleTransit, start, end)
@@ -102,6 +107,7 @@ func (m *matcher) readTopUps(ctx context.Context, lines []Line) error {
 			continue
 		}
 		switch _, err := m.topUpReferenceTx(ctx, m.tx, m.at.book, lines[0].Collective, t); {
+		// The bank's side is not booked, so a line may show it.
 		case err == nil:
 			m.topUps = append(m.topUps, t)
 		case errs.Code(err) != codes.FailedPrecondition:

@@ -41,6 +41,8 @@ func (s *Service) Workers(w *river.Workers) {
 	}))
 }
 
+// openCollectivesSQL returns the collectives that have open lines; the index lines_open_idx has no other lines. Each is
+// then compared in a transaction of its own.
 const openCollectivesSQL = `
 SELECT DISTINCT
 	l.collective

@@ -57,12 +57,15 @@ func (s *Service) BankMovementTx(
 	return found[0], nil
 }
 
+// shownTransactionsSQL returns which of the transactions a line of a bank statement shows. A line that only suggests a
+// transaction does not show it. The unique index lines_transaction_key serves it: it has the matched lines alone.
 const shownTransactionsSQL = `
 SELECT l.ledger_transaction
 FROM bank.lines AS l
 WHERE l.ledger_transaction = ANY(@transactions::bigint[])
 	AND l.state = 'matched'`
 
+// pledgedDonationsSQL returns which of the donations fulfil a pledge, by their primary key.
 const pledgedDonationsSQL = `
 SELECT d.id
 FROM treasury.offline_donations AS d
@@ -77,10 +80,13 @@ func bankMovementsTx(ctx context.Context, tx pgx.Tx, moved []ledger.RoleMovement
 	for i, r := range moved {
 		m := BankMovement{RoleMovement: r}
 		transactions[i] = r.TransactionID
+		// What a transaction books is told by its reference, which begins with the kind and holds the id of the row.
 		if id, ok := idAfter(r.Reference, donationReferencePrefix); ok {
 			m.Donation = id
 			donations = append(donations, id)
 		}
+		// An expense that was paid at once is booked under the first prefix, a later payment under the second. An
+		// expense that is owed moves nothing at the bank and is not among the movements.
 		for _, prefix := range []string{expenseReferencePrefix, paymentReferencePrefix} {
 			if id, ok := idAfter(r.Reference, prefix); ok {
 				m.Expense = id
@@ -101,7 +107,10 @@ func bankMovementsTx(ctx context.Context, tx pgx.Tx, moved []ledger.RoleMovement
 	}
 	for i := range movements {
 		m := &movements[i]
+		// The ledger reports a transaction as reversed, wholly or in part. For a payout and a deposit that does not
+		// mean that the bank never saw it: the money of a payout can come back, and one cheque of a deposit can bounce.
 		reversed := m.Reversed && m.Kind != ledger.KindPayout && m.Kind != ledger.KindDeposit
+		// Zero is left of a deposit, and of the reversal of a cheque, when takeOffChequesTx took all of it off.
 		m.Undone = reversed || strings.HasSuffix(m.Reference, reversedSuffix) || m.Amount.Minor == 0
 		m.Shown = slices.Contains(shown, m.TransactionID)
 		m.Pledged = m.Donation != uuid.Nil && slices.Contains(pledged, m.Donation)
@@ -109,6 +118,8 @@ func bankMovementsTx(ctx context.Context, tx pgx.Tx, moved []ledger.RoleMovement
 	return movements, nil
 }
 
+// wrongChequesSQL returns the cheques of the deposits that a member reversed. A cheque that bounced is not among them:
+// the bank saw it arrive and go back. The index offline_donations_deposit_idx serves it.
 const wrongChequesSQL = `
 SELECT
 	d.deposit,
@@ -122,6 +133,8 @@ ORDER BY d.id`
 // takeOffChequesTx takes cheques that were entered wrongly, and then reversed, off their deposit and off the reversal: the
 // bank saw neither.
 func takeOffChequesTx(ctx context.Context, tx pgx.Tx, movements []BankMovement) error {
+	// The reversal of one cheque begins with its deposit's reference, so both are found here under the deposit's id,
+	// and are told apart by the whole reference below.
 	at := map[string]int{}
 	var deposits []uuid.UUID
 	for i, m := range movements {
@@ -140,6 +153,8 @@ func takeOffChequesTx(ctx context.Context, tx pgx.Tx, movements []BankMovement) 
 	var deposit, donation uuid.UUID
 	var minor int64
 	_, err = pgx.ForEachRow(rows, []any{&deposit, &donation, &minor}, func() error {
+		// The deposit moved the bank account up by its total, and the reversal down by this cheque. Taken off, the
+		// first leaves what the bank credited, and the second nothing. Either may be outside of the span that was read.
 		if i, ok := at[depositReference(deposit)]; ok {
 			movements[i].Amount.Minor -= minor
 		}
@@ -157,6 +172,7 @@ func idAfter(reference, prefix string) (uuid.UUID, bool) {
 	if !ok || strings.HasSuffix(rest, reversedSuffix) {
 		return uuid.Nil, false
 	}
+	// A payment has a number after the id, and the reversal of a cheque the id of its donation.
 	rest, _, _ = strings.Cut(rest, ":")
 	id, err := uuid.Parse(rest)
 	return id, err == nil

@@ -51,6 +51,10 @@ func clearingName(collective string, id uuid.UUID) string {
 }
 
 // Each part reads a small index of its own, which has the open rows only.
+// They are offline_donations_cheques_idx, lines_unknown_idx and expenses_owed_idx.
+//
+// The items are the balances of the clearing accounts 5112, 4718 and 401, one by one. Of an expense the instalments
+// that were paid are subtracted. NULL stands for any id. Nothing is locked.
 const clearingSQL = `
 SELECT
 	c.kind,
@@ -123,7 +127,8 @@ func (s *Service) ClearingItem(ctx context.Context, collective string, id uuid.U
 	return found[0], nil
 }
 
-// clearing returns items of any id when id is nil.
+// clearing returns items of any id when id is nil. An item is not stored: it is there while its row is in the state that
+// the statement asks for. Its place in the list is the day since which it is open, and its id.
 func (s *Service) clearing(ctx context.Context, collective string, id *uuid.UUID, after Position, count int) ([]ClearingItem, error) {
 	days, err := s.localDays(ctx, collective)
 	if err != nil {

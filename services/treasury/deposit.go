@@ -32,6 +32,7 @@ type Deposit struct {
 	Cheques []Cheque
 	// AllowDuplicate books the deposit although a line of a bank statement that looks like it is booked already. It is
 	// part of the request and not stored.
+	// It is meant for two deposits of one amount within a few days.
 	AllowDuplicate bool
 	CreateTime     time.Time
 }
@@ -81,17 +82,21 @@ func (s *Service) CreateDeposit(ctx context.Context, r Request, d Deposit) (Depo
 	for _, c := range d.Cheques {
 		cheques = append(cheques, c.Name())
 	}
+	// The fingerprint has the cheques in the order of their ids, so a repeat may list them in another order.
 	d.ID = newID()
 	made, err := s.Once(ctx, r, d.Collective, "create_deposit", d.ID, fingerprint.Fields{
 		"bank_date": string(d.BankedOn), "document": d.Document, "cheques": fingerprint.List(cheques...),
 		"allow_duplicate": fingerprint.Flag(d.AllowDuplicate),
 	}, func(ctx context.Context, tx pgx.Tx, now time.Time) error {
+		// The lock of the bank comes before those of the cheques, as [LockBankTx] asks.
 		if err := LockBankTx(ctx, tx, d.Collective); err != nil {
 			return err
 		}
 		d.CreateTime = now
 		return s.bankChequesTx(ctx, tx, d, days, r.By)
 	})
+	// After the commit, because the comparison opens a transaction of its own. If it fails, the deposit is stored, and
+	// a repeat of the request compares again.
 	if err == nil {
 		err = s.cfg.Banked(ctx, d.Collective)
 	}
@@ -108,11 +113,14 @@ func (s *Service) bankChequesTx(ctx context.Context, tx pgx.Tx, d Deposit, days 
 	if err != nil {
 		return err
 	}
+	// The cheques are checked and the entries made before anything is written. The caller's deposit is not changed: it
+	// is read again after the commit, with the total that is computed here.
 	var donations []OfflineDonation
 	t := ledger.Transaction{Reference: depositReference(d.ID), Kind: ledger.KindDeposit, Effective: d.BankedOn.Start(days.zone)}
 	for _, c := range d.Cheques {
 		donation, err := lockDonationTx(ctx, tx, c.Campaign, c.ID)
 		switch {
+		// A cheque that is not there is refused in the same words as one that was banked, bounced or reversed before.
 		case errors.Is(err, errs.NotFound("")), err == nil && (donation.Method != MethodCheque || donation.State != DonationReceived):
 			return errNotHeld(c.Name())
 		case err != nil:
@@ -120,12 +128,15 @@ func (s *Service) bankChequesTx(ctx context.Context, tx pgx.Tx, d Deposit, days 
 		case donation.ReceivedOn > d.BankedOn:
 			return errs.Invalid("deposit.bank_date", "must not be before %s, when a cheque was received", donation.ReceivedOn)
 		}
+		// The currency of a deposit is that of its first cheque; Add refuses a cheque in another one.
 		if d.Total.Currency == "" {
 			d.Total.Currency = donation.Amount.Currency
 		}
 		if d.Total, err = d.Total.Add(donation.Amount); err != nil {
 			return refused(errorsv1.ErrorReason_CURRENCY_MISMATCH, "deposit.cheques", "must all be in one currency")
 		}
+		// Each pair has the dimensions of its donation, so the account of cheques to bank can be read donation by
+		// donation.
 		banked := ledger.Entry{
 			Role: ledger.RoleBank, Amount: donation.Amount,
 			Collective: c.Campaign.Collective, Campaign: c.Campaign.Campaign, Donation: donation.ID,
@@ -134,11 +145,13 @@ func (s *Service) bankChequesTx(ctx context.Context, tx pgx.Tx, d Deposit, days 
 		donation.State, donation.Deposit, donation.BankedOn = DonationBanked, d.ID, d.BankedOn
 		donations = append(donations, donation)
 	}
+	// The bank shows one slip as one line, so the total is compared and not each cheque.
 	if !d.AllowDuplicate {
 		if err := s.checkUnbookedTx(ctx, tx, d.Collective, d.Total, d.BankedOn, days); err != nil {
 			return err
 		}
 	}
+	// The deposit comes before its donations, which refer to it by a foreign key.
 	if err := insertDepositTx(ctx, tx, d, book, by); err != nil {
 		return err
 	}
@@ -151,6 +164,8 @@ func (s *Service) bankChequesTx(ctx context.Context, tx pgx.Tx, d Deposit, days 
 }
 
 // BounceCheque records that the bank returned a cheque. Sent twice, it does so once. Errors: those of the proto's method.
+// The donation and its part of the deposit are reversed on the day of the bounce. The days on which they were booked
+// stay as they were, and the other cheques of the deposit are not touched.
 func (s *Service) BounceCheque(ctx context.Context, r Request, campaign campaigns.Name, id uuid.UUID, on calendar.Day) (OfflineDonation, error) {
 	days, err := s.localDays(ctx, campaign.Collective)
 	if err != nil {
@@ -165,6 +180,7 @@ func (s *Service) BounceCheque(ctx context.Context, r Request, campaign campaign
 		switch {
 		case err != nil:
 			return err
+		// This also refuses a cheque that bounced or was reversed before, and a donation that came in another way.
 		case d.State != DonationBanked:
 			return errs.New(errorsv1.ErrorReason_CHEQUE_NOT_BANKED, "%s is not a cheque that is banked.", d.Name())
 		case on < d.BankedOn:
@@ -178,12 +194,14 @@ func (s *Service) BounceCheque(ctx context.Context, r Request, campaign campaign
 	}); err != nil {
 		return OfflineDonation{}, err
 	}
+	// The bank shows a bounce as a line of its own, which may have been imported before.
 	if err := s.cfg.Banked(ctx, campaign.Collective); err != nil {
 		return OfflineDonation{}, err
 	}
 	return s.OfflineDonation(ctx, campaign, id)
 }
 
+// insertDepositSQL stores a deposit. A repeat of the request does not reach it: see [Service.Once].
 const insertDepositSQL = `
 INSERT INTO treasury.deposits (
 	id,
@@ -216,6 +234,9 @@ func insertDepositTx(ctx context.Context, tx pgx.Tx, d Deposit, book, by string)
 	return postgres.Error(err)
 }
 
+// depositColumns is what scanDeposit reads. The two arrays are in one order, so that the same place in both is one
+// cheque. A cheque that bounced or was reversed later is still in them. The index offline_donations_deposit_idx serves
+// them.
 const depositColumns = `
 	d.id,
 	d.collective,
@@ -263,6 +284,7 @@ func (s *Service) Deposit(ctx context.Context, collective string, id uuid.UUID) 
 	return d, postgres.Error(err)
 }
 
+// listDepositsSQL returns a page of a collective's deposits. The index deposits_list_idx has their order.
 const listDepositsSQL = `
 SELECT` + depositColumns + `
 FROM treasury.deposits AS d

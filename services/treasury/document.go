@@ -20,6 +20,9 @@ type Document struct {
 }
 
 // The paper of a bank line is its statement, which has a day and no number: the bank's own reference can be a name.
+// documentsSQL returns one row for each offline donation, deposit, expense and line that is linked to a transaction.
+// All ids are UUIDs of one generator, so one map can hold those of all tables. A donation without a number of its own
+// has the reference of the pledge that it fulfils. It reads everything of a collective and locks nothing.
 const documentsSQL = `
 SELECT
 	d.id,
@@ -69,6 +72,7 @@ func Documents(ctx context.Context, pool *pgxpool.Pool, collective string) (map[
 	var id uuid.UUID
 	var d Document
 	_, err = pgx.ForEachRow(rows, []any{&id, &d.Number, &d.On}, func() error {
+		// A pledge's reference is stored as eight characters, and written on paper with its prefix.
 		if validReference(d.Number) {
 			d.Number = formatReference(d.Number)
 		}

@@ -34,10 +34,12 @@ func epcPayload(t transfer) string {
 	if t.amount.Currency != money.EUR || t.amount.Minor > maxEPCMinor {
 		return ""
 	}
+	// The name is cut by characters, the whole payload is measured in bytes.
 	name := []rune(singleLine(t.holder))
 	if len(name) > maxEPCName {
 		name = name[:maxEPCName]
 	}
+	// Each element is a line, and the order of the lines is fixed: an element that is not used is an empty line.
 	payload := strings.Join([]string{
 		"BCD", "002",
 		"1", // UTF-8
@@ -68,6 +70,8 @@ func qrSVG(text string) (string, error) {
 	}
 	matrix := code.Bitmap()
 	var path strings.Builder
+	// Dark modules that lie side by side in a row become one rectangle, which makes the path much shorter than a square
+	// for each module. One unit of the picture is one module.
 	for y, row := range matrix {
 		for x := 0; x < len(row); {
 			width := 0

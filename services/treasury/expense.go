@@ -86,6 +86,8 @@ type Expense struct {
 	CreateTime    time.Time
 	UpdateTime    time.Time
 
+	// book is the book that it was booked in first; its payments and reversals go there too. owedFirst reports that it
+	// was first booked on the suppliers' account, as every expense that has payments.
 	book      string
 	owedFirst bool
 	// payments is how many were ever booked for what was owed, and lastLine the day of the last of BankLines.
@@ -119,6 +121,7 @@ func (e Expense) entry(role ledger.AccountRole, code string) ledger.Entry {
 }
 
 // documentKey is a document's payee and number as they are compared: letters and digits alone, in small letters.
+// Within a collective no two expenses that are not reversed have the same key (index expenses_document_key).
 func documentKey(payee, document string) string {
 	plain := func(text string) string {
 		return strings.Map(func(r rune) rune {
@@ -141,6 +144,8 @@ func (s *Service) CreateExpense(ctx context.Context, r Request, e Expense) (Expe
 	if err := s.checkExpense(ctx, &e, days); err != nil {
 		return Expense{}, err
 	}
+	// The default source was set by the check. So a request that names the bank account and one that names no source
+	// are the same.
 	fields := fingerprint.Fields{
 		"campaign": e.Campaign, "stage": e.Stage, "kind": string(e.Kind), "account": e.Account, "payee": e.Payee, "document": e.Document,
 		"document_date": string(e.DocumentDate), "currency": string(e.Amount.Currency),
@@ -151,6 +156,7 @@ func (s *Service) CreateExpense(ctx context.Context, r Request, e Expense) (Expe
 		e.CreateTime = now
 		return s.bookExpenseTx(ctx, tx, e, days)
 	})
+	// An expense that is owed or was paid in cash moved nothing at the bank. A repeat of the request compares again.
 	if err == nil && e.Source == SourceBank {
 		err = s.cfg.Banked(ctx, e.Collective)
 	}
@@ -160,6 +166,8 @@ func (s *Service) CreateExpense(ctx context.Context, r Request, e Expense) (Expe
 	return s.Expense(ctx, e.Collective, made)
 }
 
+// checkExpense refuses an expense that cannot be booked. It sets what follows from the request: the state, whether the
+// expense is owed first, and the source, which is the bank account when a day is given and no source.
 func (s *Service) checkExpense(ctx context.Context, e *Expense, days localDays) error {
 	currency := e.Amount.Currency
 	if e.Campaign != "" {
@@ -170,6 +178,7 @@ func (s *Service) checkExpense(ctx context.Context, e *Expense, days localDays) 
 		if err := checkStage(campaign, "expense.stage", e.Stage); err != nil {
 			return err
 		}
+		// An expense of a campaign is in the campaign's currency; one of the collective alone may be in any.
 		currency = campaign.Currency
 	} else if e.Stage != "" {
 		return errs.Invalid("expense.stage", "requires campaign")
@@ -186,9 +195,11 @@ func (s *Service) checkExpense(ctx context.Context, e *Expense, days localDays) 
 	if (e.Kind == ExpenseOther) != (e.Account != "") {
 		return errs.Invalid("expense.account", "is required when the kind is OTHER, and must be empty otherwise")
 	}
+	// A number of punctuation alone would have the same key as every other one.
 	if documentKey("", e.Document) == documentKey("", "") || documentKey(e.Payee, "") == documentKey("", "") {
 		return errs.Invalid("expense.document", "must have letters or digits, and so must the payee")
 	}
+	// Without a day of payment the expense is booked on the suppliers' account, and paid later.
 	if e.PaidOn == "" {
 		if e.Source != "" {
 			return errs.Invalid("expense.source", "requires pay_date")
@@ -218,6 +229,8 @@ func (s *Service) bookExpenseTx(ctx context.Context, tx pgx.Tx, e Expense, days 
 	if err := insertExpenseTx(ctx, tx, e); err != nil {
 		return err
 	}
+	// The debit is on the expense's account in both cases. What differs is where the credit goes: to the suppliers, on
+	// the document's day, or to the bank or the cash, on the day of the payment.
 	credit, day, field := ledger.Entry{Role: ledger.RoleSuppliers}, e.DocumentDate, "expense.document_date"
 	if !e.owedFirst {
 		credit, day, field = ledger.Entry{Role: sourceRoles[e.Source]}, e.PaidOn, "expense.pay_date"
@@ -227,6 +240,8 @@ func (s *Service) bookExpenseTx(ctx context.Context, tx pgx.Tx, e Expense, days 
 
 // expenseAccountTx returns the code of the account that the expense belongs on.
 func (s *Service) expenseAccountTx(ctx context.Context, tx pgx.Tx, e Expense) (code string, err error) {
+	// Lawyers' fees and costs of litigation have accounts of their own in each chart, by their roles. For all else the
+	// member names an account, which must be one of expenses: a payment of an asset or a liability is not entered here.
 	switch e.Kind {
 	case ExpenseLawyer:
 		return s.cfg.Ledger.RoleCodeTx(ctx, tx, e.book, ledger.RoleLawyerFees)
@@ -242,6 +257,7 @@ func (s *Service) expenseAccountTx(ctx context.Context, tx pgx.Tx, e Expense) (c
 
 // PayExpense books the payment of what is still owed of an expense. Sent twice, it does so once. Errors: those of the
 // proto's method.
+// It always pays the whole remainder. Instalments come from lines of the bank alone ([Service.PayExpenseTx]).
 func (s *Service) PayExpense(ctx context.Context, r Request, collective string, id uuid.UUID, on calendar.Day, source Source) (Expense, error) {
 	days, err := s.localDays(ctx, collective)
 	if err != nil {
@@ -257,6 +273,8 @@ func (s *Service) PayExpense(ctx context.Context, r Request, collective string, 
 			if err != nil {
 				return err
 			}
+			// This rule is for what a member enters. A line of the bank may be older than the invoice, as for a payment
+			// in advance.
 			if on < e.DocumentDate {
 				return errs.Invalid("pay_date", "must not be before the document's, %s", e.DocumentDate)
 			}
@@ -284,13 +302,17 @@ type payment struct {
 }
 
 // payTx books a payment of an expense that is locked, and returns the payment's reference.
+// The amount is positive. The expense is in the state in which it was locked, and p.field names no field for a payment
+// that a line shows.
 func (s *Service) payTx(ctx context.Context, tx pgx.Tx, e Expense, p payment, now time.Time) (reference string, err error) {
 	switch {
 	case e.State != ExpenseOwed:
 		return "", errs.New(errorsv1.ErrorReason_EXPENSE_NOT_OWED, "%s is not owed.", e.Name())
+	// Only a line of the bank can ask for another amount than the remainder, so the reason is that of a line.
 	case p.amount.Currency != e.Amount.Currency || p.amount.Minor <= 0 || p.amount.Minor > e.Remaining.Minor:
 		return "", errs.New(errorsv1.ErrorReason_BANK_LINE_DIFFERS, "A payment of %s leaves the account and is at most %s, which is what remains to pay.", e.Name(), e.Remaining)
 	}
+	// The number only grows, also after a payment was reversed. So no payment takes the reference of an earlier one.
 	e.payments++
 	reference = e.paymentReference(e.payments)
 	if e.Remaining.Minor -= p.amount.Minor; e.Remaining.Minor == 0 {
@@ -300,6 +322,7 @@ func (s *Service) payTx(ctx context.Context, tx pgx.Tx, e Expense, p payment, no
 	if err := updateExpenseTx(ctx, tx, e, now); err != nil {
 		return "", err
 	}
+	// The debit takes the payment off the suppliers' account; the credit is the bank's or the cash's.
 	paid := e.entry(ledger.RoleSuppliers, "")
 	paid.Amount = p.amount
 	return reference, s.postTx(ctx, tx, e.book, p.field,
@@ -330,6 +353,7 @@ func (s *Service) UnpayExpenseTx(
 	if err != nil {
 		return err
 	}
+	// The line knows its transaction and not the number of the payment, so the reference is read from the books.
 	m, err := s.cfg.Ledger.RoleMovementTx(ctx, tx, e.book, e.Collective, ledger.RoleBank, transaction, "")
 	if err != nil {
 		return err
@@ -337,6 +361,8 @@ func (s *Service) UnpayExpenseTx(
 	if err := s.reverseTx(ctx, tx, e.book, "", ledger.Reversal{Original: m.Reference, Reference: m.Reference + reversedSuffix}); err != nil {
 		return err
 	}
+	// The day and the source of the last payment are lost here: the database wants both empty while the expense is
+	// owed.
 	e.Remaining.Minor += amount.Minor
 	e.State, e.PaidOn, e.Source = ExpenseOwed, "", ""
 	return updateExpenseTx(ctx, tx, e, now)
@@ -346,6 +372,7 @@ func (s *Service) UnpayExpenseTx(
 func (s *Service) ReverseExpense(ctx context.Context, r Request, collective string, id uuid.UUID, reason string) (Expense, error) {
 	if _, err := s.Once(ctx, r, collective, "reverse_expense", id, fingerprint.Fields{"id": id.String(), "reason": reason},
 		func(ctx context.Context, tx pgx.Tx, now time.Time) error {
+			// Without this lock a line could be matched with the expense between the check of its lines and the commit.
 			if err := LockBankTx(ctx, tx, collective); err != nil {
 				return err
 			}
@@ -355,18 +382,22 @@ func (s *Service) ReverseExpense(ctx context.Context, r Request, collective stri
 				return err
 			case e.State == ExpenseReversed:
 				return errs.New(errorsv1.ErrorReason_EXPENSE_REVERSED, "%s was reversed already.", e.Name())
+			// What the bank shows was paid. The line must be unmatched first, which reverses its payment.
 			case len(e.BankLines) > 0:
 				return errMatched(e.Name())
 			}
 			// Payments that were unmatched are reversed already; to reverse them again changes nothing.
 			for n := range e.payments {
 				payment := e.paymentReference(n + 1)
+				// The payments come before the expense. An expense that was paid at once has none: its payment is in
+				// its own transaction.
 				if err := s.reverseTx(ctx, tx, e.book, "", ledger.Reversal{
 					Original: payment, Reference: payment + reversedSuffix,
 				}); err != nil {
 					return err
 				}
 			}
+			// The reversals have no day, so they are booked now, and a closed period does not refuse them.
 			if err := s.reverseTx(ctx, tx, e.book, "", ledger.Reversal{
 				Original: e.reference(), Reference: e.reference() + reversedSuffix,
 			}); err != nil {
@@ -381,6 +412,8 @@ func (s *Service) ReverseExpense(ctx context.Context, r Request, collective stri
 	return s.Expense(ctx, collective, id)
 }
 
+// expenseColumns is what scanExpense reads. Only an expense that is owed has a remainder. A line has the id of an
+// expense only while it is matched. The index lines_expense_idx serves both queries of lines and has their order.
 const expenseColumns = `
 	e.id,
 	e.collective,
@@ -441,6 +474,8 @@ func (s *Service) Expense(ctx context.Context, collective string, id uuid.UUID) 
 	return oneExpense(ctx, s.cfg.Pool, expenseSQL, collective, id)
 }
 
+// lockExpenseSQL locks the expense against other payments and reversals. FOR NO KEY UPDATE does not wait for a
+// transaction that only refers to the row, as a line of the bank does by its foreign key.
 const lockExpenseSQL = expenseSQL + `
 FOR NO KEY UPDATE OF e`
 
@@ -461,6 +496,7 @@ func oneExpense(ctx context.Context, db postgres.Querier, sql, collective string
 	return e, postgres.Error(err)
 }
 
+// listExpensesSQL returns a page of a collective's expenses. The index expenses_list_idx has their order.
 const listExpensesSQL = `
 SELECT` + expenseColumns + `
 FROM treasury.expenses AS e
@@ -471,6 +507,8 @@ ORDER BY
 	e.id DESC
 LIMIT @count`
 
+// listCampaignExpensesSQL does so for one campaign. The index expenses_campaign_idx leaves out expenses without a
+// campaign; the condition on the empty text lets Postgres use it.
 const listCampaignExpensesSQL = `
 SELECT` + expenseColumns + `
 FROM treasury.expenses AS e
@@ -495,6 +533,8 @@ func (s *Service) Expenses(ctx context.Context, collective, campaign string, bef
 	})
 }
 
+// insertExpenseSQL stores a new expense, of which nothing was paid in instalments. The index expenses_document_key
+// refuses a second expense with the payee and number of one that is not reversed.
 const insertExpenseSQL = `
 INSERT INTO treasury.expenses (
 	id,
@@ -541,6 +581,7 @@ VALUES (
 	@now
 )`
 
+// expenseRefusals are the errors for the caller, by the name of the constraint or index that refuses.
 var expenseRefusals = map[string]*errs.Error{
 	"expenses_document_key": errs.New(errorsv1.ErrorReason_DOCUMENT_EXISTS, "This document of the payee was entered before. Look at the list of expenses; reverse the other one if it is wrong."),
 }
@@ -570,6 +611,8 @@ func insertExpenseTx(ctx context.Context, tx pgx.Tx, e Expense) error {
 	return postgres.ErrorFor(err, expenseRefusals)
 }
 
+// updateExpenseSQL changes what may change of an expense. The trigger expenses_check_change refuses to change one that
+// is reversed, and to count payments down.
 const updateExpenseSQL = `
 UPDATE treasury.expenses
 SET
@@ -584,6 +627,8 @@ WHERE id = @id`
 
 // updateExpenseTx stores the new state of an expense that is locked.
 func updateExpenseTx(ctx context.Context, tx pgx.Tx, e Expense, now time.Time) error {
+	// The column has what was paid of an expense that is still owed, and zero in the other states (constraint
+	// expenses_part_paid).
 	partPaid := int64(0)
 	if e.State == ExpenseOwed {
 		partPaid = e.Amount.Minor - e.Remaining.Minor

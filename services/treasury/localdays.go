@@ -13,9 +13,11 @@ type localDays struct {
 	zone  *time.Location
 	today calendar.Day
 	// book is the collective's book, for reading alone: it may change until money is in it.
+	// A write takes the book from [Service.openBookTx], which fixes it.
 	book string
 }
 
+// localDays reads the collective's settings anew, so another time zone holds from the next request on.
 func (s *Service) localDays(ctx context.Context, collective string) (localDays, error) {
 	c, err := s.cfg.Collectives.Get(ctx, collective)
 	if err != nil {

@@ -87,6 +87,7 @@ type OfflineDonation struct {
 	CreateTime time.Time
 	UpdateTime time.Time
 
+	// book is the collective's book when the donation was entered. Its reversal goes there too.
 	book string
 }
 
@@ -116,6 +117,7 @@ func (s *Service) CreateOfflineDonation(ctx context.Context, r Request, d Offlin
 	if err := s.checkDonation(ctx, d, campaign, days); err != nil {
 		return OfflineDonation{}, err
 	}
+	// The fingerprint has texts alone, and an empty one for no pledge.
 	pledge := ""
 	if d.Pledge != uuid.Nil {
 		pledge = d.Pledge.String()
@@ -126,6 +128,8 @@ func (s *Service) CreateOfflineDonation(ctx context.Context, r Request, d Offlin
 		"method": string(d.Method), "receive_date": string(d.ReceivedOn), "document": d.Document, "pledge": pledge,
 		"outside_books": fingerprint.Flag(d.OutsideBooks), "stage": d.Stage, "allow_duplicate": fingerprint.Flag(d.AllowDuplicate),
 	}, func(ctx context.Context, tx pgx.Tx, now time.Time) error {
+		// A transfer is one line of the bank. A cheque is compared when it is deposited; cash and cheques to the lawyer
+		// never reach the bank account.
 		if d.Method == MethodTransfer && !d.AllowDuplicate {
 			if err := LockBankTx(ctx, tx, d.Campaign.Collective); err != nil {
 				return err
@@ -137,6 +141,7 @@ func (s *Service) CreateOfflineDonation(ctx context.Context, r Request, d Offlin
 		d.CreateTime = now
 		return s.bookDonationTx(ctx, tx, d, d.ReceivedOn.Start(days.zone), "offline_donation.receive_date")
 	})
+	// A line that was imported before may show this transfer. A repeat of the request compares again.
 	if err == nil && d.Method == MethodTransfer {
 		err = s.cfg.Banked(ctx, d.Campaign.Collective)
 	}
@@ -146,6 +151,8 @@ func (s *Service) CreateOfflineDonation(ctx context.Context, r Request, d Offlin
 	return s.OfflineDonation(ctx, d.Campaign, made)
 }
 
+// checkDonation refuses a donation that cannot be booked. Whether another donation fulfils the pledge is decided when
+// the row is inserted (index offline_donations_pledge_key). A pledge that expired may still be fulfilled.
 func (s *Service) checkDonation(ctx context.Context, d OfflineDonation, campaign campaigns.Campaign, days localDays) error {
 	if err := checkAmount("offline_donation.amount", d.Amount, campaign.Currency); err != nil {
 		return err
@@ -171,6 +178,9 @@ func (s *Service) checkDonation(ctx context.Context, d OfflineDonation, campaign
 // alikeDays is how many days a line of a bank statement and what is entered by a member may lie apart to be alike.
 const alikeDays = 5
 
+// alikeLinesSQL returns the lines of one amount around a day. The first truth value tells that a line is open, the
+// second that it shows a donation or is an unknown receipt. Ignored lines, and lines that show a payout or a deposit,
+// are neither. The index lines_list_idx serves it. Nothing is locked: the caller holds [LockBankTx].
 const alikeLinesSQL = `
 SELECT
 	l.id,
@@ -199,6 +209,7 @@ func (s *Service) checkUnbookedTx(ctx context.Context, tx pgx.Tx, collective str
 	var booked, day string
 	var id uuid.UUID
 	var isOpen, isBooked bool
+	// booked is the last such line, for the text of the error.
 	open := 0
 	if _, err := pgx.ForEachRow(rows, []any{&id, &day, &isOpen, &isBooked}, func() error {
 		if isOpen {
@@ -210,16 +221,20 @@ func (s *Service) checkUnbookedTx(ctx context.Context, tx pgx.Tx, collective str
 	}); err != nil || booked == "" {
 		return postgres.Error(err)
 	}
+	// Other movements that were entered may wait for the same open lines. The end of the span is excluded, so it is one
+	// day later.
 	start := on.Start(days.zone)
 	movements, err := s.BankMovementsTx(ctx, tx, days.book, collective, start.AddDate(0, 0, -alikeDays), start.AddDate(0, 0, alikeDays+1))
 	if err != nil {
 		return err
 	}
 	for _, m := range movements {
+		// This movement is to be shown by one of the open lines.
 		if m.Amount == amount && !m.Undone && !m.Shown {
 			open--
 		}
 	}
+	// A line is left for what is entered now, so the booked line is about other money.
 	if open > 0 {
 		return nil
 	}
@@ -235,6 +250,7 @@ func (s *Service) bookDonationTx(ctx context.Context, tx pgx.Tx, d OfflineDonati
 	if err := insertDonationTx(ctx, tx, d); err != nil {
 		return err
 	}
+	// Only a cheque to the lawyer can be outside the books. It is stored, and no transaction is posted for it.
 	if d.OutsideBooks {
 		return nil
 	}
@@ -249,6 +265,7 @@ func (s *Service) bookDonationTx(ctx context.Context, tx pgx.Tx, d OfflineDonati
 // [Service.BookableCampaign], and the caller holds [LockBankTx].
 //
 // Errors: FAILED_PRECONDITION (PLEDGE_FULFILLED, PERIOD_CLOSED, STRIPE_ACCOUNT_NOT_READY).
+// It does not look for lines that are alike: the line itself is what books it.
 func (s *Service) BookTransferTx(ctx context.Context, tx pgx.Tx, d OfflineDonation, effective time.Time) (OfflineDonation, error) {
 	d.ID, d.Method = newID(), MethodTransfer
 	return d, s.bookDonationTx(ctx, tx, d, effective, "")
@@ -260,6 +277,7 @@ func (s *Service) ReverseOfflineDonation(ctx context.Context, r Request, campaig
 	fields := fingerprint.Fields{"id": id.String(), "reason": reason}
 	if _, err := s.Once(ctx, r, campaign.Collective, "reverse_offline_donation", id, fields,
 		func(ctx context.Context, tx pgx.Tx, now time.Time) error {
+			// Without this lock a line could be matched with the donation, or with its deposit, before the commit.
 			if err := LockBankTx(ctx, tx, campaign.Collective); err != nil {
 				return err
 			}
@@ -271,6 +289,7 @@ func (s *Service) ReverseOfflineDonation(ctx context.Context, r Request, campaig
 			if err != nil {
 				return err
 			}
+			// Unmatching the line reverses the donation when the match booked it.
 			if shown {
 				return errMatched(d.Name())
 			}
@@ -291,6 +310,7 @@ func (s *Service) shownTx(ctx context.Context, tx pgx.Tx, d OfflineDonation) (bo
 	if d.BankLine != uuid.Nil || d.Deposit == uuid.Nil {
 		return d.BankLine != uuid.Nil, nil
 	}
+	// A cheque has no line of its own. The line of its deposit is found through the deposit's transaction.
 	m, err := s.BankMovementTx(ctx, tx, d.book, d.Campaign.Collective, 0, depositReference(d.Deposit))
 	return m.Shown, err
 }
@@ -311,9 +331,11 @@ func (s *Service) reverseDonationTx(ctx context.Context, tx pgx.Tx, d OfflineDon
 	switch d.State {
 	case DonationReversed:
 		return errs.New(errorsv1.ErrorReason_DONATION_REVERSED, "%s was reversed already.", d.Name())
+	// The database refuses this step as well (trigger offline_donations_check_change).
 	case DonationBounced:
 		return errs.New(errorsv1.ErrorReason_CHEQUE_BOUNCED, "%s bounced and was reversed in the books then.", d.Name())
 	}
+	// The zero time books the reversal now, so a closed period does not refuse it.
 	if !d.OutsideBooks {
 		if err := s.unbookDonationTx(ctx, tx, d, time.Time{}, ""); err != nil {
 			return err
@@ -325,8 +347,11 @@ func (s *Service) reverseDonationTx(ctx context.Context, tx pgx.Tx, d OfflineDon
 
 // unbookDonationTx reverses the donation in the books and, when it was banked, its part of the deposit. The zero time
 // stands for now.
+// Each reversal has one reference that is made of the ids, so nothing is reversed twice.
 func (s *Service) unbookDonationTx(ctx context.Context, tx pgx.Tx, d OfflineDonation, effective time.Time, field string) error {
 	if d.Deposit != uuid.Nil {
+		// A deposit has two entries for each cheque. These two take back those of this cheque: the bank is credited,
+		// and the account of cheques to bank debited.
 		share := func(role ledger.AccountRole, minor int64) ledger.Entry {
 			return ledger.Entry{
 				Role: role, Amount: money.Amount{Minor: minor, Currency: d.Amount.Currency},
@@ -342,6 +367,7 @@ func (s *Service) unbookDonationTx(ctx context.Context, tx pgx.Tx, d OfflineDona
 			return err
 		}
 	}
+	// This takes the amount off the campaign's donations, and off the account on which the donation was booked first.
 	return s.reverseTx(ctx, tx, d.book, field, ledger.Reversal{
 		Original: d.Reference(), Reference: d.Reference() + reversedSuffix, Effective: effective,
 	})
@@ -355,6 +381,8 @@ func errMatched(name string) error {
 }
 
 // donationColumns is what scanDonation reads.
+// NULL is read as the zero id or an empty day. The unique index lines_donation_key finds the line, of which a donation
+// has one at most.
 const donationColumns = `
 	d.id,
 	d.collective,
@@ -402,6 +430,8 @@ func (s *Service) OfflineDonation(ctx context.Context, campaign campaigns.Name, 
 	return oneDonation(ctx, s.cfg.Pool, donationSQL, campaign, id)
 }
 
+// lockDonationSQL locks the donation against other changes of its state. FOR NO KEY UPDATE does not wait for a
+// transaction that only refers to the row, as a line of the bank does by its foreign key.
 const lockDonationSQL = donationSQL + `
 FOR NO KEY UPDATE OF d`
 
@@ -422,6 +452,7 @@ func oneDonation(ctx context.Context, db postgres.Querier, sql string, campaign 
 	return d, postgres.Error(err)
 }
 
+// listDonationsSQL returns a page of a campaign's donations. The index offline_donations_list_idx has their order.
 const listDonationsSQL = `
 SELECT` + donationColumns + `
 FROM treasury.offline_donations AS d
@@ -441,6 +472,8 @@ func (s *Service) OfflineDonations(ctx context.Context, campaign campaigns.Name,
 	})
 }
 
+// insertDonationSQL stores a donation in the state received. The unique index offline_donations_pledge_key refuses a
+// second donation for a pledge while the first is received or banked.
 const insertDonationSQL = `
 INSERT INTO treasury.offline_donations (
 	id,
@@ -477,6 +510,7 @@ VALUES (
 	@now
 )`
 
+// donationRefusals are the errors for the caller, by the name of the constraint or index that refuses.
 var donationRefusals = map[string]*errs.Error{
 	"offline_donations_pledge_key": errs.New(errorsv1.ErrorReason_PLEDGE_FULFILLED, "Another donation fulfils the pledge."),
 }
@@ -517,6 +551,8 @@ func nullDay(d calendar.Day) *string {
 	return (*string)(&d)
 }
 
+// updateDonationSQL changes what may change of a donation. The trigger offline_donations_check_change refuses steps of
+// the state that doc.go does not name, and another deposit for a cheque that has one.
 const updateDonationSQL = `
 UPDATE treasury.offline_donations
 SET

@@ -21,6 +21,7 @@ import (
 )
 
 // pledgeLife is how long a pledge is open.
+// An expired pledge is still found by its reference, and a donation may still fulfil it.
 const pledgeLife = 90 * 24 * time.Hour
 
 // Pledge is a promise to give.
@@ -72,6 +73,8 @@ func (s *Service) CreatePledge(ctx context.Context, r Request, n NewPledge) (Ple
 	if err != nil {
 		return Pledge{}, err
 	}
+	// The pages of the service itself may take pledges for every campaign, other sites only for campaigns that name
+	// them.
 	if n.Origin != "" && n.Origin != s.cfg.PublicURL && !campaign.AllowsOrigin(n.Origin) {
 		return Pledge{}, errs.New(errorsv1.ErrorReason_ORIGIN_NOT_ALLOWED, "Pages of this origin may not take donations for %s.", n.Campaign)
 	}
@@ -79,6 +82,7 @@ func (s *Service) CreatePledge(ctx context.Context, r Request, n NewPledge) (Ple
 	if err != nil {
 		return Pledge{}, err
 	}
+	// The origin and the network are left out, so a repeat may come from another one.
 	fields := fingerprint.Fields{
 		"campaign": n.Campaign.Campaign, "currency": string(n.Amount.Currency), "amount_minor": strconv.FormatInt(n.Amount.Minor, 10),
 		"method": string(n.Method), "locale": n.Locale,
@@ -90,6 +94,8 @@ func (s *Service) CreatePledge(ctx context.Context, r Request, n NewPledge) (Ple
 			if err := s.checkPledge(n, campaign, group); err != nil {
 				return err
 			}
+			// A pledge that the limit refuses is rolled back with the request, so the same request can be sent again
+			// later.
 			if err := s.insertPledgeTx(ctx, tx, id, n, now); err != nil {
 				return err
 			}
@@ -102,6 +108,8 @@ func (s *Service) CreatePledge(ctx context.Context, r Request, n NewPledge) (Ple
 	return s.Pledge(ctx, n.Campaign, made)
 }
 
+// checkPledge refuses a pledge that the campaign, now, or the collective's settings do not allow. The bounds of the
+// amount are those of donations by card.
 func (s *Service) checkPledge(n NewPledge, campaign campaigns.Campaign, group collectives.Collective) error {
 	if err := campaign.AcceptsDonations(s.now()); err != nil {
 		return err
@@ -146,6 +154,7 @@ func (s *Service) PledgeMethods(ctx context.Context, name campaigns.Name) (metho
 	if err != nil {
 		return nil, err
 	}
+	// A cheque to the lawyer cannot be pledged. The order is that in which the methods are offered.
 	for _, m := range []Method{MethodTransfer, MethodCheque, MethodCash} {
 		if offers(group, m) {
 			methods = append(methods, m)
@@ -171,6 +180,7 @@ func (s *Service) Slip(ctx context.Context, p Pledge) (slip Slip, err error) {
 		return Slip{}, err
 	}
 	switch {
+	// A collective that removed its account since leaves the slip empty.
 	case p.Method == MethodTransfer && group.BankAccount.IBAN != "":
 		a := group.BankAccount
 		slip.Holder, slip.IBAN, slip.BIC = a.Holder, a.IBAN, a.BIC
@@ -184,6 +194,8 @@ func (s *Service) Slip(ctx context.Context, p Pledge) (slip Slip, err error) {
 	return slip, err
 }
 
+// pledgeColumns is what scanPledge reads. The donation is sought under the condition of the unique index
+// offline_donations_pledge_key, so there is one at most. After it bounced or was reversed the pledge is open again.
 const pledgeColumns = `
 	p.id,
 	p.collective,
@@ -238,6 +250,8 @@ func (s *Service) PledgeTx(ctx context.Context, tx pgx.Tx, collective string, id
 	return p, postgres.Error(err)
 }
 
+// pledgesNamedSQL returns the pledges that have one of the references, whatever their state. The unique constraint
+// pledges_reference_key serves it.
 const pledgesNamedSQL = `
 SELECT
 	p.id,
@@ -249,6 +263,7 @@ WHERE p.reference = ANY(@references::text[])
 // PledgesNamedTx returns, for each text, the pledge of the collective whose reference is in it, however it is written;
 // uuid.Nil for none, and for several.
 func (s *Service) PledgesNamedTx(ctx context.Context, tx pgx.Tx, collective string, texts []string) ([]uuid.UUID, error) {
+	// The references in all texts are looked up with one statement.
 	named := make([][]string, len(texts))
 	var references []string
 	for i, text := range texts {
@@ -267,6 +282,8 @@ func (s *Service) PledgesNamedTx(ctx context.Context, tx pgx.Tx, collective stri
 	}
 	pledges := make([]uuid.UUID, len(texts))
 	for i := range texts {
+		// A text may hold characters that look like a reference by chance, or the reference of another collective.
+		// Those count for nothing. A text with two references that are known is left to a member.
 		known := slices.DeleteFunc(named[i], func(code string) bool { return ids[code] == uuid.Nil })
 		if len(known) == 1 {
 			pledges[i] = ids[known[0]]
@@ -280,6 +297,8 @@ func pledgeByID(ctx context.Context, db postgres.Querier, id uuid.UUID) (Pledge,
 	return postgres.One(ctx, db, scanPledge, pledgeSQL, pgx.NamedArgs{"id": id})
 }
 
+// listPledgesSQL returns a page of a campaign's pledges; an empty reference leaves all. The index pledges_list_idx has
+// their order.
 const listPledgesSQL = `
 SELECT` + pledgeColumns + `
 FROM treasury.pledges AS p
@@ -310,6 +329,8 @@ func (s *Service) Pledges(ctx context.Context, campaign campaigns.Name, referenc
 	})
 }
 
+// insertPledgeSQL stores a pledge, and nothing when another one has the reference. No error aborts the transaction
+// then, so another reference can be tried in it.
 const insertPledgeSQL = `
 INSERT INTO treasury.pledges (
 	id,
@@ -349,6 +370,7 @@ func (s *Service) insertPledgeTx(ctx context.Context, tx pgx.Tx, id uuid.UUID, n
 			"amount_minor": n.Amount.Minor, "currency": string(n.Amount.Currency), "method": string(n.Method), "locale": n.Locale,
 			"now": now, "expires_at": now.Add(pledgeLife),
 		})
+		// No row means that the reference was taken.
 		if err != nil || tag.RowsAffected() == 1 {
 			return postgres.Error(err)
 		}

@@ -34,6 +34,9 @@ func NewRequest(ctx context.Context, id string) (Request, error) {
 	return Request{ID: parsed, By: rpc.CallerFrom(ctx).Principal.Key}, nil
 }
 
+// insertRequestSQL takes the request id. A second transaction with the same id waits here for the first: after its
+// commit it inserts nothing, after its rollback it inserts the row itself. So what failed can be sent again under its
+// id.
 const insertRequestSQL = `
 INSERT INTO treasury.requests (
 	collective,
@@ -53,6 +56,8 @@ VALUES (
 )
 ON CONFLICT (collective, method, request_id) DO NOTHING`
 
+// requestSQL returns what was asked under the id before. It is a statement of its own, since one that waited does not
+// return the row that it conflicts with.
 const requestSQL = `
 SELECT
 	r.fingerprint,
@@ -79,6 +84,7 @@ func (s *Service) Once(
 	}
 	made := resource
 	err := postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		// The transaction may be run again from the start, after a deadlock.
 		made = resource
 		tag, err := tx.Exec(ctx, insertRequestSQL, args)
 		if err != nil {
@@ -87,6 +93,7 @@ func (s *Service) Once(
 		if tag.RowsAffected() == 1 {
 			return write(ctx, tx, now)
 		}
+		// The id was used. The same request is answered with its resource, any other is refused.
 		var before []byte
 		if err := tx.QueryRow(ctx, requestSQL, args).Scan(&before, &made); err != nil {
 			return err

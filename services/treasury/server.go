@@ -16,6 +16,8 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/wire"
 )
 
+// server turns messages into calls of the Service and back. Rules that need more than the message are the Service's;
+// what is wrong with a name or an enum is refused here.
 type server struct {
 	treasuryv1.UnimplementedTreasuryServiceServer
 	service *Service
@@ -33,6 +35,7 @@ func collectiveID(name string) (string, error) {
 	return id, nil
 }
 
+// A name that cannot be one is NOT_FOUND, like one that names nothing.
 // ofCollective reads `collectives/{collective}/{kind}/{id}`.
 func ofCollective(name, kind string) (collective string, id uuid.UUID, err error) {
 	parent, last, ok := strings.Cut(name, "/"+kind+"/")
@@ -78,6 +81,7 @@ func ParseExpenseName(name string) (collective string, id uuid.UUID, err error) 
 }
 
 // change is a request that changes one resource.
+// The names and the request ids of all such requests have the same fields.
 type change interface {
 	GetName() string
 	GetRequestId() string
@@ -129,6 +133,7 @@ func nameOr(id uuid.UUID, name string) string {
 }
 
 // known returns the key of a value in a table of enums.
+// The unspecified value of an enum is in no table unless the field may be empty.
 func known[K, V comparable](table map[K]V, value V) (key K, ok bool) {
 	for k, v := range table {
 		if v == value {
@@ -170,6 +175,7 @@ func (s *server) CreateOfflineDonation(ctx context.Context, req *treasuryv1.Crea
 		Campaign: campaign, Amount: wire.Amount(sent.GetAmount()), Method: method, ReceivedOn: calendar.Day(sent.GetReceiveDate()),
 		Document: sent.GetDocument(), OutsideBooks: sent.GetOutsideBooks(), Stage: sent.GetStage(), AllowDuplicate: sent.GetAllowDuplicate(),
 	}
+	// A pledge of another campaign is refused here. Whether there is one of this id is for the Service.
 	if sent.GetPledge() != "" {
 		of, id, err := ParsePledgeName(sent.GetPledge())
 		if err != nil || of != campaign {
@@ -195,6 +201,8 @@ func (s *server) ListOfflineDonations(ctx context.Context, req *treasuryv1.ListO
 	if err != nil {
 		return nil, err
 	}
+	// The text tells this list from others: a page token that was made for another list is refused. The key of a row is
+	// the time of its creation and its id.
 	found, next, err := page.List(req, "offline donations of "+campaign.String(), newest, func(after Position, limit int) ([]OfflineDonation, error) {
 		return s.service.OfflineDonations(ctx, campaign, after, limit)
 	}, func(d OfflineDonation) Position { return Position{d.CreateTime, d.ID} })
@@ -253,6 +261,7 @@ func (s *server) CreateDeposit(ctx context.Context, req *treasuryv1.CreateDeposi
 	d := Deposit{
 		Collective: collective, BankedOn: calendar.Day(sent.GetBankDate()), Document: sent.GetDocument(), AllowDuplicate: sent.GetAllowDuplicate(),
 	}
+	// A name of another collective is refused in the words for a cheque that is not there.
 	for _, name := range sent.GetCheques() {
 		campaign, id, err := ofCampaign(name, "offlineDonations")
 		if err != nil || campaign.Collective != collective {
@@ -312,12 +321,15 @@ func (s *server) ListClearingItems(ctx context.Context, req *treasuryv1.ListClea
 	if err != nil {
 		return nil, err
 	}
+	// This list begins with the oldest, so it begins at the zero time. The key of an item is the day since which it is
+	// open, as a time in UTC.
 	found, next, err := page.List(req, "clearing of "+collective, Position{}, func(after Position, limit int) ([]ClearingItem, error) {
 		return s.service.ClearingItems(ctx, collective, after, limit)
 	}, func(c ClearingItem) Position { return Position{c.OpenSince.UTC(), c.ID} })
 	return &treasuryv1.ListClearingItemsResponse{ClearingItems: each(found, clearingToProto), NextPageToken: next}, err
 }
 
+// An item has a name of its own, and the name of what it is about: a donation, an expense, or a line of the bank.
 func clearingToProto(c ClearingItem) *treasuryv1.ClearingItem {
 	resource := bankLineName(c.Collective, c.ID)
 	switch c.Kind {
@@ -346,6 +358,7 @@ func (s *server) CreatePledge(ctx context.Context, req *treasuryv1.CreatePledgeR
 	if !ok {
 		return nil, errs.Invalid("pledge.method", "is required")
 	}
+	// Both come from the gateway and not from the message.
 	caller := rpc.CallerFrom(ctx)
 	p, err := s.service.CreatePledge(ctx, r, NewPledge{
 		Campaign: campaign, Amount: wire.Amount(sent.GetAmount()), Method: method, Locale: sent.GetLocale(),
@@ -374,6 +387,7 @@ func (s *server) ListPledges(ctx context.Context, req *treasuryv1.ListPledgesReq
 	if err != nil {
 		return nil, err
 	}
+	// Without the reference in it a token of the whole list would continue a search.
 	filter := "pledges of " + campaign.String() + " like " + req.GetReference()
 	found, next, err := page.List(req, filter, newest, func(after Position, limit int) ([]Pledge, error) {
 		return s.service.Pledges(ctx, campaign, req.GetReference(), after, limit)
@@ -393,6 +407,8 @@ func (s *server) ListPledgeMethods(ctx context.Context, req *treasuryv1.ListPled
 }
 
 // withSlip adds the slip to a pledge that is open.
+// A slip has the collective's account or address. A pledge that expired or is
+// fulfilled has none.
 func (s *server) withSlip(ctx context.Context, p Pledge) (*treasuryv1.Pledge, error) {
 	answer := s.pledgeToProto(p)
 	if answer.GetState() != treasuryv1.PledgeState_PLEDGE_STATE_OPEN {
@@ -412,6 +428,8 @@ func (s *server) withSlip(ctx context.Context, p Pledge) (*treasuryv1.Pledge, er
 	return answer, nil
 }
 
+// The state is told by the donation and the clock; it is stored nowhere. A donation counts also when it came after the
+// pledge expired.
 func (s *server) pledgeToProto(p Pledge) *treasuryv1.Pledge {
 	state := treasuryv1.PledgeState_PLEDGE_STATE_OPEN
 	switch {
@@ -444,6 +462,7 @@ var expenseStates = map[ExpenseState]treasuryv1.ExpenseState{
 	ExpenseReversed: treasuryv1.ExpenseState_EXPENSE_STATE_REVERSED,
 }
 
+// The empty source is that of an expense that is owed.
 var sources = map[Source]treasuryv1.PaymentSource{
 	"":         treasuryv1.PaymentSource_PAYMENT_SOURCE_UNSPECIFIED,
 	SourceBank: treasuryv1.PaymentSource_PAYMENT_SOURCE_BANK,
@@ -464,6 +483,7 @@ func (s *server) CreateExpense(ctx context.Context, req *treasuryv1.CreateExpens
 	if !ok {
 		return nil, errs.Invalid("expense.kind", "is required")
 	}
+	// A source that is not known is read as none; the check of the expense sets the default.
 	source, _ := known(sources, sent.GetSource())
 	slug, err := ownCampaign("expense.campaign", collective, sent.GetCampaign())
 	if err != nil {
@@ -477,6 +497,7 @@ func (s *server) CreateExpense(ctx context.Context, req *treasuryv1.CreateExpens
 }
 
 // ownCampaign reads the slug of a campaign of the collective; empty for none.
+// Field is the request's field, for the error.
 func ownCampaign(field, collective, name string) (slug string, err error) {
 	if name == "" {
 		return "", nil
@@ -518,6 +539,7 @@ func (s *server) PayExpense(ctx context.Context, req *treasuryv1.PayExpenseReque
 	if err != nil {
 		return nil, err
 	}
+	// A payment without a source is one from the bank account.
 	source, _ := known(sources, req.GetSource())
 	if source == "" {
 		source = SourceBank

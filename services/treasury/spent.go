@@ -11,6 +11,9 @@ import (
 )
 
 // What the books have on a campaign's expense accounts without Stripe's fees, by stage, which the books do not know.
+// It returns one row for each campaign, stage and currency that has something. The index expenses_campaign_idx serves
+// the expenses, which is why the condition on the empty text is there, and offline_donations_spent_idx the cheques to
+// the lawyer. Nothing is locked.
 const spentSQL = `
 SELECT
 	n.collective,
@@ -83,6 +86,7 @@ func (s *Service) WithSpent(donations campaigns.ProgressFunc) campaigns.Progress
 			// All amounts are in the one currency of the campaign.
 			p := progress[name]
 			p.Spent = money.Amount{Minor: p.Spent.Minor + amount.Minor, Currency: amount.Currency}
+			// Money that is of no stage counts for the campaign alone.
 			if stage != "" {
 				if p.SpentByStage == nil {
 					p.SpentByStage = map[string]money.Amount{}

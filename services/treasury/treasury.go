@@ -68,6 +68,7 @@ var newest = Position{Time: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), ID: uui
 
 // openBookTx returns the collective's book, ready to be posted to.
 func (s *Service) openBookTx(ctx context.Context, tx pgx.Tx, collective string) (book string, err error) {
+	// From here on the collective's Stripe account, which names its book, cannot be changed.
 	if book, err = s.cfg.Collectives.MarkInUseTx(ctx, tx, collective); err != nil {
 		return "", err
 	}
@@ -110,6 +111,7 @@ func bankLineName(collective string, id uuid.UUID) string {
 
 // dated names the request's field in the error about a day in a closed period.
 func dated(err error, field string) error {
+	// A copy, so that the ledger's own error is not changed.
 	if e := errs.As(err); e != nil && e.Reason == errorsv1.ErrorReason_PERIOD_CLOSED && field != "" {
 		named := *e
 		named.Fields = []errs.Field{{Field: field, Description: "must be after the end of the closed period"}}
