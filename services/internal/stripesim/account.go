@@ -8,6 +8,7 @@ import (
 
 // render shows the account of a French association, as far as it has completed its onboarding.
 func (w *world) render() document {
+	// A world without an onboarding is complete since it was connected.
 	told := w.Onboarding
 	if told == nil {
 		told = completeOnboarding()
@@ -20,6 +21,7 @@ func (w *world) render() document {
 	if told.Deadline != 0 {
 		deadline = told.Deadline
 	}
+	// Both capabilities follow charges_enabled; Stripe's states in between are not simulated.
 	capability := "inactive"
 	if told.ChargesEnabled {
 		capability = "active"
@@ -27,6 +29,7 @@ func (w *world) render() document {
 	if told.DetailsSubmitted {
 		accepted = w.Created
 	}
+	// requirements and future_requirements have the same form. Nothing is ever due in the future only.
 	requirements := func(due []any, deadline, disabled any) document {
 		return document{
 			"alternatives": []any{}, "current_deadline": deadline, "currently_due": due, "disabled_reason": disabled, "errors": []any{},
@@ -88,6 +91,7 @@ func (w *world) render() document {
 	}
 }
 
+// getOwnAccount shows the account that the call is for, by the header Stripe-Account or the platform's.
 func (s *Sim) getOwnAccount(c *call) (document, *apiError) { return c.world.render(), nil }
 
 // firstRequirements are Stripe's requirements for an account whose onboarding has not begun.
@@ -124,6 +128,7 @@ func (s *Sim) createAccount(c *call) (document, *apiError) {
 }
 
 // getAccount shows the platform itself and its connected accounts, and a connected account itself.
+// A foreign, an unknown and a disconnected account get the same answer, see noAccess.
 func (s *Sim) getAccount(c *call) (document, *apiError) {
 	id := c.http.PathValue("id")
 	w := s.accessible(id)
@@ -173,6 +178,8 @@ func (s *Sim) SetAccountState(account string, state AccountState) error {
 	return nil
 }
 
+// It replaces the whole state. The event always has the requirements as a changed member, and the three flags only
+// where they differ. The world is locked.
 func (s *Sim) setAccountState(w *world, state AccountState, now time.Time) {
 	before := w.render()
 	if w.Onboarding == nil {
@@ -214,6 +221,8 @@ func (s *Sim) Deauthorize(account string) error { return s.setRevoked(account, t
 // Authorize connects an account again that was deauthorized.
 func (s *Sim) Authorize(account string) error { return s.setRevoked(account, false) }
 
+// setRevoked does nothing when the access is as asked already. The event is emitted in either case, as the world of the
+// account remains: only calls of the API for it are refused meanwhile.
 func (s *Sim) setRevoked(account string, revoked bool) error {
 	now := s.lock()
 	defer s.unlock()
@@ -226,6 +235,7 @@ func (s *Sim) setRevoked(account string, revoked bool) error {
 	if revoked {
 		kind = "account.application.deauthorized"
 	}
+	// The object of these events is the platform's application, not the account.
 	s.emit(w, kind, document{"id": "ca_SimulatedApplication0000000000", "object": "application", "name": "Cagnotte"}, nil, request{}, now)
 	return nil
 }

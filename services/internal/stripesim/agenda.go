@@ -17,7 +17,8 @@ const (
 	dueDebitDispute    = "debit_dispute"
 )
 
-// due is something that will happen at a time of the clock.
+// due is something that will happen at a time of the clock. Account names the world, and ID the row in the table that
+// belongs to the kind. An entry whose row has changed meanwhile does nothing, so an entry can stay when plans change.
 type due struct {
 	At      time.Time `json:"at"`
 	Kind    string    `json:"kind"`
@@ -40,6 +41,8 @@ func (a *agenda) add(d due) {
 
 // catchUp performs everything that is due at now, each at its own time, so that a jump of the clock has the same result
 // as the time passing.
+// The world is locked. An item may add others that are due as well; the loop finds them, because it reads the agenda
+// anew.
 func (s *Sim) catchUp(now time.Time) {
 	for len(s.agenda) > 0 && !s.agenda[0].At.After(now) {
 		d := s.agenda[0]
@@ -50,6 +53,7 @@ func (s *Sim) catchUp(now time.Time) {
 	s.forgetOld(now)
 }
 
+// perform does what one item stands for; now is the item's time. Each case checks whether the state still allows it.
 func (s *Sim) perform(d due, now time.Time) {
 	w := s.worlds[d.Account]
 	switch d.Kind {
@@ -91,6 +95,7 @@ func (s *Sim) SetFeeDelay(delay time.Duration) {
 func (s *Sim) SettleFees() {
 	now := s.lock()
 	defer s.unlock()
+	// Its capacity is zero, so append does not overwrite the agenda that is being read.
 	rest := s.agenda[:0:0]
 	for _, d := range s.agenda {
 		if d.Kind != dueChargeBalance {
@@ -105,6 +110,7 @@ func (s *Sim) SettleFees() {
 
 // clockChanged performs what became due before the change of the clock returns.
 func (s *Sim) clockChanged() {
+	// lock performs what is due, and unlock hands over its events.
 	s.lock()
 	s.unlock()
 	signal(s.wake)
@@ -117,6 +123,7 @@ func (s *Sim) runAgenda() {
 	for {
 		now := s.lock()
 		wait := time.Hour
+		// A frozen clock makes nothing due by itself. Whoever moves it wakes this loop.
 		if len(s.agenda) > 0 && !s.clock.isFrozen() {
 			wait = min(wait, s.agenda[0].At.Sub(now))
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 )
 
+// maxRequestBytes bounds a body, which is read into memory as a whole and recorded by remember.
 const maxRequestBytes = 1 << 20
 
 // route is one call of the API.
@@ -26,6 +27,8 @@ var (
 	noParams   = schema{}
 )
 
+// apiRoutes lists the calls that are simulated. Any other path under /v1/ gets Stripe's 404, through the route without
+// a run in routes.
 func (s *Sim) apiRoutes() []route {
 	return append([]route{
 		{"POST /v1/checkout/sessions", "checkout.session", false, sessionCreateParams, s.createSession},
@@ -54,6 +57,7 @@ func (s *Sim) apiRoutes() []route {
 	}, slices.Concat(s.subscriptionRoutes(), s.accountRoutes(), s.webhookEndpointRoutes(), s.listRoutes())...)
 }
 
+// routes returns one handler for the API, the pages for browsers and the controls.
 func (s *Sim) routes() http.Handler {
 	mux := http.NewServeMux()
 	for _, e := range s.apiRoutes() {
@@ -66,6 +70,7 @@ func (s *Sim) routes() http.Handler {
 }
 
 // call is an API request in progress.
+// admit sets key, world and form, and answer sets now and params, so a route's run can rely on all of them.
 type call struct {
 	http    *http.Request
 	request request
@@ -78,6 +83,7 @@ type call struct {
 }
 
 // answer is the response to a call.
+// malformed goes to Requests only; a client does not see it.
 type answer struct {
 	status    int
 	body      []byte
@@ -93,6 +99,7 @@ func (s *Sim) serveAPI(w http.ResponseWriter, r *http.Request, e route) {
 	}
 	s.mu.Lock()
 	seen := s.remember(r, body)
+	// The limit takes precedence over a fault. A fault that matches is used up all the same.
 	fault := s.takeFault(r)
 	if s.overLimit(time.Now()) {
 		fault = Fault{Status: http.StatusTooManyRequests}
@@ -106,6 +113,7 @@ func (s *Sim) serveAPI(w http.ResponseWriter, r *http.Request, e route) {
 	if c.baseURL == "" {
 		c.baseURL = "http://" + r.Host
 	}
+	// An idempotency key of another method is ignored, because only a POST can have an effect twice.
 	if r.Method == http.MethodPost {
 		c.request.Key = r.Header.Get("Idempotency-Key")
 	}
@@ -113,6 +121,7 @@ func (s *Sim) serveAPI(w http.ResponseWriter, r *http.Request, e route) {
 	s.mu.Lock()
 	seen.Status, seen.Malformed = a.status, a.malformed
 	s.mu.Unlock()
+	// The answer is stored under the idempotency key by now, so a repeat with that key gets it and executes nothing.
 	if fault.LoseReply {
 		panic(http.ErrAbortHandler)
 	}
@@ -143,6 +152,7 @@ func echo(h http.Header, name, value string) {
 	}
 }
 
+// fail renders an error in Stripe's form, with the id of this request.
 func (c *call) fail(err *apiError) answer {
 	a := answer{status: err.Status, body: encode(err.render(c.request.ID))}
 	if err.Malformed {
@@ -160,6 +170,8 @@ func encode(o document) []byte {
 }
 
 // answer checks in Stripe's order: the caller, the idempotency key, the parameters, then the call itself.
+// The world is locked twice: to reserve the key, and to execute. In between it is free for other requests, so a second
+// one with the same key finds the key in use.
 func (s *Sim) answer(c *call, e route, body []byte, fault Fault) answer {
 	if err := s.admit(c, e, body); err != nil {
 		return c.fail(err)
@@ -188,6 +200,8 @@ func (s *Sim) answer(c *call, e route, body []byte, fault Fault) answer {
 	}
 	c.now = s.lock()
 	defer s.unlock()
+	// As Stripe documents, a 500 is stored and a repeat gets it again. Any other status counts as given before
+	// execution, and leaves the key free.
 	if fault.Status != 0 {
 		a := c.fail(fault.apiError())
 		if fault.Status == http.StatusInternalServerError {
@@ -198,6 +212,7 @@ func (s *Sim) answer(c *call, e route, body []byte, fault Fault) answer {
 		return a
 	}
 	var err *apiError
+	// Wrong parameters are refused before execution and are not stored, so the same key can be sent again.
 	if c.params, err = e.params.parse("", c.form); err == nil {
 		err = checkExpand(e.kind, e.list, c.params.strs("expand"))
 	}
@@ -205,11 +220,14 @@ func (s *Sim) answer(c *call, e route, body []byte, fault Fault) answer {
 		s.idemRelease(c)
 		return c.fail(err)
 	}
+	// From here on the answer is stored even when it is an error, such as a refund of a refunded charge.
 	a := s.execute(c, e)
 	s.idemStore(c, a)
 	return a
 }
 
+// execute runs a call whose parameters passed their schema. The world is locked; what run emits leaves with the unlock
+// of the caller.
 func (s *Sim) execute(c *call, e route) answer {
 	o, err := e.run(c)
 	if err != nil {
@@ -222,6 +240,7 @@ func (s *Sim) execute(c *call, e route) answer {
 // admit checks key, URL, version, account and encoding.
 func (s *Sim) admit(c *call, e route, body []byte) *apiError {
 	r := c.http
+	// Stripe takes the key as the user of Basic authentication, or as a Bearer token. The token takes precedence here.
 	c.key, _, _ = r.BasicAuth()
 	if bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
 		c.key = strings.TrimSpace(bearer)
@@ -232,6 +251,7 @@ func (s *Sim) admit(c *call, e route, body []byte) *apiError {
 	if !known {
 		return invalidKey(c.key)
 	}
+	// Only a known key learns which URLs exist.
 	if e.run == nil {
 		return unknownURL(r)
 	}
@@ -245,6 +265,7 @@ func (s *Sim) admit(c *call, e route, body []byte) *apiError {
 	if c.world == nil {
 		return noAccess(c.key, account)
 	}
+	// A POST has its parameters in the body alone; those in its URL are ignored.
 	encoded := r.URL.RawQuery
 	if r.Method == http.MethodPost {
 		encoded = string(body)
@@ -275,6 +296,8 @@ type Request struct {
 	Malformed string
 }
 
+// remember records a request when it arrives. The caller adds status and malformed after the answer. The world is
+// locked.
 func (s *Sim) remember(r *http.Request, body []byte) *Request {
 	if len(s.requests) >= maxRequests+maxRequests/10 { // forget in batches
 		s.requests = slices.Delete(s.requests, 0, maxRequests/10)

@@ -26,6 +26,7 @@ type apiError struct {
 	Malformed bool
 }
 
+// render is the body of the answer. Members that an error does not have are left out, never null.
 func (e *apiError) render(requestID string) document {
 	o := document{
 		"type":            e.Type,
@@ -45,6 +46,7 @@ func (e *apiError) render(requestID string) document {
 	return document{"error": o}
 }
 
+// docURL is where Stripe describes an error code.
 func docURL(code string) string {
 	return "https://stripe.com/docs/error-codes/" + strings.ReplaceAll(code, "_", "-")
 }
@@ -85,6 +87,7 @@ func noSuch(status int, kind, id, param string) *apiError {
 	return e
 }
 
+// invalidKey is the 401 for a missing key, or for one that is not accepted; such a key is shown shortened.
 func invalidKey(key string) *apiError {
 	message := "You did not provide an API key. You need to provide your API key in the Authorization header, " +
 		"using Bearer auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY'). " +
@@ -106,6 +109,8 @@ func noAccess(key, account string) *apiError {
 	}
 }
 
+// unknownURL is the 404 for a call that is not simulated, whether Stripe has it or not. It is malformed, so a test with
+// the contract fails.
 func unknownURL(r *http.Request) *apiError {
 	return &apiError{
 		Status:    http.StatusNotFound,

@@ -15,7 +15,10 @@ type feeDetail struct {
 	Description string `json:"description"`
 }
 
-// balanceTxn is one movement of an account's balance. Only its payout changes.
+// balanceTxn is one movement of an account's balance. Only its payout changes. Amounts and fees are in minor units of
+// Currency, which is the balance's, and Rate is what the charge's currency was converted at. A positive Amount adds to
+// the balance. Fees are subtracted from it, so a returned fee is negative. SourceID names what moved the money: a
+// charge, refund, dispute or payout, as showSource finds it.
 type balanceTxn struct {
 	ID          string      `json:"id"`
 	Created     int64       `json:"created"`
@@ -49,6 +52,7 @@ func (w *world) settle(ch *charge) {
 	if ch.Method.IBAN != "" {
 		settlementDays, created, kind = debitSettlementDays, ch.Settled, "payment"
 	}
+	// The fee is taken in the currency of the balance, on what was converted.
 	amount, currency, rate := w.settledAmount(ch)
 	b := &balanceTxn{
 		ID:          newID("txn_3", 23),
@@ -87,6 +91,7 @@ func (b *balanceTxn) render(now time.Time) document {
 			"amount": f.Amount, "application": nil, "currency": b.Currency, "description": f.Description, "type": f.Type,
 		}
 	}
+	// Without a conversion the rate is null, not zero.
 	var rate any
 	if b.Rate != 0 {
 		rate = b.Rate
@@ -110,6 +115,7 @@ func (b *balanceTxn) render(now time.Time) document {
 	}
 }
 
+// status depends on the clock alone, so no row and no event changes when the money becomes available.
 func (b *balanceTxn) status(now time.Time) string {
 	if now.Unix() >= b.AvailableOn {
 		return "available"
@@ -133,6 +139,7 @@ var balanceListParams = listParams(schema{
 	"type":     opt(text(0)),
 })
 
+// listBalanceTransactions filters by payout for automatic payouts only; insideOf tells which rows such a list has.
 func (s *Sim) listBalanceTransactions(c *call) (document, *apiError) {
 	p := c.params
 	inside := func(*balanceTxn) bool { return true }
@@ -150,6 +157,8 @@ func (s *Sim) listBalanceTransactions(c *call) (document, *apiError) {
 }
 
 // getBalance sums the balance transactions.
+// Euros are listed even when nothing moved. Only the platform has connect_reserved, which is always zero here. All
+// money counts as card, also that of debits.
 func (s *Sim) getBalance(c *call) (document, *apiError) {
 	sums := map[string]map[string]int64{"available": {"eur": 0}, "pending": {"eur": 0}}
 	for _, b := range c.world.Balance.rows {

@@ -37,6 +37,7 @@ var fixedFee = map[string]int64{"eur": 25, "usd": 30, "gbp": 20, "chf": 30, "jpy
 
 // fee is rounded half up to a minor unit.
 func (t tariff) fee(amount int64, currency string) int64 {
+	// Half a minor unit is 5000 of the 10000 parts that a tariff counts in.
 	fixed, ok := fixedFee[currency]
 	if !ok {
 		fixed = 25
@@ -44,6 +45,7 @@ func (t tariff) fee(amount int64, currency string) int64 {
 	return (amount*int64(t)+5000)/10000 + fixed
 }
 
+// A payment without a decline succeeds, after the challenge if the card asks for one.
 type cardFacts struct {
 	brand, country string
 	tariff         tariff
@@ -62,6 +64,7 @@ func (e *DeclinedError) Error() string {
 	return fmt.Sprintf("stripesim: %s (%s): %s", e.Code, e.DeclineCode, e.Message)
 }
 
+// declined is a test card of Stripe's that is refused. Those are American, hence the tariff.
 func declined(code, declineCode, message string) cardFacts {
 	return cardFacts{"visa", "US", tariffInternational, &DeclinedError{code, declineCode, message}, false}
 }
@@ -93,6 +96,7 @@ var cards = map[Card]cardFacts{
 
 // lookup finds a test card. Any other number is refused before anything is stored, because it may be a real card.
 func (c Card) lookup() (Card, cardFacts, error) {
+	// Spaces, also unbreakable ones, and hyphens come with numbers that people copy.
 	number := Card(strings.Map(func(r rune) rune {
 		if r == ' ' || r == '-' || r == '\u00a0' || r == '\u202f' {
 			return -1
@@ -102,6 +106,7 @@ func (c Card) lookup() (Card, cardFacts, error) {
 	if facts, ok := cards[number]; ok {
 		return number, facts, nil
 	}
+	// A number that can be no card's at all gets another error than one that may be somebody's.
 	if !luhn(string(number)) {
 		return "", cardFacts{}, &DeclinedError{Code: "incorrect_number", Message: "Your card number is incorrect."}
 	}
@@ -122,6 +127,7 @@ func luhn(number string) bool {
 		if d < 0 || d > 9 {
 			return false
 		}
+		// From the right, every second digit counts twice, as the sum of its digits.
 		if i%2 == 1 {
 			d *= 2
 			if d > 9 {

@@ -13,6 +13,8 @@ func (s *Sim) Pay(sessionID string, card Card) error {
 	return s.pay(sessionID, card, "")
 }
 
+// pay is Pay with the e-mail address that was typed, which applies unless the merchant set one. A refused number
+// changes nothing, not even the intent. The events come in the order charge, intent, session.
 func (s *Sim) pay(sessionID string, card Card, email string) error {
 	now := s.lock()
 	defer s.unlock()
@@ -27,6 +29,7 @@ func (s *Sim) pay(sessionID string, card Card, email string) error {
 	who := se.payer(email, facts.country)
 	by := pageRequest()
 	in := s.intentOf(w, se, by, now)
+	// The page may have begun the challenge before.
 	if facts.challenge && in.Status != intentNeedsAction {
 		s.ask(w, se, in, by, now)
 	}
@@ -38,6 +41,7 @@ func (s *Sim) pay(sessionID string, card Card, email string) error {
 	ch := newCharge(in, m, facts.decline, now)
 	w.Charges.add(ch)
 	in.ChargeID = ch.ID
+	// The session stays open, and the next attempt uses the same intent with another charge.
 	if facts.decline != nil {
 		in.Status, in.LastError, in.LastMethod = intentNeedsMethod, facts.decline, m.ID
 		s.emit(w, "charge.failed", ch.render(), nil, by, now)
@@ -45,6 +49,7 @@ func (s *Sim) pay(sessionID string, card Card, email string) error {
 		return facts.decline
 	}
 
+	// The balance transaction exists before the events, unless the fee comes later.
 	if s.cfg.FeeDelay > 0 {
 		s.agenda.add(due{At: now.Add(s.cfg.FeeDelay), Kind: dueChargeBalance, Account: w.ID, ID: ch.ID})
 	} else {
@@ -89,6 +94,7 @@ func (s *Sim) intentOf(w *world, se *session, by request, now time.Time) *intent
 }
 
 // settleLate creates a charge's late balance transaction, and announces it.
+// It is performed once for each charge, by the entry of the agenda that the payment made.
 func (s *Sim) settleLate(w *world, ch *charge, now time.Time) {
 	w.settle(ch)
 	s.emit(w, "charge.updated", ch.render(), document{"balance_transaction": nil}, request{}, now)

@@ -41,6 +41,8 @@ type paymentMethod struct {
 
 func (m *paymentMethod) key() (string, int64) { return m.ID, m.Created }
 
+// checks are the bank's checks of what was typed. Only the card for a wrong CVC fails one; an address is never typed,
+// so its checks are null.
 func (m *paymentMethod) checks() document {
 	check := "pass"
 	if d := cards[m.Number].decline; d != nil && d.Code == "incorrect_cvc" {
@@ -49,6 +51,8 @@ func (m *paymentMethod) checks() document {
 	return document{"address_line1_check": nil, "address_postal_code_check": nil, "cvc_check": check}
 }
 
+// render shows a card, or a bank account by renderDebit. The fingerprint is the same for each use of a number, as at
+// Stripe.
 func (m *paymentMethod) render() document {
 	if m.IBAN != "" {
 		return m.renderDebit()
@@ -68,6 +72,8 @@ func (m *paymentMethod) render() document {
 }
 
 // charge is one payment attempt.
+// It is pending (a debit at the bank), failed (Failure is set) or paid (neither). Amounts are in minor units of
+// Currency. BalanceID names the balance transaction; a failed charge never has one.
 type charge struct {
 	ID         string         `json:"id"`
 	Created    int64          `json:"created"`
@@ -90,6 +96,9 @@ type charge struct {
 
 func (ch *charge) key() (string, int64) { return ch.ID, ch.Created }
 
+// newCharge is an attempt to pay an intent, with failure or, when that is nil, with success. The caller adds it to the
+// world, sets Pending for a debit and makes the balance transaction. The prefix of the id tells a debit from a card
+// payment for ever, see isDebit.
 func newCharge(in *intent, m *paymentMethod, failure *DeclinedError, now time.Time) *charge {
 	prefix := "ch_3"
 	if m.IBAN != "" {
@@ -157,6 +166,7 @@ func (ch *charge) render() document {
 	if ch.Method.IBAN != "" { // its account holder sees the creditor's name
 		o["calculated_statement_descriptor"] = nil
 	}
+	// The members above are those of a paid charge; a pending or failed one differs as follows.
 	switch {
 	case paid:
 		o["receipt_url"] = "https://pay.stripe.com/receipts/payment/" + ch.ID
@@ -171,6 +181,7 @@ func (ch *charge) render() document {
 	return o
 }
 
+// statementDescriptor is the text on the donor's bank statement: the charge's own, or the account's with its suffix.
 func (ch *charge) statementDescriptor() string {
 	const standard = "SIMULATED"
 	switch {
@@ -182,6 +193,7 @@ func (ch *charge) statementDescriptor() string {
 	return standard
 }
 
+// outcome tells who decided on the charge. A declined card was declined by its issuer, never by a rule of Stripe's.
 func (ch *charge) outcome() document {
 	o := document{
 		"network_status": "approved_by_network", "reason": nil, "risk_level": "normal", "risk_score": ch.Risk,
@@ -203,6 +215,8 @@ func (ch *charge) methodDetails() document {
 	return document{"card": ch.cardDetails(), "type": "card"}
 }
 
+// cardDetails is payment_method_details.card. A charge after a passed 3-D Secure challenge shows the challenge; a
+// failed one has authorized nothing.
 func (ch *charge) cardDetails() document {
 	facts := cards[ch.Method.Number]
 	o := document{
@@ -245,6 +259,7 @@ var chargeListParams = listParams(schema{
 	"customer":       elsewhere, "transfer_group": elsewhere,
 })
 
+// listCharges refuses an unknown payment intent, where an empty list would hide a wrong id.
 func (s *Sim) listCharges(c *call) (document, *apiError) {
 	intent := c.params.str("payment_intent")
 	if _, ok := c.world.Intents.get(intent); intent != "" && !ok {

@@ -29,6 +29,7 @@ const (
 	prefilledCVC    = "123"
 )
 
+// pageRoutes are the pages for people: payment, recovery and portal, with one stylesheet.
 func (s *Sim) pageRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /pay/style.css", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/css; charset=utf-8")
@@ -42,6 +43,8 @@ func (s *Sim) pageRoutes(mux *http.ServeMux) {
 }
 
 // pageView is what the template shows.
+// The texts are in its language, and amounts are formatted. Problem is empty unless the form was refused. status and
+// successURL are not shown; they decide what happens next.
 type pageView struct {
 	T          texts
 	Lang       string
@@ -91,6 +94,7 @@ func (s *Sim) view(r *http.Request) *pageView {
 	if se != nil {
 		locale = se.Locale
 	}
+	// A session that does not exist has no locale, so the browser's language is used.
 	v.Lang = language(locale, r.Header.Get("Accept-Language"))
 	v.T = catalogue[v.Lang]
 	if se == nil {
@@ -108,6 +112,7 @@ func (s *Sim) view(r *http.Request) *pageView {
 	if se.CustomerEmail != "" {
 		v.Email, v.EmailFixed = se.CustomerEmail, true
 	}
+	// submit_type chooses the word on the button, as at Stripe.
 	verb := v.T.Pay
 	switch se.SubmitType {
 	case "donate":
@@ -119,6 +124,7 @@ func (s *Sim) view(r *http.Request) *pageView {
 	if se.offers(debitMethod) {
 		v.Debit = &debitForm{}
 	}
+	// An ended session leads on: a complete one to the merchant's success page, an expired one back.
 	switch se.Status {
 	case sessionOpen:
 		v.Open = true
@@ -133,6 +139,7 @@ func (s *Sim) view(r *http.Request) *pageView {
 	return v
 }
 
+// showPage shows the form; its query may name a test card or account to fill in.
 func (s *Sim) showPage(w http.ResponseWriter, r *http.Request) {
 	v := s.view(r)
 	v.fill(r.URL.Query().Get("card"))
@@ -159,6 +166,8 @@ func (s *Sim) submitPage(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the form could not be read", http.StatusBadRequest)
 		return
 	}
+	// The view is of this moment and takes no lock afterwards. pay checks again under the lock whether the session is
+	// open.
 	v := s.view(r)
 	if v.Debit != nil && r.PostForm.Has("iban") {
 		s.submitDebit(w, r, v)
@@ -171,6 +180,7 @@ func (s *Sim) submitPage(w http.ResponseWriter, r *http.Request) {
 	if !v.EmailFixed {
 		v.Email = email
 	}
+	// The fields of a session that has ended do not matter: finishPage redirects or shows its end.
 	if v.Open {
 		v.Wrong, v.Problem = v.check(s.clock.Now())
 	}
@@ -179,6 +189,7 @@ func (s *Sim) submitPage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var err error
+	// The form is sent twice for a card with 3-D Secure: first without a challenge, then with the donor's answer to it.
 	switch r.PostForm.Get("challenge") {
 	case "":
 		if v.Challenge = s.challenge(v.Session, Card(card)); v.Challenge {
@@ -191,6 +202,7 @@ func (s *Sim) submitPage(w http.ResponseWriter, r *http.Request) {
 	default:
 		err = s.pay(v.Session, Card(card), email)
 	}
+	// Any other error means that the session is no longer open, which finishPage shows.
 	var declined *DeclinedError
 	if errors.As(err, &declined) {
 		v.Wrong, v.Problem = "card", v.T.declined(declined)
@@ -218,6 +230,7 @@ func (v *pageView) check(now time.Time) (field, problem string) {
 	if !isEmail(v.Email) {
 		return "email", v.T.BadEmail
 	}
+	// The year has two digits, of this century.
 	month, year, _ := strings.Cut(strings.ReplaceAll(v.Expiry, " ", ""), "/")
 	m, errMonth := strconv.Atoi(month)
 	y, errYear := strconv.Atoi(year)
@@ -269,6 +282,7 @@ func grouped(c Card) string {
 	return b.String()
 }
 
+// write renders into memory first, so that a failing template gives a 500 and not half a page.
 func (v *pageView) write(w http.ResponseWriter, status int) {
 	var b bytes.Buffer
 	if err := pageTemplate.Execute(&b, v); err != nil {
@@ -328,6 +342,7 @@ func (s *Sim) submitDebit(w http.ResponseWriter, r *http.Request, v *pageView) {
 	if !v.EmailFixed {
 		v.Email = strings.TrimSpace(r.PostForm.Get("email"))
 	}
+	// As for a card, the fields of an ended session are not checked.
 	if v.Open {
 		switch {
 		case !isEmail(v.Email):

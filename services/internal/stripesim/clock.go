@@ -7,6 +7,8 @@ import (
 
 // Clock is the simulated time. It runs with wall time from wherever it was last set, unless it is frozen. A change
 // performs everything that became due, in order, before it returns. All methods are safe for concurrent use.
+// The lock guards the fields alone. It is never held while a listener runs, and a simulator may hold its own lock when
+// it asks for the time.
 type Clock struct {
 	mu        sync.Mutex
 	base      time.Time // simulated time at the moment since
@@ -19,7 +21,8 @@ type Clock struct {
 // NewClock returns a clock that shows wall time.
 func NewClock() *Clock { return NewClockAt(time.Now()) }
 
-// NewClockAt returns a clock that shows t now and runs on from there.
+// NewClockAt returns a clock that shows t now and runs on from there. Round(0) drops the monotonic reading of t, since
+// base is simulated time; the field since alone measures what has passed.
 func NewClockAt(t time.Time) *Clock {
 	return &Clock{base: t.UTC().Round(0), since: time.Now(), listeners: map[int]func(){}}
 }
@@ -31,6 +34,7 @@ func (c *Clock) Now() time.Time {
 	return c.now()
 }
 
+// now is called with the lock held.
 func (c *Clock) now() time.Time {
 	if c.frozen {
 		return c.base
@@ -61,6 +65,8 @@ func (c *Clock) isFrozen() bool {
 	return c.frozen
 }
 
+// change moves the clock and then tells the listeners. The time that has run since the last change counts before to is
+// applied.
 func (c *Clock) change(to func(now time.Time) time.Time) {
 	c.mu.Lock()
 	c.base, c.since = to(c.now()), time.Now()

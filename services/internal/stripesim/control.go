@@ -13,6 +13,7 @@ import (
 // must have the content type JSON, which a form on a foreign web page cannot send.
 func (s *Sim) controlRoutes(mux *http.ServeMux) {
 	account := func(r *http.Request) string { return r.URL.Query().Get("account") }
+	// What was recorded, for one account; without the parameter account, the platform's.
 	mux.HandleFunc("GET /_sim/balance_transactions", func(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusOK, s.BalanceTransactions(account(r)))
 	})
@@ -25,8 +26,10 @@ func (s *Sim) controlRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /_sim/clock", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]time.Time{"now": s.clock.Now()})
 	})
+	// The groups of controls stand in functions of their own below.
 	s.refundControl(mux)
 	s.subscriptionControl(mux)
+	// The clock only moves forward here. The answer comes after everything that became due has been performed.
 	mux.HandleFunc("POST /_sim/clock/advance", control(func(_ context.Context, in struct {
 		Seconds float64 `json:"seconds"`
 	},
@@ -37,11 +40,13 @@ func (s *Sim) controlRoutes(mux *http.ServeMux) {
 		s.clock.Advance(seconds(in.Seconds))
 		return nil
 	}))
+	// Fees that Config.FeeDelay holds back arrive at once.
 	mux.HandleFunc("POST /_sim/fees/settle", control(func(context.Context, struct{}) error {
 		s.SettleFees()
 		return nil
 	}))
 	s.payoutControl(mux)
+	// What a donor does on the payment page. A declined card answers 409 with Stripe's codes in the message.
 	mux.HandleFunc("POST /_sim/pay", control(func(_ context.Context, in struct {
 		Session string `json:"session"`
 		Card    Card   `json:"card"` // default CardOK
@@ -58,6 +63,7 @@ func (s *Sim) controlRoutes(mux *http.ServeMux) {
 	) error {
 		return s.Expire(in.Session)
 	}))
+	// How webhooks are delivered from now on. Each call replaces the whole mode, so {} makes delivery normal again.
 	mux.HandleFunc("POST /_sim/delivery", control(func(_ context.Context, in struct {
 		Drop         bool    `json:"drop"`
 		Twice        bool    `json:"twice"`
@@ -75,6 +81,7 @@ func (s *Sim) controlRoutes(mux *http.ServeMux) {
 		})
 		return nil
 	}))
+	// The answer comes when no webhook waits, or when the client ends the request.
 	mux.HandleFunc("POST /_sim/delivery/wait", control(func(ctx context.Context, _ struct{}) error {
 		return s.WaitDelivered(ctx)
 	}))
@@ -86,6 +93,7 @@ func (s *Sim) controlRoutes(mux *http.ServeMux) {
 	}))
 	s.methodControls(mux)
 	s.connectControls(mux)
+	// Failures of the API. They do not touch the controls themselves, nor the pages.
 	mux.HandleFunc("POST /_sim/faults", control(func(_ context.Context, in struct {
 		Method       string            `json:"method"`
 		PathPrefix   string            `json:"path_prefix"`
@@ -111,22 +119,26 @@ func (s *Sim) controlRoutes(mux *http.ServeMux) {
 	}))
 }
 
+// seconds converts the fractional seconds of a control, since JSON has no durations.
 func seconds(n float64) time.Duration { return time.Duration(n * float64(time.Second)) }
 
 // control reads the request's JSON into In and answers {} or {"error": …}.
 func control[In any](act func(ctx context.Context, in In) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		// The controls have no password, so this is what protects them from other sites in the same browser.
 		if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "application/json" {
 			writeJSON(w, http.StatusUnsupportedMediaType, map[string]string{"error": "the content type must be application/json"})
 			return
 		}
 		var in In
 		d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequestBytes))
+		// A misspelt member would be ignored otherwise, and the test that sent it would test something else.
 		d.DisallowUnknownFields()
 		if err := d.Decode(&in); err != nil {
 			writeJSON(w, http.StatusBadRequest, map[string]string{"error": err.Error()})
 			return
 		}
+		// A conflict: the request is well-formed, and the present state does not allow it.
 		if err := act(r.Context(), in); err != nil {
 			writeJSON(w, http.StatusConflict, map[string]string{"error": err.Error()})
 			return
@@ -149,9 +161,12 @@ func (s *Sim) connectControls(mux *http.ServeMux) {
 	type named struct {
 		Account string `json:"account"`
 	}
+	// What an account's owner does on Stripe's side: complete the onboarding, withdraw the platform's access, give it
+	// again.
 	mux.HandleFunc("POST /_sim/accounts/complete", control(func(_ context.Context, in named) error { return s.CompleteOnboarding(in.Account) }))
 	mux.HandleFunc("POST /_sim/accounts/deauthorize", control(func(_ context.Context, in named) error { return s.Deauthorize(in.Account) }))
 	mux.HandleFunc("POST /_sim/accounts/authorize", control(func(_ context.Context, in named) error { return s.Authorize(in.Account) }))
+	// What Stripe itself does: require information by a deadline, and disable charges or payouts.
 	mux.HandleFunc("POST /_sim/accounts/state", control(func(_ context.Context, in struct {
 		Account          string    `json:"account"`
 		ChargesEnabled   bool      `json:"charges_enabled"`
@@ -174,6 +189,7 @@ func (s *Sim) payoutControl(mux *http.ServeMux) {
 	mux.HandleFunc("GET /_sim/payouts", func(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusOK, s.Payouts(r.URL.Query().Get("account")))
 	})
+	// A manual payout, of minor units in a currency in lower case.
 	mux.HandleFunc("POST /_sim/payouts", control(func(_ context.Context, in struct {
 		Account     string `json:"account"`
 		AmountMinor int64  `json:"amount_minor"`
@@ -190,6 +206,7 @@ func (s *Sim) payoutControl(mux *http.ServeMux) {
 	) error {
 		return s.SchedulePayouts(in.Account, in.Daily)
 	}))
+	// The bank returns a payout, with Stripe's failure code. The payout is found in any account.
 	mux.HandleFunc("POST /_sim/payouts/fail", control(func(_ context.Context, in struct {
 		Payout string `json:"payout"`
 		Code   string `json:"code"`
@@ -224,6 +241,7 @@ func (s *Sim) methodControls(mux *http.ServeMux) {
 		}
 		return s.PayByDebit(in.Session, in.IBAN)
 	}))
+	// The bank's answer ahead of its time on the clock.
 	mux.HandleFunc("POST /_sim/debits/settle", control(func(_ context.Context, in struct {
 		Session string `json:"session"`
 		Paid    bool   `json:"paid"`
@@ -231,6 +249,7 @@ func (s *Sim) methodControls(mux *http.ServeMux) {
 	) error {
 		return s.SettleDebit(in.Session, in.Paid)
 	}))
+	// What the recovery URL of an expired session does.
 	mux.HandleFunc("POST /_sim/recover", control(func(_ context.Context, in struct {
 		Session string `json:"session"`
 	},
@@ -238,6 +257,7 @@ func (s *Sim) methodControls(mux *http.ServeMux) {
 		_, err := s.Recover(in.Session)
 		return err
 	}))
+	// Rates are units of the second currency for one unit of the first, in major units.
 	mux.HandleFunc("POST /_sim/exchange", control(func(_ context.Context, in struct {
 		Account string  `json:"account"`
 		From    string  `json:"from"`
@@ -263,6 +283,7 @@ func (s *Sim) refundControl(mux *http.ServeMux) {
 	mux.HandleFunc("GET /_sim/refunds", func(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusOK, s.Refunds(r.URL.Query().Get("account")))
 	})
+	// An amount of zero, or none, refunds all that is left.
 	mux.HandleFunc("POST /_sim/refund", control(func(_ context.Context, in struct {
 		Charge      string `json:"charge"`
 		AmountMinor int64  `json:"amount_minor"`
@@ -278,6 +299,7 @@ func (s *Sim) refundControl(mux *http.ServeMux) {
 	) error {
 		return s.FailRefund(in.Refund, in.Reason)
 	}))
+	// Refunds wait as pending while the balance is low, and go through when it no longer is.
 	mux.HandleFunc("POST /_sim/refund/low_balance", control(func(_ context.Context, in struct {
 		Account string `json:"account"`
 		Low     bool   `json:"low"`
@@ -285,6 +307,7 @@ func (s *Sim) refundControl(mux *http.ServeMux) {
 	) error {
 		return s.SetLowBalance(in.Account, in.Low)
 	}))
+	// An amount of zero disputes the whole charge. An inquiry and a prevented dispute move no money.
 	mux.HandleFunc("POST /_sim/dispute", control(func(_ context.Context, in struct {
 		Charge      string `json:"charge"`
 		AmountMinor int64  `json:"amount_minor"`
@@ -298,6 +321,8 @@ func (s *Sim) refundControl(mux *http.ServeMux) {
 		})
 		return err
 	}))
+	// What the bank decides: to return the money before the end, to turn an inquiry into a dispute, to end it. fee_back
+	// returns Stripe's fee with the money.
 	mux.HandleFunc("POST /_sim/dispute/reinstate", control(func(_ context.Context, in struct {
 		Dispute string `json:"dispute"`
 	},
@@ -333,6 +358,7 @@ func (s *Sim) subscriptionControl(mux *http.ServeMux) {
 	mux.HandleFunc("GET /_sim/subscriptions", func(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusOK, s.Subscriptions(r.URL.Query().Get("account")))
 	})
+	// The donor's choices: end with the period, and another card for the renewals.
 	mux.HandleFunc("POST /_sim/subscriptions/cancel", control(func(_ context.Context, in struct {
 		Subscription string `json:"subscription"`
 	},
@@ -346,6 +372,7 @@ func (s *Sim) subscriptionControl(mux *http.ServeMux) {
 	) error {
 		return s.SetCard(in.Subscription, in.Card)
 	}))
+	// The members' choices: another end, and a pause of the collection.
 	mux.HandleFunc("POST /_sim/subscriptions/cancel_at", control(func(_ context.Context, in struct {
 		Subscription string    `json:"subscription"`
 		At           time.Time `json:"at"` // taken back when left out

@@ -28,6 +28,8 @@ var symbols = map[string]string{"eur": "€", "usd": "$", "gbp": "£", "jpy": "�
 
 // formatAmount formats minor units: "1 234,50 €" in French, "€1,234.50" in English.
 func formatAmount(lang string, minor int64, currency string) string {
+	// Two digits of cents: 100 is added so that 5 becomes 105, whose first digit is cut off. An amount must not be
+	// negative.
 	whole, fraction := strconv.FormatInt(minor, 10), ""
 	if !zeroDecimal[currency] {
 		whole, fraction = strconv.FormatInt(minor/100, 10), strconv.FormatInt(100+minor%100, 10)[1:]
@@ -36,12 +38,14 @@ func formatAmount(lang string, minor int64, currency string) string {
 	if lang == "fr" {
 		group, point = "\u202f", "," // narrow no-break space, as French typography has it
 	}
+	// The groups of three are inserted from the right, so the positions to the left stay valid.
 	for i := len(whole) - 3; i > 0; i -= 3 {
 		whole = whole[:i] + group + whole[i:]
 	}
 	if fraction != "" {
 		whole += point + fraction
 	}
+	// A currency without a symbol has its code behind the amount, in both languages.
 	symbol, ok := symbols[currency]
 	switch {
 	case lang == "fr" && ok:

@@ -19,11 +19,13 @@ type customer struct {
 
 func (cu *customer) key() (string, int64) { return cu.ID, cu.Created }
 
+// newCustomer has no invoice yet. Its invoices are numbered by its random prefix and a counter, see finalize.
 func newCustomer(who donor, currency string, now time.Time) *customer {
 	return &customer{ID: newID("cus_", 14), Created: now.Unix(), Donor: who, Currency: currency, Prefix: newID("S", 7)}
 }
 
 // render shows every member of a customer.
+// Renewals are charged with the subscription's payment method, so the customer has no default of its own.
 func (cu *customer) render() document {
 	return document{
 		"id":             cu.ID,

@@ -30,6 +30,7 @@ const (
 )
 
 // debitFacts is the outcome of a test account's debits.
+// A nil failure means that the debit is paid. days are counted by businessDays from the moment of the authorization.
 type debitFacts struct {
 	days    int // business days
 	failure *DeclinedError
@@ -58,6 +59,7 @@ var (
 // errNotTestIBAN says that a number is no test account's. It is not stored: it may be somebody's.
 var errNotTestIBAN = &DeclinedError{Code: "invalid_bank_account_iban", Message: "The IBAN you provided is invalid."}
 
+// lookup finds a test account, whatever the spaces and the case of its number.
 func (i IBAN) lookup() (IBAN, debitFacts, error) {
 	number := IBAN(strings.ToUpper(strings.Join(strings.Fields(strings.ReplaceAll(string(i), "\u00a0", " ")), "")))
 	facts, ok := debits[number]
@@ -67,6 +69,7 @@ func (i IBAN) lookup() (IBAN, debitFacts, error) {
 	return number, facts, nil
 }
 
+// Both are called with numbers that lookup has found, which are long enough.
 func (i IBAN) country() string { return string(i[:2]) }
 func (i IBAN) last4() string   { return string(i[len(i)-4:]) }
 
@@ -98,6 +101,8 @@ func (s *Sim) PayByDebit(sessionID string, iban IBAN) error {
 	return s.payByDebit(sessionID, iban, "", "")
 }
 
+// payByDebit completes the session at once, and marks it as unpaid. The session's own e-mail address takes precedence
+// over that of the page.
 func (s *Sim) payByDebit(sessionID string, iban IBAN, name, email string) error {
 	now := s.lock()
 	defer s.unlock()
@@ -118,6 +123,7 @@ func (s *Sim) payByDebit(sessionID string, iban IBAN, name, email string) error 
 	}
 	m := &paymentMethod{ID: newID("pm_1", 23), Created: now.Unix(), IBAN: number, MandateID: newID("mandate_1", 23), Donor: who}
 	by := pageRequest()
+	// In subscription mode this creates the subscription and its first invoice; the intent is the invoice's then.
 	in := s.intentOf(w, se, by, now)
 	w.PaymentMethods.add(m)
 	se.Status, se.Donor, se.Unpaid = sessionComplete, &who, true
@@ -135,6 +141,7 @@ func (s *Sim) beginDebit(w *world, in *intent, m *paymentMethod, by request, now
 	ch := newCharge(in, m, nil, now)
 	ch.Pending = true
 	w.Charges.add(ch)
+	// An error of an earlier attempt by card or debit is over.
 	in.Status, in.MethodID, in.ChargeID, in.LastError, in.LastMethod = intentProcessing, m.ID, ch.ID, nil, ""
 	s.agenda.add(due{At: businessDays(now, debits[m.IBAN].days), Kind: dueDebitEnd, Account: w.ID, ID: ch.ID})
 	s.emit(w, "payment_intent.processing", in.render(w), nil, by, now)
@@ -151,6 +158,7 @@ func (s *Sim) SettleDebit(sessionID string, paid bool) error {
 	if se == nil {
 		return &SessionError{ID: sessionID}
 	}
+	// A session of a subscription has no intent of its own.
 	intentID := se.IntentID
 	if inv, ok := w.Invoices.get(se.InvoiceID); ok {
 		intentID = inv.IntentID
@@ -163,6 +171,7 @@ func (s *Sim) SettleDebit(sessionID string, paid bool) error {
 	return nil
 }
 
+// settleDebit is a control's answer. The entry of the agenda stays, and debitAnswered then does nothing.
 func (s *Sim) settleDebit(w *world, in *intent, paid bool, now time.Time) {
 	ch := w.Charges.byID[in.ChargeID]
 	failure := debitRefused
@@ -181,6 +190,8 @@ func (s *Sim) debitAnswered(w *world, ch *charge, now time.Time) {
 
 // endDebit ends a debit. A session whose debit failed looks the same as before; only the event and the payment intent
 // tell.
+// The order of the events: the charge, the intent, the invoice and subscription, the session. The balance transaction
+// exists before the first of them, so charge.succeeded names it.
 func (s *Sim) endDebit(w *world, ch *charge, failure *DeclinedError, now time.Time) {
 	s.changed = true
 	ch.Pending, ch.Failure = false, failure
@@ -202,6 +213,7 @@ func (s *Sim) endDebit(w *world, ch *charge, failure *DeclinedError, now time.Ti
 	if inv, ok := w.Invoices.get(in.InvoiceID); ok {
 		s.endInvoiceDebit(w, inv, failure == nil, now)
 	}
+	// A retry of an invoice's debit did not begin on a page, so no session tells of it.
 	se := w.sessionOf(ch)
 	if se == nil {
 		return
@@ -221,6 +233,7 @@ func (s *Sim) debitDisputed(w *world, ch *charge, now time.Time) {
 }
 
 // sessionOf returns the session on whose page a debit began; nil when it began elsewhere, as a later attempt does.
+// The search begins with the newest session, since a debit is answered within days.
 func (w *world) sessionOf(ch *charge) *session {
 	for i := len(w.Sessions.rows) - 1; i >= 0; i-- {
 		if se := w.Sessions.rows[i]; se.IntentID == ch.IntentID || se.DebitID == ch.ID {

@@ -31,6 +31,8 @@ type Delivery struct {
 }
 
 // SetDelivery changes how webhooks are delivered from now on.
+// It replaces the mode as a whole. Events that wait already keep their copies and times; Hold and Shuffle apply to them
+// too.
 func (s *Sim) SetDelivery(mode Delivery) {
 	d := s.dispatcher
 	d.mu.Lock()
@@ -45,6 +47,7 @@ func (s *Sim) WaitDelivered(ctx context.Context) error {
 	d := s.dispatcher
 	for {
 		d.mu.Lock()
+		// changed is read under the same lock as the queues, so a delivery that ends in between is not missed.
 		busy, changed := 0, d.changed
 		for _, q := range d.queues {
 			busy += q.inFlight

@@ -27,6 +27,8 @@ const (
 
 // dispatcher delivers events to endpoints. Its lock may be taken while the world's lock is held, but not the other way
 // round.
+// mode, dice, queues, configured, seq, changed and closed, and the fields of the queues, are guarded by mu. ctx is
+// canceled only after everything in flight has ended or Close has run out of time.
 type dispatcher struct {
 	sim    *Sim
 	client *http.Client
@@ -46,6 +48,9 @@ type dispatcher struct {
 }
 
 // queue has the waiting deliveries of one endpoint. Its name survives a change of URL: "platform 0", "connect 0".
+// Without Shuffle it has one delivery in flight at most, so events arrive in order, except that a retry lets later ones
+// pass. wake has room for one signal, which is enough, since the queue is read anew after each. Closing stop ends the
+// queue's goroutine; its items remain pending in the state.
 type queue struct {
 	name     string
 	endpoint Endpoint
@@ -56,6 +61,8 @@ type queue struct {
 }
 
 // item is one delivery to make.
+// An event that is sent twice has two items with the same delivery. attempt counts this item's attempts, and seq is the
+// order of queueing.
 type item struct {
 	event    *event
 	delivery *delivery
@@ -116,6 +123,7 @@ func (d *dispatcher) start() {
 
 // open gives a queue the deliveries that wait for its name, and starts it. Both locks are held.
 func (d *dispatcher) open(q *queue) {
+	// The state has no item, only pending deliveries; each gets one item, which is due at once.
 	for _, w := range d.sim.worlds {
 		for _, e := range w.Events.rows {
 			for _, dl := range e.Deliveries {
@@ -128,6 +136,7 @@ func (d *dispatcher) open(q *queue) {
 	d.running.Go(func() { d.run(q) })
 }
 
+// setEndpoints takes both locks, the world's first.
 func (d *dispatcher) setEndpoints(endpoints []Endpoint) {
 	d.sim.mu.Lock()
 	defer d.sim.mu.Unlock()
@@ -148,6 +157,7 @@ func (d *dispatcher) replace(endpoints []Endpoint, made map[string]Endpoint) {
 	}
 	d.queues = nil
 	for _, q := range named(endpoints, made) {
+		// A queue of the same name goes on with its items; only the target of its next delivery changes.
 		if same := old[q.name]; same != nil {
 			same.endpoint = q.endpoint
 			d.queues = append(d.queues, same)
@@ -157,6 +167,7 @@ func (d *dispatcher) replace(endpoints []Endpoint, made map[string]Endpoint) {
 		d.queues = append(d.queues, q)
 		d.open(q)
 	}
+	// What is left has no endpoint any more. Its pending deliveries wait in the state for an endpoint of that name.
 	for _, q := range old {
 		close(q.stop)
 	}
@@ -164,6 +175,8 @@ func (d *dispatcher) replace(endpoints []Endpoint, made map[string]Endpoint) {
 }
 
 // enqueue takes the events of one locked section of the world.
+// The world is locked. An event gets one delivery for each endpoint that wants it, also when it is lost on purpose, so
+// that its state can be read.
 func (d *dispatcher) enqueue(events []*event) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -193,6 +206,7 @@ func (d *dispatcher) enqueue(events []*event) {
 	}
 }
 
+// push is called with the dispatcher's lock held.
 func (d *dispatcher) push(q *queue, it *item) {
 	it.seq = d.seq
 	d.seq++
@@ -201,6 +215,7 @@ func (d *dispatcher) push(q *queue, it *item) {
 }
 
 // announce wakes those who wait for deliveries.
+// announce is called with the dispatcher's lock held. It wakes the queues too, since a new mode may make an item ready.
 func (d *dispatcher) announce() {
 	close(d.changed)
 	d.changed = make(chan struct{})
@@ -215,6 +230,8 @@ func (d *dispatcher) run(q *queue) {
 	defer timer.Stop()
 	for {
 		d.mu.Lock()
+		// The delivery runs outside of the lock. inFlight is raised before, so that the next turn of the loop counts
+		// it.
 		it, wait := d.next(q, time.Now())
 		if it != nil && !d.closed {
 			q.inFlight++
@@ -239,6 +256,8 @@ func (d *dispatcher) run(q *queue) {
 }
 
 // next removes and returns the item to deliver now, or returns how long nothing is due.
+// It is called with the dispatcher's lock held. Held and early items are passed over. Among those that are due the
+// oldest is chosen, or any of them while shuffled.
 func (d *dispatcher) next(q *queue, now time.Time) (*item, time.Duration) {
 	const longWait = time.Hour // a wake comes sooner
 	limit := 1
@@ -277,7 +296,9 @@ func (d *dispatcher) next(q *queue, now time.Time) (*item, time.Duration) {
 	return it, 0
 }
 
-// deliver makes one attempt, records it, and queues the item again when it must be retried.
+// deliver makes one attempt, records it, and queues the item again when it must be retried. The world's lock and the
+// dispatcher's are taken one after the other, and none during the request. An attempt that Close interrupted is not
+// counted: the delivery stays pending, and the next simulator with the same state repeats it.
 func (d *dispatcher) deliver(q *queue, target Endpoint, it *item) {
 	s := d.sim
 	s.mu.Lock()
@@ -292,6 +313,8 @@ func (d *dispatcher) deliver(q *queue, target Endpoint, it *item) {
 
 	s.mu.Lock()
 	if !interrupted || accepted {
+		// The limits of the retries: attempts, and the age of the event on the clock. A delivery that another item of
+		// the same event has made remains delivered.
 		if retry && (it.attempt >= maxAttempts || s.clock.Now().Unix()-it.event.Created > int64(giveUpAfter/time.Second)) {
 			retry = false
 			if it.delivery.State != deliveryDelivered {
@@ -315,6 +338,7 @@ func (d *dispatcher) deliver(q *queue, target Endpoint, it *item) {
 	defer d.mu.Unlock()
 	q.inFlight--
 	if retry {
+		// The pause doubles with each attempt, up to 64 times RetryBase.
 		it.due = time.Now().Add(s.cfg.RetryBase << min(it.attempt-1, 6))
 		d.push(q, it)
 	}
@@ -322,6 +346,8 @@ func (d *dispatcher) deliver(q *queue, target Endpoint, it *item) {
 	signal(q.wake) // q may no longer be among the queues
 }
 
+// post sends one request. Each attempt is signed anew, since a receiver refuses an old timestamp. The body of the
+// answer is not read.
 func (d *dispatcher) post(target Endpoint, body []byte) (status int, err error) {
 	r, err := http.NewRequestWithContext(d.ctx, http.MethodPost, target.URL, bytes.NewReader(body))
 	if err != nil {
@@ -351,6 +377,7 @@ func sign(at time.Time, body []byte, secrets string) string {
 
 // close stops handing out, waits for what is in flight until ctx ends, then interrupts it.
 func (d *dispatcher) close(ctx context.Context) error {
+	// closed is set under the lock, so no queue begins a delivery afterwards, and running only falls.
 	d.mu.Lock()
 	d.closed = true
 	d.announce()

@@ -28,6 +28,8 @@ const (
 )
 
 // dispute is a dispute or an inquiry of the payer's bank about a charge.
+// Amount is in minor units of the charge's currency, and DueBy is until when evidence is accepted. The transactions
+// alternate between withdrawals and returns; an inquiry and a prevented dispute have none.
 type dispute struct {
 	ID           string   `json:"id"`
 	Created      int64    `json:"created"`
@@ -67,6 +69,7 @@ func (w *world) disputeBars(ch *charge) bool {
 // render shows every member of a dispute, its balance transactions in full as Stripe does.
 func (d *dispute) render(w *world, now time.Time) document {
 	ch := w.Charges.byID[d.ChargeID]
+	// All members of the evidence are there, and null. Only one text can be submitted here.
 	evidence := document{}
 	for _, member := range evidenceMembers {
 		evidence[member] = nil
@@ -80,6 +83,7 @@ func (d *dispute) render(w *world, now time.Time) document {
 	for i, id := range d.Transactions {
 		moved[i] = w.Balance.byID[id].render(now)
 	}
+	// balance_transaction is the oldest of the balance_transactions.
 	var first string
 	if len(d.Transactions) > 0 {
 		first = d.Transactions[0]
@@ -109,6 +113,7 @@ func (d *dispute) render(w *world, now time.Time) document {
 		"reason":               d.Reason,
 		"status":               d.Status,
 	}
+	// A dispute of a debit has no card, and so no reason code of a card network.
 	if !ch.isDebit() {
 		o["payment_method_details"] = document{
 			"card": document{"brand": cards[ch.Method.Number].brand, "network_reason_code": "83"}, "type": "card",
@@ -122,6 +127,8 @@ func (w *world) withdraw(d *dispute, now time.Time) {
 	w.bookDisputed(d, -d.Amount, disputeFee, "dispute", "Chargeback withdrawal for "+d.ChargeID, "Dispute fee", now)
 }
 
+// bookDisputed adds a balance transaction of a dispute: amount and fee in minor units, negative amounts taken from the
+// balance. The amount is in the charge's currency and is converted as the charge was; the fee is not.
 func (w *world) bookDisputed(d *dispute, amount, fee int64, category, description, feeDescription string, now time.Time) {
 	amount, currency, rate := w.returnedAmount(w.Charges.byID[d.ChargeID], amount)
 	b := &balanceTxn{
@@ -200,6 +207,8 @@ func (s *Sim) Dispute(charge string, how Disputed) (id string, err error) {
 	return s.disputeCharge(w, ch, how, now)
 }
 
+// disputeCharge opens the one dispute that a charge can have. A charge that failed or is still at the bank has no money
+// to dispute. The world is locked.
 func (s *Sim) disputeCharge(w *world, ch *charge, how Disputed, now time.Time) (id string, err error) {
 	amount := cmp.Or(how.AmountMinor, ch.Amount)
 	if ch.Failure != nil || ch.Pending || ch.DisputeID != "" || amount < 0 || amount > ch.Amount {
@@ -219,6 +228,8 @@ func (s *Sim) disputeCharge(w *world, ch *charge, how Disputed, now time.Time) (
 	default:
 		events = append(events, "charge.dispute.funds_withdrawn")
 	}
+	// The money is withdrawn before the events are emitted, so that each of them shows the dispute with its
+	// transaction.
 	w.Disputes.add(d)
 	ch.DisputeID = d.ID
 	if d.Status == disputeOpen {
@@ -258,6 +269,8 @@ func (s *Sim) CloseDispute(id string, won, feeBack bool) error {
 		from = append(from, disputeLost)
 	}
 	return s.changeDispute(id, from, func(w *world, d *dispute, now time.Time) []string {
+		// Four cases, by the outcome and by whether the money is back already. Only where the two differ does money
+		// move.
 		back := w.reinstated(d)
 		switch {
 		case !won && back:
@@ -285,6 +298,7 @@ func (s *Sim) CloseDispute(id string, won, feeBack bool) error {
 // unchanged.
 func (s *Sim) ReinstateDispute(id string) error {
 	return s.changeDispute(id, []string{disputeReview, disputeLost}, func(w *world, d *dispute, now time.Time) []string {
+		// A repeat moves no money and emits no event.
 		if w.reinstated(d) {
 			return nil
 		}
@@ -293,6 +307,7 @@ func (s *Sim) ReinstateDispute(id string) error {
 	})
 }
 
+// reinstate returns the disputed money, and with a negative fee also Stripe's fee.
 func (w *world) reinstate(d *dispute, fee int64, now time.Time) {
 	w.bookDisputed(d, d.Amount, fee, "dispute_reversal", "Chargeback reversal for "+d.ChargeID, "Dispute fee refund", now)
 }
@@ -312,6 +327,8 @@ func (s *Sim) CloseInquiry(id string) error {
 }
 
 // changeDispute changes a dispute that is in one of the given states, and announces it.
+// move changes the dispute and returns the types of the events to emit, in order. previous_attributes has the status in
+// all of them, also where it stayed the same.
 func (s *Sim) changeDispute(id string, from []string, move func(*world, *dispute, time.Time) []string) error {
 	now := s.lock()
 	defer s.unlock()

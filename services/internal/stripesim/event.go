@@ -13,6 +13,8 @@ import (
 const eventRetention = 30 * 24 * time.Hour
 
 // event is something that happened, with the object as it was at that time.
+// Object and Previous are encoded when the event happens, so later changes of the object do not show in it. By is the
+// API request that caused it; zero for what happens by itself, such as a renewal.
 type event struct {
 	ID         string          `json:"id"`
 	Created    int64           `json:"created"`
@@ -45,6 +47,8 @@ const (
 func (e *event) key() (string, int64) { return e.ID, e.Created }
 
 // emit records an event. The dispatcher gets it when the world's lock is released.
+// The world is locked, and o must be rendered after the change. previous has the members that an update changed, with
+// their values before; nil for other events.
 func (s *Sim) emit(w *world, kind string, o, previous document, by request, now time.Time) {
 	e := &event{
 		ID: newID("evt_3", 23), Created: now.Unix(), Account: w.ID, Connected: w.Connected, Type: kind, By: by,
@@ -77,6 +81,8 @@ func (e *event) undelivered() (n int) {
 	return n
 }
 
+// render is the event as it is now: pending_webhooks falls with each endpoint that accepts it. A dropped delivery
+// counts as pending.
 func (e *event) render() document {
 	data := document{"object": e.Object}
 	if e.Previous != nil {
@@ -93,6 +99,7 @@ func (e *event) render() document {
 		"request":          document{"id": orNull(e.By.ID), "idempotency_key": orNull(e.By.Key)},
 		"type":             e.Type,
 	}
+	// Only the events of connected accounts name their account.
 	if e.Connected {
 		o["account"] = e.Account
 	}
@@ -134,6 +141,7 @@ func (s *Sim) listEvents(c *call) (document, *apiError) {
 		wanted = []string{p.str("type")}
 	}
 	return listPage(&c.world.Events, p, "/v1/events", "event", func(e *event) bool {
+		// delivery_success compares with the state of now, over all endpoints that want the event.
 		if p.has("delivery_success") && p.flag("delivery_success") != (e.undelivered() == 0) {
 			return false
 		}
@@ -176,6 +184,7 @@ func (s *Sim) Events(account string) []Event {
 			ID: e.ID, Type: e.Type, ObjectID: e.ObjectID, Created: time.Unix(e.Created, 0).UTC(), Payload: e.payload(),
 			Delivered: e.undelivered() == 0,
 		}
+		// LastStatus is that of the endpoint which comes last.
 		for _, d := range e.Deliveries {
 			c.Attempts += d.Attempts
 			c.LastStatus = d.Status

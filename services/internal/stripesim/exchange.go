@@ -53,6 +53,7 @@ func (w *world) returnedAmount(ch *charge, part int64) (amount int64, currency s
 		return convert(part, ch.Currency, x.To, x.Rate), x.To, x.Rate
 	}
 	landed, currency, rate := w.settledAmount(ch)
+	// A part of the charge returns the same part of what it added to the balance.
 	if rate != 0 {
 		part = rounded(new(big.Rat).Mul(big.NewRat(part, 1), big.NewRat(landed, ch.Amount)))
 	}
@@ -84,6 +85,7 @@ func (s *Sim) Localize(sessionID, currency string, rate float64) error {
 	source := sourcePrice{Amount: se.itemsAmount(), Currency: se.Items[0].Currency, FXRate: rate}
 	se.Currency, se.Source = strings.ToLower(currency), &source
 	se.Presented = convert(source.Amount, source.Currency, se.Currency, rate)
+	// Another currency may offer other methods: debits are in euros only.
 	se.Offered = w.methods(se.MethodTypes, se.Currency)
 	s.changed = true
 	return nil
@@ -108,6 +110,7 @@ func rateOf(ch *charge) float64 {
 
 // convert is exact up to the rounding to minor units: the rate is the decimal number that it is written as.
 func convert(minor int64, from, to string, rate float64) int64 {
+	// The shortest decimal form of the float is what the caller wrote.
 	exact, _ := new(big.Rat).SetString(strconv.FormatFloat(rate, 'f', -1, 64))
 	converted := exact.Mul(exact, major(minor, from))
 	if !zeroDecimal[to] {

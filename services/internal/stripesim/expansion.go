@@ -72,6 +72,7 @@ func checkExpand(kind string, isList bool, paths []string) *apiError {
 			}
 			steps = steps[1:]
 		}
+		// Each step must be a member of the object that the step before leads to.
 		at := kind
 		for _, step := range steps {
 			target, ok := expandable[at][step]
@@ -94,6 +95,7 @@ func (w *world) expand(o document, paths []string, now time.Time) {
 	}
 }
 
+// expandPath expands one path in place. Rendered objects are maps, so the answer shows the change.
 func (w *world) expandPath(o document, steps []string, now time.Time) {
 	if len(steps) == 0 {
 		return
@@ -113,6 +115,7 @@ func (w *world) expandPath(o document, steps []string, now time.Time) {
 		o[steps[0]] = w.show(target, o["id"].(string), now)
 		return
 	}
+	// A null stays null, whatever the path names below it.
 	switch v := o[steps[0]].(type) {
 	case document: // expanded by an earlier path
 		w.expandPath(v, steps[1:], now)
@@ -124,6 +127,7 @@ func (w *world) expandPath(o document, steps []string, now time.Time) {
 }
 
 // show renders an object that exists.
+// A kind without a case is a mistake in expandable, hence the panic.
 func (w *world) show(kind, id string, now time.Time) document {
 	switch kind {
 	case "payment_intent":
@@ -153,6 +157,8 @@ func (w *world) show(kind, id string, now time.Time) document {
 }
 
 // showSource renders the source of a balance transaction.
+// Ids are unique across tables, so the first table that has the id is the right one. Balance transactions have no other
+// kinds of source here.
 func (w *world) showSource(id string, now time.Time) document {
 	if ch, ok := w.Charges.get(id); ok {
 		return ch.render()
@@ -172,6 +178,7 @@ func (w *world) showSource(id string, now time.Time) document {
 // showRefunds lists a charge's latest ten.
 func (w *world) showRefunds(charge string) document {
 	data, more := []any{}, false
+	// The newest come first. The loop ends at the eleventh refund, which proves that there are more.
 	for i := len(w.Refunds.rows) - 1; i >= 0 && !more; i-- {
 		if r := w.Refunds.rows[i]; r.ChargeID == charge {
 			more = len(data) == 10

@@ -39,6 +39,7 @@ func parseForm(encoded string) (*form, *apiError) {
 			return nil, invalid("", name, "Too many levels of nesting: %s", shorten(name))
 		}
 		node := root
+		// A name that is sent twice overwrites its value. Each empty bracket makes a new element.
 		for _, step := range steps {
 			if step == "" {
 				step = strconv.Itoa(len(node.fields))
@@ -60,6 +61,7 @@ func formPath(name string) []string {
 	return append([]string{first}, strings.Split(strings.TrimSuffix(rest, "]"), "][")...)
 }
 
+// child finds or creates a field. Its first use gives it its place in order.
 func (f *form) child(name string) *form {
 	if c, ok := f.fields[name]; ok {
 		return c
@@ -83,6 +85,8 @@ func (f *form) canonical() string {
 	return b.String()
 }
 
+// write is canonical for a part of the tree. Names and values are escaped, so that a bracket or an ampersand in them
+// does not look like structure.
 func (f *form) write(b *strings.Builder, prefix string) {
 	if f.isLeaf() {
 		b.WriteString(prefix + "=" + url.QueryEscape(f.value) + "&")

@@ -17,6 +17,7 @@ type warning struct {
 
 func (n *warning) key() (string, int64) { return n.ID, n.Created }
 
+// render shows every member of an early fraud warning.
 func (n *warning) render(w *world) document {
 	return document{
 		"id":             n.ID,
@@ -31,6 +32,7 @@ func (n *warning) render(w *world) document {
 }
 
 // lowerWarnings makes the warnings of a charge no longer actionable, once it is disputed or fully refunded.
+// It is called after each refund and dispute. A repeat finds no actionable warning and emits nothing.
 func (s *Sim) lowerWarnings(w *world, ch *charge, now time.Time) {
 	if ch.DisputeID == "" && ch.Refunded < ch.Amount {
 		return

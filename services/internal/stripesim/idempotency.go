@@ -13,6 +13,8 @@ const (
 )
 
 // idemRecord is the stored result of an idempotency key. Status is zero while its first request is executing.
+// Path and Params are compared with those of a repeat. Params is the canonical form, so the order of the parameters
+// does not matter.
 type idemRecord struct {
 	Path    string    `json:"path"`
 	Params  string    `json:"params"`
@@ -31,10 +33,13 @@ func (s *Sim) idemBegin(c *call, canonical string) (*idemRecord, *apiError) {
 	}
 	name := c.idemName()
 	old, ok := s.idem[name]
+	// A key is free when it is new or older than a day. One whose request is still executing never expires.
 	if !ok || c.now.Sub(old.At) >= idemRetention && old.Status != 0 {
 		s.idem[name] = &idemRecord{Path: c.http.URL.Path, Params: canonical, At: c.now, Request: c.request.ID}
 		return nil, nil
 	}
+	// Another path or other parameters under the same key are a bug of the caller, and are reported even while the
+	// first request is executing.
 	switch key := c.request.Key; {
 	case old.Path != c.http.URL.Path:
 		return nil, &apiError{Status: http.StatusBadRequest, Type: typeIdempotency, Malformed: true, Message: fmt.Sprintf(
@@ -56,6 +61,8 @@ func (s *Sim) idemBegin(c *call, canonical string) (*idemRecord, *apiError) {
 }
 
 // idemStore stores the answer of an executed request.
+// It runs in the locked section that executed the request, so its effect and its answer are saved together or not at
+// all.
 func (s *Sim) idemStore(c *call, a answer) {
 	if rec := s.idem[c.idemName()]; c.request.Key != "" && rec != nil {
 		rec.Status, rec.Body = a.status, a.body
@@ -81,6 +88,7 @@ func (s *Sim) forgetOld(now time.Time) {
 			s.changed = true
 		}
 	}
+	// A negative difference means that the clock went back, and then the sweep is done as well.
 	if d := now.Sub(s.swept); d >= 0 && d < time.Hour {
 		return
 	}

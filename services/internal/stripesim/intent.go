@@ -15,6 +15,9 @@ const (
 )
 
 // intent is a payment intent. The first payment attempt creates it, and later attempts use it again.
+// Its states are: requires_payment_method, before an attempt and after a failed one; requires_action or processing;
+// then succeeded for ever. LastError is the last failed attempt's, and nil once an attempt succeeded. Amount is in
+// minor units of Currency.
 type intent struct {
 	ID         string         `json:"id"`
 	Created    int64          `json:"created"`
@@ -38,6 +41,8 @@ type intent struct {
 
 func (in *intent) key() (string, int64) { return in.ID, in.Created }
 
+// newIntent is the intent of a session in payment mode. The invoice of a subscription makes its own, see finalize. The
+// client secret begins with the id, as Stripe's does.
 func newIntent(se *session, late bool, now time.Time) *intent {
 	id := newID("pi_3", 23)
 	return &intent{
@@ -48,6 +53,7 @@ func newIntent(se *session, late bool, now time.Time) *intent {
 
 // render shows every member of a payment intent.
 func (in *intent) render(w *world) document {
+	// With a fee that comes later, Stripe captures asynchronously, and the charge has no balance transaction at first.
 	capture, received := "automatic", int64(0)
 	if in.Late {
 		capture = "automatic_async"
@@ -99,6 +105,8 @@ func (in *intent) render(w *world) document {
 	}
 }
 
+// methodTypes are the methods that the session offered. An intent without any, as one of an invoice on an account
+// without debits, is paid by card.
 func (in *intent) methodTypes() []string {
 	if len(in.Methods) == 0 {
 		return []string{"card"}
@@ -106,6 +114,7 @@ func (in *intent) methodTypes() []string {
 	return in.Methods
 }
 
+// methodOptions are payment_method_options: Stripe lists options for each method that the intent can be paid with.
 func (in *intent) methodOptions() document {
 	o := document{"card": document{
 		"installments": nil, "mandate_options": nil, "network": nil, "request_three_d_secure": "automatic",
@@ -116,6 +125,8 @@ func (in *intent) methodOptions() document {
 	return o
 }
 
+// nextAction is where the donor has to go while the intent requires an action: back to the payment page, which asks the
+// challenge.
 func (in *intent) nextAction() any {
 	if in.Status != intentNeedsAction {
 		return nil
@@ -126,6 +137,7 @@ func (in *intent) nextAction() any {
 	}
 }
 
+// renderLastError is the error of the last failed attempt, with the payment method that was used in full.
 func (in *intent) renderLastError(w *world) any {
 	if in.LastError == nil {
 		return nil

@@ -28,6 +28,9 @@ const (
 var retryAfter = []time.Duration{3 * 24 * time.Hour, 5 * 24 * time.Hour, 7 * 24 * time.Hour}
 
 // invoice is one period of a subscription.
+// It is a draft, then open, then paid, void or uncollectible; an uncollectible one can still be paid. Amounts are in
+// minor units of its item's currency. NextAttempt is zero when no attempt is scheduled. PeriodStart and PeriodEnd are
+// the invoice's own, LineStart and LineEnd the period that its line pays for.
 type invoice struct {
 	ID                 string            `json:"id"`
 	Created            int64             `json:"created"`
@@ -69,6 +72,7 @@ func (w *world) newInvoice(sub *subscription, reason string, now time.Time) *inv
 		SubscriptionID: sub.ID, SubscriptionItemID: sub.ItemID, LineID: newID("il_1", 23), Item: sub.Item, Metadata: sub.Metadata,
 		PeriodStart: sub.Start, PeriodEnd: sub.Start, LineStart: sub.Start, LineEnd: sub.End, AutoAdvance: true,
 	}
+	// The item is a copy, so the conversion does not change the subscription's price.
 	if fx := sub.Presented; fx != nil {
 		inv.Source = &sourcePrice{Amount: inv.amount(), Currency: sub.Item.Currency, FXRate: fx.Rate}
 		inv.Item.UnitAmount = convert(inv.Item.UnitAmount, inv.Item.Currency, fx.To, fx.Rate)
@@ -83,6 +87,8 @@ func (w *world) newInvoice(sub *subscription, reason string, now time.Time) *inv
 }
 
 // finalize opens a draft: it gets its number and its payment intent.
+// The number counts the customer's invoices and is never given twice. The session's payment_intent_data does not apply
+// to subscriptions, so the intent has a description of Stripe's and no metadata.
 func (s *Sim) finalize(w *world, inv *invoice, by request, now time.Time) {
 	cu := w.Customers.byID[inv.CustomerID]
 	cu.Invoices++
@@ -107,6 +113,8 @@ func (s *Sim) finalize(w *world, inv *invoice, by request, now time.Time) {
 }
 
 // attempt charges an open invoice's card. The caller updates the subscription.
+// The world is locked. The intent and the invoice have the state after the attempt when the first event is emitted,
+// since an event shows its object as it is then.
 func (s *Sim) attempt(w *world, inv *invoice, m *paymentMethod, decline *DeclinedError, by request, now time.Time) *DeclinedError {
 	in := w.Intents.byID[inv.IntentID]
 	ch := newCharge(in, m, decline, now)
@@ -119,6 +127,7 @@ func (s *Sim) attempt(w *world, inv *invoice, m *paymentMethod, decline *Decline
 		s.emit(w, "payment_intent.payment_failed", in.render(w), nil, by, now)
 		return decline
 	}
+	// The balance transaction comes with the fee: later through the agenda, or at once.
 	if s.cfg.FeeDelay > 0 {
 		s.agenda.add(due{At: now.Add(s.cfg.FeeDelay), Kind: dueChargeBalance, Account: w.ID, ID: ch.ID})
 	} else {
@@ -147,6 +156,7 @@ func (s *Sim) chargeFirst(w *world, inv *invoice, now time.Time) {
 }
 
 // chargeAgain is a retry of a renewal, unless it was paid or given up before its time.
+// An entry whose time is not NextAttempt belongs to a retry that was replaced or called off.
 func (s *Sim) chargeAgain(w *world, inv *invoice, now time.Time) {
 	if inv.Status == invoiceOpen && inv.NextAttempt == now.Unix() {
 		inv.NextAttempt = 0
@@ -158,6 +168,7 @@ func (s *Sim) chargeAgain(w *world, inv *invoice, now time.Time) {
 func (s *Sim) renew(w *world, inv *invoice, now time.Time) {
 	sub := w.Subscriptions.byID[inv.SubscriptionID]
 	m := w.PaymentMethods.byID[sub.MethodID]
+	// A debit has no outcome yet: endInvoiceDebit continues with the bank's answer.
 	if m.IBAN != "" {
 		s.debitInvoice(w, inv, m, request{}, now)
 		return
@@ -181,6 +192,7 @@ func (s *Sim) renew(w *world, inv *invoice, now time.Time) {
 // invoiceFailed announces a failed attempt and schedules the next one, or ends the subscription after the last.
 func (s *Sim) invoiceFailed(w *world, sub *subscription, inv *invoice, now time.Time) {
 	w.Customers.byID[inv.CustomerID].Delinquent = true
+	// The first attempt is followed by one retry for each entry of retryAfter.
 	last := inv.Attempts > len(retryAfter)
 	if !last {
 		at := now.Add(retryAfter[inv.Attempts-1])
@@ -220,6 +232,7 @@ func (s *Sim) listInvoices(c *call) (document, *apiError) {
 }
 
 // render shows every member of an invoice.
+// The customer's name and address are those of now, not those at the time of the invoice.
 func (inv *invoice) render(w *world) document {
 	cu := w.Customers.byID[inv.CustomerID]
 	paid, remaining := int64(0), inv.amount()
@@ -312,6 +325,7 @@ func (inv *invoice) render(w *world) document {
 		"transfer_data":          nil,
 		"webhooks_delivered_at":  timeOrNull(inv.FinalizedAt),
 	}
+	// These members exist from the finalization on.
 	if inv.Status != invoiceDraft {
 		o["ending_balance"] = 0
 		o["hosted_invoice_url"] = "https://invoice.stripe.com/i/simulated/" + inv.ID
@@ -320,6 +334,7 @@ func (inv *invoice) render(w *world) document {
 	return o
 }
 
+// renderLines is the list with the one line, which has the subscription's metadata; the invoice itself has none.
 func (inv *invoice) renderLines() document {
 	shown := formatAmount("en", inv.Item.UnitAmount, inv.Item.Currency)
 	line := document{
@@ -366,6 +381,7 @@ func (s *Sim) Invoices(account string) []Invoice {
 		if inv.Source != nil {
 			c.PriceMinor = inv.Source.Amount
 		}
+		// A draft has no intent, and so is neither charged nor collecting.
 		if in, ok := w.Intents.get(inv.IntentID); ok {
 			c.Charged, c.Collecting = in.Status == intentSucceeded, in.Status == intentProcessing || inv.NextAttempt != 0
 		}

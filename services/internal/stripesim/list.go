@@ -40,6 +40,7 @@ func listPage[T record](t *table[T], p params, url, kind string, keep func(T) bo
 	if after != "" && before != "" {
 		return nil, invalid("", "", "You may only specify one of these parameters: starting_after, ending_before.")
 	}
+	// An unknown cursor is an error. A row that was removed or dropped is unknown too.
 	for name, id := range map[string]string{"starting_after": after, "ending_before": before} {
 		if _, ok := t.get(id); id != "" && !ok {
 			return nil, noSuch(400, kind, id, name)
@@ -60,12 +61,14 @@ func listPage[T record](t *table[T], p params, url, kind string, keep func(T) bo
 		if _, created := row.key(); created < window.from || created > window.to || !keep(row) {
 			continue
 		}
+		// One more row that passes the filters proves that there is another page.
 		if len(data) == limit {
 			more = true
 			break
 		}
 		data = append(data, render(row))
 	}
+	// A page before a cursor was collected from old to new, and is shown newest first like any other.
 	if step > 0 {
 		slices.Reverse(data)
 	}
@@ -73,6 +76,7 @@ func listPage[T record](t *table[T], p params, url, kind string, keep func(T) bo
 }
 
 // index finds a row's position: a binary search for its second, then a few steps.
+// The id must be in the table.
 func (t *table[T]) index(id string) int {
 	_, created := t.byID[id].key()
 	i, _ := slices.BinarySearchFunc(t.rows, created, func(e T, c int64) int {

@@ -13,6 +13,8 @@ import (
 const linkLife = 5 * time.Minute
 
 // onboarding is the state of a connected account's onboarding. A world without one is complete.
+// Deadline is in Unix seconds, zero for none. All links that were ever made remain, since a second visit of an old one
+// has to redirect to its own refresh URL.
 type onboarding struct {
 	Metadata         map[string]string `json:"metadata,omitempty"`
 	Country          string            `json:"country"`
@@ -27,6 +29,7 @@ type onboarding struct {
 }
 
 // accountLink is a link to the onboarding of an account, for one use.
+// The token is the secret of the link. Only a visited link can submit the form.
 type accountLink struct {
 	Token      string `json:"token"`
 	Expires    int64  `json:"expires"`
@@ -53,6 +56,8 @@ func (s *Sim) accountRoutes() []route {
 	}
 }
 
+// createAccountLink is the platform's, for an account that is connected to it. A complete account gets a link too,
+// whose form then changes nothing.
 func (s *Sim) createAccountLink(c *call) (document, *apiError) {
 	id := c.params.str("account")
 	w := s.accessible(id)
@@ -107,6 +112,7 @@ func (s *Sim) visitOnboarding(w http.ResponseWriter, r *http.Request) {
 	now := s.lock()
 	_, link := s.link(r.PathValue("account"), r.PathValue("token"))
 	known, fresh, refreshURL := link != nil, false, ""
+	// The visit uses the link up, also when it comes too late.
 	if known {
 		fresh, refreshURL = !link.Visited && now.Unix() < link.Expires, link.RefreshURL
 		link.Visited = true
@@ -129,11 +135,13 @@ func (s *Sim) submitOnboarding(w http.ResponseWriter, r *http.Request) {
 	account, link := s.link(r.PathValue("account"), r.PathValue("token"))
 	to := ""
 	switch {
+	// No such link: to stays empty, which is the 404 below.
 	case link == nil:
 	case !link.Visited:
 		to = link.RefreshURL
 	default:
 		to = link.ReturnURL
+		// A second submission emits no second account.updated.
 		if !account.Onboarding.DetailsSubmitted {
 			s.setAccountState(account, AccountState{ChargesEnabled: true, PayoutsEnabled: true, DetailsSubmitted: true}, now)
 		}
@@ -175,6 +183,7 @@ var onboardingTemplate = template.Must(template.New("onboarding").Parse(`<!DOCTY
 </html>
 `))
 
+// writeOnboarding chooses between French and English by the browser's first language.
 func writeOnboarding(w http.ResponseWriter, r *http.Request) {
 	t := onboardingTexts["en"]
 	if strings.HasPrefix(strings.ToLower(r.Header.Get("Accept-Language")), "fr") {

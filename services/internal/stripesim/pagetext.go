@@ -29,6 +29,7 @@ type texts struct {
 	declines                            map[string]string // by decline code, then by code
 }
 
+// catalogue has the page's texts by language. language returns only these two.
 var catalogue = map[string]texts{
 	"fr": {
 		Title:         "Paiement simulé",
@@ -165,6 +166,7 @@ func language(locale, acceptLanguage string) string {
 	return "en"
 }
 
+// declined is the text about a declined card: for its decline code, for its code, or for any decline.
 func (t texts) declined(e *DeclinedError) string {
 	for _, code := range []string{e.DeclineCode, e.Code} {
 		if text, ok := t.declines[code]; ok && code != "" {

@@ -10,6 +10,7 @@ import (
 )
 
 // params are parameters that passed their schema: string, int64, bool, params, []any or map[string]string.
+// A missing parameter reads as the zero value; has tells it from one that was sent.
 type params map[string]any
 
 func (p params) str(name string) string             { v, _ := p[name].(string); return v }
@@ -68,6 +69,7 @@ func (s schema) parse(prefix string, f *form) (params, *apiError) {
 		}
 		out[name] = v
 	}
+	// A schema is a map, so the missing names have no order of their own; the smallest is reported.
 	names := make([]string, 0, len(s))
 	for name, fd := range s {
 		if fd.required && !out.has(name) {
@@ -84,6 +86,7 @@ func (s schema) parse(prefix string, f *form) (params, *apiError) {
 	return out, nil
 }
 
+// hash accepts a tree with a schema of its own.
 func hash(s schema) spec {
 	return func(name string, f *form) (any, *apiError) {
 		if f.isLeaf() {
@@ -108,6 +111,7 @@ func list(of spec, limit int) spec {
 				return nil, invalid("", name, "Invalid array")
 			}
 		}
+		// Indexes are numbers: a shorter one is smaller, so 2 comes before 10. Gaps between them are allowed.
 		slices.SortFunc(keys, func(a, b string) int { return cmp.Or(len(a)-len(b), strings.Compare(a, b)) })
 		out := make([]any, 0, len(keys))
 		for _, k := range keys {
@@ -130,6 +134,8 @@ func text(limit int) spec {
 		if !f.isLeaf() {
 			return nil, invalid("", name, "Invalid string: %s must be a string", name)
 		}
+		// Stripe takes an empty string as the wish to unset a parameter, which no parameter here allows except
+		// metadata.
 		if f.value == "" {
 			return nil, invalid("parameter_invalid_empty", name, "You passed an empty string for '%s'. We assume empty values "+
 				"are an attempt to unset a parameter; however '%s' cannot be unset. You should remove '%s' from your request "+
@@ -152,6 +158,7 @@ func shorten(s string) string {
 	return string(r[:end]) + "…" + string(r[len(r)-end:])
 }
 
+// oneOf accepts one of the values of an enumeration.
 func oneOf(values ...string) spec {
 	return func(name string, f *form) (any, *apiError) {
 		if v, err := text(0)(name, f); err != nil || slices.Contains(values, v.(string)) {
@@ -161,6 +168,7 @@ func oneOf(values ...string) spec {
 	}
 }
 
+// enumerate lists values as Stripe's messages do.
 func enumerate(values []string) string {
 	switch n := len(values); n {
 	case 1:
@@ -172,6 +180,7 @@ func enumerate(values []string) string {
 	}
 }
 
+// boolean accepts true and false in exactly this spelling.
 func boolean(name string, f *form) (any, *apiError) {
 	switch {
 	case f.isLeaf() && f.value == "true":
@@ -223,6 +232,7 @@ func timeRange(name string, f *form) (any, *apiError) {
 	if err != nil {
 		return nil, err
 	}
+	// Both bounds of a span are included, and times are whole seconds, so gt and lt move by one.
 	s := everything
 	if n, ok := p.num("gte"); ok {
 		s.from = n
@@ -243,6 +253,7 @@ func timeRange(name string, f *form) (any, *apiError) {
 // https://docs.stripe.com/api/metadata
 func metadata(name string, f *form) (any, *apiError) {
 	const maxKeys, maxKey, maxValue = 50, 40, 500
+	// An empty value for all of metadata is the same as none.
 	if f.isLeaf() && f.value != "" {
 		return nil, invalid("", name, "Invalid object")
 	}

@@ -32,6 +32,9 @@ const (
 )
 
 // payout is a payout from an account's balance to its bank account; a negative one debits the bank.
+// It is pending for submitAfter, then in transit, then paid; it can fail in each of these states, and be canceled while
+// pending. Amount is in minor units. BalanceID names its own balance transaction, FailureBalanceID the one that
+// returned the money.
 type payout struct {
 	ID                string `json:"id"`
 	Created           int64  `json:"created"`
@@ -87,6 +90,8 @@ func (p *payout) render() document {
 
 // addPayout creates a payout with its balance transaction, and schedules its next states. An automatic payout takes
 // held.
+// It is the balance transactions of the automatic payout that are given its id, its own included. A manual payout
+// leaves them free: Stripe does not tell what is in it.
 func (s *Sim) addPayout(w *world, amount int64, currency string, held []*balanceTxn, automatic bool, now time.Time) *payout {
 	day := now.UTC().Truncate(24 * time.Hour)
 	p := &payout{
@@ -94,6 +99,7 @@ func (s *Sim) addPayout(w *world, amount int64, currency string, held []*balance
 		Amount: amount, Currency: currency, Automatic: automatic, Status: payoutPending, Reconciliation: reconciliationNone,
 		BankAccountSuffix: w.ID[len("acct_"):],
 	}
+	// Its own transaction takes the amount from the balance; the fee on it is taken in addition.
 	own := w.addPayoutTransaction(p, "payout", "payout", -amount, now)
 	p.BalanceID = own.ID
 	if automatic && w.PayoutFee > 0 {
@@ -107,6 +113,7 @@ func (s *Sim) addPayout(w *world, amount int64, currency string, held []*balance
 	}
 	w.Payouts.add(p)
 	s.emit(w, "payout.created", p.render(), nil, request{}, now)
+	// The agenda orders them by time, so the order of the map does not matter.
 	for kind, at := range map[string]time.Time{
 		duePayoutSubmitted: now.Add(submitAfter), duePayoutPaid: time.Unix(p.ArrivalDate, 0).UTC(),
 	} {
@@ -126,12 +133,14 @@ func (w *world) addPayoutTransaction(p *payout, kind, category string, amount in
 }
 
 // advancePayout changes a payout's state, if its present state allows it.
+// An entry of the agenda for a payout that has failed or was canceled meanwhile does nothing.
 func (s *Sim) advancePayout(w *world, p *payout, kind string, now time.Time) {
 	before := document{"status": p.Status}
 	switch {
 	case kind == duePayoutSubmitted && p.Status == payoutPending:
 		p.Status = payoutInTransit
 		s.emit(w, "payout.updated", p.render(), before, request{}, now)
+		// From now on the list of its balance transactions is complete, see insideOf.
 		if p.Automatic {
 			p.Reconciliation = reconciliationCompleted
 			s.emit(w, "payout.reconciliation_completed", p.render(), nil, request{}, now)
@@ -143,6 +152,8 @@ func (s *Sim) advancePayout(w *world, p *payout, kind string, now time.Time) {
 }
 
 // endPayout returns a payout's money to the balance, where the next automatic payout finds it.
+// The return has no PayoutID, so the next automatic payout includes it, and the transactions of the failed payout stay
+// in that one.
 func (s *Sim) endPayout(w *world, p *payout, status, kind, code string, now time.Time) {
 	p.Status, p.FailureCode = status, code
 	p.FailureBalanceID = w.addPayoutTransaction(p, kind, "payout_reversal", p.Amount, now).ID
@@ -167,6 +178,7 @@ var payoutListParams = listParams(schema{
 	"destination":  elsewhere,
 })
 
+// listPayouts filters by state and by the day of arrival, which is a midnight UTC.
 func (s *Sim) listPayouts(c *call) (document, *apiError) {
 	status, arrival := c.params.str("status"), everything
 	if a, ok := c.params["arrival_date"].(span); ok {
@@ -210,6 +222,7 @@ func (s *Sim) CreatePayout(account string, amountMinor int64, currency string) (
 	if w == nil {
 		return "", fmt.Errorf("stripesim: no account %s", account)
 	}
+	// The pending part of the balance cannot be paid out.
 	var available int64
 	for _, b := range w.Balance.rows {
 		if b.Currency == currency && b.status(now) == "available" {

@@ -24,13 +24,16 @@ func (s *Sim) SchedulePayouts(account string, on bool) error {
 	return nil
 }
 
+// scheduleNextPayout plans the next midnight UTC, in place of the one that was planned. So switching off and on again
+// on one day does not make two payouts.
 func (s *Sim) scheduleNextPayout(w *world, now time.Time) {
 	midnight := now.UTC().Truncate(24*time.Hour).AddDate(0, 0, 1)
 	s.agenda = slices.DeleteFunc(s.agenda, func(d due) bool { return d.Kind == duePayoutDay && d.Account == w.ID })
 	s.agenda.add(due{At: midnight, Kind: duePayoutDay, Account: w.ID})
 }
 
-// payOutDaily makes the day's automatic payouts.
+// payOutDaily makes the day's automatic payouts. The world is locked. A currency whose sum is zero waits for the next
+// day.
 func (s *Sim) payOutDaily(w *world, now time.Time) {
 	if !w.DailyPayouts {
 		return

@@ -17,6 +17,7 @@ var portalCreateParams = schema{
 }
 
 // portalSession gives one customer access to the billing portal, for a short time.
+// The URL is the only secret: whoever has it within portalLife acts as the customer.
 type portalSession struct {
 	ID         string `json:"id"`
 	Created    int64  `json:"created"`
@@ -28,6 +29,7 @@ type portalSession struct {
 
 func (p *portalSession) key() (string, int64) { return p.ID, p.Created }
 
+// createPortalSession gives a customer access. The address works for portalLife.
 func (s *Sim) createPortalSession(c *call) (document, *apiError) {
 	p := c.params
 	cu, ok := c.world.Customers.get(p.str("customer"))
@@ -56,6 +58,7 @@ func (s *Sim) CancelInPortal(subscriptionID string) error {
 	now := s.lock()
 	defer s.unlock()
 	w, sub, err := s.findRunning(subscriptionID)
+	// A repeat changes nothing and emits nothing.
 	if err != nil || sub.CancelAtPeriodEnd {
 		return err
 	}
@@ -79,6 +82,7 @@ func (s *Sim) SetCard(subscriptionID string, card Card) error {
 	if err != nil {
 		return err
 	}
+	// Name and address stay the customer's. Only the country is the card's.
 	who := w.Customers.byID[sub.CustomerID].Donor
 	who.Country = facts.country
 	s.setMethod(w, sub, &paymentMethod{Number: number, Donor: who}, now)
@@ -86,6 +90,7 @@ func (s *Sim) SetCard(subscriptionID string, card Card) error {
 }
 
 // setMethod changes a subscription's card or bank account.
+// It applies to the next renewal or retry. m has no id yet. The world is locked.
 func (s *Sim) setMethod(w *world, sub *subscription, m *paymentMethod, now time.Time) {
 	m.ID, m.Created = newID("pm_1", 23), now.Unix()
 	w.PaymentMethods.add(m)
@@ -95,6 +100,7 @@ func (s *Sim) setMethod(w *world, sub *subscription, m *paymentMethod, now time.
 }
 
 // findRunning looks in every account.
+// One that is incomplete counts as not running, since its first payment may never arrive. The world is locked.
 func (s *Sim) findRunning(id string) (*world, *subscription, error) {
 	for _, w := range s.worlds {
 		if sub, ok := w.Subscriptions.get(id); ok {
@@ -165,6 +171,7 @@ func (s *Sim) portalRoutes(mux *http.ServeMux) {
 }
 
 // portalView is what a portal session shows; nothing when it does not exist or has expired.
+// Ended subscriptions are not shown. Ids are unique, so at most one account has the portal session.
 func (s *Sim) portalView(r *http.Request) portalView {
 	now := s.lock()
 	defer s.unlock()
@@ -208,6 +215,7 @@ func (s *Sim) submitPortal(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the form could not be read", http.StatusBadRequest)
 		return
 	}
+	// Only a subscription that the page shows can be changed, so the URL of one customer gives no access to another's.
 	err := fmt.Errorf("stripesim: the portal does not show subscription %q", r.PostForm.Get("subscription"))
 	for _, shown := range s.portalView(r).Subscriptions {
 		if shown.ID != r.PostForm.Get("subscription") {

@@ -11,6 +11,8 @@ type recurrence struct {
 	Months int64 `json:"months"`
 }
 
+// newRecurrence reads recurring of a price; nil for a price that is paid once. checkRecurring has refused other
+// intervals than months.
 func newRecurrence(p params) *recurrence {
 	if p == nil {
 		return nil
@@ -36,6 +38,7 @@ func (r *recurrence) render() any {
 // shorter. https://docs.stripe.com/billing/subscriptions/billing-cycle
 func (r *recurrence) after(anchor int64, periods int) int64 {
 	from := time.Unix(anchor, 0).UTC()
+	// The first of the month is moved, because adding a month to the 31st would skip a short one.
 	month := time.Date(from.Year(), from.Month(), 1, from.Hour(), from.Minute(), from.Second(), 0, time.UTC).
 		AddDate(0, int(r.Months)*periods, 0)
 	last := month.AddDate(0, 1, -1).Day()
@@ -70,6 +73,8 @@ func (i lineItem) renderPlan() document {
 }
 
 // lineItem is one line of a session, with the price and product that price_data made.
+// UnitAmount is in minor units of Currency. Recurring is nil in payment mode. The price and the product have no rows of
+// their own.
 type lineItem struct {
 	ID          string            `json:"id"`
 	PriceID     string            `json:"price_id"`
@@ -85,6 +90,7 @@ type lineItem struct {
 	Recurring   *recurrence       `json:"recurring,omitempty"`
 }
 
+// newLineItem reads a line that passed checkItems, which made sure of amount and quantity.
 func newLineItem(p params, now time.Time) lineItem {
 	price := p.obj("price_data")
 	product := price.obj("product_data")

@@ -17,6 +17,9 @@ const (
 )
 
 // refund is a refund of a charge.
+// It is pending while the balance does not cover it, then succeeded; both can still fail, and failed is final. Amount
+// is in minor units of the charge's currency. BalanceID and FailureID name the balance transactions that took the money
+// and brought it back.
 type refund struct {
 	ID            string            `json:"id"`
 	Created       int64             `json:"created"`
@@ -52,6 +55,7 @@ func (r *refund) render(w *world) document {
 		"status":                   r.Status,
 		"transfer_reversal":        nil,
 	}
+	// Only a refund to a card has a reference, which its bank gives later.
 	if !ch.isDebit() {
 		o["destination_details"] = document{
 			"card": document{"reference_status": "pending", "reference_type": "acquirer_reference_number", "type": "refund"},
@@ -81,6 +85,8 @@ var refundCreateParams = schema{
 	"refund_application_fee": elsewhere, "reverse_transfer": elsewhere,
 }
 
+// createRefund refunds a charge, all that is left of it unless an amount is given. What makes a repeat harmless is the
+// idempotency key alone: without one, a second call refunds once more.
 func (s *Sim) createRefund(c *call) (document, *apiError) {
 	ch, err := c.world.refundedCharge(c.params)
 	if err != nil {
@@ -109,6 +115,7 @@ func (w *world) refundedCharge(p params) (*charge, *apiError) {
 			return nil, noSuch(http.StatusNotFound, "charge", id, "charge")
 		}
 		return ch, nil
+	// The last attempt of the intent is the one that can have succeeded.
 	case intent != "":
 		in, ok := w.Intents.get(intent)
 		if !ok {
@@ -123,6 +130,8 @@ func (w *world) refundedCharge(p params) (*charge, *apiError) {
 }
 
 // refundCharge is what the API and the dashboard have in common.
+// The checks come in this order: a charge that failed, a dispute, nothing left, too much. Only then does anything
+// change. A debit that the bank has not answered can be refunded, as its charge has no failure.
 func (s *Sim) refundCharge(w *world, ch *charge, amount int64, reason string, meta map[string]string, by request, now time.Time) (*refund, *apiError) {
 	left := ch.Amount - ch.Refunded
 	switch {
@@ -148,6 +157,7 @@ func (s *Sim) refundCharge(w *world, ch *charge, amount int64, reason string, me
 	if !w.LowBalance {
 		w.payRefund(r, now)
 	}
+	// A pending refund counts as refunded too, so that the same money cannot be refunded twice.
 	before := ch.Refunded
 	ch.Refunded += amount
 	s.emit(w, "refund.created", r.render(w), nil, by, now)
@@ -169,6 +179,7 @@ func (w *world) payRefund(r *refund, now time.Time) {
 	if ch.isDebit() {
 		kind = "payment_refund"
 	}
+	// The money leaves the balance that the charge settled in, which may be of another currency than the refund.
 	amount, currency, rate := w.returnedAmount(ch, -r.Amount)
 	b := &balanceTxn{
 		ID: newID("txn_3", 23), Created: now.Unix(), AvailableOn: now.Unix(), Type: kind, Category: "refund",
@@ -177,6 +188,7 @@ func (w *world) payRefund(r *refund, now time.Time) {
 	if ch.Data.Description != "" {
 		b.Description += " (" + ch.Data.Description + ")"
 	}
+	// The share is of the fee of the refunded part. It is a negative fee, and integer division rounds it towards zero.
 	if charged, ok := w.Balance.get(ch.BalanceID); ok && w.RefundedFeePercent > 0 {
 		b.Fees = []feeDetail{{
 			Amount: -charged.fee() * w.RefundedFeePercent * r.Amount / ch.Amount / 100,
@@ -189,6 +201,7 @@ func (w *world) payRefund(r *refund, now time.Time) {
 
 // tellRefund announces a changed refund.
 func (s *Sim) tellRefund(w *world, r *refund, previous document, now time.Time, kinds ...string) {
+	// kinds come first; both names of the update follow.
 	for _, kind := range append(kinds, "charge.refund.updated", "refund.updated") {
 		s.emit(w, kind, r.render(w), previous, request{}, now)
 	}
@@ -206,6 +219,7 @@ func (s *Sim) getRefund(c *call) (document, *apiError) {
 var byPaymentParams = listParams(schema{"charge": opt(text(0)), "payment_intent": opt(text(0))})
 
 // ofPayment filters a list of what belongs to a charge.
+// The returned function tells whether a charge matches. An unknown id is an error.
 func (w *world) ofPayment(p params) (func(charge string) bool, *apiError) {
 	id, intent := p.str("charge"), p.str("payment_intent")
 	if _, ok := w.Charges.get(id); id != "" && !ok {
@@ -282,6 +296,7 @@ func (s *Sim) FailRefund(id, reason string) error {
 			return fmt.Errorf("stripesim: the refund %s is %s", id, r.Status)
 		}
 		before := document{"status": r.Status}
+		// A pending refund has taken nothing yet, so nothing comes back.
 		if gone, ok := w.Balance.get(r.BalanceID); ok {
 			b := &balanceTxn{
 				ID: newID("txn_3", 23), Created: now.Unix(), AvailableOn: now.Unix(), Type: "refund_failure", Category: "refund_failure",
@@ -291,6 +306,7 @@ func (s *Sim) FailRefund(id, reason string) error {
 			r.FailureID = b.ID
 		}
 		r.Status, r.FailureReason = refundFailed, reason
+		// The charge can be refunded again.
 		w.Charges.byID[r.ChargeID].Refunded -= r.Amount
 		s.tellRefund(w, r, before, now, "refund.failed")
 		return nil
@@ -308,6 +324,7 @@ func (s *Sim) SetLowBalance(account string, low bool) error {
 		return fmt.Errorf("stripesim: no account %s", account)
 	}
 	w.LowBalance, s.changed = low, true
+	// The refunds go through in the order in which they were made.
 	for _, r := range slices.Clone(w.Refunds.rows) {
 		if !low && r.Status == refundPending {
 			w.payRefund(r, now)

@@ -16,6 +16,9 @@ const (
 )
 
 // session is a Checkout Session in payment or subscription mode: open, then complete or expired for ever.
+// Amounts are in minor units, and times are Unix seconds. IntentID is empty until the first attempt to pay, and always
+// in subscription mode, where the first invoice has the intent. Base is stored because a session that expires on the
+// clock, without any request, still needs the address for its recovery URL.
 type session struct {
 	ID                string            `json:"id"`
 	Created           int64             `json:"created"`
@@ -76,6 +79,7 @@ func (se *session) amount() int64 {
 	return se.itemsAmount()
 }
 
+// itemsAmount is the sum in the merchant's own currency.
 func (se *session) itemsAmount() (total int64) {
 	for _, item := range se.Items {
 		total += item.amount()
@@ -83,6 +87,7 @@ func (se *session) itemsAmount() (total int64) {
 	return total
 }
 
+// paymentStatus does not tell a debit at the bank from one that failed: both are unpaid, as at Stripe.
 func (se *session) paymentStatus() string {
 	if se.Status == sessionComplete && !se.Unpaid {
 		return "paid"
@@ -125,6 +130,7 @@ func (s *Sim) createSession(c *call) (document, *apiError) {
 	if at, ok := p.num("expires_at"); ok {
 		se.ExpiresAt = at
 	}
+	// Stripe tells a false from a missing value: it shows false or null.
 	if p.has("allow_promotion_codes") {
 		allow := p.flag("allow_promotion_codes")
 		se.PromotionCodes = &allow
@@ -132,11 +138,13 @@ func (s *Sim) createSession(c *call) (document, *apiError) {
 	for _, item := range p.list("line_items") {
 		se.Items = append(se.Items, newLineItem(item.(params), c.now))
 	}
+	// checkItems has made sure that there is an item, and that all have its currency.
 	se.Currency = se.Items[0].Currency
 	se.Offered = c.world.methods(se.MethodTypes, se.Currency)
 	if p.str("mode") == modeSubscription {
 		se.Mode, se.SubscriptionMetadata = modeSubscription, p.obj("subscription_data").dict("metadata")
 	}
+	// Recovery that is not enabled is the same as none.
 	if r := p.obj("after_expiration").obj("recovery"); r.flag("enabled") {
 		se.Recovery = &recovery{PromotionCodes: r.flag("allow_promotion_codes")}
 	}
@@ -161,6 +169,7 @@ func (w *world) methods(asked []string, currency string) []string {
 
 func (se *session) offers(method string) bool { return slices.Contains(se.methodTypes(), method) }
 
+// session finds the session of the path in the account of the call.
 func (c *call) session() (*session, *apiError) {
 	id := c.http.PathValue("id")
 	se, ok := c.world.Sessions.get(id)
@@ -186,6 +195,8 @@ func (s *Sim) getSessionItems(c *call) (document, *apiError) {
 	return se.renderItems(), nil
 }
 
+// expireSessionCall expires an open session. A second call is refused, also after a payment that came first, so the
+// caller has to read the session to know which of the two it was.
 func (s *Sim) expireSessionCall(c *call) (document, *apiError) {
 	se, err := c.session()
 	if err != nil {
@@ -200,6 +211,7 @@ func (s *Sim) expireSessionCall(c *call) (document, *apiError) {
 }
 
 // expireSession ends an open session without a payment.
+// An intent of an earlier failed attempt stays as it is.
 func (s *Sim) expireSession(w *world, se *session, by request, now time.Time) {
 	se.Status = sessionExpired
 	se.Recovery.offer(se.Base, se.ID, now)
@@ -263,6 +275,7 @@ func (s *Sim) Sessions(account string) []Session {
 		if se.Recovery != nil {
 			c.RecoveryURL = se.Recovery.URL
 		}
+		// The platform's own sessions have an empty account, like the calls about them.
 		if w.Connected {
 			c.Account = w.ID
 		}
@@ -313,6 +326,7 @@ func (s *Sim) find(sessionID string) (*world, *session) {
 	return nil, nil
 }
 
+// findOpen returns a *SessionError for a session that does not exist or is not open. The world is locked.
 func (s *Sim) findOpen(sessionID string) (*world, *session, error) {
 	w, se := s.find(sessionID)
 	if se == nil {

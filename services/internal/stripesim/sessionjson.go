@@ -1,5 +1,7 @@
 package stripesim
 
+// renderItems is the list of line items. It is left out of the session unless a call expands it, or asks for it by its
+// own path.
 func (se *session) renderItems() document {
 	data := make([]any, len(se.Items))
 	for i, item := range se.Items {
@@ -75,6 +77,7 @@ func (se *session) render() document {
 		"ui_mode":                              "hosted",
 		"url":                                  nil,
 	}
+	// The address of the page is shown only while it can be paid there.
 	if se.Status == sessionOpen {
 		o["url"] = se.URL
 	}
@@ -95,6 +98,7 @@ func (se *session) methodTypes() []string {
 	return se.Offered
 }
 
+// methodOptions are payment_method_options: the card's are always there, a debit's where it is offered.
 func (se *session) methodOptions() document {
 	o := document{"card": document{"request_three_d_secure": "automatic"}}
 	if se.offers(debitMethod) {
@@ -103,6 +107,8 @@ func (se *session) methodOptions() document {
 	return o
 }
 
+// customerDetails is what the donor typed, once the session is paid; before that only the merchant's e-mail address is
+// known, and null without one.
 func (se *session) customerDetails() any {
 	switch {
 	case se.Donor != nil:
@@ -118,6 +124,7 @@ func (se *session) customerDetails() any {
 	return nil
 }
 
+// message is a member of custom_text: null unless the merchant set a text.
 func message(text string) any {
 	if text == "" {
 		return nil

@@ -26,9 +26,12 @@ const (
 	maxAmount = 99_999_999 // eight digits, https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts
 )
 
+// customMessage is a text of the merchant's on the payment page.
 var customMessage = opt(hash(schema{"message": req(text(1200))}))
 
 // sessionCreateParams: https://docs.stripe.com/api/checkout/sessions/create?api-version=2023-10-16.
+// The schema checks each parameter alone; checkSession checks what depends on others. Parameters marked elsewhere exist
+// at Stripe and are refused here.
 var sessionCreateParams = schema{
 	"mode":                       req(oneOf("payment", "setup", "subscription")),
 	"success_url":                opt(text(0)),
@@ -96,6 +99,7 @@ var sessionCreateParams = schema{
 
 // checkSession makes the checks that need more than one parameter, or the time.
 func checkSession(p params, now time.Time) *apiError {
+	// The mode comes first, because it decides which other parameters are allowed.
 	mode := p.str("mode")
 	switch mode {
 	case modePayment:
@@ -106,6 +110,7 @@ func checkSession(p params, now time.Time) *apiError {
 		if err := checkSubscriptionSession(p); err != nil {
 			return err
 		}
+	// Mode setup is known to Stripe, and refused here after the checks that Stripe makes itself.
 	default:
 		if err := onlyInPaymentMode(p); err != nil {
 			return err
@@ -118,6 +123,7 @@ func checkSession(p params, now time.Time) *apiError {
 	if p.str("customer_creation") == "always" {
 		return notSimulated("customer_creation always")
 	}
+	// The schema cannot require it, since the embedded page has none. The hosted page needs it.
 	if !p.has("success_url") {
 		return missingParam("success_url")
 	}
@@ -126,6 +132,7 @@ func checkSession(p params, now time.Time) *apiError {
 			return invalid("url_invalid", name, "Not a valid URL")
 		}
 	}
+	// Stripe refuses an address that is none, so the page can rely on the address of the session.
 	if p.has("customer_email") && !isEmail(p.str("customer_email")) {
 		return invalid("email_invalid", "customer_email", "Invalid email address: %s", p.str("customer_email"))
 	}
@@ -147,6 +154,8 @@ func checkSession(p params, now time.Time) *apiError {
 	return checkItems(p)
 }
 
+// checkItems checks the lines one by one, then their sum. All lines have the same currency, and each makes its price
+// with price_data, since no prices can be created here.
 func checkItems(p params) *apiError {
 	items := p.list("line_items")
 	if len(items) == 0 {
@@ -165,6 +174,7 @@ func checkItems(p params) *apiError {
 		if !ok {
 			return missingParam(name + "[quantity]")
 		}
+		// Zero passes the schema, because Stripe's own message about it is not the one of the schema.
 		if quantity == 0 {
 			return invalid("parameter_invalid_integer", name+"[quantity]",
 				"This value must be greater than or equal to 1 (it currently is '0').")
@@ -188,12 +198,15 @@ func checkItems(p params) *apiError {
 			return invalid("", name, "All prices on a Checkout Session must have the same currency: %s is not %s.", c, currency)
 		}
 		currency = c
+		// SEPA debits are in euros only. A session that leaves the methods to Stripe has no such error: it offers no
+		// debit then.
 		if c != "eur" && slices.Contains(p.strs("payment_method_types"), debitMethod) {
 			return invalid("", "payment_method_types", "The currency provided (%s) is invalid for one or more payment method "+
 				"types on this Checkout Session: the payment method type sepa_debit only supports: eur.", c)
 		}
 		total += amount * quantity // both are bounded, so a hundred of them fit
 	}
+	// The minimum is the currency's, and one minor unit where none is documented.
 	if least := minimumAmount[currency]; total < max(least, 1) {
 		return invalid("amount_too_small", "", "The Checkout Session's total amount due must add up to at least %s %s",
 			formatAmount("en", max(least, 1), currency), currency)

@@ -48,6 +48,7 @@ func (s *Sim) Recover(sessionID string) (newID string, err error) {
 	if old.Status != sessionExpired || old.Recovery == nil || now.Unix() >= old.Recovery.ExpiresAt {
 		return "", &SessionError{ID: sessionID, Status: old.Status + " and cannot be recovered"}
 	}
+	// The copy has the same items and metadata. What belongs to an attempt to pay the old session is removed.
 	se := *old
 	se.ID, se.RecoveredFrom = newSessionID(), old.ID
 	se.Created, se.ExpiresAt, se.Status = now.Unix(), now.Add(maxSessionLife).Unix(), sessionOpen
@@ -59,6 +60,7 @@ func (s *Sim) Recover(sessionID string) (newID string, err error) {
 }
 
 // open puts a session up until its time is over.
+// The world is locked. A session that was paid or expired before is left alone when its time is over.
 func (s *Sim) open(w *world, se *session) {
 	se.URL = se.Base + "/pay/" + se.ID
 	w.Sessions.add(se)

@@ -119,6 +119,7 @@ func New(cfg Config) (*Sim, error) {
 			return nil, fmt.Errorf("stripesim: load %s: %w", cfg.StatePath, err)
 		}
 	}
+	// load may have replaced the platform, so it is registered only now.
 	s.worlds[s.platform.ID] = s.platform
 	s.handler = s.routes()
 	s.unsub = s.clock.subscribe(s.clockChanged)

@@ -11,6 +11,7 @@ import (
 )
 
 const (
+	// stateFormat is the version of the file. A file of another version is refused, not converted.
 	stateFormat = 1
 	// saveDelay collects the changes of a burst into one write. A large state waits longer, so that saving,
 	// which stops the world while it encodes, takes a fifth of the time at most.
@@ -29,6 +30,8 @@ type state struct {
 }
 
 // load reads a saved state, if there is one.
+// It runs in New, before any timer or handler, so it takes no lock. An existing file that cannot be read is an error,
+// and is never overwritten by an empty state.
 func (s *Sim) load() error {
 	data, err := os.ReadFile(s.cfg.StatePath)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -60,6 +63,8 @@ func (s *Sim) load() error {
 }
 
 // save writes the state to a new file and renames it, so that a kill leaves either the old or the new one.
+// The world is locked while it is encoded, and free while it is written. The new file is in the same folder, because a
+// rename is atomic only within a file system.
 func (s *Sim) save() error {
 	s.mu.Lock()
 	st := state{
@@ -81,6 +86,7 @@ func (s *Sim) save() error {
 		return err
 	}
 	_, err = f.Write(data)
+	// The content must be on the disk before the name points to it.
 	err = errors.Join(err, f.Sync(), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), s.cfg.StatePath)
@@ -91,6 +97,8 @@ func (s *Sim) save() error {
 	return err
 }
 
+// runSaver writes the state a while after each change, until Close. A failed save is logged, and the next change tries
+// again.
 func (s *Sim) runSaver() {
 	delay := saveDelay
 	for {

@@ -29,6 +29,8 @@ const (
 )
 
 // subscription charges a customer each period until it is canceled.
+// It has one item. Periods are counted from Created, so that a month with fewer days does not shift the later ones.
+// Canceled and incomplete_expired are final. Times are Unix seconds.
 type subscription struct {
 	ID         string            `json:"id"`
 	Created    int64             `json:"created"`
@@ -60,7 +62,8 @@ func (sub *subscription) ended() bool {
 }
 
 // startSubscription creates what the first attempt to pay a session creates: the customer, the subscription and its
-// first invoice, open.
+// first invoice, open. The events come in the order customer, subscription, invoice. A first payment that does not
+// arrive within incompleteLife expires the subscription.
 func (s *Sim) startSubscription(w *world, se *session, who donor, by request, now time.Time) *subscription {
 	cu := newCustomer(who, se.Currency, now)
 	w.Customers.add(cu)
@@ -69,6 +72,7 @@ func (s *Sim) startSubscription(w *world, se *session, who donor, by request, no
 		Item: se.Items[0], Metadata: se.SubscriptionMetadata, Periods: 1, Start: now.Unix(),
 	}
 	sub.End = sub.Item.Recurring.after(sub.Created, sub.Periods)
+	// The donor's currency applies to every later invoice too, at the rate of the session.
 	if se.Source != nil {
 		sub.Presented = &exchange{To: se.Currency, Rate: se.Source.FXRate}
 	}
@@ -88,6 +92,7 @@ func (s *Sim) startSubscription(w *world, se *session, who donor, by request, no
 // attempt pays the same invoice.
 func (s *Sim) paySubscription(w *world, se *session, m *paymentMethod, by request, now time.Time) error {
 	sub, inv := w.Subscriptions.byID[se.SubscriptionID], w.Invoices.byID[se.InvoiceID]
+	// Each attempt may bring another name and country, and the last one counts.
 	w.Customers.byID[se.CustomerID].Donor = m.Donor
 	w.PaymentMethods.add(m)
 	if declined := s.attempt(w, inv, m, cards[m.Number].decline, by, now); declined != nil {
@@ -102,6 +107,7 @@ func (s *Sim) paySubscription(w *world, se *session, m *paymentMethod, by reques
 }
 
 // activate starts a subscription whose first payment arrived or is in progress.
+// From now on its payment method is charged by the renewals, the first at the end of the period.
 func (s *Sim) activate(w *world, sub *subscription, m *paymentMethod, by request, now time.Time) {
 	sub.Status, sub.MethodID = subActive, m.ID
 	s.agenda.add(due{At: time.Unix(sub.End, 0), Kind: dueSubscriptionCycle, Account: w.ID, ID: sub.ID})
@@ -109,6 +115,8 @@ func (s *Sim) activate(w *world, sub *subscription, m *paymentMethod, by request
 }
 
 // expireSubscription ends a subscription whose first payment did not arrive.
+// It is called at the end of incompleteLife, and when the first debit failed. A debit that is still at the bank holds
+// it back.
 func (s *Sim) expireSubscription(w *world, sub *subscription, now time.Time) {
 	inv := w.Invoices.byID[sub.LatestInvoiceID]
 	if sub.Status != subIncomplete || w.Intents.byID[inv.IntentID].Status == intentProcessing {
@@ -130,13 +138,17 @@ func (s *Sim) cycle(w *world, sub *subscription, now time.Time) {
 		s.endSubscription(w, sub, sub.Reason, request{}, now)
 		return
 	}
+	// A pause that ends at this very second must not leave the new invoice uncollected, whichever of the two is
+	// performed first.
 	s.resumeOnTime(w, sub, now)
+	// previous has the values before the change, which the event shows as previous_attributes.
 	previous := document{
 		"current_period_end": sub.End, "current_period_start": sub.Start, "latest_invoice": sub.LatestInvoiceID,
 	}
 	sub.Periods++
 	sub.Start, sub.End = sub.End, sub.Item.Recurring.after(sub.Created, sub.Periods)
 	inv := w.newInvoice(sub, "subscription_cycle", now)
+	// A paused subscription gets these entries too; chargeFirst leaves alone an invoice that is not to be collected.
 	s.agenda.add(due{At: now.Add(draftLife), Kind: dueInvoiceFinal, Account: w.ID, ID: inv.ID})
 	s.agenda.add(due{At: time.Unix(sub.End, 0), Kind: dueSubscriptionCycle, Account: w.ID, ID: sub.ID})
 	s.emit(w, "invoice.created", inv.render(w), nil, request{}, now)
@@ -149,9 +161,11 @@ func (s *Sim) cycle(w *world, sub *subscription, now time.Time) {
 // endSubscription ends a subscription now. Unpaid invoices are not tried again.
 func (s *Sim) endSubscription(w *world, sub *subscription, reason string, by request, now time.Time) {
 	sub.Status, sub.EndedAt, sub.Reason = subCanceled, now.Unix(), reason
+	// It is set already when the end was announced before, as with cancel_at_period_end.
 	if sub.CanceledAt == 0 {
 		sub.CanceledAt = now.Unix()
 	}
+	// Open and draft invoices keep their status. Only their collection ends.
 	for _, inv := range w.Invoices.rows {
 		if inv.SubscriptionID == sub.ID && (inv.Status == invoiceOpen || inv.Status == invoiceDraft) {
 			inv.AutoAdvance, inv.NextAttempt = false, 0
@@ -170,6 +184,7 @@ func (s *Sim) setStatus(w *world, sub *subscription, status string, now time.Tim
 	s.emit(w, "customer.subscription.updated", sub.render(), previous, request{}, now)
 }
 
+// subscription finds the subscription of the path in the account of the call. An ended one is found too.
 func (c *call) subscription() (*subscription, *apiError) {
 	id := c.http.PathValue("id")
 	sub, ok := c.world.Subscriptions.get(id)
@@ -188,6 +203,7 @@ func (s *Sim) getSubscription(c *call) (document, *apiError) {
 }
 
 // cancelSubscription is DELETE: now, and for ever.
+// Stripe does not find a subscription that has ended, so a repeat of the call gets a 404.
 func (s *Sim) cancelSubscription(c *call) (document, *apiError) {
 	sub, err := c.subscription()
 	if err == nil && sub.ended() {
@@ -224,6 +240,8 @@ func (s *Sim) listSubscriptions(c *call) (document, *apiError) {
 }
 
 // subscriptionUpdateParams: https://docs.stripe.com/api/subscriptions/update?api-version=2023-10-16.
+// A new price is made by price_data, for the product that the subscription has. Everything else about the item is
+// refused.
 var subscriptionUpdateParams = schema{
 	"cancel_at_period_end": opt(boolean),
 	"proration_behavior":   opt(oneOf("always_invoice", "create_prorations", "none")),
@@ -255,6 +273,7 @@ var subscriptionUpdateParams = schema{
 }
 
 // updateSubscription changes the price of later periods, and whether the subscription ends with its period.
+// Nothing is changed before all parameters are checked. A call that changes nothing emits no event.
 func (s *Sim) updateSubscription(c *call) (document, *apiError) {
 	sub, err := c.subscription()
 	if err != nil {
@@ -268,6 +287,7 @@ func (s *Sim) updateSubscription(c *call) (document, *apiError) {
 		return nil, err
 	}
 	previous := document{}
+	// An invoice has a copy of the item, so only those of later periods have the new price.
 	if item != nil {
 		previous["items"], previous["plan"] = sub.renderItems(), sub.Item.renderPlan()
 		sub.Item = *item
@@ -282,6 +302,7 @@ func (s *Sim) updateSubscription(c *call) (document, *apiError) {
 }
 
 // setCancelAtPeriodEnd notes in previous what it changes.
+// All four members count as changed, even where one is the same. A date set by CancelAt is removed.
 func (sub *subscription) setCancelAtPeriodEnd(cancel bool, previous document, now time.Time) {
 	o := sub.render()
 	for _, name := range []string{"cancel_at", "cancel_at_period_end", "canceled_at", "cancellation_details"} {
@@ -307,6 +328,8 @@ func (c *call) newItem(sub *subscription) (*lineItem, *apiError) {
 	if hasQuantity {
 		next.Quantity = quantity
 	}
+	// What would prorate, add an item or change the interval is not simulated and is refused, with Stripe's own errors
+	// where Stripe has one.
 	switch {
 	case len(items) > 1, !item.has("id"):
 		return nil, notSimulated("a second item")
@@ -330,6 +353,7 @@ func (c *call) newItem(sub *subscription) (*lineItem, *apiError) {
 	case c.params.str("proration_behavior") != "none":
 		return nil, notSimulated("a proration")
 	}
+	// A price never changes at Stripe; another amount is another price.
 	next.PriceID, next.Created, next.UnitAmount = newID("price_1", 23), c.now.Unix(), amount
 	if recurring := newRecurrence(price.obj("recurring")); *recurring != *sub.Item.Recurring {
 		return nil, notSimulated("another interval")
@@ -352,6 +376,8 @@ func (s *Sim) subscriptionRoutes() []route {
 }
 
 // performSubscription performs what is due of a subscription or an invoice.
+// An id that is no longer in its table is passed over. Each function checks itself whether the present state still
+// allows what was due, so nothing has to be taken out of the agenda.
 func (s *Sim) performSubscription(w *world, d due, now time.Time) {
 	if inv, ok := w.Invoices.get(d.ID); ok {
 		switch d.Kind {

@@ -48,6 +48,7 @@ func (s *Sim) CancelAt(subscriptionID string, at time.Time) error {
 		return fmt.Errorf("stripesim: %s is not in the future", at)
 	}
 	previous := document{}
+	// It removes an end that was set before, of either kind, and notes the members that change.
 	sub.setCancelAtPeriodEnd(false, previous, now)
 	if !at.IsZero() {
 		sub.CancelAt, sub.CanceledAt, sub.Reason = at.Unix(), now.Unix(), reasonRequested
@@ -75,6 +76,7 @@ func (s *Sim) PauseCollection(subscriptionID string, behavior PauseBehavior, res
 // is an error.
 func (s *Sim) ResumeCollection(subscriptionID string) error { return s.setPause(subscriptionID, nil) }
 
+// An entry of the agenda for an earlier pause stays; resumeOnTime compares with the time of the present one.
 func (s *Sim) setPause(subscriptionID string, next *pause) error {
 	now := s.lock()
 	defer s.unlock()

@@ -6,6 +6,7 @@ import (
 
 // render shows every member of a subscription.
 func (sub *subscription) render() document {
+	// The end of the period takes precedence over a date of its own; setCancelAtPeriodEnd never leaves both.
 	cancelAt := timeOrNull(sub.CancelAt)
 	if sub.CancelAtPeriodEnd {
 		cancelAt = sub.End
@@ -64,6 +65,7 @@ func (sub *subscription) render() document {
 	}
 }
 
+// renderItems is the list with the one item. It has a total_count, which Stripe's description does not list.
 func (sub *subscription) renderItems() document {
 	item := document{
 		"id": sub.ItemID, "object": "subscription_item", "billing_thresholds": nil, "created": sub.Created,
@@ -110,6 +112,7 @@ func (s *Sim) Subscriptions(account string) []Subscription {
 	}
 	out := make([]Subscription, 0, len(w.Subscriptions.rows))
 	for _, sub := range w.Subscriptions.rows {
+		// As in render: an end with the period moves with the period.
 		cancelAt := sub.CancelAt
 		if sub.CancelAtPeriodEnd {
 			cancelAt = sub.End

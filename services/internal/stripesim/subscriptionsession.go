@@ -22,6 +22,7 @@ func checkSubscriptionSession(p params) *apiError {
 	return nil
 }
 
+// onlyInPaymentMode refuses the parameters that belong to a single payment.
 func onlyInPaymentMode(p params) *apiError {
 	for _, name := range []string{"customer_creation", "payment_intent_data", "submit_type"} {
 		if p.has(name) {
@@ -32,6 +33,7 @@ func onlyInPaymentMode(p params) *apiError {
 }
 
 // checkRecurring holds a line item's price against the session's mode.
+// name is the line item's, for the message. A subscription has a recurring price, a payment has none.
 func checkRecurring(mode, name string, price params) *apiError {
 	switch {
 	case mode == modePayment && price.has("recurring"):
@@ -55,7 +57,9 @@ func (se *session) renderSubscription(o document) {
 	}
 }
 
-// subscriptionIntent is the payment intent of a session's first invoice, which the first attempt makes.
+// subscriptionIntent is the payment intent of a session's first invoice, which the first attempt makes. The first
+// attempt also creates customer, subscription and invoice, and later attempts find them. The customer's name is a
+// placeholder until an attempt brings its own.
 func (s *Sim) subscriptionIntent(w *world, se *session, by request, now time.Time) *intent {
 	if se.SubscriptionID == "" {
 		s.startSubscription(w, se, se.payer("", ""), by, now)

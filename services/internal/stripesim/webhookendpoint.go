@@ -8,6 +8,8 @@ import (
 )
 
 // webhookEndpoint is a webhook endpoint that was made through the API.
+// Only those of the platform are delivered to; Connect tells whether they get the events of connected accounts instead
+// of the platform's own. Several secrets are not possible here, unlike in Config.Endpoints.
 type webhookEndpoint struct {
 	ID          string            `json:"id"`
 	Created     int64             `json:"created"`
@@ -55,6 +57,7 @@ func (h *webhookEndpoint) endpoint() Endpoint {
 }
 
 // wants tells whether an endpoint gets events of a type.
+// No list at all means every type, as does the star of Stripe's API.
 func (e Endpoint) wants(kind string) bool {
 	return e.Events == nil || slices.Contains(e.Events, "*") || slices.Contains(e.Events, kind)
 }
@@ -85,7 +88,8 @@ var (
 	}
 )
 
-// address accepts what a webhook can be sent to.
+// address accepts what a webhook can be sent to. Plain HTTP is accepted too, since the receiver of a test is on the
+// same machine.
 func address(name string, f *form) (any, *apiError) {
 	v, err := text(5000)(name, f)
 	if err != nil {
@@ -108,6 +112,8 @@ func (s *Sim) webhookEndpointRoutes() []route {
 	}
 }
 
+// createWebhookEndpoint answers with the secret, once: no later call shows it. The endpoint gets the events that happen
+// from now on.
 func (s *Sim) createWebhookEndpoint(c *call) (document, *apiError) {
 	p := c.params
 	h := &webhookEndpoint{
@@ -142,6 +148,8 @@ func (s *Sim) getWebhookEndpoint(c *call) (document, *apiError) {
 	return h.render(), nil
 }
 
+// updateWebhookEndpoint changes what was sent and leaves the rest. The queue of the endpoint stays the same, so
+// deliveries that wait go to the new URL.
 func (s *Sim) updateWebhookEndpoint(c *call) (document, *apiError) {
 	h, err := s.findWebhookEndpoint(c)
 	if err != nil {
@@ -164,12 +172,14 @@ func (s *Sim) updateWebhookEndpoint(c *call) (document, *apiError) {
 		if h.Metadata == nil {
 			h.Metadata = map[string]string{}
 		}
+		// Metadata is merged key by key.
 		maps.Copy(h.Metadata, p.dict("metadata"))
 	}
 	s.webhookEndpointsChanged()
 	return h.render(), nil
 }
 
+// deleteWebhookEndpoint ends the deliveries to the endpoint. A repeat gets a 404.
 func (s *Sim) deleteWebhookEndpoint(c *call) (document, *apiError) {
 	h, err := s.findWebhookEndpoint(c)
 	if err != nil {
@@ -181,6 +191,7 @@ func (s *Sim) deleteWebhookEndpoint(c *call) (document, *apiError) {
 }
 
 // webhookEndpointsChanged gives the dispatcher the endpoints as they are now. The world is locked.
+// The dispatcher's lock is taken inside, which is the allowed order.
 func (s *Sim) webhookEndpointsChanged() {
 	s.changed = true
 	s.dispatcher.replace(s.dispatcher.configured, s.platform.enabledWebhookEndpoints())

@@ -65,6 +65,7 @@ type table[T record] struct {
 	byID map[string]T
 }
 
+// add inserts a row behind those of the same second, so rows of one second keep the order in which they were added.
 func (t *table[T]) add(row T) {
 	id, created := row.key()
 	if t.byID == nil {
