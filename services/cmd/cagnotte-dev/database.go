@@ -13,6 +13,8 @@ import (
 )
 
 // recreate replaces the demo's database with an empty one.
+// FORCE ends the connections of an interrupted run. The roles stay, since they belong to the server and not to the
+// database.
 func recreate(ctx context.Context, db *pgembed.Server) error {
 	conn, err := pgx.Connect(ctx, db.URL("postgres"))
 	if err != nil {
@@ -40,9 +42,11 @@ func serviceLogin(ctx context.Context, db *pgembed.Server) (string, error) {
 		return "", fmt.Errorf("connect to the private Postgres: %w", err)
 	}
 	defer conn.Close(ctx)
+	// The password comes out of the address, and becomes part of the statement because CREATE ROLE takes no parameters.
 	password, _ := address.User.Password()
 	address.User = url.UserPassword(role, password)
 	_, err = conn.Exec(ctx, `CREATE ROLE `+role+` LOGIN IN ROLE cagnotte_service PASSWORD '`+password+`'`)
+	// 42710 is duplicate_object: the role is there since an earlier run, which makes a repeat harmless.
 	if exists := new(pgconn.PgError); err != nil && !(errors.As(err, &exists) && exists.Code == "42710") {
 		return "", fmt.Errorf("create the role of the service: %w", err)
 	}

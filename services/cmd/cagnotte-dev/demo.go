@@ -31,6 +31,8 @@ var demoFiles embed.FS
 var demoOrder = []string{"vallon-contre-cameras", "technopolice-marseille", "festival-technopolice"}
 
 // demo is a collective, its campaign, and how much it has received.
+// It is one file of the folder demo. The donations are spread over Days days, around a median in minor units; the
+// percentages tell how many of them were abandoned, or declined at first.
 type demo struct {
 	CollectiveID string          `json:"collective_id"`
 	CampaignID   string          `json:"campaign_id"`
@@ -50,10 +52,12 @@ type demo struct {
 func (d demo) collectiveName() string { return "collectives/" + d.CollectiveID }
 func (d demo) campaignName() string   { return d.collectiveName() + "/campaigns/" + d.CampaignID }
 
+// page is the address of the campaign's public page.
 func (d demo) page(serviceURL string) string {
 	return serviceURL + "/c/" + d.CollectiveID + "/" + d.CampaignID
 }
 
+// loadDemos reads the files in demoOrder. A member that the program does not know is an error.
 func loadDemos() ([]demo, error) {
 	demos := make([]demo, len(demoOrder))
 	for i, name := range demoOrder {
@@ -93,6 +97,8 @@ type seeder struct {
 const payoutDays = 10
 
 // seed creates the demo's data and returns its keys.
+// The clock first goes back by the longest past, then forward from donation to donation, so each is dated by the moment
+// at which it happened. Only the first collective has settings, refunds and offline donations.
 func (s *seeder) seed(ctx context.Context, operatorKey string, demos []demo) (keys, error) {
 	now := s.clock.Now()
 	asOperator := withKey(ctx, operatorKey)
@@ -114,6 +120,8 @@ func (s *seeder) seed(ctx context.Context, operatorKey string, demos []demo) (ke
 	}
 	paidOut := false
 	for _, g := range s.plan(now, demos) {
+		// Daily payouts begin payoutDays before the present. The clock stops at that day before the first donation
+		// after it.
 		if start := now.AddDate(0, 0, -payoutDays); !paidOut && g.at.After(start) {
 			s.clock.Set(start)
 			if err := s.sim.SchedulePayouts("", true); err != nil {
@@ -126,6 +134,7 @@ func (s *seeder) seed(ctx context.Context, operatorKey string, demos []demo) (ke
 			return keys{}, fmt.Errorf("%s: a donation: %w", g.campaign, err)
 		}
 	}
+	// The present: renewals and payouts between the last donation and now are performed by this.
 	s.clock.Set(now)
 	if err := s.refundAndDispute(demos[0]); err != nil {
 		return keys{}, err
@@ -174,6 +183,7 @@ func withKey(ctx context.Context, key string) context.Context {
 	return metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+key)
 }
 
+// key creates an API key of the demo's collective. The context has the caller's own key.
 func (s *seeder) key(ctx context.Context, d demo, name string, role accessv1.Role) (string, error) {
 	created, err := accessv1.NewAccessServiceClient(s.conn).CreateApiKey(ctx, &accessv1.CreateApiKeyRequest{
 		Parent: d.collectiveName(),
@@ -198,6 +208,8 @@ func (s *seeder) plan(now time.Time, demos []demo) []pastDonation {
 	var donations []pastDonation
 	for _, d := range demos {
 		for range d.Donations.Count {
+			// A log-normal distribution: its median is MedianMinor, and large amounts are rare. The next round amount
+			// is taken.
 			wanted := int64(float64(d.Donations.MedianMinor) * math.Exp(s.random.NormFloat64()*0.8))
 			i, _ := slices.BinarySearch(round, wanted)
 			g := pastDonation{
@@ -213,6 +225,7 @@ func (s *seeder) plan(now time.Time, demos []demo) []pastDonation {
 			}
 			donations = append(donations, g)
 		}
+		// Two monthly donations and a debit for each campaign, on fixed days.
 		day := func(ago int) time.Time { return now.AddDate(0, 0, -ago).Add(-time.Hour) }
 		donations = append(donations,
 			pastDonation{at: day(70), campaign: d.campaignName(), locale: "fr", amountMinor: 500, monthly: true},
@@ -225,6 +238,8 @@ func (s *seeder) plan(now time.Time, demos []demo) []pastDonation {
 	return donations
 }
 
+// give makes one donation at the time that the clock shows. An abandoned one stops at the payment page, and its session
+// expires later. A declined one is paid at the second attempt, with another card.
 func (s *seeder) give(ctx context.Context, g pastDonation) error {
 	recurrence := donationsv1.Recurrence_RECURRENCE_ONCE
 	if g.monthly {

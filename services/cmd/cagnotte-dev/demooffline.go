@@ -14,6 +14,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 )
 
+// euros is an amount of cents.
 func euros(minor int64) *moneyv1.Money {
 	return &moneyv1.Money{CurrencyCode: "EUR", AmountMinor: minor}
 }
@@ -40,6 +41,7 @@ func (s *seeder) enterOffline(asTreasurer context.Context, d demo, now time.Time
 	treasury := treasuryv1.NewTreasuryServiceClient(s.conn)
 	day := func(ago int) string { return now.AddDate(0, 0, -ago).Format(time.DateOnly) }
 	var cheques []string
+	// Cash and three cheques, with how many days ago each was received.
 	for _, g := range []struct {
 		method treasuryv1.OfflineMethod
 		minor  int64
@@ -62,12 +64,14 @@ func (s *seeder) enterOffline(asTreasurer context.Context, d demo, now time.Time
 			cheques = append(cheques, made.GetName())
 		}
 	}
+	// The first two cheques are deposited together, and the bank credits them as one amount.
 	if _, err := treasury.CreateDeposit(asTreasurer, &treasuryv1.CreateDepositRequest{
 		Parent: d.collectiveName(), RequestId: uuid.NewString(),
 		Deposit: &treasuryv1.Deposit{Cheques: cheques, BankDate: day(14), Document: "0000123"},
 	}); err != nil {
 		return err
 	}
+	// The second invoice has no date of payment, so it is still to be paid.
 	for _, e := range []*treasuryv1.Expense{
 		{Document: "2026-041", DocumentDate: day(40), PayDate: day(25), Amount: euros(150_00), Stage: "1"},
 		{Document: "2026-058", DocumentDate: day(6), Amount: euros(120_00), Stage: "2"},
@@ -84,6 +88,8 @@ func (s *seeder) enterOffline(asTreasurer context.Context, d demo, now time.Time
 
 // refundAndDispute refunds a part of the campaign's last donation by card, as Stripe's dashboard does, and lets a bank
 // dispute the one before.
+// The simulator acts here without the service, which learns of both by webhook. Sessions are oldest first, so the last
+// charges are the newest.
 func (s *seeder) refundAndDispute(d demo) error {
 	var charges []string
 	for _, session := range s.sim.Sessions("") {

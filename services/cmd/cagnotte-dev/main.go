@@ -64,6 +64,7 @@ func main() {
 	}
 }
 
+// The only argument is forget; without one the demo runs until ctx ends.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	dir, err := pgembed.DefaultDir("demo")
 	if err != nil {
@@ -79,7 +80,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 }
 
-// state has what the demo keeps outside of its database. It is written when the demo's data are complete.
+// state has what the demo keeps outside of its database. It is written when the demo's data are complete. The API keys
+// cannot be read back from the database, which has only their hashes. The secrets are the same in each run.
 type state struct {
 	Keys          keys   `json:"keys"`
 	SecretKey     []byte `json:"secret_key"`
@@ -98,6 +100,8 @@ func serve(ctx context.Context, dir string, stdout, stderr io.Writer) (err error
 	defer site.Close()
 	defer stripe.Close()
 
+	// What was started is stopped in reverse order, also after an error half-way. The stop has its own time, since ctx
+	// has ended by then.
 	var undo stack
 	defer func() {
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
@@ -122,6 +126,7 @@ func serve(ctx context.Context, dir string, stdout, stderr io.Writer) (err error
 	if err != nil {
 		return err
 	}
+	// The service and the simulator share one clock, so no date of one lies in the future of the other.
 	clock := stripesim.NewClock()
 	sim, err := stripesim.New(stripesim.Config{
 		APIKeys:   []string{simulatedKey},
@@ -142,6 +147,7 @@ func serve(ctx context.Context, dir string, stdout, stderr io.Writer) (err error
 	if err := sim.OfferDebits("", true); err != nil {
 		return err
 	}
+	// The simulator answers before the service starts, which calls it.
 	undo.push(serveHTTP(stripe, sim.Handler()))
 
 	running, err := app.Start(ctx, app.Config{
@@ -170,6 +176,7 @@ func serve(ctx context.Context, dir string, stdout, stderr io.Writer) (err error
 	if err != nil {
 		return err
 	}
+	// The state is saved last: a demo that is interrupted before has no state file, and starts anew the next time.
 	if fresh {
 		if saved.Keys, err = seedDemo(ctx, db.URL("cagnotte"), sim, clock, demos); err != nil {
 			return fmt.Errorf("create the demo's data: %w", err)
@@ -206,6 +213,7 @@ func startDatabase(ctx context.Context, dir string) (db *pgembed.Server, fresh b
 	if err != nil {
 		return nil, false, err
 	}
+	// The simulator's file goes with the database, since each names objects of the other.
 	if fresh {
 		err = errors.Join(recreate(ctx, db), removeIfExists(filepath.Join(dir, "stripe.json")))
 	}
@@ -215,6 +223,7 @@ func startDatabase(ctx context.Context, dir string) (db *pgembed.Server, fresh b
 	return db, fresh, nil
 }
 
+// listen opens the two ports that this program serves itself. The service opens its own.
 func listen(ctx context.Context) (site, stripe net.Listener, err error) {
 	if site, err = listenOn(ctx, "the collective's own site", siteAddr); err != nil {
 		return nil, nil, err
@@ -226,6 +235,7 @@ func listen(ctx context.Context) (site, stripe net.Listener, err error) {
 	return site, stripe, nil
 }
 
+// listenOn opens one port; who names its purpose in the error.
 func listenOn(ctx context.Context, who, addr string) (net.Listener, error) {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", addr)
@@ -238,6 +248,7 @@ func listenOn(ctx context.Context, who, addr string) (net.Listener, error) {
 	return l, nil
 }
 
+// serveHTTP serves until stop is called, which waits for requests in progress until its context ends.
 func serveHTTP(l net.Listener, handler http.Handler) (stop func(context.Context) error) {
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
 	done := make(chan error, 1)
@@ -251,6 +262,8 @@ func serveHTTP(l net.Listener, handler http.Handler) (stop func(context.Context)
 	}
 }
 
+// seedDemo fills a new database through the running service, and returns when all webhooks have arrived. It fails after
+// startTimeout.
 func seedDemo(ctx context.Context, databaseURL string, sim *stripesim.Sim, clock *stripesim.Clock, demos []demo) (keys, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
@@ -278,6 +291,7 @@ func seedDemo(ctx context.Context, databaseURL string, sim *stripesim.Sim, clock
 	return k, sim.WaitDelivered(ctx)
 }
 
+// loadState reads the state file, or makes new secrets for a fresh demo; save writes them once the data are complete.
 func loadState(dir string, fresh bool) (state, error) {
 	if fresh {
 		s := state{SecretKey: make([]byte, 32), WebhookSecret: "whsec_" + rand.Text(), ConnectSecret: "whsec_" + rand.Text()}
@@ -326,6 +340,7 @@ func forget(ctx context.Context, dir string) error {
 	return os.RemoveAll(dir)
 }
 
+// removeIfExists removes a file; one that is missing is no error.
 func removeIfExists(path string) error {
 	if err := os.Remove(path); !errors.Is(err, os.ErrNotExist) {
 		return err
@@ -338,6 +353,7 @@ type stack []func(context.Context) error
 
 func (s *stack) push(f func(context.Context) error) { *s = append(*s, f) }
 
+// run calls all of them, also after an error, and returns the errors together.
 func (s stack) run(ctx context.Context) (err error) {
 	for i := len(s) - 1; i >= 0; i-- {
 		err = errors.Join(err, s[i](ctx))
@@ -345,6 +361,7 @@ func (s stack) run(ctx context.Context) (err error) {
 	return err
 }
 
+// announce prints the addresses and keys for the person at the terminal.
 func announce(w io.Writer, demos []demo, k keys, databaseURL string) {
 	fmt.Fprintf(w, `
 Cagnotte: a demo with a SIMULATED Stripe. No card is charged and no money moves.

@@ -21,6 +21,7 @@ func newSite(serviceURL string, demos []demo) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("parse site.html: %w", err)
 	}
+	// Scripts come from the service alone, and only the service may be called. The stylesheet is the site's own.
 	policy := fmt.Sprintf("default-src 'none'; style-src 'self'; script-src %[1]s; connect-src %[1]s; base-uri 'none'; form-action 'none'; frame-ancestors 'none'", serviceURL)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /site.css", func(w http.ResponseWriter, _ *http.Request) {
@@ -29,6 +30,7 @@ func newSite(serviceURL string, demos []demo) (http.Handler, error) {
 	})
 	for i, d := range demos {
 		pattern := "GET " + sitePath(i, d)
+		// Without the end marker, the pattern of the front page would match every path.
 		if i == 0 {
 			pattern += "{$}"
 		}
@@ -44,6 +46,7 @@ func newSite(serviceURL string, demos []demo) (http.Handler, error) {
 			if r.URL.Query().Get("lang") == "en" {
 				data.Lang = "en"
 			}
+			// Each page links to all collectives, itself included.
 			for j, other := range demos {
 				data.Others = append(data.Others, link{sitePath(j, other), other.Collective.DisplayName, i == j})
 			}

@@ -96,6 +96,8 @@ type Env struct {
 }
 
 // Start starts simulator and service, and stops both when the test ends.
+// The order matters: the simulator's address is known before it serves, the service's before the endpoints are set, and
+// the operator's key exists before the service starts. Cleanups stop the service first, then the simulator.
 func Start(t testing.TB, cfg Config) *Env {
 	t.Helper()
 	e := &Env{t: t, Clock: stripesim.NewClock(), DatabaseURL: cfg.DatabaseURL}
@@ -111,6 +113,7 @@ func Start(t testing.TB, cfg Config) *Env {
 		FeeDelay:  cfg.FeeDelay,
 		RetryBase: 20 * time.Millisecond,
 	}
+	// look wraps the simulator's handler; without the contract it changes nothing.
 	look := func(api http.Handler) http.Handler { return api }
 	if !cfg.NoContract {
 		answers := watchAnswers(t)
@@ -155,6 +158,7 @@ func Start(t testing.TB, cfg Config) *Env {
 	return e
 }
 
+// settings turns the zero values of Config into limits that no test reaches, and keeps the addresses of the Env.
 func settings(t testing.TB, e *Env, cfg Config) app.Config {
 	secret := make([]byte, 32)
 	_, _ = rand.Read(secret) // never fails: https://pkg.go.dev/crypto/rand#Read
@@ -194,6 +198,7 @@ func settings(t testing.TB, e *Env, cfg Config) app.Config {
 	}
 }
 
+// endpoints are the service's two webhooks: of the platform, and of connected accounts.
 func (e *Env) endpoints() []stripesim.Endpoint {
 	return []stripesim.Endpoint{
 		{URL: e.URL + "/v1/webhooks/stripe", Secret: WebhookSecret},
@@ -342,6 +347,7 @@ type testLog struct {
 	t  testing.TB
 }
 
+// Write drops what comes after the test has ended, since logging to it would panic then.
 func (l *testLog) Write(line []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -353,6 +359,7 @@ func (l *testLog) Write(line []byte) (int, error) {
 
 // Environ returns the program's settings as the environment that `cagnotte serve` reads, to run it as a process of its
 // own with the same addresses, database and simulator.
+// Ports of gRPC and of the administration are free ones, so that the process can run beside the App.
 func (e *Env) Environ() []string {
 	return []string{
 		"DATABASE_URL=" + e.settings.DatabaseURL,

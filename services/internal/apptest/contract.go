@@ -46,6 +46,7 @@ func checkContract(t testing.TB, requests []stripesim.Request) {
 		if r.Malformed != "" {
 			t.Errorf("apptest: the simulator refuses %s %s: %s\n%s", r.Method, r.Path, r.Malformed, r.Body)
 		}
+		// stripe-mock has no state: it would accept what the simulator refused, and that proves nothing.
 		if r.Status >= 400 && r.Status < 500 {
 			continue
 		}
@@ -61,6 +62,8 @@ func checkContract(t testing.TB, requests []stripesim.Request) {
 	}
 }
 
+// replay sends a request as the service sent it, with the headers that stripe-mock reads. The idempotency key is left
+// out.
 func replay(r stripesim.Request) error {
 	req, err := http.NewRequest(r.Method, contract.url+r.Path, bytes.NewReader(r.Body))
 	if err != nil {
@@ -92,12 +95,14 @@ func Main(m *testing.M) {
 	pgtest.Main(m, stopStripeMock)
 }
 
+// stopStripeMock does nothing if no test has started stripe-mock.
 func stopStripeMock() {
 	if contract.stop != nil {
 		contract.stop()
 	}
 }
 
+// startStripeMock leaves its result in contract. It runs once for a test binary.
 func startStripeMock() {
 	binary, err := buildStripeMock()
 	if err != nil {
@@ -121,6 +126,7 @@ func runStripeMock(binary, plain, secure string) error {
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start stripe-mock: %w", err)
 	}
+	// Wait has one caller. Others learn from ended that the process is over, and may read output only then.
 	ended := make(chan struct{})
 	go func() {
 		_ = cmd.Wait()
@@ -155,6 +161,7 @@ func runStripeMock(binary, plain, secure string) error {
 
 // buildStripeMock returns the path of the pinned version's binary, which Go builds once into its cache.
 func buildStripeMock() (string, error) {
+	// Tests run in the folders of their packages, so the path of this file leads to the root of the repository.
 	_, file, _, _ := runtime.Caller(0)
 	cmd := exec.Command("go", "tool", "-modfile=.tools/go.mod", "-n", "stripe-mock")
 	cmd.Dir = filepath.Join(filepath.Dir(file), "..", "..", "..")
@@ -167,6 +174,7 @@ func buildStripeMock() (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
+// loopbackPort is an address that was free a moment ago.
 func loopbackPort() string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

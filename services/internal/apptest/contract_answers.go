@@ -21,6 +21,7 @@ const enoughOfAKind = 200
 
 // answers compares the simulator's answers and events with Stripe's description. With a shape that Stripe does not have,
 // tests could pass and the service fail at Stripe.
+// mu guards both maps, since the simulator serves requests at once. seen counts by call and status, or by event type.
 type answers struct {
 	description *description
 
@@ -55,6 +56,7 @@ func (a *answers) enough(kind string) bool {
 	return a.seen[kind] > enoughOfAKind
 }
 
+// note records differences. Each is reported once, with the first place where it occurred.
 func (a *answers) note(where string, differences []string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -69,6 +71,7 @@ func (a *answers) note(where string, differences []string) {
 // answers that the simulator loses on purpose.
 func (a *answers) before(simulator http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// Pages and controls are the simulator's own, and Stripe's description does not have them.
 		if !strings.HasPrefix(r.URL.Path, "/v1/") {
 			simulator.ServeHTTP(w, r)
 			return
@@ -79,6 +82,7 @@ func (a *answers) before(simulator http.Handler) http.Handler {
 	})
 }
 
+// checkAnswer compares one answer of the API, an error included, with the schema of its call and status.
 func (a *answers) checkAnswer(method, path string, status int, body []byte) {
 	route := a.description.route(path)
 	where := fmt.Sprintf("%s %s, HTTP %d", method, route, status)
@@ -116,6 +120,7 @@ func (a *answers) checkEvent(kind string, payload func() []byte) {
 	a.note(where, a.description.differences(v, a.description.component("event"), ""))
 	data, _ := v["data"].(map[string]any)
 	object, _ := data["object"].(map[string]any)
+	// The kind of object is in the object itself; the description has a schema of that name.
 	name, _ := object["object"].(string)
 	schema := a.description.component(name)
 	if schema == nil || object == nil {
@@ -123,6 +128,7 @@ func (a *answers) checkEvent(kind string, payload func() []byte) {
 		return
 	}
 	a.note(where, a.description.differences(object, schema, ""))
+	// Only the names are compared: Stripe gives a part of a member there, which no schema describes.
 	previous, _ := data["previous_attributes"].(map[string]any)
 	for member := range previous {
 		if schema.Properties[member] == nil && !undescribed[name+"."+member] {

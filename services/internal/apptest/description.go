@@ -15,6 +15,7 @@ import (
 
 // description is Stripe's OpenAPI description of the API version that the service uses, out of stripe-mock. Most schemas
 // are never needed, so each is decoded at its first use.
+// mu guards decoded; raw and paths do not change. Tests of one binary share it.
 type description struct {
 	mu      sync.Mutex
 	raw     map[string]json.RawMessage
@@ -135,6 +136,7 @@ func (d *description) component(name string) *schema {
 		return s
 	}
 	var s *schema
+	// A name without a schema, or one that does not parse, is remembered as nil.
 	if json.Unmarshal(d.raw[name], &s) != nil {
 		s = nil
 	}
@@ -142,6 +144,7 @@ func (d *description) component(name string) *schema {
 	return s
 }
 
+// resolve follows references to the schema itself; nil for a name that does not exist.
 func (d *description) resolve(s *schema) *schema {
 	for s != nil && s.Ref != "" {
 		s = d.component(s.Ref[strings.LastIndex(s.Ref, "/")+1:])
@@ -165,6 +168,7 @@ func (d *description) route(path string) string {
 	return ""
 }
 
+// fits compares paths of the same number of parts. A variable of the pattern fits any part.
 func fits(pattern, path []string) bool {
 	for i, p := range pattern {
 		if p != path[i] && !strings.HasPrefix(p, "{") {
@@ -176,6 +180,7 @@ func fits(pattern, path []string) bool {
 
 // answer returns the schema of an answer, or nil if the description does not have the call.
 func (d *description) answer(method, route string, status int) *schema {
+	// Stripe describes success by its status, and all errors under default.
 	responses := d.paths[route][strings.ToLower(method)].Responses
 	if r, ok := responses[fmt.Sprint(status)]; ok {
 		return r.Content["application/json"].Schema
@@ -196,6 +201,7 @@ func (d *description) differences(v any, s *schema, path string) []string {
 	case len(s.AnyOf) > 0:
 		return d.closest(v, s.AnyOf, path)
 	}
+	// The difference in type, which is returned unless the value fits the schema's type.
 	wrong := []string{fmt.Sprintf("%s: %T is no %s", path, v, s.Type)}
 	switch s.Type {
 	case "object":
@@ -224,6 +230,7 @@ func (d *description) differences(v any, s *schema, path string) []string {
 		}
 		return nil
 	case "integer":
+		// JSON has one kind of number, so an integer is one without a fraction.
 		if n, ok := v.(float64); ok && n == float64(int64(n)) {
 			return nil
 		}
@@ -241,6 +248,7 @@ func (d *description) differences(v any, s *schema, path string) []string {
 	return wrong
 }
 
+// nullableBranch: a choice can be null if one of its branches can.
 func (s *schema) nullableBranch(d *description) bool {
 	return slices.ContainsFunc(s.AnyOf, func(b *schema) bool { b = d.resolve(b); return b != nil && b.Nullable })
 }
@@ -257,6 +265,8 @@ func (d *description) closest(v any, branches []*schema, path string) []string {
 	return best
 }
 
+// objectDifferences finds members that are missing, unknown or wrong. A resource starts a path of its own, so the same
+// difference has one name wherever the object stands.
 func (d *description) objectDifferences(o map[string]any, s *schema, path string) (out []string) {
 	if s.Resource != "" {
 		path = s.Resource
@@ -271,6 +281,7 @@ func (d *description) objectDifferences(o map[string]any, s *schema, path string
 		switch p := s.Properties[name]; {
 		case p != nil:
 			out = append(out, d.differences(v, p, member)...)
+		// additionalProperties with a schema makes the object a map, such as metadata; false or absent ends here.
 		case len(s.Additional) > 0 && s.Additional[0] == '{':
 			var extra *schema
 			if err := json.Unmarshal(s.Additional, &extra); err != nil {

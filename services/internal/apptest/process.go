@@ -62,6 +62,7 @@ func (e *Env) NewProcess() *Process {
 		e.t.Fatal(err)
 	}
 	p.child = string(settings)
+	// The child reads the clock before anything is advanced.
 	p.writeClock(0)
 	e.t.Cleanup(func() {
 		p.Kill()
@@ -82,6 +83,7 @@ func (p *Process) Listen() {
 func (p *Process) Start() {
 	p.t.Helper()
 	p.cmd = exec.Command(os.Args[0], "-test.run=^$")
+	// Of a variable that is there twice the last one counts, so the process has its own address.
 	p.cmd.Env = append(os.Environ(), append(p.env.Environ(), childVariable+"="+p.child, "TMPDIR="+p.dir,
 		"CAGNOTTE_HTTP_ADDR="+strings.TrimPrefix(p.URL, "http://"))...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
@@ -125,12 +127,15 @@ func (p *Process) Stop() {
 }
 
 // Advance moves the clock that the process shares with the simulator.
+// The process may see the new time a moment before the simulator does, never after it.
 func (p *Process) Advance(d time.Duration) {
 	p.t.Helper()
 	p.writeClock(d)
 	p.env.Clock.Advance(d)
 }
 
+// writeClock writes the offset that the clock will have after moving by ahead. A rename replaces the file as a whole,
+// since the process reads it at any time.
 func (p *Process) writeClock(ahead time.Duration) {
 	p.t.Helper()
 	offset := time.Until(p.env.Clock.Now().Add(ahead))
@@ -157,6 +162,7 @@ func serveIfChild() {
 	os.Exit(0)
 }
 
+// serve is `cagnotte serve` with a few settings that the environment does not have, until SIGTERM.
 func serve(told string) error {
 	var c child
 	if err := json.Unmarshal([]byte(told), &c); err != nil {
@@ -170,6 +176,7 @@ func serve(told string) error {
 	}
 	cfg.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	cfg.SyncEvery, cfg.DonationLimit, cfg.StripeRate = c.SyncEvery, c.Limit, c.StripeRate
+	// The file is read at each call, so the process follows the simulator's clock without being told.
 	cfg.Now = func() time.Time {
 		text, _ := os.ReadFile(c.ClockFile)
 		offset, _ := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)

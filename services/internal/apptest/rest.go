@@ -71,13 +71,17 @@ func (c *RESTConn) NewStream(context.Context, *grpc.StreamDesc, string, ...grpc.
 	return nil, errors.New("apptest: no streams over REST")
 }
 
+// pathVariable matches a variable of a path template: {field=pattern}, where the field may be nested.
 var pathVariable = regexp.MustCompile(`\{([a-z_.]+)=([^}]*)\}`)
 
+// request builds the HTTP request of a call by its annotation: path variables first, then the body, and what is left as
+// the query.
 func (c *RESTConn) request(ctx context.Context, method string, args proto.Message) (*http.Request, error) {
 	rule, err := httpRule(method)
 	if err != nil {
 		return nil, err
 	}
+	// The caller's message must not change, and match clears the fields that the path has.
 	args = proto.Clone(args)
 	verb, path, err := match(rule, args)
 	if err != nil {
@@ -88,9 +92,11 @@ func (c *RESTConn) request(ctx context.Context, method string, args proto.Messag
 	switch rule.GetBody() {
 	case "":
 		flatten(query, "", args.ProtoReflect())
+	// All fields that the path does not have are in the body.
 	case "*":
 		body, err = marshal(args)
 	default:
+		// One field is the body, and the others are the query.
 		field := args.ProtoReflect().Descriptor().Fields().ByName(protoreflect.Name(rule.GetBody()))
 		body, err = marshal(args.ProtoReflect().Get(field).Message().Interface())
 		args.ProtoReflect().Clear(field)
@@ -120,6 +126,7 @@ func (c *RESTConn) request(ctx context.Context, method string, args proto.Messag
 	return req, nil
 }
 
+// httpRule is the annotation google.api.http of a method, which gRPC names /package.Service/Method.
 func httpRule(method string) (*annotations.HttpRule, error) {
 	name := protoreflect.FullName(strings.ReplaceAll(strings.TrimPrefix(method, "/"), "/", "."))
 	desc, err := protoregistry.GlobalFiles.FindDescriptorByName(name)
@@ -141,6 +148,7 @@ func match(rule *annotations.HttpRule, args proto.Message) (verb, path string, e
 		path := pathVariable.ReplaceAllStringFunc(template, func(v string) string {
 			parts := pathVariable.FindStringSubmatch(v)
 			value := textAt(args.ProtoReflect(), strings.Split(parts[1], "."))
+			// A star stands for one part of the path, as in the templates of google.api.http.
 			pattern := "^" + strings.ReplaceAll(regexp.QuoteMeta(parts[2]), `\*`, "[^/]*") + "$"
 			filled = filled && regexp.MustCompile(pattern).MatchString(value)
 			return strings.ReplaceAll(url.PathEscape(value), "%2F", "/")
@@ -156,6 +164,7 @@ func match(rule *annotations.HttpRule, args proto.Message) (verb, path string, e
 	return "", "", fmt.Errorf("apptest: the request fills no REST path: %v", args)
 }
 
+// verbAndTemplate is empty for a verb that the contract does not use.
 func verbAndTemplate(rule *annotations.HttpRule) (verb, template string) {
 	switch p := rule.GetPattern().(type) {
 	case *annotations.HttpRule_Get:
@@ -171,6 +180,7 @@ func verbAndTemplate(rule *annotations.HttpRule) (verb, template string) {
 	}
 }
 
+// textAt is the text of a field, which may be in a nested message. The path must exist in the message's type.
 func textAt(m protoreflect.Message, path []string) string {
 	value := m.Get(m.Descriptor().Fields().ByName(protoreflect.Name(path[0])))
 	if len(path) == 1 {
@@ -179,6 +189,7 @@ func textAt(m protoreflect.Message, path []string) string {
 	return textAt(value.Message(), path[1:])
 }
 
+// clearAt clears a field that may be nested. It creates no message on its way.
 func clearAt(m protoreflect.Message, path []string) {
 	field := m.Descriptor().Fields().ByName(protoreflect.Name(path[0]))
 	if len(path) == 1 {
@@ -188,6 +199,7 @@ func clearAt(m protoreflect.Message, path []string) {
 	}
 }
 
+// marshal is the JSON of a body, with the fields' names of the proto.
 func marshal(m proto.Message) (io.Reader, error) {
 	raw, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(m)
 	return bytes.NewReader(raw), err
@@ -198,10 +210,12 @@ func flatten(query url.Values, prefix string, m protoreflect.Message) {
 	m.Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
 		name := prefix + string(field.Name())
 		switch {
+		// A repeated field is the parameter several times.
 		case field.IsList():
 			for i := range value.List().Len() {
 				query.Add(name, value.List().Get(i).String())
 			}
+		// An enumeration is sent by its name.
 		case field.Kind() == protoreflect.EnumKind:
 			query.Add(name, string(field.Enum().Values().ByNumber(value.Enum()).Name()))
 		// In a query a mask has the fields' proto names, not their JSON names.
