@@ -22,6 +22,8 @@ func (s *Service) Run(ctx context.Context, account string) error {
 // force, a sync that is paused after a failure is skipped. A failure of Stripe's is stored on the account and not
 // returned: the schedule tries again. ours is false for an account that no collective has.
 func (s *Service) pass(ctx context.Context, account string, until time.Time, force bool) (ours bool, err error) {
+	// StripeAccounts leaves out disconnected accounts, which cannot be read. Their events are ignored until they are
+	// connected again.
 	accounts, err := s.cfg.Connect.StripeAccounts(ctx)
 	if err != nil {
 		return false, err
@@ -29,6 +31,7 @@ func (s *Service) pass(ctx context.Context, account string, until time.Time, for
 	if !slices.Contains(accounts, account) {
 		return false, s.ignoreAccount(ctx, account)
 	}
+	// First, so that this pass applies the revived events.
 	if err := s.reviveEvents(ctx, account); err != nil {
 		return true, err
 	}
@@ -49,7 +52,8 @@ func (s *Service) pass(ctx context.Context, account string, until time.Time, for
 	return true, s.sync(ctx, account, until, force)
 }
 
-// ensureAccount creates the account's row and book, at most once in each program.
+// ensureAccount creates the account's row and book, at most once in each program. The service may not delete rows of
+// accounts, so what was found once stays true.
 func (s *Service) ensureAccount(ctx context.Context, account string) error {
 	if _, known := s.ensured.Load(account); known {
 		return nil
@@ -66,6 +70,7 @@ func (s *Service) ensureAccount(ctx context.Context, account string) error {
 	return err
 }
 
+// addAccountSQL adds the account's row, which holds its positions, and changes nothing when it exists.
 const addAccountSQL = `
 INSERT INTO webhooks.accounts (account)
 VALUES (@account)

@@ -61,7 +61,9 @@ func (s *Service) backfill(ctx context.Context, account string, until time.Time)
 		return err
 	}
 	for {
+		// The time before the call: a disconnection that the call reveals must not override a connection noted since.
 		asked := s.now()
+		// No backfill is under way, or a program with other chunks of types began it and this one cannot continue it.
 		if !slices.ContainsFunc(backfilledTypes(), func(types []string) bool { return slices.Equal(types, h.types) }) {
 			h.begin(asked)
 		}
@@ -79,8 +81,10 @@ func (s *Service) backfill(ctx context.Context, account string, until time.Time)
 			return err
 		}
 		switch {
+		// The same types have older events.
 		case more && len(page) > 0:
 			h.after = page[len(page)-1].ID
+		// These types are read to the floor. The next ones begin at the newest end.
 		case h.next():
 		default:
 			// Events from the time of a long backfill are read at once.
@@ -91,6 +95,7 @@ func (s *Service) backfill(ctx context.Context, account string, until time.Time)
 			if err := s.finishBackfill(ctx, h, pause); err != nil || pause > 0 {
 				return err
 			}
+			// Without types the loop begins the next backfill.
 			h.to, h.types, h.after = h.began, nil, ""
 			if over(until) {
 				return nil
@@ -127,6 +132,8 @@ func latest(a, b time.Time) time.Time {
 	return b
 }
 
+// knownEventsSQL returns the ids that are stored already, by the primary key. It locks nothing: the insert skips what
+// is stored between both.
 const knownEventsSQL = `
 SELECT e.id
 FROM webhooks.events AS e
@@ -149,6 +156,7 @@ func (s *Service) storeMissing(ctx context.Context, account string, page []strip
 			continue
 		}
 		step, resource, ignore := classify(e, s.cfg.Stripe.Livemode())
+		// A younger event may still come by webhook. It is stored now too, but does not count as missed.
 		missed := s.now().Sub(e.Created) > deliveryGrace
 		stored, err := s.store(ctx, e, step, resource, ignore, missed)
 		if err != nil {
@@ -168,6 +176,8 @@ func (s *Service) storeMissing(ctx context.Context, account string, page []strip
 	return nil
 }
 
+// backfillPositionSQL returns the position, and by the database's clock whether a backfill is due. The first backfill
+// begins at the epoch, which begin limits to what Stripe stores.
 const backfillPositionSQL = `
 SELECT
 	coalesce(a.backfilled_until, 'epoch'),
@@ -185,6 +195,8 @@ func (s *Service) backfillPosition(ctx context.Context, account string) (backfil
 	return h, postgres.Error(err)
 }
 
+// saveBackfillPositionSQL without types ends the backfill that is under way. The constraint accounts_backfill_whole
+// requires that the columns are set or NULL together.
 const saveBackfillPositionSQL = `
 UPDATE webhooks.accounts AS a
 SET
@@ -221,6 +233,8 @@ func (s *Service) finishBackfill(ctx context.Context, h backfillPosition, pause 
 	return postgres.Error(err)
 }
 
+// backfillLaterSQL postpones the next backfill, and for a disconnected account the next attempt to reach it. A position
+// within a backfill stays.
 const backfillLaterSQL = `
 UPDATE webhooks.accounts AS a
 SET next_backfill_at = statement_timestamp() + @pause::interval

@@ -18,6 +18,7 @@ const stepPages = 10
 // What exceeds one step, such as the history of a new account, is left to the look back, so that new donations never
 // wait for old ones.
 func (s *Service) bookNew(ctx context.Context, p position, d depth) error {
+	// A new account has no cursor: all of its history is to be read.
 	floor := time.Unix(0, 0)
 	if p.syncedTo.After(floor) {
 		floor = p.syncedTo.Add(-d.overlap)
@@ -26,10 +27,14 @@ func (s *Service) bookNew(ctx context.Context, p position, d depth) error {
 	if err != nil {
 		return err
 	}
+	// p stays as it was read, since savePositionSQL compares with it.
 	is := p
+	// The cursor moves to the newest transaction although older ones may be left: those are the look back's.
 	if r.top.After(is.syncedTo) {
 		is.syncedTo = r.top
 	}
+	// The look back continues behind what this step read, down to the lower of both floors. If one was under way, it
+	// starts again further up, which only reads known transactions again.
 	if !r.end {
 		is.backAfter = r.after
 		if p.backFloor == nil || floor.Before(*p.backFloor) {
@@ -51,6 +56,7 @@ func (s *Service) lookBack(ctx context.Context, account string, until time.Time)
 		switch {
 		case p.backFloor != nil:
 		case p.backDue:
+			// The first look back of a week reaches further.
 			reach := backDaily
 			if p.backFar {
 				reach = backWeekly
@@ -60,6 +66,7 @@ func (s *Service) lookBack(ctx context.Context, account string, until time.Time)
 		default:
 			return nil
 		}
+		// It does not end at a known page, because unknown transactions may be older than known ones.
 		r, err := s.readBalance(ctx, account, *is.backFloor, is.backAfter, false)
 		if err != nil {
 			return err
@@ -136,6 +143,7 @@ func (s *Service) readBalance(ctx context.Context, account string, floor time.Ti
 			break
 		}
 	}
+	// In the order of time, so that a payment is posted before its refund.
 	slices.Reverse(r.fresh)
 	return r, nil
 }
@@ -155,6 +163,7 @@ func (s *Service) fresh(ctx context.Context, account string, page []stripe.Balan
 	if err != nil {
 		return nil, err
 	}
+	// A transaction of zero is empty only if its amounts could be read.
 	return slices.DeleteFunc(slices.Clone(page), func(t stripe.BalanceTransaction) bool {
 		return known[t.ID] || (t.Amount == 0 && t.Fee == 0 && t.Unreadable == "") || slices.Contains(parked, t.ID)
 	}), nil

@@ -22,6 +22,7 @@ import (
 // item is a balance transaction that is to be booked.
 type item struct {
 	stripe.BalanceTransaction
+	// clue is the payment intent and the charge by which the donation is found.
 	clue donations.Clue
 	// claim is the donation that its payment's metadata names; Nil when it names none, or when it was not needed.
 	claim uuid.UUID
@@ -36,16 +37,20 @@ type item struct {
 func (s *Service) book(ctx context.Context, account string, fresh []stripe.BalanceTransaction, parked []parking,
 	also func(context.Context, pgx.Tx) error,
 ) error {
+	// Owners answers by the time of a movement, so a collective that comes later changes nothing about earlier money.
 	owners, err := s.cfg.Collectives.Owners(ctx, account)
 	if err != nil {
 		return err
 	}
 	readable, odd := s.withExpectedShape(ctx, account, fresh)
+	// All calls to Stripe are made here, since none may be made inside a database transaction.
 	items, unread, err := s.findDonations(ctx, account, readable)
 	if err != nil {
 		return err
 	}
 	parked = slices.Concat(parked, odd, unread)
+	// end is the last part of the transaction that completes the batch. So the position in also never moves past a
+	// transaction that is neither booked nor parked.
 	end := func(ctx context.Context, tx pgx.Tx) error {
 		if err := parkTx(ctx, tx, account, fresh, parked); err != nil {
 			return err
@@ -55,10 +60,14 @@ func (s *Service) book(ctx context.Context, account string, fresh []stripe.Balan
 		}
 		return also(ctx, tx)
 	}
+	// The usual case is one database transaction for the whole batch.
 	err = s.postBatch(ctx, account, owners, items, end)
 	if err == nil || ctx.Err() != nil || postgres.Away(err) || len(items) == 0 {
 		return err
 	}
+	// Something in the batch was refused, so nothing of it is posted. Each item gets its own database transaction. If
+	// the program ends in between, the position has not moved: the next pass reads all again, and finds what is posted
+	// as known.
 	for _, it := range items {
 		refusal, err := s.bookOne(ctx, account, owners, it)
 		if err != nil {
@@ -68,6 +77,7 @@ func (s *Service) book(ctx context.Context, account string, fresh []stripe.Balan
 			parked = append(parked, park(it.BalanceTransaction, refusal))
 		}
 	}
+	// Without items this only parks, removes from the parked ones, and moves the position.
 	return s.postBatch(ctx, account, owners, nil, end)
 }
 
@@ -100,6 +110,7 @@ func (s *Service) bookOne(ctx context.Context, account string, owners collective
 // openFrom is the earliest time at which the books of all owners of the money are open.
 func (s *Service) openFrom(ctx context.Context, account string, owners collectives.Owners, it item) (time.Time, error) {
 	var whose []string
+	// The postings tell whose money it is. Preparing them stores owners and holds, so the transaction is rolled back.
 	err := postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
 		postings, err := s.prepareTx(ctx, tx, account, owners, []item{it})
 		if err != nil {
@@ -116,6 +127,7 @@ func (s *Service) openFrom(ctx context.Context, account string, owners collectiv
 		return time.Time{}, err
 	}
 	var open time.Time
+	// A transaction has one date for all of its owners.
 	for _, collective := range whose {
 		until, err := s.cfg.Ledger.ClosedUntil(ctx, account, collective)
 		if err != nil {
@@ -138,6 +150,7 @@ func (s *Service) findDonations(ctx context.Context, account string, fresh []str
 	for i, t := range fresh {
 		clues[i] = donations.Clue{PaymentIntent: t.Source.PaymentIntent, Charge: t.Source.Charge}
 	}
+	// Nothing is locked yet: prepareTx finds the donations again and locks them.
 	matches, err := s.cfg.Donations.Find(ctx, account, clues)
 	if err != nil {
 		return nil, nil, err
@@ -149,11 +162,14 @@ func (s *Service) findDonations(ctx context.Context, account string, fresh []str
 			continue
 		}
 		payment := donations.Payment{Intent: t.Source.PaymentIntent}
+		// A payment's own balance transaction names invoice and donation. For a refund or dispute the lookup reads the
+		// payment.
 		if m.paid {
 			payment.Invoice, payment.Claim, payment.Money = t.Source.Invoice, t.Source.Donation, &t
 		}
 		unknown[i] = payment
 	}
+	// A lookup limits its calls to Stripe. A transaction that it may not ask about any more is parked, and tried later.
 	lookup := s.cfg.Donations.NewLookup(account)
 	if err := lookup.Prepare(ctx, slices.Collect(maps.Values(unknown))); err != nil {
 		return nil, nil, err
@@ -169,6 +185,7 @@ func (s *Service) findDonations(ctx context.Context, account string, fresh []str
 				unread = append(unread, park(t, reasonPaymentUnread))
 				continue
 			}
+			// Only money that arrives can be a refused payment, see prepareTx.
 			if payment.Money != nil {
 				it.claim = claim
 			}
@@ -191,6 +208,7 @@ func (s *Service) postBatch(ctx context.Context, account string, owners collecti
 	if err != nil {
 		return err
 	}
+	// After the commit, because InTx may run its function more than once.
 	for _, p := range posted {
 		s.logPosted(ctx, account, p)
 	}
@@ -210,10 +228,13 @@ func (s *Service) postTx(ctx context.Context, tx pgx.Tx, account string, owners 
 	for i, p := range postings {
 		transactions[i] = p.transaction
 	}
+	// PostTx skips transactions that the book has already. Donations and notices change only for new ones, which makes
+	// a repetition harmless.
 	isNew, err := s.cfg.Ledger.PostTx(ctx, tx, account, transactions)
 	if err != nil {
 		return nil, err
 	}
+	// Conversions are stored for all postings, since storing one again changes nothing.
 	var conversions []ledger.Conversion
 	for _, p := range postings {
 		if p.conversion.Rate != "" {
@@ -253,6 +274,7 @@ func (s *Service) postTx(ctx context.Context, tx pgx.Tx, account string, owners 
 	if err := s.cfg.Donations.BookTx(ctx, tx, movements); err != nil {
 		return nil, err
 	}
+	// Refunds and disputes whose events are lost become known by the money that they moved.
 	return posted, s.cfg.Refunds.FollowTx(ctx, tx, movements)
 }
 
@@ -262,16 +284,20 @@ func (s *Service) prepareTx(ctx context.Context, tx pgx.Tx, account string, owne
 	for i, it := range items {
 		clues[i] = it.clue
 	}
+	// The donations stay locked until the transaction ends, as BookTx and HoldTx require. FindTx locks them in the
+	// order of their ids, so that two bookings do not deadlock.
 	matches, err := s.cfg.Donations.FindTx(ctx, tx, account, clues)
 	if err != nil {
 		return nil, err
 	}
 	postings := make([]posting, 0, len(items))
 	for i, it := range items {
+		// The owners are decided below, for all postings together.
 		p := post(it.BalanceTransaction, matches[i], "")
 		if p.empty() {
 			continue
 		}
+		// A payment that names a donation, but was not made for it, is noted as refused.
 		if p.stranger.Donation == uuid.Nil && p.unattributed {
 			p.stranger = stranger(it.BalanceTransaction, it.claim)
 		}

@@ -29,6 +29,7 @@ const (
 	compareApart = time.Minute
 )
 
+// compareDueSQL is true when a comparison is due and no look back is under way. back_floor is set during a look back.
 const compareDueSQL = `
 SELECT a.next_compare_at <= statement_timestamp() AND a.back_floor IS NULL
 FROM webhooks.accounts AS a
@@ -51,8 +52,10 @@ func (s *Service) compare(ctx context.Context, account string) error {
 	switch {
 	case err != nil && (ctx.Err() != nil || postgres.Away(err)):
 		return err
+	// Stripe does not answer. The usual pause applies.
 	case err != nil:
 		s.cfg.Logger.WarnContext(ctx, "Stripe's balance could not be compared with the books", "account", account, "error", err)
+	// Money moved during each try. The next regular sync tries again.
 	case !still:
 		pause = 0
 	default:
@@ -60,6 +63,7 @@ func (s *Service) compare(ctx context.Context, account string) error {
 		if err != nil {
 			return err
 		}
+		// A difference has to be confirmed at the next regular sync.
 		if again {
 			pause = 0
 		}
@@ -72,6 +76,7 @@ func (s *Service) compare(ctx context.Context, account string) error {
 // meanwhile, the books have seen all of it. still is false when money moved on each try.
 func (s *Service) readBalances(ctx context.Context, account string) (stripes, books map[money.Currency]int64, still bool, err error) {
 	for range compareTries {
+		// The order matters: balance, books, balance. A movement during the reading changes the second balance.
 		before, err := s.cfg.Stripe.Balance(ctx, account)
 		if err != nil {
 			return nil, nil, false, err
@@ -101,6 +106,8 @@ func (s *Service) readBalances(ctx context.Context, account string) (stripes, bo
 	return nil, nil, false, nil
 }
 
+// parkedSumsSQL returns the net amount of parked transactions by currency. Those whose amount is unknown have no
+// currency, and count as a difference.
 const parkedSumsSQL = `
 SELECT
 	p.currency,
@@ -129,6 +136,8 @@ func (s *Service) booksBalance(ctx context.Context, account string) (map[money.C
 	return books, postgres.Error(err)
 }
 
+// lockBalanceSQL returns the last comparison of a currency, and whether it is long enough ago to count separately. It
+// locks the row, so that two jobs count one after the other.
 const lockBalanceSQL = `
 SELECT
 	b.books_minor,
@@ -141,6 +150,8 @@ WHERE b.account = @account
 	AND b.currency = @currency
 FOR NO KEY UPDATE`
 
+// saveBalanceSQL replaces the last comparison of a currency. If two jobs both found no row, the second one replaces the
+// first, and the difference is confirmed one comparison later.
 const saveBalanceSQL = `
 INSERT INTO webhooks.balances AS b (
 	account,
@@ -169,10 +180,12 @@ SET
 // noteBalances stores the result of a comparison and reports lasting differences. again is true when a difference has
 // to be confirmed soon.
 func (s *Service) noteBalances(ctx context.Context, account string, stripes, books map[money.Currency]int64) (again bool, err error) {
+	// A collective is notified beside the operator only if it has the account alone.
 	owner, err := s.cfg.Collectives.SoleOwner(ctx, account)
 	if err != nil {
 		return false, err
 	}
+	// A currency that only one side has is compared with zero.
 	currencies := maps.Clone(books)
 	maps.Copy(currencies, stripes)
 	for _, currency := range slices.Sorted(maps.Keys(currencies)) {
@@ -185,10 +198,13 @@ func (s *Service) noteBalances(ctx context.Context, account string, stripes, boo
 	return again, nil
 }
 
+// noteBalance stores the comparison of one currency, with amounts in minor units. A difference is reported once it is
+// confirmed, and again only after it has changed or was gone.
 func (s *Service) noteBalance(ctx context.Context, account, owner string, currency money.Currency, stripes, books int64) (again bool, err error) {
 	difference := stripes - books
 	told := false
 	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		// InTx may run this function more than once.
 		again, told = false, false
 		var before struct {
 			books, difference int64
@@ -202,16 +218,20 @@ func (s *Service) noteBalance(ctx context.Context, account, owner string, curren
 			return postgres.Error(err)
 		}
 		isSame := err == nil && before.difference == difference
+		// Two jobs compared at almost the same time, which counts as one comparison.
 		if isSame && difference != 0 && !before.apart {
 			again = before.told == nil || *before.told != difference
 			return nil
 		}
+		// seen is the number of equal comparisons in a row, confirmBusy at most. lasting is the difference that was
+		// reported, nil for none.
 		seen, lasting := 1, before.told
 		if isSame && before.seen < confirmBusy {
 			seen = before.seen + 1
 		} else if isSame {
 			seen = before.seen
 		}
+		// Equal books mean that nothing was booked since the last comparison.
 		confirmed := seen >= confirmBusy || seen >= confirmQuiet && isSame && before.books == books
 		switch {
 		case difference == 0:
@@ -219,13 +239,15 @@ func (s *Service) noteBalance(ctx context.Context, account, owner string, curren
 		case confirmed && (lasting == nil || *lasting != difference):
 			lasting, told = &difference, true
 		}
+		// A difference that was not reported yet has to be confirmed.
 		again = difference != 0 && (lasting == nil || *lasting != difference)
 		args["books_minor"], args["difference_minor"], args["seen"], args["told_minor"] = books, difference, seen, lasting
 		if _, err := tx.Exec(ctx, saveBalanceSQL, args); err != nil || !told {
 			return postgres.Error(err)
 		}
 		return s.tellTx(ctx, tx, notices.Notice{
-			Kind:   notices.StripeBalanceDiffers,
+			Kind: notices.StripeBalanceDiffers,
+			// The key has the time, so that a difference that comes back is reported again.
 			Key:    fmt.Sprintf("%s %s %s", account, currency, s.now().Format(time.RFC3339Nano)),
 			Amount: money.Amount{Minor: difference, Currency: currency}, Subject: account,
 		}, owner, "")

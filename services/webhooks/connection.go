@@ -18,6 +18,8 @@ const (
 	reconnectCount = 5
 )
 
+// dueReconnectsSQL returns the accounts whose next attempt is due, the longest waiting first. A disconnected account
+// has no backfill, so next_backfill_at is the time of that attempt.
 const dueReconnectsSQL = `
 SELECT a.account
 FROM webhooks.accounts AS a
@@ -51,6 +53,8 @@ func (s *Service) reconnect(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return err
 		}
+		// It answers, so it is connected. The time is from before the call: a disconnection that is noted since is
+		// newer.
 		if err == nil {
 			failed = errors.Join(failed, s.setConnected(ctx, account, true, began))
 			continue
@@ -77,6 +81,7 @@ func (s *Service) storeConnection(ctx context.Context, row eventRow) (stored boo
 	row.state = StateApplied
 	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
 		keys, err := storeTx(ctx, tx, []eventRow{row})
+		// A duplicate changes nothing.
 		if stored = keys[row.eventKey]; err != nil || !stored {
 			return err
 		}
@@ -94,6 +99,8 @@ func (s *Service) setConnected(ctx context.Context, account string, is bool, at 
 	})
 }
 
+// ignoreAccountSQL finishes all due events of an account. reviveEventsSQL finds them again by their reason. The partial
+// index events_due_idx serves it.
 const ignoreAccountSQL = `
 UPDATE webhooks.events AS e
 SET
@@ -112,7 +119,8 @@ func (s *Service) ignoreAccount(ctx context.Context, account string) error {
 	return postgres.Error(err)
 }
 
-// The reason is a constant, as in the index.
+// The reason is a constant, as in the index. The index is events_unknown_account_idx. It is partial, so the usual case
+// without such events costs little.
 const reviveEventsSQL = `
 UPDATE webhooks.events AS e
 SET

@@ -103,6 +103,8 @@ type intake struct {
 // put returns when d is written, or when ctx ends before its batch has begun; then d is not written. Once its batch has
 // begun, put waits for it regardless of ctx, so that its result is known.
 func (in *intake) put(ctx context.Context, d *delivery) {
+	// The channel has room for the one value that is sent, so that whoever writes the batch never waits for this
+	// caller.
 	d.err, d.turn = errNotWritten, make(chan bool, 1)
 	mine := in.enter(d)
 	if !mine {
@@ -113,6 +115,7 @@ func (in *intake) put(ctx context.Context, d *delivery) {
 				d.err = postgres.Error(ctx.Err())
 				return
 			}
+			// The batch with d has begun, or the turn was passed to d. Either way a value is sent.
 			mine = <-d.turn
 		}
 	}

@@ -32,11 +32,14 @@ const eventColumns = `
 	e.received_at,
 	e.finished_at`
 
+// selectEventsSQL selects the events that come after a position, newest first. The comparison of rows has the order of
+// events_received_idx.
 const selectEventsSQL = `
 SELECT` + eventColumns + `
 FROM webhooks.events AS e
 WHERE (e.received_at, e.account, e.id) < (@received_at, @account, @id)`
 
+// newestEvents is the order of events_received_idx and events_failed_idx.
 const newestEvents = `
 ORDER BY
 	e.received_at DESC,
@@ -44,6 +47,7 @@ ORDER BY
 	e.id DESC
 LIMIT @count`
 
+// listEventsSQL lists events of all accounts. An empty state stands for all states.
 const listEventsSQL = selectEventsSQL + `
 	AND (@state = '' OR e.state = @state)` + newestEvents
 
@@ -56,6 +60,7 @@ const listAccountEventsSQL = selectEventsSQL + `
 	AND e.account = @in_account
 	AND (@state = '' OR e.state = @state)` + newestEvents
 
+// listAccountFailedSQL has the state in its text too, for the same index.
 const listAccountFailedSQL = selectEventsSQL + `
 	AND e.state = 'failed'
 	AND e.account = @in_account` + newestEvents
@@ -89,7 +94,7 @@ WHERE e.account = @account
 	AND e.id = @id`
 
 // findEventSQL looks for an event of any account. The primary key begins with the account, of which there are few: it
-// is probed once for each.
+// is probed once for each. The recursive query goes from each account to the next one in the order of the index.
 const findEventSQL = `
 WITH RECURSIVE accounts AS (
 	SELECT min(e.account) AS account

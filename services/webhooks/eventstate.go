@@ -13,7 +13,8 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
-// Ordered by id, so that two jobs that apply the same events do not deadlock.
+// Ordered by id, so that two jobs that apply the same events do not deadlock. An event that another job finishes while
+// this one waits for its lock is left out.
 const lockEventsSQL = `
 SELECT e.id
 FROM webhooks.events AS e
@@ -58,6 +59,7 @@ func (s *Service) applyOnce(ctx context.Context, account string, events []Event,
 		if err != nil {
 			return err
 		}
+		// InTx may run this function more than once.
 		applied, ignored = nil, nil
 		for i, e := range due {
 			if ours[i] {
@@ -72,6 +74,7 @@ func (s *Service) applyOnce(ctx context.Context, account string, events []Event,
 		_, err = s.finishEventsOn(ctx, tx, account, ignored, StateIgnored, reasonNotOurs)
 		return err
 	})
+	// Counted after the commit, so that a repeated attempt counts once.
 	if err == nil {
 		s.metrics.finished.WithLabelValues(string(StateApplied)).Add(float64(len(applied)))
 		s.metrics.finished.WithLabelValues(string(StateIgnored)).Add(float64(len(ignored)))
@@ -79,6 +82,8 @@ func (s *Service) applyOnce(ctx context.Context, account string, events []Event,
 	return err
 }
 
+// finishEventsSQL stores the result of events, found by the primary key. An event without next_attempt_at is finished
+// or given up, and does not change.
 const finishEventsSQL = `
 UPDATE webhooks.events AS e
 SET
@@ -110,12 +115,16 @@ func (s *Service) finishEventsOn(ctx context.Context, in execer, account string,
 	return tag.RowsAffected(), nil
 }
 
+// finishEvents stores the result in a statement of its own. It is for resources and hints, whose work is committed
+// before and may be repeated.
 func (s *Service) finishEvents(ctx context.Context, account string, ids []string, state State, reason string) error {
 	n, err := s.finishEventsOn(ctx, s.cfg.Pool, account, ids, state, reason)
 	s.metrics.finished.WithLabelValues(string(state)).Add(float64(n))
 	return err
 }
 
+// lockAttemptsSQL locks an event that is to be applied and returns its attempts, so that two jobs do not count from the
+// same number.
 const lockAttemptsSQL = `
 SELECT e.attempts
 FROM webhooks.events AS e
@@ -124,6 +133,8 @@ WHERE e.account = @account
 	AND e.next_attempt_at IS NOT NULL
 FOR NO KEY UPDATE`
 
+// noteFailureSQL stores a failed attempt. A NULL pause makes next_attempt_at NULL: the event is given up, and stays
+// failed until a replay or a redelivery.
 const noteFailureSQL = `
 UPDATE webhooks.events AS e
 SET
@@ -134,6 +145,8 @@ SET
 WHERE e.account = @account
 	AND e.id = @id`
 
+// noteFailure counts a failed attempt with its reason, and decides when the next one is. An event that was finished
+// meanwhile does not change.
 func (s *Service) noteFailure(ctx context.Context, account, id, reason string) error {
 	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
 		var attempts int
@@ -162,6 +175,8 @@ const eventRetention = 90 * 24 * time.Hour
 // deleteCount is how many old events one run of the schedule deletes.
 const deleteCount = 1000
 
+// deleteOldEventsSQL deletes the oldest finished events, up to a number, so that no run takes long. Events that were
+// given up are not deleted: their finished_at is NULL. events_received_idx serves the inner query.
 const deleteOldEventsSQL = `
 DELETE FROM webhooks.events AS e
 WHERE (e.account, e.id) IN (

@@ -108,6 +108,7 @@ FROM unnest(
 	@backfilled::boolean[]
 ) AS g (` + storedColumns + `)`
 
+// insertEvents inserts the given events. Their order is that of the keys, see rowsArgs.
 const insertEvents = `
 INSERT INTO webhooks.events AS e (` + storedColumns + `)
 SELECT
@@ -137,7 +138,8 @@ RETURNING
 const storeEventsSQL = insertEvents + onceClause
 
 // storeBesideJobSQL stores events of accounts that have a live job, and events that need none. In a burst it is the
-// only statement: one commit for all deliveries of a batch, and no row that two events share.
+// only statement: one commit for all deliveries of a batch, and no row that two events share. The shared lock of the
+// statement before makes sure that no such job ends before the commit.
 const storeBesideJobSQL = insertEvents + `
 WHERE g.next_attempt_at IS NULL
 	OR g.account IN (
@@ -173,6 +175,7 @@ func (s *Service) storeBatch(ctx context.Context, batch []*delivery) {
 	if err == nil {
 		return
 	}
+	// If the database is away, single attempts would fail too. A batch of one has been tried alone.
 	alone := len(rest) > 1 && ctx.Err() == nil && !postgres.Away(err)
 	for _, d := range rest {
 		if d.err = err; alone {
@@ -217,6 +220,7 @@ func (s *Service) storeWithJob(ctx context.Context, batch []*delivery) error {
 		if stored, err = storeTx(ctx, tx, rows); err != nil {
 			return err
 		}
+		// A duplicate needs no job: its event was stored beside or together with one.
 		fresh := slices.DeleteFunc(slices.Clone(rows), func(r eventRow) bool { return !stored[r.eventKey] })
 		for _, account := range accountsOf(fresh) {
 			if err := s.ensureJobTx(ctx, tx, account, false); err != nil {
@@ -238,6 +242,7 @@ func storeTx(ctx context.Context, tx pgx.Tx, rows []eventRow) (stored map[eventK
 	if err := collectKeys(stored)(tx.Query(ctx, storeEventsSQL, rowsArgs(rows))); err != nil {
 		return nil, postgres.Error(err)
 	}
+	// The others were stored before. Those that failed are restarted, the rest are duplicates.
 	there := slices.DeleteFunc(slices.Clone(rows), func(r eventRow) bool { return stored[r.eventKey] })
 	if len(there) == 0 {
 		return stored, nil

@@ -23,6 +23,7 @@ type gauges struct {
 	lastEvent, lastDelivery      *prometheus.Desc
 }
 
+// newGauges returns the collector. The gauges without a label are of all accounts together.
 func newGauges(s *Service) *gauges {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc("cagnotte_webhooks_"+name, help, labels, nil)
@@ -65,6 +66,9 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
+// measureSQL returns the age in seconds of the oldest event to apply, and how many events have failed, how many of
+// these were given up, and how many balance transactions are parked. The partial indexes on due and on failed events,
+// and the table of parked transactions, are small.
 const measureSQL = `
 SELECT
 	(
@@ -89,7 +93,7 @@ SELECT
 	)`
 
 // Disconnected accounts are left out, since nothing of them can be read. An account whose balance was never read counts
-// from the creation of its row.
+// from the creation of its row. A currency with told_minor has a difference that was confirmed and lasts.
 const measureAccountsSQL = `
 SELECT
 	a.account,
@@ -130,6 +134,7 @@ func (g *gauges) collect(ctx context.Context, tell func(d *prometheus.Desc, valu
 	if err := s.cfg.Pool.QueryRow(ctx, measureSQL).Scan(&oldest, &failed, &dead, &parked); err != nil {
 		return postgres.Error(err)
 	}
+	// The program's clock, which dates the event, may be ahead of the database's.
 	tell(g.oldest, max(oldest, 0))
 	tell(g.failed, failed)
 	tell(g.dead, dead)
@@ -158,6 +163,7 @@ func (g *gauges) collect(ctx context.Context, tell func(d *prometheus.Desc, valu
 	}
 	var made float64
 	_, err = pgx.ForEachRow(rows, []any{&account, &made}, func() error {
+		// Before the first delivery the start of this copy counts, so that a restart does not look like a long silence.
 		taken := s.began
 		if at, known := s.delivered.Load(account); known {
 			taken = at.(time.Time)

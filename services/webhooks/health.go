@@ -44,6 +44,9 @@ type Health struct {
 	Failures []Event
 }
 
+// healthSQL returns a row for each given account, also for one without events or without a row in accounts. Delays are
+// in seconds, and only those of webhooks count. An event that is retried is counted as waiting and as failed. The row
+// of last is the newest event of the account.
 const healthSQL = `
 WITH day AS (
 	SELECT
@@ -130,6 +133,7 @@ func (s *Service) Healths(ctx context.Context, accounts []string) ([]Health, err
 			&h.Failed, &h.Dead, &h.Parked, &synced, &h.SyncFailures, &h.SyncFailureReason, &backfilled)
 		h.LastEvent, h.LastReceived, h.WaitingSince = orZero(event), orZero(received), orZero(waiting)
 		h.LastSync, h.BackfilledUntil = orZero(synced), orZero(backfilled)
+		// The array is empty when no webhook came.
 		if len(delays) == 2 {
 			h.DelayP50, h.DelayP99 = delayOf(delays[0]), delayOf(delays[1])
 		}

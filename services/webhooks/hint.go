@@ -18,6 +18,8 @@ type hints struct {
 	intents []string
 }
 
+// dueHintsSQL returns the hints to finish, and for a charge.updated, which tells that a fee is known, its payment
+// intent. All that are not finished count, whenever they are due. events_due_idx serves it.
 const dueHintsSQL = `
 SELECT
 	e.id,

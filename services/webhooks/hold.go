@@ -11,12 +11,16 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 )
 
-// lockHoldsSQL serialises the use of an account's holds.
+// lockHoldsSQL serialises the use of an account's holds. The lock lasts until the transaction ends. Accounts with the
+// same hash only wait for each other.
 const lockHoldsSQL = `
 SELECT pg_advisory_xact_lock(@class::integer, hashtext(@account))`
 
+// holdsClass is the first key of these locks. It differs from that of an account's job in job.go.
 const holdsClass = lockClass + 1
 
+// knownHoldSQL is true when the balance transaction was booked before. Each one has a row, also when nothing of it is
+// left.
 const knownHoldSQL = `
 SELECT EXISTS (
 	SELECT
@@ -25,7 +29,9 @@ SELECT EXISTS (
 		AND h.transaction = @transaction
 )`
 
-// What is of the same source, or of the same amount, belongs together before what is merely older.
+// What is of the same source, or of the same amount, belongs together before what is merely older. openHoldsSQL returns
+// what can balance the transaction: rows with the other sign, since a release takes from holds, and a hold from
+// releases that were booked before it. holds_open_idx serves it.
 const openHoldsSQL = `
 SELECT
 	h.transaction,
@@ -44,12 +50,15 @@ ORDER BY
 	h.transaction
 LIMIT 1000`
 
+// takeHoldSQL reduces what is left of an earlier transaction. The advisory lock makes the number that was read safe to
+// write.
 const takeHoldSQL = `
 UPDATE webhooks.holds AS h
 SET left_minor = @left_minor
 WHERE h.account = @account
 	AND h.transaction = @transaction`
 
+// insertHoldSQL stores the transaction with the part that no earlier one balances, which may be zero.
 const insertHoldSQL = `
 INSERT INTO webhooks.holds (
 	account,
@@ -100,8 +109,11 @@ func holdTx(ctx context.Context, tx pgx.Tx, account, family, owner string, t str
 	if err != nil {
 		return nil, false, postgres.Error(err)
 	}
+	// left is what is not balanced yet, in minor units and with the sign of the transaction. sums are the parts by
+	// collective.
 	sums, left := map[string]int64{}, t.Amount
 	for _, o := range pot {
+		// o.left has the other sign. No more is taken than is left on either side.
 		taken := -o.left
 		if left > 0 && taken > left || left < 0 && taken < left {
 			taken = left
@@ -117,10 +129,12 @@ func holdTx(ctx context.Context, tx pgx.Tx, account, family, owner string, t str
 			return nil, false, postgres.Error(err)
 		}
 	}
+	// The rest is the owner's, and stays open for a later transaction of the other sign.
 	args["left_minor"] = left
 	if _, err := tx.Exec(ctx, insertHoldSQL, args); err != nil {
 		return nil, false, postgres.Error(err)
 	}
+	// A part of zero is left out, unless it is the only one.
 	if sums[owner] += left; sums[owner] == 0 && len(sums) > 1 {
 		delete(sums, owner)
 	}

@@ -220,7 +220,8 @@ func (s *Service) heartbeat(ctx context.Context, account string) {
 }
 
 // Hints wait for a sync like everything that a sync does, also while syncs are paused after a failure; the schedule
-// creates a job when the pause is over. Nothing is read for an account that is not ours.
+// creates a job when the pause is over. Nothing is read for an account that is not ours. workLeftSQL is true while this
+// job has something to do. It is false as well when accounts names another job, which has replaced this one.
 const workLeftSQL = `
 SELECT
 	a.job_id IS NOT DISTINCT FROM @job_id AND (

@@ -20,12 +20,14 @@ const oldMoney = 32 * 24 * time.Hour
 // unclassified money has to be classified by a treasurer. The latter is sent once a type and day, because some types
 // come by hundreds. The operator is notified too when the type is unknown.
 func (s *Service) tellMoneyTx(ctx context.Context, tx pgx.Tx, posted []posting) error {
+	// told saves repeated calls within a batch. TellTx itself stores a notice once for each collective, kind and key.
 	told := map[string]bool{}
 	for _, p := range posted {
 		m, documented := meaningOf(p.of)
 		n := notices.Notice{
 			Amount: money.Amount{Minor: p.of.Amount, Currency: money.Currency(p.of.Currency)}, Transactions: []string{p.of.ID},
 		}
+		// Old transactions have no day in their key, which makes one notice of them for each type.
 		when := "before"
 		if s.now().Sub(p.of.Created) < oldMoney {
 			when = p.of.Created.Format(time.DateOnly)
@@ -42,6 +44,7 @@ func (s *Service) tellMoneyTx(ctx context.Context, tx pgx.Tx, posted []posting) 
 			continue
 		}
 		readers := []string{}
+		// The empty reader is the operator.
 		if !documented {
 			readers = append(readers, "")
 		}

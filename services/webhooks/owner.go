@@ -40,12 +40,15 @@ func relatedResources(t stripe.BalanceTransaction) (links []string) {
 // before the payout.
 func firstMoved(t stripe.BalanceTransaction) time.Time {
 	links := relatedResources(t)
+	// Nothing else links it, so its source is what first moved the money, and has that time.
 	if len(links) > 0 && links[0] == t.Source.ID && !t.Source.Created.IsZero() {
 		return t.Source.Created
 	}
 	return t.Created
 }
 
+// ownersSQL returns the decisions about resources, by the primary key. An empty collective is a decision too: it
+// belongs to none.
 const ownersSQL = `
 SELECT
 	o.resource,
@@ -54,7 +57,8 @@ FROM webhooks.owners AS o
 WHERE o.account = @account
 	AND o.resource = ANY(@resources::text[])`
 
-// Ordered by resource, so that two jobs do not deadlock.
+// Ordered by resource, so that two jobs do not deadlock. A decision that another job stored first stays; then fewer
+// rows are inserted than were given.
 const insertOwnersSQL = `
 INSERT INTO webhooks.owners (
 	account,
@@ -80,6 +84,8 @@ func (s *Service) ownersTx(ctx context.Context, tx pgx.Tx, account string, owner
 		resources = append(resources, relatedResources(t)...)
 	}
 	whose := make([]string, len(ts))
+	// Each round reads the stored decisions, makes those that are missing, and stores them. Another round is needed
+	// only if another job stored one in between.
 	for {
 		known, err := readOwnersTx(ctx, tx, account, resources)
 		if err != nil {
@@ -88,10 +94,12 @@ func (s *Service) ownersTx(ctx context.Context, tx pgx.Tx, account string, owner
 		fresh := map[string]string{}
 		for i, t := range ts {
 			links := relatedResources(t)
+			// Decisions of this round count too, so that a batch with a payout and its return has one owner for both.
 			decided := slices.IndexFunc(links, func(id string) bool { _, ok := known[id]; return ok })
 			if whose[i] = owners.At(firstMoved(t)); decided >= 0 {
 				whose[i] = known[links[decided]]
 			}
+			// Each of its resources gets the owner, because later transactions may name only one of them.
 			for _, id := range links {
 				if _, ok := known[id]; !ok {
 					known[id], fresh[id] = whose[i], whose[i]
@@ -114,6 +122,7 @@ func (s *Service) ownersTx(ctx context.Context, tx pgx.Tx, account string, owner
 	}
 }
 
+// columns returns a map as two arrays, ordered by key.
 func columns(m map[string]string) (keys, values []string) {
 	for _, key := range slices.Sorted(maps.Keys(m)) {
 		keys, values = append(keys, key), append(values, m[key])
@@ -121,6 +130,7 @@ func columns(m map[string]string) (keys, values []string) {
 	return keys, values
 }
 
+// readOwnersTx returns the stored decisions by resource. A resource without a decision is not in the map.
 func readOwnersTx(ctx context.Context, tx pgx.Tx, account string, resources []string) (map[string]string, error) {
 	known := map[string]string{}
 	if len(resources) == 0 {
@@ -143,10 +153,13 @@ func readOwnersTx(ctx context.Context, tx pgx.Tx, account string, resources []st
 func (s *Service) assignOwnersTx(ctx context.Context, tx pgx.Tx, account string, owners collectives.Owners, postings []posting) ([]posting, error) {
 	var linked []int
 	var ts []stripe.BalanceTransaction
+	// linked are the postings whose owner is decided by their resources, ts their balance transactions. known are the
+	// holds and releases that were booked before. All are by index in postings.
 	known := map[int]bool{}
 	for i, p := range postings {
 		m, _ := meaningOf(p.of)
 		switch {
+		// The donation's collective is set already.
 		case p.transaction.Entries[0].Donation != uuid.Nil:
 		case m.family != "":
 			parts, before, err := holdTx(ctx, tx, account, m.family, owners.At(p.of.Created), p.of)
@@ -189,6 +202,7 @@ func (p *posting) divideAmong(parts []part) {
 	// The first two are the gross amount and its other side.
 	gross, fees := p.transaction.Entries[:2], p.transaction.Entries[2:]
 	var entries []ledger.Entry
+	// Each part has both sides, so that each collective's entries sum to zero.
 	for _, of := range parts {
 		if of.minor == 0 {
 			continue

@@ -71,13 +71,16 @@ func (s *Service) parkedAmong(ctx context.Context, account string, ids []string)
 	return s.strings(ctx, parkedAmongSQL, pgx.NamedArgs{"account": account, "ids": ids})
 }
 
+// unparkSQL deletes the rows of transactions that were tried and are booked now. One that is parked again keeps its
+// row, and with it its attempts and its age.
 const unparkSQL = `
 DELETE FROM webhooks.parked AS p
 WHERE p.account = @account
 	AND p.id = ANY(@ids::text[])
 	AND p.id <> ALL(@parked::text[])`
 
-// Ordered by id, so that two jobs do not deadlock.
+// Ordered by id, so that two jobs do not deadlock. A transaction that is parked again keeps its amount if this attempt
+// did not tell one. Its pause is twice the one before, up to a maximum.
 const parkSQL = `
 INSERT INTO webhooks.parked AS p (
 	account,
@@ -115,6 +118,7 @@ func parkTx(ctx context.Context, tx pgx.Tx, account string, tried []stripe.Balan
 	for _, t := range tried {
 		ids = append(ids, t.ID)
 	}
+	// Both are NULL when the amount is unknown, as the constraint parked_amount_whole requires.
 	var nets []*int64
 	var currencies []*string
 	for _, p := range parked {
@@ -142,6 +146,7 @@ func parkTx(ctx context.Context, tx pgx.Tx, account string, tried []stripe.Balan
 	return postgres.Error(err)
 }
 
+// dueParkedSQL returns the transactions whose pause is over, the longest due first. parked_due_idx has this order.
 const dueParkedSQL = `
 SELECT p.id
 FROM webhooks.parked AS p
@@ -166,6 +171,7 @@ func (s *Service) retryParked(ctx context.Context, account string, until time.Ti
 		if ctx.Err() != nil {
 			return err
 		}
+		// book parks it again if it still cannot be booked.
 		if err == nil {
 			err = s.book(ctx, account, []stripe.BalanceTransaction{t}, nil, nil)
 		} else {
@@ -179,7 +185,8 @@ func (s *Service) retryParked(ctx context.Context, account string, until time.Ti
 	return nil
 }
 
-// Parked is a balance transaction that cannot be booked yet.
+// Parked is a balance transaction that cannot be booked yet. Since is when it was first parked, Next when it is tried
+// again.
 type Parked struct {
 	ID, Account string
 	Reason      string
@@ -193,6 +200,7 @@ type ParkedPosition struct {
 	Account, ID string
 }
 
+// listParkedSQL lists by age. No index has this order, since few transactions are parked at a time.
 const listParkedSQL = `
 SELECT
 	p.id,
@@ -226,6 +234,7 @@ func (s *Service) ListParked(ctx context.Context, in Scope, after ParkedPosition
 	return found, postgres.Error(err)
 }
 
+// getParkedSQL looks in all accounts of the scope. If several have the id, it returns that of the first account.
 const getParkedSQL = `
 SELECT
 	p.id,
@@ -261,6 +270,7 @@ func scanParked(r pgx.CollectableRow) (p Parked, err error) {
 	return p, r.Scan(&p.ID, &p.Account, &p.Reason, &p.Attempts, &p.Since, &p.Next)
 }
 
+// retryParkedNowSQL returns an account for each transaction that it makes due. makeDue counts them.
 const retryParkedNowSQL = `
 UPDATE webhooks.parked AS p
 SET next_attempt_at = statement_timestamp()

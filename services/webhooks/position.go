@@ -28,6 +28,7 @@ type position struct {
 	waits bool
 }
 
+// positionSQL returns the position and what is due, by the database's clock.
 const positionSQL = `
 SELECT
 	a.synced_to,

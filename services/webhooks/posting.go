@@ -44,6 +44,8 @@ func post(t stripe.BalanceTransaction, match donations.Match, owner string) post
 	p := posting{of: t, undocumented: !documented, conversion: conversion(t)}
 	dimensions := ledger.Entry{Collective: owner}
 	role, kind := m.role, m.kind
+	// Another amount does not pay the donation. The money becomes an unknown receipt, and the payment is noted as
+	// refused.
 	if m.paid && match.Donation != uuid.Nil && !match.IsPaidBy(paidAmount(t)) {
 		p.stranger, match = stranger(t, match.Donation), donations.Match{}
 	}
@@ -53,21 +55,26 @@ func post(t stripe.BalanceTransaction, match donations.Match, owner string) post
 			Collective: match.Campaign.Collective, Campaign: match.Campaign.Campaign, Donation: match.Donation,
 		}
 		switch {
+		// The books have this charge in transit, under its own id. Only its arrival is left to book.
 		case m.paid && match.UnderWay && match.HeldTime.Equal(t.Created):
 			return arrival(p, t, dimensions, movement(t, m, match))
 		case t.Source.PaymentIntent == "":
 			p.movement = movement(t, m, match)
+		// The money is in Stripe's balance before the donor's bank has answered, or although it refused. It is in
+		// transit.
 		case m.paid && (t.Source.Status == stripe.ChargePending || t.Source.Status == stripe.ChargeFailed):
 			p.held = match.Donation
 			if t.Source.Status == stripe.ChargeFailed {
 				p.transit = donations.TransitFailed
 			}
 			role, kind = ledger.RoleTransit, ledger.KindOther
+		// A debit that never arrived in the books leaves transit again. One that had arrived is refunded, below.
 		case t.Type == "payment_failure_refund" && (match.UnderWay || !match.Booked):
 			p.held, p.transit, role, kind = match.Donation, donations.TransitFailed, ledger.RoleTransit, ledger.KindOther
 		default:
 			p.movement = movement(t, m, match)
 		}
+	// It belongs to a payment that is no donation of ours.
 	case m.payment:
 		p.unattributed, role, kind = true, ledger.RoleUnknownReceipts, ledger.KindOther
 	}
@@ -81,6 +88,8 @@ func post(t stripe.BalanceTransaction, match donations.Match, owner string) post
 		p.transaction.Entries = append(p.transaction.Entries, e)
 	}
 	p.transaction.Reference, p.transaction.Kind, p.transaction.Effective = t.ID, kind, t.Created
+	// The gross amount and its other side come first, which divideAmong relies on. The fee follows with its own two
+	// sides.
 	entry(ledger.RoleStripeBalance, t.Amount)
 	entry(role, -t.Amount)
 	for _, fee := range fees(t) {

@@ -26,6 +26,9 @@ func (s *Service) scopedAccounts(ctx context.Context, in Scope) ([]string, error
 	return s.strings(ctx, scopedAccountsSQL, pgx.NamedArgs{"all": in.All, "account": in.Account})
 }
 
+// replayEventsSQL makes the newest failed events due, and returns an account for each. events_failed_idx has the order
+// of the inner query. The outer condition on the state leaves out what another replay or a redelivery restarted
+// meanwhile.
 const replayEventsSQL = `
 UPDATE webhooks.events AS e
 SET
@@ -59,7 +62,8 @@ func (s *Service) Replay(ctx context.Context, in Scope) (int, error) {
 	return s.makeDue(ctx, replayEventsSQL, pgx.NamedArgs{"accounts": accounts, "count": replayCount})
 }
 
-// makeDue runs a statement that makes rows due and returns their accounts, and gives those accounts a job.
+// makeDue runs a statement that makes rows due and returns their accounts, and gives those accounts a job. These are
+// two steps: if the program ends between them, the schedule finds the rows that are due.
 func (s *Service) makeDue(ctx context.Context, sql string, args pgx.NamedArgs) (int, error) {
 	accounts, err := s.strings(ctx, sql, args)
 	if err != nil {

@@ -25,7 +25,7 @@ type dueResource struct {
 	events  []string
 }
 
-// The oldest event first. Each resource comes once, however many events name it.
+// The oldest event first. Each resource comes once, however many events name it. events_due_idx serves the conditions.
 const dueResourcesSQL = `
 SELECT
 	coalesce(e.resource ->> 'kind', ''),
@@ -48,6 +48,7 @@ LIMIT @count`
 // applyResources reads each resource that due events name and applies it by itself, so that one failure does not delay
 // others. Many of one kind are read by pages. An event that arrives during the reading causes another one.
 func (s *Service) applyResources(ctx context.Context, account string, until time.Time) error {
+	// The loop ends because a failed event is due only after a pause.
 	for {
 		due, err := s.dueResources(ctx, account)
 		if err != nil || len(due) == 0 {
@@ -104,6 +105,7 @@ func (s *Service) readResources(ctx context.Context, account, kind string, due [
 		return nil, err
 	}
 	if err != nil {
+		// The resources that were not found are read one by one, and a failure is stored on their events.
 		s.cfg.Logger.WarnContext(ctx, "a list could not be read at Stripe", "kind", kind, "account", account, "error", err)
 	}
 	return met, nil
@@ -123,6 +125,7 @@ func (s *Service) dueResources(ctx context.Context, account string) ([]dueResour
 // applyResource applies one resource, which is read unless met is given, and stores the result of its events. It
 // returns an error only when no result can be stored.
 func (s *Service) applyResource(ctx context.Context, account string, o dueResource, met applyFunc) error {
+	// A kind without a reader is a failure, and so is retried and visible.
 	ours, err := false, error(errs.New(errorsv1.ErrorReason_EVENT_UNREADABLE, "The event names no known kind of resource."))
 	if met != nil {
 		ours, err = met(ctx)
@@ -136,11 +139,13 @@ func (s *Service) applyResource(ctx context.Context, account string, o dueResour
 		}
 		return s.finishEvents(ctx, account, o.events, state, reason)
 	}
+	// Without a database or without time the events wait, and the attempt is not counted.
 	if ctx.Err() != nil || postgres.Away(err) {
 		return err
 	}
 	s.metrics.finished.WithLabelValues(string(StateFailed)).Add(float64(len(o.events)))
 	s.cfg.Logger.WarnContext(ctx, "a resource could not be read or applied", "kind", o.kind, "id", o.id, "account", account, "error", err)
+	// Each event counts its own attempts.
 	for _, event := range o.events {
 		if err := s.noteFailure(ctx, account, event, errs.As(err).Reason.String()); err != nil {
 			return err

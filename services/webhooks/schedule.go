@@ -51,7 +51,8 @@ func (s *Service) ensureJobs(ctx context.Context, accounts []string, force bool)
 }
 
 // An account is due when it was never synced, when a timer or the pause after a failure is over, when a look back is
-// under way, and when parked balance transactions or events are due that no job has taken.
+// under way, and when parked balance transactions or events are due that no job has taken. The second part has no
+// condition on the account: the job of an account that no collective has ignores its events.
 const dueAccountsSQL = `
 SELECT c.account
 FROM unnest(@accounts::text[]) AS c (account)

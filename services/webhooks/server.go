@@ -65,6 +65,7 @@ func (s *server) GetWebhookEvent(ctx context.Context, req *webhooksv1.GetWebhook
 	return toProto(parentOf(req.GetName()), e), nil
 }
 
+// statesByProto has no entry for an unspecified state, which so becomes the empty State: all states.
 var statesByProto = map[webhooksv1.EventState]State{
 	webhooksv1.EventState_EVENT_STATE_RECEIVED: StateReceived,
 	webhooksv1.EventState_EVENT_STATE_APPLIED:  StateApplied,
@@ -102,6 +103,7 @@ func (s *server) GetWebhookHealth(ctx context.Context, req *webhooksv1.GetWebhoo
 		}
 		return healthToProto("collectives/"+collective, req.GetName(), h), nil
 	}
+	// The operator's name has the account itself, or platform for the platform's own.
 	account := lastID(req.GetName())
 	if account == platform {
 		account = ""

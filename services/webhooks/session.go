@@ -23,7 +23,8 @@ const (
 	applyAtOnce = 200
 )
 
-// The oldest first: sessions that changed together were mostly created together, and are read together.
+// The oldest first: sessions that changed together were mostly created together, and are read together. events_due_idx
+// serves the conditions.
 const dueSessionsSQL = `
 SELECT
 	e.id,
@@ -66,12 +67,14 @@ func (s *Service) applySessions(ctx context.Context, account string, until time.
 			if over(until) {
 				return nil
 			}
+			// Declines have no session, and so count as incomplete.
 			alone := slices.DeleteFunc(slices.Clone(events), Event.complete)
 			err := s.applyTogether(ctx, account, slices.DeleteFunc(slices.Clone(events), func(e Event) bool { return !e.complete() }))
 			if err != nil {
 				if ctx.Err() != nil || postgres.Away(err) {
 					return err
 				}
+				// Nothing of the chunk was applied. Each event by itself shows which one is refused.
 				alone = events
 			}
 			for _, e := range alone {
@@ -102,6 +105,8 @@ func (s *Service) readSessions(ctx context.Context, account string, due []Event)
 	if err != nil {
 		s.cfg.Logger.WarnContext(ctx, "the list of sessions could not be read at Stripe", "account", account, "error", err)
 	}
+	// An interrupted donation does not know its own session. Its event is incomplete until applyOne has completed the
+	// page.
 	var named []uuid.UUID
 	for i, e := range due {
 		if e.resource.Session == nil {
@@ -139,6 +144,8 @@ func (s *Service) applyOne(ctx context.Context, account string, e Event) error {
 	return s.noteFailure(ctx, account, e.ID, errs.As(err).Reason.String())
 }
 
+// tryEvent applies one event. Whatever it lacks is read at Stripe before the transaction. Its error is a failed
+// attempt.
 func (s *Service) tryEvent(ctx context.Context, account string, e Event) error {
 	switch {
 	case e.Type == typeDeclined:
@@ -146,6 +153,7 @@ func (s *Service) tryEvent(ctx context.Context, account string, e Event) error {
 	case e.resource.Session == nil:
 		return errs.New(errorsv1.ErrorReason_EVENT_UNREADABLE, "The event names no Checkout Session.")
 	}
+	// The page is completed below. Here only what is known of the session counts.
 	e.interrupted = false
 	if !e.complete() {
 		// The session is read in our API version, before the transaction begins.
@@ -207,6 +215,7 @@ func (s *Service) countDecline(ctx context.Context, account string, e Event) err
 		return err
 	}
 	return s.applyOnce(ctx, account, []Event{e}, func(ctx context.Context, tx pgx.Tx, due []Event) (ours []bool, err error) {
+		// due is empty when another job has finished the event.
 		ours = make([]bool, len(due))
 		if len(due) > 0 && donation != uuid.Nil {
 			ours[0], err = s.cfg.Donations.CountDeclineTx(ctx, tx, account, donation, e.resource.ID)

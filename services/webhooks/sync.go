@@ -49,6 +49,7 @@ func (s *Service) sync(ctx context.Context, account string, until time.Time, for
 	if err != nil || (p.waits && !force) {
 		return err
 	}
+	// Read before the balance: this sync sees what these hints tell. Later hints wait for the next sync.
 	hints, err := s.dueHints(ctx, account)
 	if err != nil {
 		return err
@@ -79,6 +80,7 @@ func (s *Service) sync(ctx context.Context, account string, until time.Time, for
 	if err := s.lookBack(ctx, account, until); err != nil {
 		return s.syncFailed(ctx, p, "back", err, force)
 	}
+	// Last, when all that can be booked is booked.
 	if d.name == regular.name {
 		if err := s.compare(ctx, account); err != nil {
 			return err
@@ -107,6 +109,7 @@ SET
 	sync_asked = false
 WHERE a.account = @account`
 
+// noteSync records a sync on the timer. A sync after an event does not count as one.
 func (s *Service) noteSync(ctx context.Context, account string, d depth) error {
 	if d.name != regular.name {
 		return nil
@@ -140,6 +143,7 @@ SET
 	next_sync_at = statement_timestamp() + @pause::interval
 WHERE a.account = @account`
 
+// noteSyncFailure postpones the next sync. The pause doubles with each failure from a second on, up to maxSyncPause.
 func (s *Service) noteSyncFailure(ctx context.Context, p position, reason string) error {
 	_, err := s.cfg.Pool.Exec(ctx, noteSyncFailureSQL, pgx.NamedArgs{
 		"account": p.account, "reason": reason, "pause": min(time.Second<<min(p.failures, 10), maxSyncPause),

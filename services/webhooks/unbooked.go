@@ -34,6 +34,7 @@ func (s *Service) pollUnbooked(ctx context.Context, account string, intents []st
 	var known []stripe.BalanceTransaction
 	var asked, alone []donations.Unbooked
 	for _, u := range due {
+		// A payment that the pages show without a balance transaction has no known fee yet, and is polled again later.
 		balance, isMet := met[u.PaymentIntent]
 		switch {
 		case !isMet:
@@ -47,6 +48,7 @@ func (s *Service) pollUnbooked(ctx context.Context, account string, intents []st
 	if err := s.bookPolled(ctx, account, known, asked); err != nil {
 		return err
 	}
+	// Those beyond pollAlone stay due.
 	return s.pollEach(ctx, account, alone[:min(len(alone), pollAlone)], until)
 }
 
