@@ -56,8 +56,10 @@ type Match struct {
 // IsPaidBy reports whether a payment of this amount pays the donation. Any other amount, also a part, does not.
 func (m Match) IsPaidBy(paid money.Amount) bool { return m.Donation != uuid.Nil && paid == m.Asked }
 
-// The three conditions are one bitmap over three indexes. The rows are locked in the order of ids, so that two bookings never
-// deadlock.
+// The three conditions are one bitmap over three indexes. The rows are locked in the order of ids, so that two bookings
+// never deadlock. Those are donations_payment_intent_idx, donations_charge_idx and donations_pkey, whose ids
+// payments_intent_idx finds. The arrays have one element for each payment of the donation, all in the order of payment
+// intents. It returns donations of one account and livemode only, since metadata and events can name others.
 const findSQL = `
 SELECT
 	d.id,
@@ -109,6 +111,9 @@ func (s *Service) FindTx(ctx context.Context, tx pgx.Tx, account string, clues [
 	return s.find(ctx, tx, findAndLockSQL, account, clues)
 }
 
+// find runs sql, which is findSQL or findAndLockSQL, once for all clues. A payment intent decides, and the charge only
+// where the intent leads to nothing. A clue whose intent paid another amount than its page asked for (differs) matches
+// nothing, not even by its charge.
 func (s *Service) find(ctx context.Context, q querier, sql, account string, clues []Clue) ([]Match, error) {
 	intents, charges := []string{}, []string{}
 	for _, c := range clues {
@@ -143,9 +148,12 @@ func (s *Service) find(ctx context.Context, q querier, sql, account string, clue
 		&booked, &others, &paidIn, &currencies, &differs, &surplus, &underWay, &heldAt,
 	}, func() error {
 		m.Asked, m.Booked = m.Amount, booked
+		// This is the payment in the donation's own row. A row of payments with the same intent replaces it below,
+		// because it has the amount in the currency that the donor was asked for.
 		byIntent[intent], byCharge[charge] = m, m
 		for i, other := range others {
 			of := m
+			// The donation's booked_at is that of its own payment. A surplus payment became surplus when it was booked.
 			of.UnderWay, of.Booked = underWay[i], surplus[i] || booked && other == intent
 			of.HeldTime = fromNull(heldAt[i])
 			if currencies[i] != "" {
@@ -206,6 +214,9 @@ func (n *paymentNotes) addSession(d Donation, session stripe.Session, moved bool
 	}
 }
 
+// notePaymentsSQL adds a row for each donation and intent. The facts of one call can name a payment twice, and ON
+// CONFLICT cannot change a row twice, so they are grouped first. An existing row, found by payments_pkey, only gets the
+// currency and amount of its page if it lacks them, so a repeat changes nothing.
 const notePaymentsSQL = `
 INSERT INTO donations.payments AS p (
 	donation,

@@ -44,7 +44,10 @@ type Movement struct {
 	Back bool
 }
 
-// A donation that is paid again, by another charge, keeps its first payment, and is not among the rows.
+// A donation that is paid again, by another charge, keeps its first payment, and is not among the rows. Its arrays have
+// one element for each payment. Of several payments of one donation in a batch, the earliest one is the first. The
+// booked payment replaces an unbooked one in the donation's row. poll_at ends, because there is nothing left to ask
+// Stripe about. It returns the charge of each first payment.
 const bookSQL = `
 UPDATE donations.donations AS d
 SET
@@ -87,10 +90,11 @@ RETURNING
 	d.id,
 	m.charge`
 
-// The balance decides the state of a paid donation, in whatever order its movements become known. A long history is read
-// from its newest end, so a refund or dispute may be booked before the payment: it is added up then, and counts once the
-// payment is booked. A dispute takes one payment: of a donation that was paid twice, whose refunded_minor is negative, the
-// other one is still received.
+// The balance decides the state of a paid donation, in whatever order its movements become known. A long history is
+// read from its newest end, so a refund or dispute may be booked before the payment: it is added up then, and counts
+// once the payment is booked. A dispute takes one payment: of a donation that was paid twice, whose refunded_minor is
+// negative, the other one is still received. The last condition skips donations whose sums do not change, except one
+// that has just been booked and whose refunds or disputes were booked before.
 const bookRefundsSQL = `
 UPDATE donations.donations AS d
 SET
@@ -139,6 +143,7 @@ func (s *Service) BookTx(ctx context.Context, tx pgx.Tx, movements []Movement) e
 	if err != nil {
 		return err
 	}
+	// The arrays minor and disputed are parallel to movements. bookRefundsSQL adds them up by donation.
 	ids := make([]uuid.UUID, len(movements))
 	for i, m := range movements {
 		ids[i] = m.Donation
@@ -186,6 +191,8 @@ func (s *Service) bookFirstTx(ctx context.Context, tx pgx.Tx, movements []Moveme
 	for i, m := range movements {
 		if charge, isNew := booked[m.Donation]; isNew && m.PaidMinor > 0 && charge == m.Charge {
 			first[i] = true
+			// Only one movement of the batch is the donation's first payment, even if another one names the same
+			// charge.
 			delete(booked, m.Donation)
 		}
 	}
@@ -203,6 +210,7 @@ func (s *Service) tellPaidTwiceTx(ctx context.Context, tx pgx.Tx, m Movement) er
 	if paid.Currency == "" {
 		paid = money.Amount{Minor: m.PaidMinor, Currency: d.Amount.Currency}
 	}
+	// The key has the charge, so that a third payment is another notice and a repeat is none.
 	return s.cfg.Notices.TellTx(ctx, tx, notices.Notice{
 		Collective: d.Campaign.Collective, Kind: notices.PaidTwice, Key: d.ID.String() + " " + m.Charge,
 		Subject: d.Name(), Amount: paid,
@@ -212,6 +220,7 @@ func (s *Service) tellPaidTwiceTx(ctx context.Context, tx pgx.Tx, m Movement) er
 // tellPaidBackTwiceTx gives members notice of what went back beyond what was paid, so that they can claim it.
 func (s *Service) tellPaidBackTwiceTx(ctx context.Context, tx pgx.Tx, all []paidBackTwice) error {
 	for _, b := range all {
+		// The caller has locked the donation already; this reads its name and currency.
 		d, err := s.LockTx(ctx, tx, b.donation)
 		if err != nil {
 			return postgres.Error(err)

@@ -91,6 +91,7 @@ func (s *Service) start(ctx context.Context, campaign campaigns.Campaign, in Int
 		if err != nil {
 			return err
 		}
+		// A monthly donation has the id of its first month.
 		recurring := uuid.Nil
 		if in.Monthly {
 			recurring = id
@@ -100,6 +101,7 @@ func (s *Service) start(ctx context.Context, campaign campaigns.Campaign, in Int
 			ID:        id, Campaign: in.Campaign, Amount: whole, FeeCover: feeCover, Locale: in.Locale, ReturnURL: in.ReturnURL,
 			StripeAccount: account, Livemode: s.cfg.Stripe.Livemode(), CreateTime: now, fingerprint: in.fingerprint(),
 		}, in.RequestID)
+		// An equal request was first. Its donation was counted in the limit, so this one is not.
 		if err != nil || !inserted {
 			return err
 		}

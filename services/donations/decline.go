@@ -19,6 +19,7 @@ import (
 // can be tested from one address.
 const maxDeclines = 8
 
+// metrics are what an operator watches for card testing: refused payments, and pages that were closed for them.
 type metrics struct {
 	declines    prometheus.Counter
 	closedPages prometheus.Counter
@@ -61,6 +62,8 @@ func (closeArgs) InsertOpts() river.InsertOpts {
 	}}
 }
 
+// countDeclineSQL adds one refused payment and returns how many there are. It changes no row, and so returns none, for
+// a donation of another account or livemode. The update locks the row, so that two events at once count two.
 const countDeclineSQL = `
 UPDATE donations.donations AS d
 SET
@@ -99,6 +102,8 @@ func (s *Service) closePage(ctx context.Context, args closeArgs, attempt int) er
 	if err != nil {
 		return postgres.Error(err)
 	}
+	// The page may be a copy that Stripe opened from a recovery URL. The payment intent leads to the session on which
+	// the payment was tried.
 	session, err := s.cfg.Stripe.SessionOfIntent(ctx, d.StripeAccount, args.PaymentIntent)
 	if err != nil {
 		return err
@@ -107,6 +112,7 @@ func (s *Service) closePage(ctx context.Context, args closeArgs, attempt int) er
 	if session.ID == "" && d.State == StateCreated {
 		session = stripe.Session{ID: d.CheckoutSession, Status: stripe.SessionOpen}
 	}
+	// The intent may belong to no session of this donation, and the page may have closed since the event.
 	if !d.made(session) || session.Status != stripe.SessionOpen {
 		return nil
 	}
@@ -119,5 +125,6 @@ func (s *Service) closePage(ctx context.Context, args closeArgs, attempt int) er
 	}
 	s.metrics.closedPages.Inc()
 	s.cfg.Logger.WarnContext(ctx, "a payment page is closed: too many cards were declined on it", "donation", d.Name(), "declines", d.declines)
+	// The expiry is applied at once, so that no answer offers the closed page until Stripe's event comes.
 	return s.applySession(ctx, SessionFact{Account: d.StripeAccount, Session: session, At: s.now()})
 }

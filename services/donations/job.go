@@ -14,6 +14,7 @@ func (s *Service) Workers(w *river.Workers) {
 		return s.Refresh(ctx, job.Args.Donation)
 	}))
 	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, job *river.Job[overdueArgs]) error {
+		// Nobody waits for overdue donations, so their calls leave Stripe's rate limit to donors.
 		return s.refreshMany(stripe.Background(ctx), job.Args.Account, job.Args.Donations)
 	}))
 	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, job *river.Job[closeArgs]) error {
@@ -28,12 +29,14 @@ func (s *Service) Workers(w *river.Workers) {
 // Queues returns the queues that this service's jobs need, besides the default one.
 func (s *Service) Queues() map[string]river.QueueConfig {
 	return map[string]river.QueueConfig{
-		refreshQueue:   {MaxWorkers: refreshWorkers, FetchCooldown: refreshPause},
+		refreshQueue: {MaxWorkers: refreshWorkers, FetchCooldown: refreshPause},
+		// One run of upkeep at a time in each copy of the program.
 		recurringQueue: {MaxWorkers: 1},
 	}
 }
 
-// PeriodicJobs returns the jobs that are inserted on a timer.
+// PeriodicJobs returns the jobs that are inserted on a timer. Both also run when the program starts, so that a restart
+// delays nothing.
 func (s *Service) PeriodicJobs() []*river.PeriodicJob {
 	return []*river.PeriodicJob{recurringJob(), river.NewPeriodicJob(
 		river.PeriodicInterval(upkeepEvery),

@@ -45,6 +45,7 @@ SET tat = greatest(l.tat, @now::timestamptz) + @interval::interval
 WHERE greatest(l.tat, @now::timestamptz) + @interval::interval <= @now::timestamptz + @ahead::interval
 RETURNING tat`
 
+// arrivalSQL reads the arrival time of a key that takeSQL refused. The time to wait follows from it.
 const arrivalSQL = `
 SELECT l.tat
 FROM donations.limits AS l
@@ -83,6 +84,8 @@ func takeKeyTx(ctx context.Context, tx pgx.Tx, key []byte, limit Limit, now time
 	return max(tat.Add(limit.Interval).Sub(now.Add(ahead)), time.Second), nil
 }
 
+// forgetLimitsSQL deletes the keys whose arrival time has passed, by limits_tat_idx. Such a key limits as little as a
+// key without a row.
 const forgetLimitsSQL = `
 DELETE FROM donations.limits
 WHERE tat < @now`

@@ -38,6 +38,7 @@ type filteredRequest interface {
 // and end_time.
 func newFilter(req filteredRequest, states []string) (Filter, error) {
 	f := Filter{States: states}
+	// A parent is a collective, or one of its campaigns.
 	collective, ok := strings.CutPrefix(req.GetParent(), "collectives/")
 	if ok && !strings.Contains(collective, "/") {
 		f.Collective = collective
@@ -78,6 +79,7 @@ func (f Filter) args(all []string, before Position, count int) pgx.NamedArgs {
 	if !f.End.IsZero() && f.End.Before(before.CreateTime) {
 		before = Position{CreateTime: f.End}
 	}
+	// The statements read state by state, so that "any state" is the list of all of them.
 	states := f.States
 	if len(states) == 0 {
 		states = all
@@ -88,8 +90,9 @@ func (f Filter) args(all []string, before Position, count int) pgx.NamedArgs {
 	}
 }
 
-// Both lists read, of each state by itself, the first rows of an index that ends in (state, created_at DESC, id DESC), and
-// merge them. So a page costs the same however rare its states are.
+// Both lists read, of each state by itself, the first rows of an index that ends in (state, created_at DESC, id DESC),
+// and merge them. So a page costs the same however rare its states are. listBefore is the part that the four statements
+// share. It needs an opening that names the table o, and one of listedDonations and listedRecurring after it.
 const listBefore = `
 			AND o.state = s.state
 			AND o.created_at >= @start_time
@@ -105,6 +108,7 @@ const listBefore = `
 	LIMIT @count
 )`
 
+// listCampaignSQL returns a page of one campaign's donations. Each state is read from donations_campaign_idx.
 const listCampaignSQL = `
 WITH found AS (
 	SELECT f.id
@@ -117,6 +121,7 @@ WITH found AS (
 		WHERE o.collective = @collective
 			AND o.campaign = @campaign` + listBefore + listedDonations
 
+// listCollectiveSQL returns a page of all donations of a collective. Each state is read from donations_collective_idx.
 const listCollectiveSQL = `
 WITH found AS (
 	SELECT f.id
@@ -128,6 +133,7 @@ WITH found AS (
 		FROM donations.donations AS o
 		WHERE o.collective = @collective` + listBefore + listedDonations
 
+// listedDonations reads the whole rows of the page. The page is sorted again, because a join keeps no order.
 const listedDonations = `
 SELECT` + columns + `
 FROM found

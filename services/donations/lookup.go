@@ -54,6 +54,8 @@ func (s *Service) NewLookup(account string) *Lookup {
 	}
 }
 
+// claimedSQL returns donations by id, if they belong to the account and livemode. The ids come from metadata, which can
+// name a donation of another account.
 const claimedSQL = `
 SELECT` + columns + `
 FROM donations.donations AS d
@@ -124,6 +126,7 @@ func (l *Lookup) Prepare(ctx context.Context, payments []Payment) error {
 	if l.claims, err = l.service.claimed(ctx, l.service.cfg.Pool, l.account, ids); err != nil {
 		return err
 	}
+	// An interrupted donation has no session id yet. readClaim continues it.
 	var wanted []stripe.Wanted
 	for _, d := range l.claims {
 		if d.CheckoutSession != "" {
@@ -137,6 +140,7 @@ func (l *Lookup) Prepare(ctx context.Context, payments []Payment) error {
 	if err != nil {
 		l.service.cfg.Logger.WarnContext(ctx, "the list of sessions cannot be read", "account", l.account, "error", err)
 	}
+	// After a failure the sessions that were found are used, and Ask reads the others one by one, within its bounds.
 	for _, session := range met {
 		if session.PaymentIntent != "" {
 			l.sessions[session.PaymentIntent] = session
@@ -151,6 +155,7 @@ func (l *Lookup) Prepare(ctx context.Context, payments []Payment) error {
 // Find does not find the payment then, it is not that donation's. It must not be called in a transaction. An error means
 // that the database is unavailable or the time is up.
 func (l *Lookup) Ask(ctx context.Context, p Payment) (claim uuid.UUID, answered bool, err error) {
+	// Nothing but ids is known. The payment intent tells which donation or invoice it names.
 	if p.Money == nil && p.Claim == uuid.Nil {
 		if p.Intent == "" || l.asked[p.Intent] {
 			return uuid.Nil, true, nil
@@ -188,6 +193,8 @@ func (l *Lookup) failed(err error) bool {
 	switch stripe.KindOf(err) {
 	case 0, stripe.Missing:
 		return false
+	// These concern one object. All other kinds, such as the rate limit, a lost answer or a bad key, concern every
+	// call.
 	case stripe.Failed, stripe.Refused:
 	default:
 		l.asks, l.invoiceAsks = 0, 0
@@ -208,6 +215,7 @@ func (l *Lookup) readIntent(ctx context.Context, p *Payment) (answered bool, err
 	case l.failed(err):
 		return false, nil
 	}
+	// The donation that a payment names is looked at before its invoice, as in Ask.
 	p.Claim = found.Donation
 	if found.Donation == uuid.Nil && found.Invoice != "" {
 		p.Invoice, p.Money = found.Invoice, found.Balance
@@ -223,6 +231,7 @@ func (l *Lookup) readClaim(ctx context.Context, p Payment) (claim uuid.UUID, ans
 		if err != nil {
 			return uuid.Nil, false, err
 		}
+		// A donation that the account does not have is remembered as the zero Donation, which has no page.
 		d = found[p.Claim]
 		l.claims[p.Claim] = d
 	}
@@ -232,6 +241,8 @@ func (l *Lookup) readClaim(ctx context.Context, p Payment) (claim uuid.UUID, ans
 			l.claims[p.Claim] = d
 		}
 		if err != nil {
+			// Stripe did not complete the page, so the payment is asked about again. Only the end of the time ends the
+			// batch.
 			return d.ID, false, ctx.Err()
 		}
 	}
@@ -247,11 +258,13 @@ func (l *Lookup) readClaim(ctx context.Context, p Payment) (claim uuid.UUID, ans
 	// The session may be another donation's, whatever the payment says.
 	err = l.service.applySession(ctx, SessionFact{Account: l.account, Session: session, At: l.service.now()})
 	switch {
+	// A session with another amount is an answer too: the payment does not pay the donation.
 	case err == nil, errs.As(err).Reason == errorsv1.ErrorReason_AMOUNT_DIFFERS:
 		return d.ID, true, nil
 	case ctx.Err() != nil, postgres.Away(err):
 		return d.ID, false, err
 	}
+	// Any other failure concerns this session alone, and the batch goes on without it.
 	l.service.cfg.Logger.WarnContext(ctx, "a session could not be applied",
 		slog.String("account", l.account), slog.String("session", session.ID), slog.Any("error", err))
 	return d.ID, false, nil
@@ -277,6 +290,7 @@ func (l *Lookup) sessionOf(ctx context.Context, d Donation, intent string) (sess
 		origin, err = l.service.cfg.Stripe.GetSession(ctx, l.account, origin.RecoveredFrom)
 	}
 	if session.RecoveredFrom != "" && d.made(origin) {
+		// ApplySessionTx knows the stored session only, so a copy of a copy counts as a copy of that.
 		session.RecoveredFrom = d.CheckoutSession
 	}
 	return session, true, nil
@@ -285,6 +299,7 @@ func (l *Lookup) sessionOf(ctx context.Context, d Donation, intent string) (sess
 // makeMonth makes a month's donation of a payment whose invoice belongs to a monthly donation. An invoice that our key may not
 // read is not answered, so that a missing permission does not turn monthly donations into unknown receipts.
 func (l *Lookup) makeMonth(ctx context.Context, p Payment) (claim uuid.UUID, answered bool, err error) {
+	// Several payments can name one invoice. It was applied, or found not to be there, in this batch.
 	if l.read[p.Invoice] {
 		return uuid.Nil, true, nil
 	}
@@ -338,6 +353,7 @@ func (s *Service) PaymentOf(ctx context.Context, account string, p Payment) (Mat
 	return first(matches), err
 }
 
+// first returns the Match of a single clue, and the zero Match after an error.
 func first(matches []Match) Match {
 	if len(matches) == 0 {
 		return Match{}
@@ -352,6 +368,7 @@ func (s *Service) adopt(ctx context.Context, account string, recurring uuid.UUID
 	if recurring == uuid.Nil || subscription == "" {
 		return nil
 	}
+	// A monthly donation that has a subscription keeps it, and one of another account is not this account's to give.
 	r, err := oneRecurring(s.cfg.Pool.Query(ctx, recurringByIDSQL, pgx.NamedArgs{"id": recurring}))
 	if errors.Is(err, pgx.ErrNoRows) || err == nil && (r.Subscription != "" || r.StripeAccount != account) {
 		return nil
@@ -365,12 +382,14 @@ func (s *Service) adopt(ctx context.Context, account string, recurring uuid.UUID
 	}
 	session, err := s.cfg.Stripe.GetSession(ctx, account, d.CheckoutSession)
 	switch {
+	// Without the session there is no proof.
 	case stripe.KindOf(err) == stripe.Missing:
 		return nil
 	case err != nil:
 		return err
 	case session.Status == stripe.SessionOpen:
 		return errs.Unavailable(errorsv1.ErrorReason_SESSION_OPEN, firstRetry, nil, "The payment page of the first month is not complete yet.")
+	// The page started another subscription, so the metadata of this one is wrong.
 	case session.Subscription != subscription:
 		return nil
 	}

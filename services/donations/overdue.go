@@ -40,8 +40,9 @@ func (overdueArgs) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: refreshQueue, MaxAttempts: 1}
 }
 
-// A page that closed is looked up at once, a debit after a day. Each later pause is as long as the page had been closed at the
-// last look, within the bounds. Rows that are locked are changing.
+// A page that closed is looked up at once, a debit after a day. Each later pause is as long as the page had been closed
+// at the last look, within the bounds. Rows that are locked are changing. It marks the donations that it returns as
+// looked up. donations_open_idx finds those whose page has closed.
 const overdueSQL = `
 UPDATE donations.donations AS d
 SET looked_at = @now
@@ -72,6 +73,8 @@ RETURNING
 // lookAtOverdue has Stripe asked about overdue donations.
 func (s *Service) lookAtOverdue(ctx context.Context) error {
 	now := s.now()
+	// looked_at and the jobs are written in one transaction: a rollback leaves the donations overdue, and two runs at
+	// once take different ones.
 	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, overdueSQL, pgx.NamedArgs{
 			"now": now, "expired": now.Add(-overdueAfter), "soonest": overdueSoonest, "debit_soonest": debitSoonest,
@@ -108,6 +111,7 @@ func (s *Service) refreshMany(ctx context.Context, account string, ids []uuid.UU
 		if err != nil {
 			return postgres.Error(err)
 		}
+		// An event may have ended it since the job was inserted.
 		if !d.State.Open() {
 			continue
 		}
@@ -120,11 +124,13 @@ func (s *Service) refreshMany(ctx context.Context, account string, ids []uuid.UU
 	}
 	for _, d := range donations {
 		session, isMet := met[d.session()]
+		// The list leaves out sessions that are open, as well as those that it does not have.
 		if isMet {
 			err = s.applyRead(ctx, account, session)
 		} else {
 			err = s.Refresh(ctx, d.ID)
 		}
+		// The calls for the other donations would be refused too. All of them become overdue again.
 		if ctx.Err() != nil || stripe.KindOf(err) == stripe.Throttled {
 			return err
 		}

@@ -59,6 +59,8 @@ type outflow struct{ minor, inMinor int64 }
 func (p *paymentBalance) add(m Movement) {
 	if m.PaidIn.Currency != "" && m.PaidIn.Currency != p.donation.Currency {
 		p.paidInMinor, p.paidInCurrency = m.PaidIn.Minor, m.PaidIn.Currency
+		// Refunds and disputes that were booked before the payment were counted as in the books. Now that the whole is
+		// known, their part of it is.
 		for _, g := range []*outflow{&p.refunded, &p.disputed} {
 			if g.inMinor != 0 {
 				g.minor = p.part(g.inMinor)
@@ -74,6 +76,7 @@ func (p *paymentBalance) add(m Movement) {
 
 // addOutflow adds the amount in the books, or, where it is known, the donor's part of the payment.
 func (p *paymentBalance) addOutflow(g *outflow, minor int64, in money.Amount) {
+	// The difference of two rounded sums, not a rounded difference: so the parts add up to the whole.
 	before := p.part(g.inMinor)
 	g.inMinor += in.Minor
 	if in.Currency != "" && p.paidInMinor > 0 {
@@ -96,6 +99,8 @@ func (p *paymentBalance) part(inMinor int64) int64 {
 	return part.Minor
 }
 
+// paymentBalancesSQL returns one row for each key, with zeros where payments has none. It is read by payments_pkey and
+// donations_pkey, and locks nothing, because the caller holds the locks of the donations.
 const paymentBalancesSQL = `
 SELECT
 	k.donation,
@@ -117,6 +122,8 @@ FROM unnest(
 JOIN donations.donations AS d ON d.id = k.donation
 LEFT JOIN donations.payments AS p ON p.donation = k.donation AND p.payment_intent_id = k.intent`
 
+// storePaymentBalancesSQL writes whole balances, of new rows and old ones. It leaves differs, under_way and the polls
+// as they are: they are not part of the balance. Each payment is in the arrays once, as ON CONFLICT requires.
 const storePaymentBalancesSQL = `
 INSERT INTO donations.payments (
 	donation,
@@ -175,6 +182,7 @@ func bookPaymentsTx(ctx context.Context, tx pgx.Tx, movements []Movement, first 
 	var donations []uuid.UUID
 	var intents []string
 	for i, m := range movements {
+		// The donation's own row describes a first payment in its currency, so that one needs no balance here.
 		if m.PaymentIntent != "" && (!first[i] || m.PaidIn.Currency != "") {
 			donations, intents = append(donations, m.Donation), append(intents, m.PaymentIntent)
 		}
@@ -190,17 +198,20 @@ func bookPaymentsTx(ctx context.Context, tx pgx.Tx, movements []Movement, first 
 		if p == nil { // the payment is not known, or needs no row
 			p = &paymentBalance{}
 		}
+		// What a movement adds to the donation is what it adds to the payment, as converted there.
 		refunded, taken := p.refunded.minor, p.disputed.minor
 		p.add(m)
 		minor[i], disputed[i] = p.refunded.minor-refunded, p.disputed.minor-taken
-		// Each visit to a closed page opens another page, so two can be paid. One of them can go back to the donor while the
-		// donation stays received.
+		// Each visit to a closed page opens another page, so two can be paid. One of them can go back to the donor
+		// while the donation stays received. The donation's refunded_minor therefore counts a surplus payment as a
+		// refund of less than zero.
 		if m.PaidMinor > 0 && !first[i] {
 			p.surplus, p.method = true, m.Method
 			minor[i] -= m.PaidMinor
 		}
 	}
 	for key, p := range payments {
+		// Only a loss that has grown is told.
 		if now := p.twice(); now > p.wasTwiceMinor {
 			twice = append(twice, paidBackTwice{key.donation, now, p.by})
 		}
@@ -208,6 +219,7 @@ func bookPaymentsTx(ctx context.Context, tx pgx.Tx, movements []Movement, first 
 	return minor, disputed, twice, storePaymentBalancesTx(ctx, tx, payments)
 }
 
+// readPaymentBalancesTx reads the balances of the payments. wasTwiceMinor is what was lost before this booking.
 func readPaymentBalancesTx(ctx context.Context, tx pgx.Tx, donations []uuid.UUID, intents []string) (map[paymentKey]*paymentBalance, error) {
 	rows, err := tx.Query(ctx, paymentBalancesSQL, pgx.NamedArgs{"donations": donations, "intents": intents})
 	if err != nil {
@@ -228,6 +240,8 @@ func readPaymentBalancesTx(ctx context.Context, tx pgx.Tx, donations []uuid.UUID
 	return payments, postgres.Error(err)
 }
 
+// storePaymentBalancesTx writes all of them. Their order is that of a map, which is harmless while the caller holds the
+// locks of the donations.
 func storePaymentBalancesTx(ctx context.Context, tx pgx.Tx, payments map[paymentKey]*paymentBalance) error {
 	if len(payments) == 0 {
 		return nil

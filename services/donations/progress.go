@@ -12,7 +12,9 @@ import (
 )
 
 // A campaign's currency cannot change once it takes donations, so its latest donation tells it. unbooked is what is pending,
-// converted what settled in a balance of another currency, and twice what went back beyond the donations' amounts.
+// converted what settled in a balance of another currency, and twice what went back beyond the donations' amounts. The three
+// sums are read from donations_unbooked_idx, donations_converted_idx and donations_paid_back_twice_idx, which have such rows
+// only. A campaign without donations through Stripe has no row.
 const pendingSQL = `
 SELECT
 	n.collective,
@@ -69,6 +71,7 @@ func (s *Service) Progress(ctx context.Context, names []campaigns.Name) (map[cam
 	if len(names) == 0 {
 		return map[campaigns.Name]campaigns.Progress{}, nil
 	}
+	// The arrays are parallel: one collective and one slug for each name.
 	keys := make([]ledger.CampaignKey, len(names))
 	collectives, slugs := make([]string, len(names)), make([]string, len(names))
 	for i, n := range names {
@@ -83,6 +86,7 @@ func (s *Service) Progress(ctx context.Context, names []campaigns.Name) (map[cam
 	if err != nil {
 		return nil, postgres.Error(err)
 	}
+	// A name that is missing in the answer has neither pending nor settled donations.
 	progress := make(map[campaigns.Name]campaigns.Progress, len(names))
 	var name campaigns.Name
 	var pending money.Amount
@@ -90,6 +94,7 @@ func (s *Service) Progress(ctx context.Context, names []campaigns.Name) (map[cam
 	_, err = pgx.ForEachRow(rows, []any{
 		&name.Collective, &name.Campaign, &pending.Currency, &pending.Minor, &converted, &twice,
 	}, func() error {
+		// The books deducted all that went back, so what exceeds the donations' amounts is added again.
 		key := ledger.CampaignKey{Collective: name.Collective, Campaign: name.Campaign}
 		progress[name] = campaigns.Progress{
 			Settled: money.Amount{Minor: settled[key][pending.Currency] + converted + twice, Currency: pending.Currency},

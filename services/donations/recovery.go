@@ -38,6 +38,8 @@ func (s *Service) applySession(ctx context.Context, f SessionFact) error {
 // forgetLinksCount bounds the links that one statement deletes.
 const forgetLinksCount = 1000
 
+// forgetLinksSQL deletes a batch of the links that are over, found by donations_recovery_idx. It skips rows that are
+// locked; a later run finds them.
 const forgetLinksSQL = `
 UPDATE donations.donations AS d
 SET

@@ -28,6 +28,9 @@ const (
 	firstPause, longestPause = 15 * time.Second, time.Hour
 )
 
+// setPendingEndSQL stores a pending end that is due at once. It changes no row if an end now is pending, if the same
+// end is, or if Stripe already ends the donation with the month. change_number grows, so that an attempt that began
+// before does not remove the new change.
 const setPendingEndSQL = `
 UPDATE donations.recurring AS r
 SET
@@ -154,6 +157,8 @@ const connectedOnly = `
 			AND NOT k.connected
 	)`
 
+// claimChangeSQL claims a pending change that is due, and returns its row. Until the claim ends no other attempt finds
+// the change due. If the program is killed meanwhile, the change is due again then.
 const claimChangeSQL = `
 UPDATE donations.recurring AS r
 SET change_due_at = @claimed_until
@@ -222,6 +227,7 @@ func (r Recurring) endsNow(sub stripe.Subscription) bool {
 	return r.pendingEnd == endNow || r.pendingEnd == endWithMonth && (sub.Latest.Draft || recurringState(sub.Status) != RecurringActive)
 }
 
+// cancel ends the subscription at once, and returns it as it is then.
 func (s *Service) cancel(ctx context.Context, r Recurring) (stripe.Subscription, error) {
 	sub, err := s.cfg.Stripe.CancelSubscription(ctx, r.StripeAccount, r.Subscription)
 	if stripe.KindOf(err) == stripe.Missing { // it has ended since it was read
@@ -241,6 +247,7 @@ func (s *Service) readSubscription(ctx context.Context, r Recurring) (stripe.Sub
 	return sub, err
 }
 
+// settleChangeSQL removes the pending change of this number. A change that was stored since has another one.
 const settleChangeSQL = `
 UPDATE donations.recurring AS r
 SET
@@ -258,6 +265,8 @@ func (s *Service) settleChange(ctx context.Context, r Recurring) error {
 	return postgres.Error(err)
 }
 
+// postponeChangeSQL makes the change due after the pause. change_due_at is NULL when the subscription's end has made
+// the change void.
 const postponeChangeSQL = `
 UPDATE donations.recurring AS r
 SET
@@ -278,6 +287,7 @@ func (s *Service) postponeChange(ctx context.Context, r Recurring, kind stripe.K
 	return postgres.Error(err)
 }
 
+// keepChangeSQL ends the claim early. connectedOnly excludes the change until the account is connected again.
 const keepChangeSQL = `
 UPDATE donations.recurring AS r
 SET change_due_at = @now

@@ -59,8 +59,10 @@ func (s *Service) applyPaidInvoice(ctx context.Context, account string, inv stri
 	if err := s.adopt(ctx, account, inv.Recurring, inv.Subscription); err != nil {
 		return false, err
 	}
+	// What the donor was asked for. inv.Amount may be converted below.
 	asked := inv.Amount
 	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		// InTx may run this again after a conflict.
 		ours = false
 		r, first, err := s.lockRecurringTx(ctx, tx, account, inv.Subscription)
 		if errors.Is(err, pgx.ErrNoRows) {
@@ -91,6 +93,7 @@ func (s *Service) applyPaidInvoice(ctx context.Context, account string, inv stri
 				inv.Amount = r.Amount
 			}
 		}
+		// Only money that arrived makes the monthly donation active.
 		if err := s.payMonthTx(ctx, tx, first, inv, asked, state); err != nil || state != StateSucceeded {
 			return err
 		}
@@ -99,6 +102,7 @@ func (s *Service) applyPaidInvoice(ctx context.Context, account string, inv stri
 	return ours, err
 }
 
+// failFirstSQL changes no row if the donation is paid, or if the invoice is another one's.
 const failFirstSQL = `
 UPDATE donations.donations AS d
 SET
@@ -118,7 +122,11 @@ func (s *Service) failFirstTx(ctx context.Context, tx pgx.Tx, first Donation, in
 	return postgres.Error(err)
 }
 
-// What is not paid yet is known by its payment all the same. Whether a first month fails, its invoice says.
+// What is not paid yet is known by its payment all the same. Whether a first month fails, its invoice says. payMonthSQL
+// changes the invoice's donation, which donations_invoice_idx finds, or, for a first invoice, the first donation while
+// it has no invoice and if the amount is the same. Payment, charge and time that are stored stay. The last condition
+// excludes a donation of which all is known, so a repeat changes no row. A month after the first one, whose id is not
+// recurring_id, has no session, so a refused debit fails it here.
 const payMonthSQL = `
 UPDATE donations.donations AS d
 SET
@@ -140,8 +148,9 @@ WHERE d.stripe_account = @account
 	)
 	AND (d.invoice_id IS NULL OR d.paid_at IS NULL OR d.payment_intent_id IS NULL)`
 
-// A month of the first one's amount has its fee cover too. No request made the donation, so its request id comes from the
-// invoice's id.
+// A month of the first one's amount has its fee cover too. No request made the donation, so its request id comes from
+// the invoice's id. It adds no row for an invoice that has a donation, by donations_invoice_idx, so a repeat is
+// harmless.
 const addMonthSQL = `
 INSERT INTO donations.donations (
 	id,
@@ -197,6 +206,7 @@ WHERE f.id = @first_id
 			AND o.invoice_id = @invoice
 	)`
 
+// monthSQL finds the donation of an invoice, by donations_invoice_idx.
 const monthSQL = `
 SELECT d.id
 FROM donations.donations AS d
@@ -208,6 +218,7 @@ WHERE d.stripe_account = @account
 // calls for one invoice come one after the other.
 func (s *Service) payMonthTx(ctx context.Context, tx pgx.Tx, first Donation, inv stripe.Invoice, asked money.Amount, state State) error {
 	now := s.now()
+	// paid_at stays NULL while the money has not arrived.
 	var at *time.Time
 	if state == StateSucceeded {
 		at = &now
@@ -222,6 +233,8 @@ func (s *Service) payMonthTx(ctx context.Context, tx pgx.Tx, first Donation, inv
 		"at": at, "state": string(state), "poll_at": now.Add(pollAfter), "now": now,
 		"id": uuid.Must(uuid.NewV7()), "request_id": uuid.NewSHA1(first.ID, []byte(inv.ID)), "fingerprint": fingerprint[:],
 	}
+	// No row is changed for an invoice without a donation and for one whose donation is complete. The second statement
+	// adds the one and leaves the other.
 	tag, err := tx.Exec(ctx, payMonthSQL, named)
 	if err == nil && tag.RowsAffected() == 0 {
 		_, err = tx.Exec(ctx, addMonthSQL, named)
@@ -229,6 +242,7 @@ func (s *Service) payMonthTx(ctx context.Context, tx pgx.Tx, first Donation, inv
 	if err != nil || asked.Currency == first.Amount.Currency {
 		return postgres.Error(err)
 	}
+	// The month was paid in the donor's own currency, so its payment gets a row that says what was asked there.
 	var month uuid.UUID
 	if err := tx.QueryRow(ctx, monthSQL, named).Scan(&month); err != nil {
 		return postgres.Error(err)
@@ -238,6 +252,9 @@ func (s *Service) payMonthTx(ctx context.Context, tx pgx.Tx, first Donation, inv
 	return notes.writeTx(ctx, tx)
 }
 
+// noteInvoiceSQL makes the monthly donation active and has its subscription read soon, since the invoice does not tell
+// the end of the period. One that is past due stays so: its subscription says when that is over. A repeat changes no
+// row.
 const noteInvoiceSQL = `
 UPDATE donations.recurring AS r
 SET

@@ -86,6 +86,7 @@ func (s *Service) RequestLink(ctx context.Context, campaign campaigns.Name, id u
 	}
 	now := s.now()
 	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		// Each request counts here, whether or not the donation exists.
 		wait, err := takeKeyTx(ctx, tx, s.limitKeyOf("links", network.String(), now), linkLimit, now)
 		if err != nil {
 			return err
@@ -131,6 +132,7 @@ func (s *Service) mailLink(ctx context.Context, job *river.Job[linkArgs]) error 
 		return postgres.Error(err)
 	}
 	if err := r.started(); err != nil {
+		// A donation that has ended since needs no link.
 		return river.JobCancel(err)
 	}
 	if err := s.cfg.Connect.CheckConnected(ctx, r.Campaign.Collective); err != nil {
@@ -143,6 +145,7 @@ func (s *Service) mailLink(ctx context.Context, job *river.Job[linkArgs]) error 
 	if to == "" {
 		return river.JobCancel(errors.New("no e-mail address of this donor at Stripe"))
 	}
+	// Each attempt of the job makes another token, since only the hash of an earlier one is stored.
 	var token string
 	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
 		var err error
@@ -160,6 +163,7 @@ func (s *Service) mailLink(ctx context.Context, job *river.Job[linkArgs]) error 
 	})
 }
 
+// insertTokenSQL stores a token by its hash. Whoever reads the database cannot open a page with that.
 const insertTokenSQL = `
 INSERT INTO donations.manage_tokens (
 	hash,
@@ -185,12 +189,14 @@ func (s *Service) newTokenTx(ctx context.Context, tx pgx.Tx, recurring uuid.UUID
 	return token, expires, postgres.Error(err)
 }
 
+// tokenHash is a hash without a salt, which is enough for 256 random bits.
 func tokenHash(token string) []byte {
 	h := sha256.Sum256([]byte(token))
 	return h[:]
 }
 
-// linkHolds are the conditions for a link's token.
+// linkHolds are the conditions for a link's token. The token is found by its primary key. The last one makes the
+// campaign in the link's address count: it must be the donation's.
 const linkHolds = `
 WHERE t.hash = @hash
 	AND t.recurring = @recurring
@@ -205,10 +211,12 @@ WHERE t.hash = @hash
 			AND r.campaign = @campaign
 	)`
 
+// linkHoldsSQL returns an empty row if the link can be used, and changes nothing.
 const linkHoldsSQL = `
 SELECT
 FROM donations.manage_tokens AS t` + linkHolds
 
+// useLinkSQL uses the link up, under the same conditions. The row stays until it expires.
 const useLinkSQL = `
 UPDATE donations.manage_tokens AS t
 SET used_at = @now` + linkHolds
@@ -263,6 +271,7 @@ func (s *Service) RedeemLink(ctx context.Context, campaign campaigns.Name, id uu
 	return o, nil
 }
 
+// pageTokenSQL returns an empty row if the token is valid. A page's token can be used many times.
 const pageTokenSQL = `
 SELECT
 FROM donations.manage_tokens AS t
@@ -289,6 +298,7 @@ func (s *Service) checkPageToken(ctx context.Context, id uuid.UUID, token string
 func (s *Service) limitPage(ctx context.Context, id uuid.UUID) error {
 	now := s.now()
 	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		// The limit counts by donation, not by token: another link does not give more calls.
 		wait, err := takeKeyTx(ctx, tx, s.limitKeyOf("donation pages", id.String(), now), pageLimit, now)
 		if err != nil || wait == 0 {
 			return err

@@ -26,7 +26,8 @@ var endKinds = map[EndReason]notices.Kind{
 	EndedAtStripe:     notices.RecurringEndedAtStripe,
 }
 
-// An index of the rows with a notice finds those of today.
+// An index of the rows with a notice finds those of today. noteEndToldSQL marks the donation, and returns how many
+// others of the collective were marked today. It counts to @max only, so a day with many ends costs no more.
 const noteEndToldSQL = `
 UPDATE donations.recurring AS r
 SET end_told_at = @now
@@ -61,6 +62,7 @@ func (s *Service) tellEndTx(ctx context.Context, tx pgx.Tx, r Recurring, sub str
 	if err != nil {
 		return postgres.Error(err)
 	}
+	// Further ends of the day have one key, and so make one notice.
 	if before >= maxEndsTold {
 		return s.cfg.Notices.TellTx(ctx, tx, notices.Notice{
 			Collective: r.Campaign.Collective, Kind: notices.RecurringEndedMany, Key: today.Format(time.DateOnly),
@@ -72,6 +74,9 @@ func (s *Service) tellEndTx(ctx context.Context, tx pgx.Tx, r Recurring, sub str
 	})
 }
 
+// closedSumSQL returns the campaign's currency, since when it is over, and the monthly sum of the donations that end
+// with it, zero for none. It leaves out those that are to end with their month for another reason, as endClosedSQL
+// does.
 const closedSumSQL = `
 SELECT
 	c.currency,

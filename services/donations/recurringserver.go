@@ -41,6 +41,7 @@ func (s *recurringServer) ListRecurringDonations(ctx context.Context, req *recur
 	if err != nil {
 		return nil, err
 	}
+	// All donations of a list are one collective's, so one check is enough.
 	disconnected, err := s.service.disconnected(ctx, filter.Collective)
 	if err != nil {
 		return nil, err
@@ -52,6 +53,7 @@ func (s *recurringServer) ListRecurringDonations(ctx context.Context, req *recur
 	return resp, nil
 }
 
+// CancelRecurringDonation is the members' way to end a monthly donation. Donors have StopRecurringDonation.
 func (s *recurringServer) CancelRecurringDonation(ctx context.Context, req *recurringv1.CancelRecurringDonationRequest) (*recurringv1.RecurringDonation, error) {
 	campaign, id, err := parseRecurringName(req.GetName())
 	if err != nil {
@@ -61,6 +63,7 @@ func (s *recurringServer) CancelRecurringDonation(ctx context.Context, req *recu
 	return s.answer(ctx, r, err)
 }
 
+// RequestManageLink answers the same whether or not the donation exists.
 func (s *recurringServer) RequestManageLink(ctx context.Context, req *recurringv1.RequestManageLinkRequest) (*recurringv1.RequestManageLinkResponse, error) {
 	campaign, id, err := parseRecurringName(req.GetName())
 	if err != nil {
@@ -87,6 +90,8 @@ func (s *recurringServer) RedeemManageLink(ctx context.Context, req *recurringv1
 	}, nil
 }
 
+// ChangeRecurringDonation is for donors, who prove themselves by the token of their page. The token is checked first,
+// so that nobody else uses up the limit.
 func (s *recurringServer) ChangeRecurringDonation(ctx context.Context, req *recurringv1.ChangeRecurringDonationRequest) (*recurringv1.RecurringDonation, error) {
 	campaign, id, err := parseRecurringName(req.GetName())
 	if err != nil {
@@ -102,6 +107,7 @@ func (s *recurringServer) ChangeRecurringDonation(ctx context.Context, req *recu
 	return s.answer(ctx, r, err)
 }
 
+// StopRecurringDonation needs no limit: a pending end is stored once, and applied at Stripe only when it is due.
 func (s *recurringServer) StopRecurringDonation(ctx context.Context, req *recurringv1.StopRecurringDonationRequest) (*recurringv1.RecurringDonation, error) {
 	campaign, id, err := parseRecurringName(req.GetName())
 	if err != nil {
@@ -153,6 +159,7 @@ func (s *recurringServer) answer(ctx context.Context, r Recurring, err error) (*
 	return recurringToProto(r, disconnected), nil
 }
 
+// recurringToProto is the message of a monthly donation. It has nothing about the donor but the language.
 func recurringToProto(r Recurring, disconnected bool) *recurringv1.RecurringDonation {
 	return &recurringv1.RecurringDonation{
 		Name:                r.Name(),
@@ -175,6 +182,7 @@ func recurringToProto(r Recurring, disconnected bool) *recurringv1.RecurringDona
 	}
 }
 
+// recurringStates has every state: a list that names no states reads those of this map.
 var recurringStates = map[RecurringState]recurringv1.RecurringDonationState{
 	RecurringCreated:  recurringv1.RecurringDonationState_RECURRING_DONATION_STATE_CREATED,
 	RecurringActive:   recurringv1.RecurringDonationState_RECURRING_DONATION_STATE_ACTIVE,

@@ -14,7 +14,8 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
-// recurringColumns is what scanRecurring reads.
+// recurringColumns is what scanRecurring reads. The amount is the pending one, if there is one. No debit follows a
+// pending end, so none is announced. xmin is the transaction that wrote the row last, and so the row's version.
 const recurringColumns = `
 	r.id,
 	r.collective,
@@ -44,6 +45,7 @@ const recurringColumns = `
 	r.updated_at,
 	r.xmin::text`
 
+// scanRecurring reads a row. Times are UTC, and zero for NULL.
 func scanRecurring(row pgx.CollectableRow) (Recurring, error) {
 	var r Recurring
 	var periodEnd, cancel, resume, next, end *time.Time
@@ -84,6 +86,7 @@ func (s *Service) GetRecurring(ctx context.Context, campaign campaigns.Name, id 
 	return found[0], err
 }
 
+// campaignsOverSQL returns those of the campaigns that are closed or past their deadline, by campaigns_pkey.
 const campaignsOverSQL = `
 SELECT c.id
 FROM campaigns.campaigns AS c
@@ -108,15 +111,19 @@ func (s *Service) addCampaignEnds(ctx context.Context, collective string, found 
 	}
 	for i := range found {
 		r := &found[i]
+		// An end that is stored already stays, with its reason.
 		if !slices.Contains(over, r.Campaign.Campaign) ||
 			!r.running() || r.CancelAtPeriodEnd || r.pendingEnd != "" || r.Livemode != s.cfg.Stripe.Livemode() {
 			continue
 		}
+		// This changes the answer only. Upkeep stores the end.
 		r.EndReason, r.pendingEnd, r.NextDebit = EndedByCampaign, endWithMonth, time.Time{}
 	}
 	return nil
 }
 
+// listRecurringOfCampaignSQL returns a page of one campaign's monthly donations. Each state is read from
+// recurring_campaign_idx; see listBefore.
 const listRecurringOfCampaignSQL = `
 WITH found AS (
 	SELECT f.id
@@ -129,6 +136,7 @@ WITH found AS (
 		WHERE o.collective = @collective
 			AND o.campaign = @campaign` + listBefore + listedRecurring
 
+// listRecurringOfCollectiveSQL is the same for a collective, by recurring_collective_idx.
 const listRecurringOfCollectiveSQL = `
 WITH found AS (
 	SELECT f.id
@@ -140,6 +148,7 @@ WITH found AS (
 		FROM donations.recurring AS o
 		WHERE o.collective = @collective` + listBefore + listedRecurring
 
+// listedRecurring reads the whole rows of the page. The page is sorted again, because a join keeps no order.
 const listedRecurring = `
 SELECT` + recurringColumns + `
 FROM found
@@ -151,6 +160,7 @@ ORDER BY
 // ListRecurring returns up to count monthly donations that match the filter, as [Service.GetRecurring] does, newest first,
 // from the one after the given position.
 func (s *Service) ListRecurring(ctx context.Context, f Filter, before Position, count int) ([]Recurring, error) {
+	// Without states the filter asks for all of them.
 	statement := listRecurringOfCollectiveSQL
 	if f.Campaign != "" {
 		statement = listRecurringOfCampaignSQL
@@ -166,6 +176,8 @@ func (s *Service) ListRecurring(ctx context.Context, f Filter, before Position, 
 	return found, s.addCampaignEnds(ctx, f.Collective, found)
 }
 
+// insertRecurringSQL copies what both have in common from the first donation, so that it cannot differ. The row has the
+// state created, and nothing of Stripe's until the first month is paid.
 const insertRecurringSQL = `
 INSERT INTO donations.recurring (
 	id,

@@ -20,6 +20,8 @@ const (
 	pastDueLook = 24 * time.Hour
 )
 
+// beginSubscriptionSQL stores the subscription once: a row that has one is not changed, so a repeat is harmless. The
+// subscription is read soon if no event comes before.
 const beginSubscriptionSQL = `
 UPDATE donations.recurring AS r
 SET
@@ -30,7 +32,8 @@ SET
 WHERE r.id = @id
 	AND r.subscription_id IS NULL`
 
-// An invoice that another donation has already stays with it.
+// An invoice that another donation has already stays with it. The session names the first invoice, by which payMonthSQL
+// and failFirstSQL find the donation later.
 const noteFirstInvoiceSQL = `
 UPDATE donations.donations AS d
 SET
@@ -64,8 +67,9 @@ func (s *Service) beginSubscriptionTx(ctx context.Context, tx pgx.Tx, first Dona
 	return postgres.Error(err)
 }
 
-// By the subscription that the first month's session named, not by metadata, which anybody with access to the account can
-// write.
+// By the subscription that the first month's session named, not by metadata, which anybody with access to the account
+// can write. recurring_subscription_key serves it. It locks nothing, since the first donation is locked before this
+// row.
 const findRecurringSQL = `
 SELECT` + recurringColumns + `
 FROM donations.recurring AS r
@@ -76,6 +80,7 @@ WHERE r.stripe_account = @account
 const lockRecurringSQL = recurringByIDSQL + `
 FOR NO KEY UPDATE`
 
+// lockFirstSQL reads a first donation, and locks it until the transaction ends.
 const lockFirstSQL = `
 SELECT` + columns + `
 FROM donations.donations AS d
@@ -98,12 +103,14 @@ func (s *Service) lockRecurringTx(ctx context.Context, tx pgx.Tx, account, subsc
 	if err != nil {
 		return Recurring{}, Donation{}, err
 	}
+	// The row is read again, because it may have changed before it was locked.
 	r, err := oneRecurring(tx.Query(ctx, lockRecurringSQL, pgx.NamedArgs{"id": found.ID}))
 	return r, first, err
 }
 
-// A pending change stays, because settleChange removes it once it is applied; an end makes it void. A reading without an
-// amount leaves the stored one.
+// A pending change stays, because settleChange removes it once it is applied; an end makes it void. A reading without
+// an amount leaves the stored one. Subscription and customer are only filled in: the trigger
+// donations.check_recurring_change refuses others.
 const applySubscriptionSQL = `
 UPDATE donations.recurring AS r
 SET
@@ -127,6 +134,7 @@ SET
 	updated_at = @now
 WHERE r.id = @id`
 
+// subscriptionVersionsSQL returns the version of each subscription's row, which another write changes.
 const subscriptionVersionsSQL = `
 SELECT
 	r.subscription_id,
@@ -179,6 +187,7 @@ func (s *Service) FindSubscriptions(ctx context.Context, account string, wanted 
 	if err != nil {
 		return nil, err
 	}
+	// The versions were read before: a write during the reading makes it count as old.
 	found, err := s.cfg.Stripe.FindSubscriptions(ctx, account, wanted)
 	met := make(map[string]func(context.Context) (bool, error), len(found))
 	for id, sub := range found {
@@ -196,6 +205,7 @@ func (s *Service) applySubscription(ctx context.Context, account string, sub str
 	}
 	old := false
 	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		// InTx may run this again after a conflict.
 		ours, old = false, false
 		r, _, err := s.lockRecurringTx(ctx, tx, account, sub.ID)
 		if errors.Is(err, pgx.ErrNoRows) {
@@ -252,6 +262,7 @@ func (s *Service) applySubscriptionTx(ctx context.Context, tx pgx.Tx, r Recurrin
 	if _, err := tx.Exec(ctx, applySubscriptionSQL, named); err != nil {
 		return postgres.Error(err)
 	}
+	// r is the row before this reading, so these tell what the reading has changed.
 	if err := s.endRefusedTx(ctx, tx, r, sub, state); err != nil {
 		return err
 	}

@@ -65,6 +65,7 @@ func recurringJob() *river.PeriodicJob {
 // at Stripe that are due for it, and deletes expired tokens. It is safe to interrupt and to repeat; of two at once each
 // thing is done by one.
 func (s *Service) KeepRecurring(ctx context.Context) error {
+	// Nobody waits for upkeep, so its calls leave Stripe's rate limit to donors.
 	ctx = stripe.Background(ctx)
 	now := s.now()
 	if err := s.endOfClosedCampaigns(ctx, now); err != nil {
@@ -76,13 +77,17 @@ func (s *Service) KeepRecurring(ctx context.Context) error {
 	if _, err := s.cfg.Pool.Exec(ctx, forgetTokensSQL, pgx.NamedArgs{"now": now}); err != nil {
 		return fmt.Errorf("forget tokens: %w", postgres.Error(err))
 	}
+	// Pending changes come before readings, and a failure of one does not keep the other from running.
 	return errors.Join(
 		s.each(ctx, "cannot apply a monthly donation's pending change", dueChangesSQL, s.applyChange),
 		s.each(ctx, "cannot read a monthly donation at Stripe", dueLooksSQL, s.RefreshRecurring),
 	)
 }
 
-// An unpaid month ends at once, also one whose debit the bank refused after its end became pending.
+// An unpaid month ends at once, also one whose debit the bank refused after its end became pending. endClosedSQL stores
+// these ends, due at once, and returns their campaigns. A pending end stays as it is, and so does an end with a paid
+// month that Stripe has already. If that month is not paid, the end becomes one at once and keeps its reason. SKIP
+// LOCKED leaves a row that is changing to the next run.
 const endClosedSQL = `
 UPDATE donations.recurring AS r
 SET
@@ -125,6 +130,8 @@ func (s *Service) endOfClosedCampaigns(ctx context.Context, now time.Time) error
 				return postgres.Error(err)
 			}
 			count = len(ended)
+			// One notice for each campaign of the batch. Those of further batches have the same key, and so make no
+			// other.
 			slices.SortFunc(ended, func(a, b campaigns.Name) int { return strings.Compare(a.String(), b.String()) })
 			for _, campaign := range slices.Compact(ended) {
 				if err := s.tellClosedTx(ctx, tx, campaign); err != nil {
@@ -139,8 +146,8 @@ func (s *Service) endOfClosedCampaigns(ctx context.Context, now time.Time) error
 	}
 }
 
-// A monthly donation whose first donation can no longer be paid on its page has expired. Money that comes all the same makes
-// it active.
+// A monthly donation whose first donation can no longer be paid on its page has expired. Money that comes all the same
+// makes it active. recurring_created_idx finds the candidates.
 const expireRecurringSQL = `
 UPDATE donations.recurring AS r
 SET
@@ -151,11 +158,13 @@ WHERE r.state = 'created'
 	AND d.id = r.id
 	AND d.state IN ('expired', 'failed', 'canceled')`
 
+// forgetTokensSQL deletes links and page tokens that have expired, by manage_tokens_expiry_idx.
 const forgetTokensSQL = `
 DELETE FROM donations.manage_tokens
 WHERE expires_at <= @now`
 
-// A campaign that closes leaves many changes that are due at one time: those that Stripe would charge next go first.
+// A campaign that closes leaves many changes that are due at one time: those that Stripe would charge next go first. It
+// finds them by recurring_change_idx and locks nothing: applyChange claims each one.
 const dueChangesSQL = `
 SELECT r.id
 FROM donations.recurring AS r
@@ -168,7 +177,8 @@ ORDER BY
 	r.id
 LIMIT @count`
 
-// The rows are claimed for lookPause, so that two copies of the program do not read the same ones.
+// The rows are claimed for lookPause, so that two copies of the program do not read the same ones. recurring_look_idx
+// finds them. A reading that succeeds sets look_at to another time.
 const dueLooksSQL = `
 UPDATE donations.recurring AS r
 SET look_at = @again_at
@@ -201,9 +211,11 @@ func (s *Service) each(ctx context.Context, failure, sql string, work func(conte
 		if err != nil {
 			return postgres.Error(err)
 		}
+		// Up to recurringAtOnce goroutines write it.
 		var done atomic.Bool
 		var batch errgroup.Group
 		batch.SetLimit(recurringAtOnce)
+		// It ends the work of this batch that has not begun. What has begun goes on, by ctx.
 		limited, stop := context.WithCancel(ctx)
 		for _, id := range ids {
 			batch.Go(func() error {
@@ -225,6 +237,7 @@ func (s *Service) each(ctx context.Context, failure, sql string, work func(conte
 		}
 		err = batch.Wait()
 		stop()
+		// Nothing more is due, or Stripe does not answer now. The next run tries again.
 		if err != nil || len(ids) < recurringCount || !done.Load() {
 			return err
 		}
@@ -278,6 +291,7 @@ func (s *Service) RefreshRecurring(ctx context.Context, id uuid.UUID) error {
 	return err
 }
 
+// knownInvoicesSQL returns the invoices of which payMonthSQL would change nothing any more, by donations_recurring_idx.
 const knownInvoicesSQL = `
 SELECT d.invoice_id
 FROM donations.donations AS d

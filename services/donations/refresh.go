@@ -44,6 +44,8 @@ func (refreshArgs) InsertOpts() river.InsertOpts {
 	}}
 }
 
+// lookSQL marks the donation as looked up. It changes no row if another request did so after @before, so of many
+// requests at once one inserts a job.
 const lookSQL = `
 UPDATE donations.donations AS d
 SET looked_at = @now
@@ -53,6 +55,7 @@ WHERE d.id = @id
 // look inserts a job that asks Stripe about an open donation, unless one was inserted a short while ago.
 func (s *Service) look(ctx context.Context, d Donation) error {
 	now := s.now()
+	// The pause grows with the donation's age. The same row is checked here first, to save a transaction.
 	before := now.Add(-min(max(now.Sub(d.CreateTime)/6, lookSoonest), lookLatest))
 	if !d.State.Open() || d.CheckoutSession == "" || d.lookTime.After(before) {
 		return nil
@@ -67,6 +70,7 @@ func (s *Service) look(ctx context.Context, d Donation) error {
 	})
 }
 
+// expireSQL ends a donation whose session Stripe does not have. A pending one is left: its payment is under way.
 const expireSQL = `
 UPDATE donations.donations AS d
 SET

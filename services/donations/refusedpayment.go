@@ -20,7 +20,8 @@ type RefusedPayment struct {
 	Paid                       money.Amount
 }
 
-// A payment that differs is not found by [Service.Find] any more.
+// A payment that differs is not found by [Service.Find] any more. Its row may be there already, as that of a payment in
+// transit, so it is changed then. A repeat changes nothing more.
 const disownSQL = `
 INSERT INTO donations.payments AS p (
 	donation,
@@ -51,6 +52,7 @@ func (s *Service) RefuseTx(ctx context.Context, tx pgx.Tx, account string, payme
 	for i, p := range payments {
 		ids[i] = p.Donation
 	}
+	// The donations are read without locks, since nothing of theirs changes.
 	named, err := s.claimed(ctx, tx, account, ids)
 	if err != nil {
 		return err
@@ -68,6 +70,7 @@ func (s *Service) RefuseTx(ctx context.Context, tx pgx.Tx, account string, payme
 				return postgres.Error(err)
 			}
 		}
+		// The key is the balance transaction, so that members get one notice of each payment.
 		if err := s.cfg.Notices.TellTx(ctx, tx, notices.Notice{
 			Collective: d.Campaign.Collective, Kind: notices.PaymentRefused, Key: p.Transaction,
 			Subject: d.Name(), Amount: p.Paid, Transactions: []string{p.Transaction},

@@ -25,6 +25,8 @@ type server struct {
 // NewServer returns the gRPC service of donations.
 func NewServer(s *Service) donationsv1.DonationsServiceServer { return &server{service: s} }
 
+// CreateDonation takes the origin and the network from package rpc, not from the message, since they decide who may donate
+// and how often.
 func (s *server) CreateDonation(ctx context.Context, req *donationsv1.CreateDonationRequest) (*donationsv1.Donation, error) {
 	campaign, err := campaigns.ParseName(req.GetParent())
 	if err != nil {
@@ -52,6 +54,7 @@ func (s *server) CreateDonation(ctx context.Context, req *donationsv1.CreateDona
 	return s.toProto(d), nil
 }
 
+// GetDonation answers what members see. Donors get GetDonationStatus.
 func (s *server) GetDonation(ctx context.Context, req *donationsv1.GetDonationRequest) (*donationsv1.Donation, error) {
 	d, err := s.get(ctx, req.GetName())
 	if err != nil {
@@ -91,6 +94,8 @@ func (s *server) GetDonationStatus(ctx context.Context, req *donationsv1.GetDona
 	}, nil
 }
 
+// ListDonations binds its page tokens to the filter, so that a token continues the same list only. The surplus payments
+// of the whole page are read by one statement.
 func (s *server) ListDonations(ctx context.Context, req *donationsv1.ListDonationsRequest) (*donationsv1.ListDonationsResponse, error) {
 	filter, err := newFilter(req, names(states, req.GetStates()))
 	if err != nil {
@@ -109,6 +114,7 @@ func (s *server) ListDonations(ctx context.Context, req *donationsv1.ListDonatio
 	return resp, s.withSurplus(ctx, resp.GetDonations(), found...)
 }
 
+// get reads a donation by its resource name. The campaign in the name must be the donation's.
 func (s *server) get(ctx context.Context, name string) (Donation, error) {
 	campaign, id, err := ParseName(name)
 	if err != nil {
@@ -131,6 +137,8 @@ func ParseName(name string) (campaigns.Name, uuid.UUID, error) {
 	return campaign, donation, nil
 }
 
+// toProto is the donation without its surplus payments, which withSurplus adds. The page's address is absent once the
+// page has closed.
 func (s *server) toProto(d Donation) *donationsv1.Donation {
 	return &donationsv1.Donation{
 		Name:              d.Name(),
@@ -159,6 +167,7 @@ func (s *server) withSurplus(ctx context.Context, answers []*donationsv1.Donatio
 	for i, d := range donations {
 		for _, p := range surplus[d.ID] {
 			payment := &donationsv1.SurplusPayment{PaymentIntent: p.PaymentIntent, Amount: wire.Money(p.Paid)}
+			// Absent for nothing, as in the donation itself.
 			if p.Refunded.Minor != 0 {
 				payment.AmountRefunded = wire.Money(p.Refunded)
 			}
@@ -168,6 +177,7 @@ func (s *server) withSurplus(ctx context.Context, answers []*donationsv1.Donatio
 	return err
 }
 
+// states has every state: a list that names no states reads those of this map.
 var states = map[State]donationsv1.DonationState{
 	StateCreated:           donationsv1.DonationState_DONATION_STATE_CREATED,
 	StatePending:           donationsv1.DonationState_DONATION_STATE_PENDING,

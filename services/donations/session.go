@@ -169,6 +169,9 @@ func (s *Service) sessionEnd(now time.Time) time.Time {
 	return now.Add(sessionLife).Truncate(time.Second)
 }
 
+// noteSessionFailureSQL ends the turn and begins the pause. @made: a call was made, so it counts as a failure.
+// @remembered: Stripe would repeat its answer, so the next call is another attempt with a new end of the session. The
+// conditions on failures and attempt exclude the result of an older turn.
 const noteSessionFailureSQL = `
 UPDATE donations.donations AS d
 SET
@@ -196,6 +199,8 @@ func (s *Service) noteSessionFailure(ctx context.Context, d Donation, failure er
 	return postgres.Error(err)
 }
 
+// storeSessionSQL stores the session of the current attempt. It never replaces another session, and a repeat writes the
+// same.
 const storeSessionSQL = `
 UPDATE donations.donations AS d
 SET

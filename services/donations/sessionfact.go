@@ -53,7 +53,8 @@ func (f SessionFact) state() State {
 	return ""
 }
 
-// The rows are locked in the order of ids, as everywhere that several donations are locked.
+// The rows are locked in the order of ids, as everywhere that several donations are locked. It finds them by
+// donations_session_key and donations_recovered_session_idx.
 const lockBySessionsSQL = `
 SELECT` + columns + `
 FROM donations.donations AS d
@@ -89,6 +90,9 @@ func lockBySessionsTx(ctx context.Context, tx pgx.Tx, facts []SessionFact) ([]Do
 	return donations, nil
 }
 
+// applySQL moves donations to the states of their facts. The payment intent of a recovered copy replaces the one of the
+// page that closed; otherwise the first one stays. poll_at has Stripe asked about a paid donation until it is booked.
+// The caller has locked the rows, and each donation is in the arrays once.
 const applySQL = `
 UPDATE donations.donations AS d
 SET
@@ -128,6 +132,7 @@ func (s *Service) ApplySessionTx(ctx context.Context, tx pgx.Tx, f SessionFact) 
 // is refused, none is applied.
 func (s *Service) ApplySessionsTx(ctx context.Context, tx pgx.Tx, facts []SessionFact) (ours []bool, err error) {
 	ours = make([]bool, len(facts))
+	// left are the places of the facts that are not applied yet. Each round applies at least one, so the rounds end.
 	left := make([]int, len(facts))
 	for i := range left {
 		left[i] = i
@@ -158,6 +163,7 @@ func (s *Service) applyRoundTx(ctx context.Context, tx pgx.Tx, facts []SessionFa
 		switch {
 		case d.ID == uuid.Nil:
 			continue
+		// A second fact about the same donation waits for the next round.
 		case seen[d.ID]:
 			left = append(left, places[i])
 			continue
@@ -170,6 +176,7 @@ func (s *Service) applyRoundTx(ctx context.Context, tx pgx.Tx, facts []SessionFa
 		if moved {
 			moves.add(d, round[i])
 		}
+		// Also when the donation does not move: a second payment of it is known by its session alone.
 		if ours[places[i]] {
 			notes.addSession(d, round[i].Session, moved)
 		}
@@ -211,6 +218,7 @@ type sessionMoves struct {
 }
 
 func (m *sessionMoves) add(d Donation, f SessionFact) {
+	// NULL where the session has no recovery URL; the two columns are set together.
 	var ends *time.Time
 	if f.Session.RecoveryURL != "" {
 		ends = &f.Session.RecoveryEnds

@@ -28,6 +28,7 @@ func (s State) next() []State {
 		return []State{StateSucceeded, StateFailed}
 	case StateExpired: // a page that closed can be opened again, and be paid by a debit that takes days
 		return []State{StatePending, StateSucceeded}
+	// Money that arrived overrules a report that it would not.
 	case StateFailed, StateCanceled:
 		return []State{StateSucceeded}
 	case StateSucceeded:
@@ -48,6 +49,7 @@ func (s State) CanBecome(next State) bool { return slices.Contains(s.next(), nex
 // Paid reports whether the donation was paid, including one that went back since.
 func (s State) Paid() bool {
 	switch s {
+	// The constraint donations_paid lists the same states.
 	case StateSucceeded, StatePartiallyRefunded, StateRefunded, StateDisputed:
 		return true
 	}

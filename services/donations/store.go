@@ -13,7 +13,9 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
-// columns is what scan reads. The fraud warnings are those of package refunds.
+// columns is what scan reads. The fraud warnings are those of package refunds. Times that are not known are NULL, ids ”
+// and the monthly donation of a single one the zero UUID. A pause that never began is -infinity in the table, and NULL
+// here.
 const columns = `
 	d.id,
 	d.collective,
@@ -55,6 +57,7 @@ const columns = `
 	d.created_at,
 	d.updated_at`
 
+// scan reads a row. Times are UTC, and zero for NULL. The fee cover has the donation's currency.
 func scan(r pgx.CollectableRow) (Donation, error) {
 	var d Donation
 	var expires, retry, looked, recovery, paid, booked *time.Time
@@ -70,6 +73,7 @@ func scan(r pgx.CollectableRow) (Donation, error) {
 	return d, err
 }
 
+// fromNull is the time in UTC; zero for NULL.
 func fromNull(t *time.Time) time.Time {
 	if t == nil {
 		return time.Time{}
@@ -77,6 +81,7 @@ func fromNull(t *time.Time) time.Time {
 	return t.UTC()
 }
 
+// byIDSQL reads one donation by donations_pkey, and locks nothing.
 const byIDSQL = `
 SELECT` + columns + `
 FROM donations.donations AS d
@@ -87,6 +92,8 @@ func (s *Service) byID(ctx context.Context, id uuid.UUID) (Donation, error) {
 	return collectOne(s.cfg.Pool.Query(ctx, byIDSQL, pgx.NamedArgs{"id": id}))
 }
 
+// lockByIDSQL locks the row against other changes. Rows that refer to it can still be inserted, since their foreign key
+// takes a weaker lock.
 const lockByIDSQL = byIDSQL + `
 FOR NO KEY UPDATE`
 
@@ -96,6 +103,7 @@ func (s *Service) LockTx(ctx context.Context, tx pgx.Tx, id uuid.UUID) (Donation
 	return collectOne(tx.Query(ctx, lockByIDSQL, pgx.NamedArgs{"id": id}))
 }
 
+// collectOne reads the one row of a query; pgx.ErrNoRows for none. It takes the results of Query as they are.
 func collectOne(rows pgx.Rows, err error) (Donation, error) {
 	if err != nil {
 		return Donation{}, err
@@ -106,12 +114,15 @@ func collectOne(rows pgx.Rows, err error) (Donation, error) {
 // Get returns one donation of a campaign; one that does not exist, or is another campaign's, is NOT_FOUND.
 func (s *Service) Get(ctx context.Context, campaign campaigns.Name, id uuid.UUID) (Donation, error) {
 	d, err := s.byID(ctx, id)
+	// The id alone finds it. A donation under another campaign's name is treated as missing, so that names cannot be
+	// mixed.
 	if errors.Is(err, pgx.ErrNoRows) || (err == nil && d.Campaign != campaign) {
 		return Donation{}, errs.NotFound(campaign.String() + "/donations/" + id.String())
 	}
 	return d, postgres.Error(err)
 }
 
+// byRequestSQL finds the donation of a request id, which is unique in its campaign, by donations_request_key.
 const byRequestSQL = `
 SELECT` + columns + `
 FROM donations.donations AS d
@@ -126,7 +137,9 @@ func (s *Service) byRequest(ctx context.Context, campaign campaigns.Name, reques
 	}))
 }
 
-// Of two equal requests the second inserts nothing, and reads the row of the first.
+// Of two equal requests the second inserts nothing, and reads the row of the first. State, attempt, turn and pause have
+// their defaults in the table. recurring_id is that of the donation itself for a first month, and NULL for a single
+// donation.
 const insertSQL = `
 INSERT INTO donations.donations (
 	id,

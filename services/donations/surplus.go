@@ -17,7 +17,9 @@ type SurplusPayment struct {
 	Paid, Refunded money.Amount
 }
 
-// A payment without a currency of its own was paid in the donation's.
+// A payment without a currency of its own was paid in the donation's. surplusPaymentsSQL returns the surplus payments
+// of the donations, each with what was paid and refunded in its currency. payments_pkey begins with the donation, and
+// serves it.
 const surplusPaymentsSQL = `
 SELECT
 	p.donation,

@@ -11,6 +11,8 @@ import (
 )
 
 // A payment can have several charges one after the other, as when a debit is tried again. The newest one counts.
+// holdPaymentSQL stores a payment's stage. A stage of an older charge changes no row, so the order of movements does
+// not matter. The number of polls begins anew.
 const holdPaymentSQL = `
 INSERT INTO donations.payments AS p (
 	donation,
@@ -43,7 +45,8 @@ SET
 WHERE p.held_at IS NULL
 	OR p.held_at <= excluded.held_at`
 
-// Months after the first have no session, so the books decide.
+// Months after the first have no session, so the books decide. failMonthSQL fails the month only while it is pending:
+// one that was paid since stays paid.
 const failMonthSQL = `
 UPDATE donations.donations AS d
 SET

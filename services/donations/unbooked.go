@@ -20,7 +20,11 @@ type Unbooked struct {
 	At time.Time
 }
 
-// Donations whose first payment is not booked, and payments in transit. A payment that is both is in the first part only.
+// Donations whose first payment is not booked, and payments in transit. A payment that is both is in the first part
+// only. The first part is read from donations_poll_idx, the second from payments_to_poll. A donation that is refunded
+// or disputed counts too, since a refund can be booked before the payment. The intents are those that the caller knows
+// of; they are returned before their time. The longest overdue come first. It locks nothing, so two syncs at once can
+// ask about the same payment, which does no harm.
 const unbookedSQL = `
 SELECT
 	u.id,
@@ -79,7 +83,8 @@ func (s *Service) DueUnbooked(ctx context.Context, account string, intents []str
 	return due, postgres.Error(err)
 }
 
-// The same conditions as in unbookedSQL, without the payment intents.
+// The same conditions as in unbookedSQL, without the payment intents. unbookedAccountsSQL has a row for each account
+// that has something due.
 const unbookedAccountsSQL = `
 SELECT DISTINCT d.stripe_account
 FROM donations.donations AS d
@@ -107,7 +112,8 @@ func (s *Service) UnbookedAccounts(ctx context.Context) ([]string, error) {
 	return accounts, postgres.Error(err)
 }
 
-// The rows are locked in the order of ids, as in booking.
+// The rows are locked in the order of ids, as in booking. pollLaterSQL postpones the polls of first payments that are
+// not booked. One that was booked since has no poll_at, and is left.
 const pollLaterSQL = `
 WITH unbooked AS (
 	SELECT o.id
@@ -129,7 +135,9 @@ FROM unnest(
 JOIN unbooked ON unbooked.id = u.id
 WHERE d.id = u.id`
 
-// A row that is locked is changing, and is polled once more at worst.
+// A row that is locked is changing, and is polled once more at worst. pollPaymentsLaterSQL is the same for payments in
+// transit. Unlike booking it does not lock their donations, so it must not wait for a row: SKIP LOCKED rules out a
+// deadlock.
 const pollPaymentsLaterSQL = `
 WITH held AS (
 	SELECT
@@ -165,6 +173,8 @@ func (s *Service) PollLater(ctx context.Context, asked []Unbooked) error {
 	for i, u := range asked {
 		ids[i], intents[i], at[i] = u.Donation, u.PaymentIntent, s.now().Add(min(pollAfter<<min(u.Attempts, 10), maxPollPause))
 	}
+	// One list for both statements: each changes the rows that are its own. They need no common transaction, since a
+	// poll that is repeated does no harm.
 	named := pgx.NamedArgs{"ids": ids, "intents": intents, "poll_at": at}
 	if _, err := s.cfg.Pool.Exec(ctx, pollLaterSQL, named); err != nil {
 		return postgres.Error(err)

@@ -27,7 +27,8 @@ func (upkeepArgs) Kind() string { return "donations_upkeep" }
 // InsertOpts allows no retries: the next run comes soon.
 func (upkeepArgs) InsertOpts() river.InsertOpts { return river.InsertOpts{MaxAttempts: 1} }
 
-// A donation for which no session was requested has no session_expires_at.
+// A donation for which no session was requested has no session_expires_at. donations_abandoned_idx has the same
+// expression, and finds them.
 const expireAbandonedSQL = `
 UPDATE donations.donations AS d
 SET
