@@ -20,6 +20,7 @@ import (
 // has failed since. It waits until the payout's own transactions are booked and, where the account has several
 // collectives, its contents are known. settled means that nothing is left to post now.
 func (s *Service) settle(ctx context.Context, p *Payout) (settled bool, err error) {
+	// Whether something is posted is read from the books: its reference is there or not.
 	moves, err := s.cfg.Ledger.MoneyMovements(ctx, p.Account, []string{
 		p.Transaction, p.FailureTransaction, BankReference(p.ID), ReturnReference(p.ID),
 	}, "")
@@ -34,6 +35,7 @@ func (s *Service) settle(ctx context.Context, p *Payout) (settled bool, err erro
 		}
 		return nil
 	}
+	// Nothing can leave transit before the payout's own transaction has moved it there.
 	own := of(p.Transaction)
 	if own == nil {
 		return false, nil
@@ -44,19 +46,23 @@ func (s *Service) settle(ctx context.Context, p *Payout) (settled bool, err erro
 	}
 	atBank := of(BankReference(p.ID)) != nil
 	switch {
+	// Also when the line is posted and not noted on the payout: posting it again changes nothing.
 	case p.State == stripe.PayoutPaid && (!atBank || p.BankTime.IsZero()):
 		return true, s.noteBankLine(ctx, *p, shares, s.postBankLine(ctx, p, *own, shares))
 	case p.State == stripe.PayoutFailed && atBank && of(ReturnReference(p.ID)) == nil:
+		// The returned money is not booked yet. The reversal takes its date, so it waits.
 		failure := of(p.FailureTransaction)
 		if failure == nil {
 			return false, nil
 		}
 		return true, s.noteBankLine(ctx, *p, shares, s.reverseBankLine(ctx, p, failure.Effective))
 	}
+	// Nothing is to be posted now. The shares are stored all the same, because they are decided once.
 	return true, s.saveShares(ctx, *p, shares)
 }
 
-// noteBankLine calls Config.Banked for each collective with a share, unless err is not nil.
+// noteBankLine calls Config.Banked for each collective with a share, unless err is not nil. Its failures are only
+// logged, because the line is posted.
 func (s *Service) noteBankLine(ctx context.Context, p Payout, shares []share, err error) error {
 	if err != nil || s.cfg.Banked == nil {
 		return err
@@ -84,6 +90,7 @@ func bankLine(p Payout, own ledger.MoneyMovement, shares []share) ledger.Transac
 			})
 		}
 	}
+	// rest is what stays with the owner of the payout's own transaction, in minor units like all amounts here.
 	rest := own.Transit
 	for _, part := range shares {
 		if part.collective == own.Collective {
@@ -99,6 +106,7 @@ func bankLine(p Payout, own ledger.MoneyMovement, shares []share) ledger.Transac
 	return t
 }
 
+// noteBankedSQL sets the time of the line at the bank once.
 const noteBankedSQL = `
 UPDATE payouts.payouts AS p
 SET banked_at = coalesce(p.banked_at, statement_timestamp())
@@ -110,6 +118,7 @@ WHERE p.account = @account
 func (s *Service) arrivalOf(ctx context.Context, p Payout, own ledger.MoneyMovement, shares []share) (time.Time, error) {
 	var at time.Time
 	day := calendar.DayOf(p.Arrival, time.UTC)
+	// The owner of the payout's own transaction counts too, as its entries are part of the line.
 	for _, part := range append([]share{{own.Collective, 0}}, shares...) {
 		of := collectives.Collective{TimeZone: collectives.DefaultTimeZone} // the operator's days
 		if part.collective != "" {
@@ -142,15 +151,19 @@ func (s *Service) postBankLine(ctx context.Context, p *Payout, own ledger.MoneyM
 			var state stripe.PayoutStatus
 			var listable bool
 			args := pgx.NamedArgs{"account": p.Account, "id": p.ID}
+			// The lock makes this exclude storePayout: a failure that was stored since is seen here, or waits until the
+			// line is posted.
 			if err := tx.QueryRow(ctx, lockPayoutSQL, args).Scan(&state, &listable); err != nil || state != stripe.PayoutPaid {
 				return postgres.Error(err)
 			}
+			// The line is divided by the stored shares, which another job may have decided first.
 			saved, err := s.saveSharesTx(ctx, tx, *p, shares)
 			if err != nil {
 				return err
 			}
 			line = bankLine(*p, own, saved)
 			line.Effective = effective
+			// Shares of zero have no entries.
 			if len(line.Entries) > 0 {
 				if _, err := s.cfg.Ledger.PostTx(ctx, tx, p.Account, []ledger.Transaction{line}); err != nil {
 					return err
@@ -162,6 +175,7 @@ func (s *Service) postBankLine(ctx context.Context, p *Payout, own ledger.MoneyM
 	}
 	err = post()
 	if err != nil && errs.As(err).Reason == errorsv1.ErrorReason_PERIOD_CLOSED {
+		// The line has one date for all collectives: the latest beginning of their open periods.
 		for _, e := range line.Entries {
 			open, err := s.cfg.Ledger.ClosedUntil(ctx, p.Account, e.Collective)
 			if err != nil {
@@ -194,6 +208,7 @@ func (s *Service) reverseBankLine(ctx context.Context, p *Payout, at time.Time) 
 	}
 	err := reverse(at)
 	if err != nil && errs.As(err).Reason == errorsv1.ErrorReason_PERIOD_CLOSED {
+		// Without a date the ledger chooses: now, or the first instant of the open period.
 		err = reverse(time.Time{})
 	}
 	if err != nil && (errs.As(err).Reason == errorsv1.ErrorReason_NOTHING_TO_REVERSE || errs.As(err).Reason == errorsv1.ErrorReason_REFERENCE_REUSED) {

@@ -17,6 +17,8 @@ type content struct {
 	net, fee          int64
 }
 
+// insertContentsSQL stores a page of contents. Contents are append-only, and a page that is read again changes nothing.
+// The order of keys keeps two jobs from a deadlock.
 const insertContentsSQL = `
 INSERT INTO payouts.contents (
 	account,
@@ -42,6 +44,7 @@ FROM unnest(
 ORDER BY c.transaction
 ON CONFLICT (account, payout, transaction) DO NOTHING`
 
+// saveContentsSQL stores where the listing continues. contents_read_at is set by the last page and then stays.
 const saveContentsSQL = `
 UPDATE payouts.payouts AS p
 SET
@@ -71,6 +74,8 @@ func (s *Service) readContents(ctx context.Context, p *Payout, until time.Time) 
 	return false, nil
 }
 
+// saveContents stores a page together with its position, so that no content is left out. Two jobs may store the same
+// pages.
 func (s *Service) saveContents(ctx context.Context, p Payout, page []stripe.BalanceTransaction, whole bool) error {
 	var transactions, types []string
 	var nets, fees []int64
@@ -91,6 +96,8 @@ func (s *Service) saveContents(ctx context.Context, p Payout, page []stripe.Bala
 	})
 }
 
+// contentsSQL returns contents by the primary key. It leaves out rows whose database transaction the watermark does not
+// see; an empty watermark stands for the present.
 const contentsSQL = `
 SELECT
 	c.transaction,
@@ -120,6 +127,7 @@ func (s *Service) contents(ctx context.Context, account, payout, after string, a
 	return page, postgres.Error(err)
 }
 
+// contentSQL returns one of the contents, by the primary key.
 const contentSQL = `
 SELECT
 	c.transaction,
@@ -179,6 +187,7 @@ func (s *Service) booked(ctx context.Context, p Payout, page []content, at ledge
 	for _, m := range moves {
 		byReference[m.Reference] = append(byReference[m.Reference], m)
 	}
+	// A returned payout inside this one is replaced by the moves of its shares.
 	divided, err := s.divideReturned(ctx, p.Account, references, byReference, at)
 	if err != nil {
 		return nil, err
@@ -187,6 +196,7 @@ func (s *Service) booked(ctx context.Context, p Payout, page []content, at ledge
 	for _, c := range page {
 		if c.transaction != p.Transaction {
 			moves := byReference[c.transaction]
+			// These types return an earlier payout. Its move belongs to no collective where the account has several.
 			back := c.kind == "payout_failure" || c.kind == "payout_cancel"
 			unclear := back && len(moves) == 1 && moves[0].Collective == "" && !divided[c.transaction]
 			pairs = append(pairs, booked{c, moves, unclear})
@@ -195,6 +205,8 @@ func (s *Service) booked(ctx context.Context, p Payout, page []content, at ledge
 	return pairs, nil
 }
 
+// returnedSQL returns the shares of earlier payouts by the balance transaction that returned them, as of a watermark.
+// payouts_failure_idx serves it.
 const returnedSQL = `
 SELECT
 	p.failure_transaction,
@@ -223,8 +235,10 @@ func (s *Service) divideReturned(ctx context.Context, account string, references
 	var minor int64
 	if _, err := pgx.ForEachRow(rows, []any{&transaction, &collective, &minor}, func() error {
 		known[transaction] = true
+		// A move that belongs to a collective is its own already.
 		if of := moves[transaction]; len(of) == 1 && of[0].Collective == "" {
 			part := of[0]
+			// A share has the sign of the payout. Its return adds the same to the balance, and takes it from transit.
 			part.Collective, part.Balance, part.Transit = collective, minor, -minor
 			divided[transaction] = append(divided[transaction], part)
 		}

@@ -37,6 +37,8 @@ var (
 // Describe implements prometheus.Collector.
 func (g *gauges) Describe(ch chan<- *prometheus.Desc) { ch <- differencesDesc; ch <- oldestDesc }
 
+// measureSQL returns the number of open findings, and the time in seconds since the oldest arrival of a paid payout
+// that has no line at the bank. Payouts without next_attempt_at are left out, as nothing is left to do for them.
 const measureSQL = `
 SELECT
 	(

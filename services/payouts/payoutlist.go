@@ -55,6 +55,9 @@ type Position struct {
 // newest is the position before all payouts.
 var newest = Position{Arrival: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)}
 
+// seenPayout selects payouts as a collective sees them, with its share and the number of open findings. It sees those
+// with a share of its own. While no share is stored it sees all payouts of an account that it has alone. @everybody is
+// the operator, for whom no share is joined.
 const seenPayout = selectPayout + `,
 	coalesce(s.amount_minor, p.amount_minor),
 	(
@@ -80,6 +83,7 @@ WHERE (
 			)
 	)`
 
+// listPayoutsSQL lists payouts after a position, the newest arrival first. payouts_arrival_idx has this order.
 const listPayoutsSQL = seenPayout + `
 	AND (p.arrival_at, p.id) < (@arrival_at, @id)
 ORDER BY
@@ -132,6 +136,7 @@ func (s *Service) Get(ctx context.Context, collective, id string) (Payout, error
 	return p, err
 }
 
+// seenBy returns the arguments of seenPayout. A missing collective is NOT_FOUND.
 func (s *Service) seenBy(ctx context.Context, collective string) (pgx.NamedArgs, error) {
 	if collective == Everybody {
 		return pgx.NamedArgs{"everybody": true, "collective": nil, "account": "", "sole": false}, nil
@@ -149,6 +154,7 @@ func (s *Service) seenBy(ctx context.Context, collective string) (pgx.NamedArgs,
 	}, nil
 }
 
+// scanSeen reads a row of seenPayout, and derives the reconciliation from the open findings and the last comparison.
 func scanSeen(row pgx.CollectableRow) (p Payout, err error) {
 	var share int64
 	var open int

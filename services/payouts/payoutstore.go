@@ -13,6 +13,8 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
+// insertPayoutSQL adds a payout that is not known yet. Its next_attempt_at is now by default, so that the next sync
+// processes it.
 const insertPayoutSQL = `
 INSERT INTO payouts.payouts (
 	account,
@@ -42,6 +44,8 @@ VALUES (
 )
 ON CONFLICT (account, id) DO NOTHING`
 
+// lockPayoutSQL locks a payout until the transaction ends, against a change of its state and against a second decision
+// about its shares.
 const lockPayoutSQL = `
 SELECT
 	p.state,
@@ -51,7 +55,7 @@ WHERE p.account = @account
 	AND p.id = @id
 FOR NO KEY UPDATE`
 
-// What is the same as before makes no work.
+// What is the same as before makes no work. A change makes the payout due at once and restarts its pauses.
 const updatePayoutSQL = `
 UPDATE payouts.payouts AS p
 SET
@@ -75,6 +79,7 @@ func (s *Service) storePayout(ctx context.Context, account string, p stripe.Payo
 		"created_at": p.Created, "arrival_at": p.Arrival, "state": string(p.Status), "listable": p.Automatic && p.Reconciled,
 		"own_transaction": p.Transaction, "failure_transaction": p.FailureTransaction,
 	}
+	// Read before the transaction, and only for a failure, which alone is notified.
 	var owner string
 	failed := p.Status == stripe.PayoutFailed
 	if failed {
@@ -84,6 +89,7 @@ func (s *Service) storePayout(ctx context.Context, account string, p stripe.Payo
 		}
 	}
 	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		// Insert, then lock and compare. So two programs that store the same payout do so one after the other.
 		added, err := tx.Exec(ctx, insertPayoutSQL, args)
 		if err != nil {
 			return postgres.Error(err)
@@ -93,6 +99,7 @@ func (s *Service) storePayout(ctx context.Context, account string, p stripe.Payo
 		if err := tx.QueryRow(ctx, lockPayoutSQL, args).Scan(&state, &listable); err != nil {
 			return postgres.Error(err)
 		}
+		// Contents that could be listed once can always be: an answer of the same state without them is an older one.
 		if rank(p.Status) < rank(state) || (rank(p.Status) == rank(state) && listable && !p.Reconciled) {
 			return nil
 		}
@@ -100,6 +107,7 @@ func (s *Service) storePayout(ctx context.Context, account string, p stripe.Payo
 			return postgres.Error(err)
 		}
 		known := added.RowsAffected() == 0
+		// Notices are for a payout that was not known as failed before.
 		if !failed || known && state == stripe.PayoutFailed || !known && s.isHistory(p.Created) {
 			return nil
 		}
@@ -110,6 +118,7 @@ func (s *Service) storePayout(ctx context.Context, account string, p stripe.Payo
 // isHistory reports whether a payout is so old that nobody is notified of its failure when it is new to us.
 func (s *Service) isHistory(created time.Time) bool { return s.now().Sub(created) > 2*watchFor }
 
+// selectPayout has the columns in the order of targets.
 const selectPayout = `
 SELECT
 	p.account,
@@ -172,6 +181,8 @@ func (p Payout) complete() Payout {
 	return p
 }
 
+// markDoneSQL postpones a payout, or sets next_attempt_at to NULL if it is not watched. The conditions compare what was
+// processed with what is stored.
 const markDoneSQL = `
 UPDATE payouts.payouts AS p
 SET
@@ -196,6 +207,8 @@ func (s *Service) markDone(ctx context.Context, p Payout, differs bool) error {
 	return postgres.Error(err)
 }
 
+// retryLaterSQL doubles the pause with each attempt, up to a maximum. If an event or another job changed the attempts
+// meanwhile, nothing changes.
 const retryLaterSQL = `
 UPDATE payouts.payouts AS p
 SET

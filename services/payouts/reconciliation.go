@@ -24,6 +24,7 @@ type comparison struct {
 	waiting bool
 }
 
+// find adds a finding if the amounts differ, up to maxFindings of them.
 func (c *comparison) find(problem Problem, transaction string, expected, found int64) {
 	if expected != found && len(c.findings) < maxFindings {
 		c.findings = append(c.findings, Finding{Problem: problem, Transaction: transaction, Expected: expected, Found: found})
@@ -46,10 +47,15 @@ func (s *Service) reconcile(ctx context.Context, p Payout) (compared, differs bo
 	return true, len(c.findings) > 0, s.saveFindings(ctx, p, c.findings)
 }
 
+// compare compares a payout with the books in two parts: each of its contents, and its own balance transaction. All
+// amounts are in minor units of the payout's currency.
 func (s *Service) compare(ctx context.Context, p Payout) (c comparison, err error) {
+	// What is not booked yet is a difference only after this time.
 	overdue := s.now().Sub(p.Arrival) > missingAfter
 	sum := int64(0)
+	// If Stripe does not list the payout's own transaction, it counts as the negative amount without a fee.
 	own := content{transaction: p.Transaction, net: -p.Amount.Minor}
+	// By pages, so that a payout of many contents does not have to be in memory.
 	for after := ""; ; {
 		page, err := s.contents(ctx, p.Account, p.ID, after, "", contentsCount)
 		if err != nil {
@@ -74,6 +80,7 @@ func (s *Service) compare(ctx context.Context, p Payout) (c comparison, err erro
 				if b.moves[0].Kind != ledger.KindFee {
 					c.find(ProblemFee, b.transaction, b.fee, fee)
 				}
+			// A transaction of zero is not booked, and is not missing.
 			case b.empty():
 			case overdue:
 				c.find(ProblemMissing, b.transaction, b.net, 0)
@@ -100,6 +107,7 @@ func (s *Service) compare(ctx context.Context, p Payout) (c comparison, err erro
 		for _, m := range moves {
 			net, fee = net+m.Balance, fee+m.Fees
 		}
+		// Only if Stripe's own amounts agree, because a problem and a transaction have one finding together.
 		if moved == -p.Amount.Minor {
 			c.find(ProblemOwn, p.Transaction, own.net, net)
 		}
@@ -112,6 +120,7 @@ func (s *Service) compare(ctx context.Context, p Payout) (c comparison, err erro
 	return c, err
 }
 
+// resolveFindingsSQL resolves the open findings that this comparison did not find again. findings_open_idx serves it.
 const resolveFindingsSQL = `
 UPDATE payouts.findings AS f
 SET resolved_at = statement_timestamp()
@@ -128,7 +137,8 @@ WHERE f.account = @account
 			AND u.transaction = f.transaction
 	)`
 
-// Returns the findings that are new or changed.
+// Returns the findings that are new or changed. A finding that is open and the same does not change, and so is not
+// notified again. One that was resolved is open again from now on.
 const saveFindingsSQL = `
 INSERT INTO payouts.findings AS f (
 	account,
@@ -168,6 +178,7 @@ RETURNING
 	f.found_minor - f.expected_minor,
 	f.found_at`
 
+// noteReconciledSQL sets the time of the last complete comparison.
 const noteReconciledSQL = `
 UPDATE payouts.payouts AS p
 SET reconciled_at = statement_timestamp()
@@ -202,10 +213,12 @@ func (s *Service) saveFindings(ctx context.Context, p Payout, findings []Finding
 	}
 	var fresh []Finding
 	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		// InTx may run this function more than once.
 		fresh = nil
 		if _, err := tx.Exec(ctx, resolveFindingsSQL, args); err != nil {
 			return postgres.Error(err)
 		}
+		// Without findings there is only something to resolve.
 		if len(findings) > 0 {
 			rows, err := tx.Query(ctx, saveFindingsSQL, args)
 			if err != nil {
@@ -279,6 +292,7 @@ type Finding struct {
 	Time time.Time
 }
 
+// openFindingsSQL returns the open findings of a payout, the oldest first.
 const openFindingsSQL = `
 SELECT
 	f.problem,

@@ -52,6 +52,8 @@ func (s *server) GetPayout(ctx context.Context, req *payoutsv1.GetPayoutRequest)
 	return toProto(collective, p), nil
 }
 
+// find returns the payout of a resource name, as the collective of that name sees it. A name of another form is
+// NOT_FOUND.
 func (s *server) find(ctx context.Context, name string) (collective string, p Payout, err error) {
 	collective, id, ok := parseName(name)
 	if !ok {
@@ -66,6 +68,7 @@ func (s *server) ListPayoutLines(ctx context.Context, req *payoutsv1.ListPayoutL
 	if err != nil {
 		return nil, err
 	}
+	// The token has a position within the lines and the sum before it, which page.List cannot express.
 	q := LineQuery{Collective: collective, Share: p.Share.Minor, Count: page.Size(req)}
 	if token := req.GetPageToken(); token != "" {
 		if err := page.Decode(token, linesFilter+req.GetParent(), &q.From); err != nil {
@@ -132,6 +135,7 @@ var lineKindsToProto = map[LineKind]payoutsv1.PayoutLineKind{
 	LineUnclassified: payoutsv1.PayoutLineKind_PAYOUT_LINE_KIND_UNCLASSIFIED,
 }
 
+// toProto returns a payout under the name by which it was asked for.
 func toProto(collective string, p Payout) *payoutsv1.Payout {
 	out := &payoutsv1.Payout{
 		Name:               nameOf(collective, p.ID),
@@ -146,9 +150,11 @@ func toProto(collective string, p Payout) *payoutsv1.Payout {
 		Reconciliation:     reconciliationsToProto[p.Reconciliation],
 		ReconcileTime:      wire.Time(p.ReconcileTime),
 	}
+	// The whole amount would tell a collective how much the others have.
 	if collective == Everybody || p.Share == p.Amount {
 		out.Amount = wire.Money(p.Amount)
 	}
+	// The ledger transaction exists only once the line at the bank was posted.
 	if !p.BankTime.IsZero() {
 		out.BankTransaction = BankReference(p.ID)
 	}
@@ -164,6 +170,7 @@ func toProto(collective string, p Payout) *payoutsv1.Payout {
 	return out
 }
 
+// lineToProto returns a line. A kind without an entry in lineKindsToProto is OTHER.
 func lineToProto(l Line, seenBy string, p Payout) *payoutsv1.PayoutLine {
 	kind, known := lineKindsToProto[l.Kind]
 	if !known {
@@ -182,6 +189,7 @@ func lineToProto(l Line, seenBy string, p Payout) *payoutsv1.PayoutLine {
 	if l.Collective != "" {
 		out.Collective = "collectives/" + l.Collective
 	}
+	// Each name continues the one before, since a donation has a campaign and a campaign a collective.
 	if l.Campaign != "" {
 		out.Campaign = out.Collective + "/campaigns/" + l.Campaign
 	}

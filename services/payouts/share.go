@@ -24,7 +24,10 @@ func (s *Service) shares(ctx context.Context, p Payout, own ledger.MoneyMovement
 	if shares, err = s.storedShares(ctx, p); err != nil || len(shares) > 0 {
 		return shares, len(shares) > 0, err
 	}
+	// After this time what is unknown belongs to no collective, so that the line at the bank does not wait forever.
 	late := s.now().Sub(p.Arrival) > undividedAfter
+	// The own transaction has an owner where one collective has the account alone. The contents of a manual payout are
+	// never known.
 	if own.Collective != "" || !p.Automatic || (!p.contentsRead && late) {
 		return []share{{own.Collective, p.Amount.Minor}}, true, nil
 	}
@@ -32,6 +35,7 @@ func (s *Service) shares(ctx context.Context, p Payout, own ledger.MoneyMovement
 		return nil, false, nil
 	}
 	parts := map[string]int64{}
+	// rest is what belongs to no collective of the contents.
 	rest := p.Amount.Minor
 	for after := ""; ; {
 		page, err := s.contents(ctx, p.Account, p.ID, after, "", contentsCount)
@@ -43,10 +47,12 @@ func (s *Service) shares(ctx context.Context, p Payout, own ledger.MoneyMovement
 			return nil, false, err
 		}
 		for _, b := range pairs {
+			// A content is not booked yet, or is an earlier payout whose shares are not decided yet.
 			if (len(b.moves) == 0 && !b.empty() || b.unclear) && !late {
 				return nil, false, nil
 			}
 			for _, m := range b.moves {
+				// Amounts of another currency cannot be part of this payout's sum.
 				if m.Collective != "" && m.Currency == p.Amount.Currency {
 					parts[m.Collective] += m.Balance
 					rest -= m.Balance
@@ -61,6 +67,7 @@ func (s *Service) shares(ctx context.Context, p Payout, own ledger.MoneyMovement
 	for _, collective := range slices.Sorted(maps.Keys(parts)) {
 		shares = append(shares, share{collective, parts[collective]})
 	}
+	// The shares always sum to the payout, and there is at least one.
 	if rest != 0 || len(shares) == 0 {
 		shares = append(shares, share{"", rest})
 	}
@@ -90,6 +97,8 @@ func scanShares(rows pgx.Rows, err error) ([]share, error) {
 	return shares, postgres.Error(err)
 }
 
+// insertSharesSQL stores shares only if the payout has none. The caller has locked the payout's row, so that nobody
+// stores others between the check and the insert. Shares are append-only.
 const insertSharesSQL = `
 INSERT INTO payouts.shares (
 	account,
@@ -132,6 +141,7 @@ func (s *Service) saveSharesTx(ctx context.Context, tx pgx.Tx, p Payout, shares 
 	if err != nil {
 		return nil, postgres.Error(err)
 	}
+	// Before its shares were known, only the operator and the only collective of the account were notified.
 	if tag.RowsAffected() > 0 && state == stripe.PayoutFailed && !s.isHistory(p.Created) {
 		if err := s.tellFailedTx(ctx, tx, p.Account, "", p.ID, p.Amount); err != nil {
 			return nil, err

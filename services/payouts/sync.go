@@ -60,6 +60,8 @@ INSERT INTO payouts.accounts (account)
 VALUES (@account)
 ON CONFLICT (account) DO NOTHING`
 
+// listPositionSQL returns how far the list was read, and whether the pause after a failure lasts, by the database's
+// clock.
 const listPositionSQL = `
 SELECT
 	a.listed_to,
@@ -83,6 +85,7 @@ SET
 WHERE a.account = @account
 	AND a.listed_to = @was_listed_to`
 
+// noteListFailureSQL doubles the pause with each failure in a row, up to a maximum. saveListPositionSQL ends the row.
 const noteListFailureSQL = `
 UPDATE payouts.accounts AS a
 SET
@@ -90,7 +93,8 @@ SET
 	next_list_at = statement_timestamp() + least(@first::interval * power(2, least(a.failures, 20)), @max::interval)
 WHERE a.account = @account`
 
-// listPosition is how far an account's list was read.
+// listPosition is how far an account's list was read. listedTo is the beginning of the last complete reading. begun and
+// floor are of the reading that is under way, nil when none is; after is the payout behind which it continues.
 type listPosition struct {
 	listedTo     time.Time
 	begun, floor *time.Time
@@ -110,6 +114,7 @@ func (s *Service) list(ctx context.Context, account string, until time.Time, ask
 	if err := s.cfg.Pool.QueryRow(ctx, listPositionSQL, args).Scan(&r.listedTo, &r.begun, &r.floor, &r.after, &failures, &waits); err != nil {
 		return postgres.Error(err)
 	}
+	// A reading that is under way or failed continues without being asked for.
 	if (!asked && r.floor == nil && failures == 0) || (waits && !force) {
 		return nil
 	}
@@ -142,6 +147,7 @@ func (s *Service) list(ctx context.Context, account string, until time.Time, ask
 		if more {
 			is.after = page[len(page)-1].ID
 		} else {
+			// The end: payouts made since the reading began are for the next one.
 			is = listPosition{listedTo: *r.begun}
 		}
 		if _, err := s.cfg.Pool.Exec(ctx, saveListPositionSQL, pgx.NamedArgs{
@@ -156,6 +162,8 @@ func (s *Service) list(ctx context.Context, account string, until time.Time, ask
 	}
 }
 
+// dueSQL returns the due payouts, the longest due first. payouts_due_idx has this order. With force pauses are ignored,
+// but payouts with nothing left to do stay out.
 const dueSQL = `
 SELECT p.id
 FROM payouts.payouts AS p
@@ -166,6 +174,7 @@ ORDER BY
 	p.id
 LIMIT 200`
 
+// due returns the ids of the payouts that Sync has to process now.
 func (s *Service) due(ctx context.Context, account string, force bool) ([]string, error) {
 	rows, err := s.cfg.Pool.Query(ctx, dueSQL, pgx.NamedArgs{"account": account, "force": force})
 	if err != nil {
@@ -175,6 +184,7 @@ func (s *Service) due(ctx context.Context, account string, force bool) ([]string
 	return ids, postgres.Error(err)
 }
 
+// dueAccountsSQL returns accounts with a due payout, or with a listing that is under way or failed and may continue.
 const dueAccountsSQL = `
 SELECT p.account
 FROM payouts.payouts AS p
@@ -229,6 +239,7 @@ func (s *Service) syncPayout(ctx context.Context, account, id string, until time
 	if err != nil {
 		return s.syncFailed(ctx, p, err)
 	}
+	// All is done for the present state. Otherwise something is awaited, and the payout is tried again.
 	if settled && compared && p.final() {
 		return s.markDone(ctx, p, differs)
 	}

@@ -64,6 +64,8 @@ func Start(ctx context.Context, cfg Config) (_ *App, err error) {
 		}
 	}()
 
+	// First, so that a taken port is noticed before anything is opened. Listeners queue connections until serve accepts
+	// them.
 	listeners, err := a.listen(ctx, cfg)
 	if err != nil {
 		return nil, err
@@ -108,6 +110,8 @@ func (a *App) Done() <-chan struct{} { return a.servingCx.Done() }
 // lets calls and jobs end within a grace, or until ctx is done. It answers the error that
 // ended serving, if one did. Called once.
 func (a *App) Stop(ctx context.Context) error {
+	// Readiness ends first. Jobs are told to stop and end beside the servers. The pool is closed last, because all of
+	// them use it.
 	ctx, cancel := context.WithTimeout(ctx, stopGrace)
 	defer cancel()
 	a.health.Shutdown()
@@ -185,6 +189,7 @@ func (a *App) listen(ctx context.Context, cfg Config) (l listeners, err error) {
 			}
 		}
 	}()
+	// The name of the variable is in the error, so that an operator sees which setting to change.
 	for _, want := range []struct {
 		name, addr string
 		at         *net.Listener
@@ -200,6 +205,7 @@ func (a *App) listen(ctx context.Context, cfg Config) (l listeners, err error) {
 		*want.at = listener
 		opened = append(opened, listener)
 	}
+	// The port for operators has no limit, as it is not public.
 	l.http = limitConnections(l.http, httpConnections, cfg.TrustedProxies)
 	l.grpc = limitConnections(l.grpc, grpcConnections, cfg.TrustedProxies)
 	a.httpAddr, a.grpcAddr, a.adminAddr = l.http.Addr(), l.grpc.Addr(), l.admin.Addr()
@@ -215,7 +221,9 @@ func cause(err error) error {
 	return err
 }
 
+// serve starts the servers. When one fails, the errgroup's context ends, and with it Done.
 func (a *App) serve(l listeners) {
+	// Not the context of Start, which bounds starting only.
 	a.serving, a.servingCx = errgroup.WithContext(context.Background())
 	for _, s := range []struct {
 		server   *http.Server
@@ -241,6 +249,7 @@ func (a *App) mind(cfg Config) {
 	}()
 }
 
+// close releases what wire opened. The pool is nil if starting failed before.
 func (a *App) close() {
 	if a.pool != nil {
 		a.pool.Close()

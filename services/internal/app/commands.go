@@ -94,6 +94,7 @@ func withPool(ctx context.Context, databaseURL string, run func(*pgxpool.Pool) e
 		return err
 	}
 	defer pool.Close()
+	// Migrations of a newer program are not counted, so that its schema is accepted.
 	current, wanted, err := postgres.SchemaState(ctx, pool)
 	if err != nil {
 		return fmt.Errorf("DATABASE_URL: %w", err)

@@ -94,6 +94,7 @@ func FromEnv(getenv func(string) string) (Config, error) {
 	if len(cfg.StripeWebhookSecrets) == 0 {
 		return Config{}, missing("STRIPE_WEBHOOK_SECRET", "the signing secret of the webhook endpoint, whsec_…")
 	}
+	// A secret without its prefix may be the value of another setting. The error does not have it.
 	for _, setting := range []struct {
 		name    string
 		secrets []string
@@ -139,6 +140,7 @@ func FromEnv(getenv func(string) string) (Config, error) {
 			return Config{}, fmt.Errorf("CAGNOTTE_DRAIN_DELAY: %q is not a duration from 0s to 60s, such as 5s", delay)
 		}
 	}
+	// By default only proxies on this machine are trusted.
 	for _, s := range list(withDefault(getenv("CAGNOTTE_TRUSTED_PROXIES"), "127.0.0.0/8,::1/128")) {
 		prefix, err := netip.ParsePrefix(s)
 		if err != nil {
@@ -177,10 +179,12 @@ func checkStripeKeys(keys string) error {
 	return nil
 }
 
+// missing is the error for a required variable that is not set.
 func missing(name, example string) error {
 	return fmt.Errorf("%s: is not set; it must be %s", name, example)
 }
 
+// secretKey reads 32 bytes or more in base64. The error does not have the value.
 func secretKey(value string) ([]byte, error) {
 	if value == "" {
 		return nil, missing("CAGNOTTE_SECRET_KEY", "32 random bytes in base64: openssl rand -base64 32")
@@ -222,6 +226,7 @@ func hasPrefix(s string, prefixes ...string) bool {
 	return false
 }
 
+// list splits a comma-separated setting, without spaces and empty items.
 func list(s string) (items []string) {
 	for _, item := range strings.Split(s, ",") {
 		if item = strings.TrimSpace(item); item != "" {

@@ -26,6 +26,7 @@ type limited struct {
 	proxies []netip.Prefix
 }
 
+// limitConnections bounds a listener. Trusted proxies together leave two shares of the places to other clients.
 func limitConnections(l net.Listener, cfg places.Config, proxies []netip.Prefix) net.Listener {
 	return &limited{
 		Listener: l, all: places.New(cfg), proxied: places.New(places.Config{All: cfg.All - 2*cfg.Each}), proxies: proxies,
@@ -40,15 +41,19 @@ func (l *limited) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		if release, ok := l.take(conn.RemoteAddr()); ok {
+			// Close may be called more than once, and a place must be released once.
 			return &counted{Conn: conn, release: sync.OnceFunc(release)}, nil
 		}
 		conn.Close()
 	}
 }
 
+// take takes a place for a peer, or two for one behind a trusted proxy: among the proxied ones and among all.
 func (l *limited) take(peer net.Addr) (release func(), ok bool) {
 	addr := netip.Addr{}
 	if tcp, ok := peer.(*net.TCPAddr); ok {
+		// An IPv4 address that arrives on an IPv6 socket counts as IPv4, so that it matches the networks of the
+		// proxies.
 		addr = tcp.AddrPort().Addr().Unmap().WithZone("")
 	}
 	for _, proxy := range l.proxies {

@@ -38,6 +38,7 @@ func feeEstimate(value string) (campaigns.FeeEstimate, error) {
 		return campaigns.FeeEstimate{}, wrong
 	}
 	part, err := money.Parse(amount, money.Currency(code))
+	// A fee of zero is written as off, so that a zero here is a mistake.
 	if err != nil || part.Minor < 0 || points == 0 && part.Minor == 0 {
 		return campaigns.FeeEstimate{}, wrong
 	}
@@ -50,6 +51,7 @@ func basisPoints(percent string) (int64, error) {
 	if len(decimals) > 2 {
 		return 0, strconv.ErrRange
 	}
+	// Padded to two decimals, the digits are basis points: 1.5 is 150.
 	points, err := strconv.ParseUint(whole+decimals+strings.Repeat("0", 2-len(decimals)), 10, 31)
 	if err != nil || points > maxFeeBasisPoints {
 		return 0, strconv.ErrRange

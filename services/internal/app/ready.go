@@ -42,6 +42,8 @@ func (a *App) watch(ctx context.Context, cfg Config) {
 	var looked bool
 	var sealer sync.WaitGroup
 	defer sealer.Wait()
+	// said is the reason that health has, empty when ready. waits is the last error of the start of jobs. Both make a
+	// log line appear once for each change.
 	said, waits := "starting", ""
 	tick := time.NewTicker(readyEvery)
 	defer tick.Stop()
@@ -54,6 +56,7 @@ func (a *App) watch(ctx context.Context, cfg Config) {
 			said = reason
 			a.tellHealth(reason)
 		}
+		// Once is enough, but the database has to answer first.
 		if reason == "" && !looked {
 			looked = a.lookAtLogin(ctx)
 		}
@@ -78,6 +81,7 @@ func (a *App) watch(ctx context.Context, cfg Config) {
 	}
 }
 
+// tellHealth sets the status of the gRPC health service, and logs the change.
 func (a *App) tellHealth(reason string) {
 	if reason == "" {
 		a.health.SetServingStatus(healthName, healthv1.HealthCheckResponse_SERVING)
@@ -131,6 +135,7 @@ func (a *App) behind(ctx context.Context) string {
 		return ""
 	}
 	if e := errs.As(err); e.Reason == errorsv1.ErrorReason_SEAL_POSITION_AHEAD {
+		// An error in this group ends serving, and with it the program.
 		a.serving.Go(func() error { return errors.New("DATABASE_URL: " + e.Message) })
 	}
 	return "the books: " + err.Error()
@@ -158,6 +163,7 @@ func (a *App) bind(ctx context.Context) error {
 // bindKey is bind for one key, which is an error that [stripe.Unknown] knows if Stripe does not know it.
 func (a *App) bindKey(ctx context.Context, key *stripe.Client) error {
 	account, err := key.OwnAccount(ctx)
+	// A restricted key may lack the permission. An empty account makes bindTo compare the mode alone.
 	if stripe.KindOf(err) == stripe.Refused {
 		a.logger.Warn("STRIPE_API_KEY may not read its own account, so only its mode is compared with the books'")
 		err = nil
@@ -189,6 +195,7 @@ func (a *App) startJobs(ctx context.Context, cfg Config) (*jobClient, error) {
 	a.services.refunds.Workers(workers)
 	a.services.webhooks.Workers(workers)
 	a.services.bank.Workers(workers)
+	// Some jobs of donations, refunds and mail have queues with limits of their own.
 	queues := a.services.donations.Queues()
 	queues[river.QueueDefault] = river.QueueConfig{MaxWorkers: jobWorkers}
 	maps.Copy(queues, a.services.refunds.Queues())
@@ -220,6 +227,7 @@ func (a *App) startJobs(ctx context.Context, cfg Config) (*jobClient, error) {
 	return client, nil
 }
 
+// stopJobs lets jobs end for half of the grace, then cancels them and waits for another quarter.
 func stopJobs(jobs *jobClient, cfg Config) {
 	ctx, cancel := context.WithTimeout(context.Background(), stopGrace/2)
 	defer cancel()

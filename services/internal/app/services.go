@@ -63,18 +63,21 @@ type services struct {
 	webhooks    *webhooks.Service
 }
 
-// wire makes every service from the settings and registers it on the gRPC server.
+// wire makes every service from the settings and registers it on the gRPC server. The order is that of dependencies:
+// each service is made of those before it.
 func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registry) (err error) {
 	if a.pool, err = postgres.Open(ctx, postgres.Config{URL: cfg.DatabaseURL, Role: postgres.ServiceRole}); err != nil {
 		return err
 	}
 	s := &services{}
+	// Fits is called when Stripe has rejected a key: the next one is used only if it is bound to the same books.
 	s.stripe, err = stripe.New(stripe.Config{
 		APIKey: cfg.StripeAPIKey, Fits: a.bindKey, BaseURL: cfg.StripeAPIBase, Rate: cfg.StripeRate, Metrics: registry,
 	})
 	if err != nil {
 		return fmt.Errorf("STRIPE_API_KEY: %w", err)
 	}
+	// This client only inserts jobs. The one that works them is made in startJobs, once the program is ready.
 	jobs, err := river.NewClient(riverpgxv5.New(a.pool), &river.Config{Schema: postgres.RiverSchema, Logger: cfg.Logger})
 	if err != nil {
 		return fmt.Errorf("app: make the job client: %w", err)
@@ -128,9 +131,10 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 		Collectives: s.collectives,
 		Ledger:      s.ledger,
 		LimitTx:     s.donations.LimitTx,
-		Banked:      func(ctx context.Context, collective string) error { return s.bank.Recognise(ctx, collective) },
-		PublicURL:   cfg.PublicURL,
-		Now:         cfg.Now,
+		// The bank needs the treasury and is made after it, so s.bank is read at the call.
+		Banked:    func(ctx context.Context, collective string) error { return s.bank.Recognise(ctx, collective) },
+		PublicURL: cfg.PublicURL,
+		Now:       cfg.Now,
 	})
 	s.bank = bank.New(bank.Config{
 		Pool: a.pool, Collectives: s.collectives, Ledger: s.ledger, Treasury: s.treasury, Notices: s.notices,

@@ -59,6 +59,7 @@ func StripeCheck(ctx context.Context, getenv func(string) string, out io.Writer)
 	return nil
 }
 
+// stripe checks the keys, and with one that Stripe knows also the clock and the webhook endpoints.
 func (c *checkup) stripe(ctx context.Context, s stripeSettings, getenv func(string) string) {
 	mode := "test"
 	if s.client.Livemode() {
@@ -106,6 +107,7 @@ func (c *checkup) key(ctx context.Context, key *stripe.Client, name string) bool
 	return true
 }
 
+// clock compares this machine's clock with Stripe's, since a signature with an old time is refused.
 func (c *checkup) clock(ctx context.Context, client *stripe.Client) {
 	theirs, ours, err := client.Clock(ctx)
 	if err != nil {
@@ -123,6 +125,8 @@ func (c *checkup) clock(ctx context.Context, client *stripe.Client) {
 	}
 }
 
+// endpoints checks the two webhook endpoints. If they cannot be listed this is only noted, since key reports a missing
+// permission.
 func (c *checkup) endpoints(ctx context.Context, s stripeSettings, getenv func(string) string) {
 	all, err := s.client.ListWebhookEndpoints(ctx)
 	if err != nil {
@@ -134,10 +138,12 @@ func (c *checkup) endpoints(ctx context.Context, s stripeSettings, getenv func(s
 	}
 }
 
+// endpoint checks what Stripe has at one of our addresses. secrets is how many signing secrets its variable has.
 func (c *checkup) endpoint(s stripeSettings, e stripeEndpoint, all []stripe.WebhookEndpoint, secrets int) {
 	address := s.publicURL + e.path
 	at := endpointsAt(all, address)
 	if len(at) == 0 {
+		// An endpoint with our path at another address may be from an earlier public URL.
 		for _, other := range all {
 			if u, err := url.Parse(other.URL); err == nil && strings.TrimRight(u.Path, "/") == e.path {
 				c.warn("%s sends to %s, which is not CAGNOTTE_PUBLIC_URL", other.ID, other.URL)
@@ -161,6 +167,7 @@ func (c *checkup) endpoint(s stripeSettings, e stripeEndpoint, all []stripe.Webh
 		if found.Livemode != s.client.Livemode() {
 			c.fail("%s (%s) is of the other mode than the key", found.ID, address)
 		}
+		// Only a note, because such events are still applied: their resource is read again.
 		if found.APIVersion != stripe.APIVersion {
 			c.warn("%s (%s) renders events in %s: each costs a call; delete it and run `cagnotte stripe setup`",
 				found.ID, address, rendering(found.APIVersion))
@@ -172,6 +179,7 @@ func (c *checkup) endpoint(s stripeSettings, e stripeEndpoint, all []stripe.Webh
 	switch {
 	case secrets == 0:
 		c.fail("%s is not set: %s signs with a secret, which Stripe's dashboard shows", e.variable, at[0].ID)
+	// Two secrets are right while one is being rolled.
 	case secrets > 1:
 		c.warn("%s holds %d secrets: leave the new one alone when the roll is over", e.variable, secrets)
 	}
@@ -180,6 +188,7 @@ func (c *checkup) endpoint(s stripeSettings, e stripeEndpoint, all []stripe.Webh
 	}
 }
 
+// mail checks the form of SMTP_URL. It sends nothing.
 func (c *checkup) mail(smtpURL string) {
 	switch {
 	case smtpURL == "":
@@ -213,11 +222,13 @@ func (c *checkup) database(ctx context.Context, client *stripe.Client, databaseU
 		return
 	}
 	c.ok("the database is current: %d migrations", current)
+	// The settings of Stripe were wrong, which is reported already.
 	if client == nil {
 		return
 	}
 	accounts := connect.New(connect.Config{Pool: pool})
 	for _, key := range client.EachKey() {
+		// Without the account CheckPlatform compares the mode alone. Why it is unknown is reported by key.
 		account, err := key.OwnAccount(ctx)
 		if err != nil {
 			account = ""

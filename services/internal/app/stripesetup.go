@@ -31,6 +31,7 @@ type stripeSettings struct {
 	publicURL string
 }
 
+// stripeFromEnv reads the settings of the commands about Stripe, by the same rules as FromEnv.
 func stripeFromEnv(getenv func(string) string) (s stripeSettings, err error) {
 	key := getenv("STRIPE_API_KEY")
 	if key == "" {
@@ -72,6 +73,8 @@ func StripeSetup(ctx context.Context, getenv func(string) string, out io.Writer)
 	return failed
 }
 
+// setUp makes or updates the endpoint at one address. Two endpoints there, or one in another API version, are left to
+// the operator.
 func (s stripeSettings) setUp(ctx context.Context, e stripeEndpoint, existing []stripe.WebhookEndpoint, out io.Writer) error {
 	url, types := s.publicURL+e.path, webhooks.EventTypes(e.kind)
 	at := endpointsAt(existing, url)
@@ -97,6 +100,7 @@ func (s stripeSettings) setUp(ctx context.Context, e stripeEndpoint, existing []
 	return nil
 }
 
+// create makes an endpoint and writes its secret, which Stripe returns only here.
 func (s stripeSettings) create(ctx context.Context, e stripeEndpoint, url string, types []string, out io.Writer) error {
 	made, err := s.client.CreateWebhookEndpoint(ctx,
 		stripe.WebhookEndpoint{URL: url, Events: types, Purpose: e.name}, e.kind == webhooks.EndpointConnect)
@@ -107,6 +111,7 @@ func (s stripeSettings) create(ctx context.Context, e stripeEndpoint, url string
 	return nil
 }
 
+// endpointsAt returns the endpoints of an address, with or without a slash at its end.
 func endpointsAt(all []stripe.WebhookEndpoint, url string) (at []stripe.WebhookEndpoint) {
 	for _, e := range all {
 		if strings.TrimRight(e.URL, "/") == url {

@@ -50,6 +50,7 @@ func VerifyLedger(ctx context.Context, databaseURL string, secret []byte, books 
 	})
 }
 
+// tell writes a report. A share is proven only if nothing differs.
 func tell(w io.Writer, report *proof.Report) {
 	fmt.Fprintf(w, "book %q: %d sealed, %d waiting, %d checkpoints, %d differences\n",
 		report.Book, report.Sealed, report.Unsealed, report.Checkpoints, len(report.Differences))
@@ -71,6 +72,7 @@ func tell(w io.Writer, report *proof.Report) {
 	}
 }
 
+// soundness makes an error of differences, so that the command ends with a failure.
 func soundness(differences int) error {
 	if differences > 0 {
 		return fmt.Errorf("the books are not sound: %d differences", differences)
@@ -105,6 +107,7 @@ func VerifyArchive(r io.Reader, verifierKey string, w io.Writer) error {
 	if err := soundness(len(report.Differences)); err != nil {
 		return err
 	}
+	// The differences come first: a file that is not sound is reported as such also without a key.
 	if verifierKey == "" {
 		return fmt.Errorf("nothing is proven yet: the file is sound if the book's verifier key is %s. Compare it with the one you know, and give it with -key",
 			report.VerifierKey)
