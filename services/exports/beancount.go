@@ -44,6 +44,7 @@ func (beancount) accountName(row *ledger.EntryRow) string {
 	return beancountRoots[row.Type] + strings.TrimSuffix(row.Code+"-"+words(row.DisplayName, "-"), "-")
 }
 
+// Every account must be opened before the first transaction that has it.
 func (beancount) declareAccount(b []byte, name string) []byte {
 	b = append(b, beancountOpening+" open "...)
 	b = append(b, name...)
@@ -68,6 +69,7 @@ func (beancount) transaction(b []byte, row *ledger.EntryRow, day time.Time) []by
 	return append(b, "\"\n"...)
 }
 
+// The amount has the decimals of its currency, and a minus for a credit.
 func (beancount) posting(b []byte, row *ledger.EntryRow, account string) []byte {
 	b = append(b, "  "...)
 	b = append(b, account...)

@@ -113,6 +113,7 @@ func openFEC(ctx context.Context, x *export, c *chunks) (writer, error) {
 	}
 	c.b = append(c.b, fecHeader...)
 	if len(lines) > 0 {
+		// All opening balances are one entry of the books.
 		w.number, w.journal = 1, journals[openingKind]
 		for _, line := range lines {
 			// AN is for à-nouveaux: the reference of the opening balances is AN and the year.
@@ -207,6 +208,7 @@ func (w *fecWriter) begin(row *ledger.EntryRow) {
 	w.valid = min(max(w.valid, day, row.Sealed.In(w.zone).Format(fecDay)), w.last)
 	// A correction names the document of the transaction that it corrects.
 	piece, pieceDay := w.export.piece(cmp.Or(row.Corrects, row.Reference))
+	// A name that has nothing visible leaves the id of the transaction.
 	w.piece = cmp.Or(fecText(piece), strconv.FormatInt(row.TransactionID, 10))
 	w.pieceDay = strings.ReplaceAll(pieceDay, "-", "")
 	if w.pieceDay < w.first || w.pieceDay > w.last {

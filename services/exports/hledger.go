@@ -32,6 +32,7 @@ func openHledger(_ context.Context, x *export, c *chunks) (writer, error) {
 	return newJournal(hledger{}, x, c), nil
 }
 
+// The code and the words of the name have one space between, since two end a name.
 func (hledger) accountName(row *ledger.EntryRow) string {
 	return hledgerRoots[row.Type] + strings.TrimSpace(row.Code+" "+words(row.DisplayName, " "))
 }

@@ -37,6 +37,7 @@ func (p *paced) Write(b []byte) (int, error) {
 		n   int
 		err error
 	}
+	// The channel has room for the result, so the goroutine ends also when nobody waits for it any more.
 	done := make(chan result, 1)
 	// It is a copy, since the caller continues with b when this write is given up.
 	b = bytes.Clone(b)
@@ -44,11 +45,13 @@ func (p *paced) Write(b []byte) (int, error) {
 		n, err := p.out.Write(b)
 		done <- result{n, err}
 	}()
+	// What is left of the window is the longest that this write may take.
 	timer := time.NewTimer(p.pace.Window - p.waited)
 	defer timer.Stop()
 	select {
 	case r := <-done:
 		p.waited += time.Since(began)
+		// Enough bytes within the window begin a new one.
 		if p.written += int64(r.n); p.written >= p.pace.Bytes {
 			p.written, p.waited = 0, 0
 		}

@@ -59,6 +59,7 @@ func writePayouts(ctx context.Context, x *export, c *chunks) error {
 // write writes the line at the bank as line 0, and then the balance transactions that the payout is made of, as far as
 // they are the collective's. They are read in pages, so memory stays flat.
 func (w *payoutsWriter) write(ctx context.Context) error {
+	// The reference in the books tells the payout, and whether it came back.
 	id, returned := payouts.OfReference(w.move.Reference)
 	w.payout = id
 	if err := w.row(payouts.Line{Kind: "bank", Time: w.move.Effective, Transaction: w.move.Reference, Net: w.move.Bank, Gross: w.move.Bank}); err != nil {
@@ -74,6 +75,7 @@ func (w *payoutsWriter) write(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// The watermark is that of the view, so the lines fit to the movement at the bank.
 	q := payouts.LineQuery{
 		Collective: w.x.filter.Collective, Share: w.move.Bank, At: w.x.view.Watermark(), Count: linesCount,
 	}

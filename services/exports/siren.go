@@ -24,6 +24,7 @@ func (x *export) setSIREN(siren string) error {
 		}
 		sum += n/10 + n%10
 	}
+	// The places are counted from the left above, which gives the same digits when there are nine.
 	if len(siren) != 9 || sum%10 != 0 {
 		return invalidSIREN()
 	}

@@ -41,6 +41,7 @@ type totals map[totalKey]total
 // other gets a zero of the same currency.
 func (s totals) add(row *ledger.EntryRow) error {
 	key := totalKey{row.Amount.Currency, accountKey{row.Type, row.Code, row.DisplayName}}
+	// Amounts of two currencies cannot be added, so the zero has the key's.
 	zero := money.Amount{Currency: key.currency}
 	if row.Amount.Minor > 0 {
 		return s.addTotal(key, total{row.Amount, zero})
@@ -57,6 +58,7 @@ func (s totals) addTotal(key totalKey, more total) error {
 		return nil
 	}
 	var debitErr, creditErr error
+	// Both sums are made before an error is returned, which ends the file anyway.
 	t.debit, debitErr = t.debit.Add(more.debit)
 	t.credit, creditErr = t.credit.Add(more.credit)
 	s[key] = t
@@ -97,6 +99,7 @@ func (w *workbook) writeTotals() error {
 		if err := sums.addTotal(sum, w.totals[key]); err != nil {
 			return err
 		}
+		// The last account of a currency is followed by another currency or by nothing.
 		if i == len(keys)-1 || keys[i+1].currency != key.currency {
 			if row, err = w.totalRow(sum, sums[sum]); err != nil {
 				return err

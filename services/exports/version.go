@@ -49,6 +49,7 @@ func (x *export) digest(ctx context.Context) (string, error) {
 	}
 	h := sha256.New()
 	x.hashDocuments(h)
+	// The Go release and the revision stand for the code that writes the file.
 	fmt.Fprintf(h, "%s %s %q %q %q\n", runtime.Version(), revision(), x.fileName, x.zone, x.title)
 	for _, a := range accounts {
 		fmt.Fprintf(h, "%q %q %q\n", a.Code, a.DisplayName, a.Type)

@@ -89,6 +89,7 @@ func (w *workbook) begin() (err error) {
 		{&w.day, excelize.Style{CustomNumFmt: new("yyyy-mm-dd")}},
 		{&w.second, excelize.Style{CustomNumFmt: new("yyyy-mm-dd hh:mm:ss")}},
 	} {
+		// The library gives a number for each style, which cells then name.
 		if *style.number, err = w.file.NewStyle(&style.style); err != nil {
 			return err
 		}
@@ -144,6 +145,7 @@ func (w *workbook) entry(row *ledger.EntryRow) error {
 	// A spreadsheet has no time zones: the day is the collective's, written as midnight UTC so that no conversion moves
 	// it.
 	year, month, day := row.Effective.In(w.zone).Date()
+	// The order is that of csvHeader.
 	cells := []any{
 		row.TransactionID,
 		row.Reference,
@@ -178,6 +180,7 @@ func textOrNothing(text string) any {
 // amount is a cell with as many decimals as the currency has.
 func (w *workbook) amount(a money.Amount) (excelize.Cell, error) {
 	decimals := a.Currency.Exponent()
+	// A style is made when the first amount with so many decimals comes.
 	style, known := w.amounts[decimals]
 	if !known {
 		format := "#,##0"
@@ -190,6 +193,7 @@ func (w *workbook) amount(a money.Amount) (excelize.Cell, error) {
 		}
 		w.amounts[decimals] = style
 	}
+	// A spreadsheet has floating-point numbers only.
 	return excelize.Cell{StyleID: style, Value: float64(a.Minor) / math.Pow10(decimals)}, nil
 }
 

@@ -76,6 +76,7 @@ func (s *Service) WriteArchive(ctx context.Context, book string, w io.Writer) er
 	if err := writeBalancesTx(ctx, tx, book, out); err != nil {
 		return err
 	}
+	// What has no number yet is not in the file.
 	if err := streamSealedTx(ctx, tx, verifySealedSQL, book, func(r *sealedRow) error {
 		return out.Transaction(&r.Leaf, r.LeafHash)
 	}); err != nil {

@@ -91,6 +91,7 @@ func (v *verification) loadBalancesTx(ctx context.Context, tx pgx.Tx) error {
 	}); err != nil {
 		return postgres.Error(err)
 	}
+	// Both statements run in the snapshot of the verification.
 	if rows, err = tx.Query(ctx, verifyBalancesSQL, pgx.NamedArgs{"book": v.Book}); err != nil {
 		return postgres.Error(err)
 	}
@@ -128,6 +129,7 @@ func (v *verification) add(r *sealedRow) {
 
 // startText writes a date as Postgres does, which has no year zero.
 func startText(of time.Time, month time.Month, day int) string {
+	// In Go the year before 1 is 0, which Postgres writes as 1 BC.
 	year, era := of.Year(), "AD"
 	if year < 1 {
 		year, era = 1-year, "BC"

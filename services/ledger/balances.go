@@ -321,6 +321,7 @@ func (s *Service) AccountsAt(ctx context.Context, f AccountsFilter) ([]Account, 
 	if err != nil {
 		return nil, err
 	}
+	// There are four statements: with and without a campaign, for now and for a time in the past.
 	args["collective"], args["campaign"] = f.Collective, f.Campaign
 	statement := accountsNowSQL
 	if f.Campaign != "" {
@@ -330,6 +331,7 @@ func (s *Service) AccountsAt(ctx context.Context, f AccountsFilter) ([]Account, 
 		if statement = accountsBeforeSQL; f.Campaign != "" {
 			statement = campaignBeforeSQL
 		}
+		// The spans of stored sums are cut in UTC, whatever the collective's time zone.
 		year, month, day := f.End.UTC().Date()
 		args["end"] = f.End
 		args["year"] = time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -435,6 +437,7 @@ GROUP BY p.currency`
 // RoleBalance returns what the account of a role has in a whole book, of all collectives and of none, by currency and
 // in minor units. It adds up stored balances and the tail, as [Service.AccountsAt] does.
 func (s *Service) RoleBalance(ctx context.Context, book string, role AccountRole) (map[money.Currency]int64, error) {
+	// A role that the book does not have gives no row, and so an empty map.
 	rows, err := s.pool.Query(ctx, roleBalanceSQL, pgx.NamedArgs{"book": book, "role": string(role)})
 	if err != nil {
 		return nil, postgres.Error(err)

@@ -33,6 +33,7 @@ func (s *Service) FindBook(ctx context.Context, name string) (book string, err e
 	if !ok || book == "" {
 		return "", errs.NotFound(name)
 	}
+	// The platform's own book has an empty id in the database.
 	if book == platformBook {
 		book = ""
 	}
@@ -46,6 +47,7 @@ func (s *Service) FindBook(ctx context.Context, name string) (book string, err e
 	return book, nil
 }
 
+// booksSQL has the platform's own book first, since its id is empty.
 const booksSQL = `
 SELECT id
 FROM ledger.books
@@ -176,6 +178,7 @@ LIMIT 1`
 func (s *Service) CheckCounter(ctx context.Context) error {
 	var newest, next uint64
 	err := s.pool.QueryRow(ctx, newestXIDSQL).Scan(&newest, &next)
+	// Nothing was posted yet, so no xid can be ahead.
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil
 	}

@@ -27,6 +27,10 @@ type CampaignKey struct {
 // the condition on nominal must repeat. balance_keys_key finds the keys, balances_pkey the newest sum of each. An
 // OFFSET 0 keeps Postgres from merging a sub-query into the join around it. One statement sees one snapshot, so the
 // newest sums and the position belong together.
+//
+// Accounts of other roles, such as fees, are of income or expense too and are in used; counted leaves them out. A
+// campaign that is in two books is summed over both. Only the end of the statement adds the parts up, for each campaign
+// and currency.
 const campaignTotalsSQL = `
 WITH RECURSIVE asked AS (
 	SELECT
@@ -171,6 +175,7 @@ func (s *Service) CampaignTotals(ctx context.Context, keys []CampaignKey) (map[C
 	for _, key := range keys {
 		if !asked[key] {
 			asked[key] = true
+			// The two lists are columns: one place in both is one campaign.
 			collectives = append(collectives, key.Collective)
 			campaigns = append(campaigns, key.Campaign)
 		}

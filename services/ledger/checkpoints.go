@@ -11,10 +11,14 @@ import (
 	"github.com/cagnotte/cagnotte/services/ledger/proof"
 )
 
+// insertCheckpointSQL adds the checkpoint of a seal. The trigger checkpoints_check refuses a previous_size that is not
+// the size of the newest checkpoint, and checkpoints_sealed a size that has no seal, so the seals come first. The
+// column xid has the database transaction by default.
 const insertCheckpointSQL = `
 INSERT INTO ledger.checkpoints (size, previous_size, signed_at, book, root, consistency, note, verifier_key)
 VALUES (@size, @previous_size, @signed_at, @book, @root, @consistency, @note, @verifier_key)`
 
+// insertCheckpointTx needs a path that is not nil, since the column is NOT NULL: the first checkpoint has an empty one.
 func insertCheckpointTx(ctx context.Context, tx pgx.Tx, book string, c *proof.Checkpoint, previous int64, consistency [][]byte) error {
 	_, err := tx.Exec(ctx, insertCheckpointSQL, pgx.NamedArgs{
 		"size": c.Size, "previous_size": previous, "signed_at": c.SignedAt, "book": book, "root": c.Root,
@@ -23,6 +27,7 @@ func insertCheckpointTx(ctx context.Context, tx pgx.Tx, book string, c *proof.Ch
 	return postgres.Error(err)
 }
 
+// newestCheckpointSQL reads the last row of checkpoints_pkey for the book.
 const newestCheckpointSQL = `
 SELECT
 	c.size,
@@ -41,6 +46,7 @@ func newestCheckpoint(ctx context.Context, db querier, book string) (*proof.Chec
 	if err != nil {
 		return nil, postgres.Error(err)
 	}
+	// CountsRoot stays empty: it stands in the note.
 	c := proof.Checkpoint{Origin: proof.OriginOf(book)}
 	var signedAt time.Time
 	found := false

@@ -25,6 +25,8 @@ const reclassificationPrefix = "reclassification:"
 // reference of a balance transaction that is still to come.
 const reversalPrefix = "reversal:"
 
+// ReclassifyTransaction moves an amount between accounts or campaigns of one collective. The request id is the end of
+// the reference, so a repeat of the request posts nothing new.
 func (s *server) ReclassifyTransaction(ctx context.Context, req *ledgerv1.ReclassifyTransactionRequest) (*ledgerv1.Transaction, error) {
 	parent, collective, book, original, err := s.findTransaction(ctx, req.GetName())
 	if err != nil {
@@ -73,6 +75,7 @@ func (s *server) ReclassifyTransaction(ctx context.Context, req *ledgerv1.Reclas
 	return s.transaction(ctx, parent, collective, book, r.Reference)
 }
 
+// ReverseTransaction reverses a reclassification, and nothing else.
 func (s *server) ReverseTransaction(ctx context.Context, req *ledgerv1.ReverseTransactionRequest) (*ledgerv1.Transaction, error) {
 	parent, collective, book, original, err := s.findTransaction(ctx, req.GetName())
 	if err != nil {

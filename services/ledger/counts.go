@@ -58,6 +58,7 @@ func loadCounts(ctx context.Context, db querier, book string, number int64) (pro
 	if err != nil {
 		return nil, postgres.Error(err)
 	}
+	// The hashes are read too: those of collectives without a change go into the root as they are.
 	counts, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (c proof.Count, err error) {
 		err = row.Scan(&c.Collective, &c.Transactions, &c.Hash)
 		return c, err
@@ -90,6 +91,7 @@ func countTransactionsTx(ctx context.Context, tx pgx.Tx, book string, leaves []p
 	if err != nil {
 		return nil, err
 	}
+	// A transaction with entries of several collectives counts for each of them.
 	for i := range leaves {
 		counts.Add(&leaves[i])
 	}

@@ -48,6 +48,7 @@ func unsealed(ctx context.Context, db querier, book string, last sealed, count i
 	// The numbers follow from the order alone; the database checks them again when the seals are inserted.
 	number := last.number
 	leaves, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (proof.Leaf, error) {
+		// Rows come in the order of writing, and so do the numbers.
 		number++
 		l := proof.Leaf{Head: proof.Head{Book: book, Number: number}}
 		err := row.Scan(&l.ID, &l.XID, &l.Reference, &l.Kind, &l.Effective, &l.Recorded, &l.Fingerprint)
@@ -57,6 +58,7 @@ func unsealed(ctx context.Context, db querier, book string, last sealed, count i
 	if err != nil || len(leaves) == 0 {
 		return nil, postgres.Error(err)
 	}
+	// Two statements are safe without one snapshot: a transaction is complete when it can be seen, and never changes.
 	return leaves, fillEntries(ctx, db, leaves, ids)
 }
 
@@ -143,6 +145,7 @@ func insertSealsTx(ctx context.Context, tx pgx.Tx, book string, leaves []proof.L
 	var donations []pgtype.UUID
 	var salts [][]byte
 	for i := range leaves {
+		// It is NULL for a transaction about no donation or about several.
 		donation := leaves[i].Donation()
 		numbers, ids, salts = append(numbers, leaves[i].Number), append(ids, leaves[i].ID), append(salts, leaves[i].Salt)
 		donations = append(donations, pgtype.UUID{Bytes: donation, Valid: donation != uuid.Nil})
@@ -211,6 +214,7 @@ func sealedLeaf(ctx context.Context, db querier, book, name string, id int64, do
 	if err != nil {
 		return nil, postgres.Error(err)
 	}
+	// fillEntries works on a list.
 	leaves := []proof.Leaf{leaf}
 	return &leaves[0], fillEntries(ctx, db, leaves, []int64{leaf.ID})
 }

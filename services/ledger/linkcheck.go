@@ -82,6 +82,7 @@ ORDER BY t.id`
 // checkLinksTx checks the links of both kinds of corrections. Both statements return an id and a text for the report.
 func (v *verification) checkLinksTx(ctx context.Context, tx pgx.Tx) error {
 	for _, statement := range []string{verifyReversalsSQL, verifyReclassificationsSQL} {
+		// Each row is one difference.
 		rows, err := tx.Query(ctx, statement, pgx.NamedArgs{"book": v.Book})
 		if err != nil {
 			return postgres.Error(err)

@@ -12,7 +12,8 @@ import (
 // measureTimeout is less than a scraper waits.
 const measureTimeout = 5 * time.Second
 
-// tailMetrics reads the database when it is scraped: a sealer that is behind would have no moment to report it.
+// tailMetrics reads the database when it is scraped: a sealer that is behind would have no moment to report it. Each
+// scrape is one query over all books, so the cost grows with the tails and not with the history.
 type tailMetrics struct {
 	service       *Service
 	count, oldest *prometheus.Desc
@@ -88,5 +89,6 @@ LEFT JOIN LATERAL (
 func (s *Service) Unsealed(ctx context.Context) (count int64, oldest time.Duration, err error) {
 	var seconds float64
 	err = s.pool.QueryRow(ctx, unsealedTailsSQL).Scan(&count, &seconds)
+	// The age is by the clock of the database, which also wrote recorded_at.
 	return count, time.Duration(seconds * float64(time.Second)), postgres.Error(err)
 }

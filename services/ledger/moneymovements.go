@@ -29,7 +29,8 @@ type MoneyMovement struct {
 // moneyMovementColumns begins both statements below. It sums the entries of a transaction on the four accounts for each
 // collective and currency. The roles are read once and give one row. The largest campaign and donation stand for the
 // group: entries that have none are smaller, as an empty text sorts first and max leaves out NULL. Without a watermark
-// the current snapshot decides.
+// the current snapshot decides. moneyMovementColumns ends within the WHERE clause, so each statement adds its own
+// conditions.
 const moneyMovementColumns = `
 SELECT
 	t.reference,
@@ -84,6 +85,7 @@ func scanMoneyMovement(row pgx.CollectableRow) (m MoneyMovement, err error) {
 	var donation *uuid.UUID
 	err = row.Scan(&m.Reference, &m.Kind, &m.Effective, &m.Collective, &m.Campaign, &donation, &m.Currency,
 		&m.Balance, &m.Fees, &m.Transit, &m.Bank)
+	// NULL is a movement without a donation.
 	if donation != nil {
 		m.Donation = *donation
 	}

@@ -12,7 +12,8 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// RoleMovement is what one transaction changed on the account of a role, for one collective and in one currency.
+// RoleMovement is what one transaction changed on the account of a role, for one collective and in one currency. Amount
+// is the sum of its entries there, debit positive, and may be zero.
 type RoleMovement struct {
 	TransactionID int64
 	Reference     string
@@ -64,6 +65,7 @@ ORDER BY
 func (s *Service) RoleMovementsTx(
 	ctx context.Context, tx pgx.Tx, book, collective string, role AccountRole, start, end time.Time,
 ) ([]RoleMovement, error) {
+	// A role that the book does not have gives no account, and so no rows.
 	rows, err := tx.Query(ctx, roleMovementsSQL, pgx.NamedArgs{
 		"book": book, "collective": collective, "role": string(role), "start": start, "end": end,
 	})

@@ -191,7 +191,8 @@ func (s *Service) sealTx(ctx context.Context, tx pgx.Tx, book string, key *proof
 	if err := insertSealsTx(ctx, tx, book, leaves, hashes, tree.TakeCompleted()); err != nil {
 		return 0, err
 	}
-	// Balances are stored now and then, not with each seal: a short tail is cheap to add up.
+	// Balances are stored now and then, not with each seal: a short tail is cheap to add up. The size of the tree is the
+	// number of the last leaf.
 	size := tree.Size()
 	if size-last.balances >= int64(s.tailLength) {
 		if err := storeBalancesTx(ctx, tx, book, last.balances, leaves); err != nil {

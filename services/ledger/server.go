@@ -54,6 +54,7 @@ func (s *server) find(ctx context.Context, ledger string) (parent, collective, b
 	if !ok {
 		return "", "", "", errs.NotFound(ledger)
 	}
+	// Whether the caller may read the collective's book is for BookOf to say.
 	book, err = s.cfg.BookOf(ctx, collective)
 	return parent, collective, book, err
 }
@@ -80,6 +81,7 @@ func (s *server) ClosePeriod(ctx context.Context, req *ledgerv1.ClosePeriodReque
 	if err != nil {
 		return nil, err
 	}
+	// The database has microseconds, and a repeat must name the same end.
 	closed, err := s.service.ClosePeriod(ctx, book, collective, end.Truncate(time.Microsecond))
 	if err != nil {
 		return nil, err

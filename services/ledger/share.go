@@ -87,6 +87,7 @@ func (v *View) WriteShare(ctx context.Context, book, collective string, w io.Wri
 	args := pgx.NamedArgs{"book": book, "collective": collective, "watermark": string(v.watermark)}
 	var checkpoint proof.Checkpoint
 	err := v.tx.QueryRow(ctx, shareCheckpointSQL, args).Scan(&checkpoint.Size, &checkpoint.Note, &checkpoint.VerifierKey)
+	// Without a checkpoint nothing is sealed, and the file has its first and its last line only.
 	if errors.Is(err, pgx.ErrNoRows) {
 		return out.End()
 	}
@@ -106,6 +107,7 @@ func (v *View) WriteShare(ctx context.Context, book, collective string, w io.Wri
 	}
 	// written is the last number that is in the file: a gap can be longer than a span.
 	var written int64
+	// after is where the reading stands, written where the file stands.
 	for after := int64(0); after < checkpoint.Size; after += shareSpan {
 		upto := min(after+shareSpan, checkpoint.Size)
 		args["after"], args["upto"] = after, upto

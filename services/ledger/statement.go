@@ -27,7 +27,8 @@ type StatementFilter struct {
 	Number int64
 }
 
-// LinePosition is the key that lines are listed by. The zero value is before the first.
+// LinePosition is the key that lines are listed by. The zero value is before the first. The id of a transaction breaks
+// ties of time, and the line those of a transaction.
 type LinePosition struct {
 	Effective     time.Time
 	TransactionID int64
@@ -245,6 +246,7 @@ func (s *Service) opening(ctx context.Context, f StatementFilter, number int64, 
 	if after == (LinePosition{}) {
 		return balances, nil
 	}
+	// Balances at the position's time are still without what happened at that time.
 	rows, err := s.pool.Query(ctx, atPositionSQL, args)
 	if err != nil {
 		return nil, postgres.Error(err)
@@ -257,6 +259,8 @@ func (s *Service) opening(ctx context.Context, f StatementFilter, number int64, 
 	return balances, postgres.Error(err)
 }
 
+// statementLines reads the lines of a page and adds each to the balance of its currency, beginning with the opening
+// balances.
 func (s *Service) statementLines(ctx context.Context, opening []money.Amount, args pgx.NamedArgs) ([]StatementLine, error) {
 	rows, err := s.pool.Query(ctx, statementSQL, args)
 	if err != nil {
@@ -281,6 +285,7 @@ func (s *Service) statementLines(ctx context.Context, opening []money.Amount, ar
 
 // addTo adds to the balance of the same currency. Sums of bigint that the database could make do not overflow.
 func addTo(balances []money.Amount, amount money.Amount) (money.Amount, []money.Amount) {
+	// An account has few currencies, so a list is enough.
 	for i := range balances {
 		if balances[i].Currency == amount.Currency {
 			balances[i].Minor += amount.Minor

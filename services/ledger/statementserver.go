@@ -42,6 +42,7 @@ func (s *server) ListStatementLines(ctx context.Context, req *ledgerv1.ListState
 	if filter.End, err = wire.Instant("end_time", req.GetEndTime()); err != nil {
 		return nil, err
 	}
+	// A token of another account, span or number is refused.
 	tokenFilter := statementFilter{req.GetParent(), filter.Start, filter.End, filter.Number}
 	// The pages are made by a callback; the statement of the call is needed afterwards, for the account's balances and the
 	// number.
@@ -72,6 +73,7 @@ func (s *server) ListStatementLines(ctx context.Context, req *ledgerv1.ListState
 			Amount:        wire.Money(l.Amount),
 			Balance:       wire.Money(l.Balance),
 		}
+		// A line that belongs to no campaign or donation leaves the names empty.
 		line.Campaign, line.Donation = dimensionNames(parent, l.Campaign, l.Donation)
 		resp.Lines = append(resp.Lines, line)
 	}

@@ -24,6 +24,9 @@ import (
 // finds the keys, balances_pkey the newest sum of each.
 //
 // It takes no lock of its own: only the sealer that has the lock of the book writes keys of its accounts.
+//
+// A sum of bigint is numeric in Postgres, so adding up cannot overflow. Only a balance that does not fit into bigint
+// fails, when it is inserted.
 const insertBalancesSQL = `
 WITH parts AS (
 	SELECT
@@ -205,6 +208,7 @@ func addSums(args pgx.NamedArgs, leaves []proof.Leaf) {
 			}
 			// After an overflow the key leads to the newer row; the statement adds both.
 			places[k] = len(sums)
+			// The lists are columns: one place in all of them is one row for unnest.
 			codes, collectives, campaigns = append(codes, e.Code), append(collectives, e.Collective), append(campaigns, e.Campaign)
 			currencies, days = append(currencies, string(e.Amount.Currency)), append(days, time.Unix(day, 0).UTC())
 			sums = append(sums, e.Amount)

@@ -197,6 +197,7 @@ func (s *Service) Transactions(ctx context.Context, f TransactionFilter, after P
 	if after == (Position{}) {
 		before, after.ID = endOf(time.Time{}), math.MaxInt64
 	}
+	// Each kind of filter has a statement of its own, so that Postgres can choose the index that fits.
 	statement := transactionsSQL
 	switch {
 	case f.Reference != "":

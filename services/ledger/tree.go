@@ -20,6 +20,8 @@ type querier interface {
 
 // loadTree returns the tree of the book's first size leaves, to which the next leaf is appended.
 func loadTree(ctx context.Context, db querier, book string, size int64) (*proof.Tree, error) {
+	// RangeNodes names the complete subtrees that together cover the first leaves, from left to right: at most one for
+	// each level.
 	hashes, err := nodeHashes(ctx, db, book, compact.RangeNodes(0, uint64(size), nil))
 	if err != nil {
 		return nil, err
@@ -40,6 +42,7 @@ func inclusionPath(ctx context.Context, db querier, book string, number, size in
 // the empty tree, and from the tree itself.
 func consistencyPath(ctx context.Context, db querier, book string, from, size int64) ([][]byte, error) {
 	if from == 0 || from == size {
+		// It is empty and not nil, since a checkpoint's row must have a proof.
 		return [][]byte{}, nil
 	}
 	nodes, err := merkle.Consistency(uint64(from), uint64(size))
@@ -124,6 +127,7 @@ func nodeHashes(ctx context.Context, db querier, book string, ids []compact.Node
 			if level := id.Level / proof.Stride; wanted(level) {
 				shift := id.Level % proof.Stride
 				nodes, levels = append(nodes, int64(i)), append(levels, int16(level))
+				// A node of level l covers 2^(l mod Stride) places of the stored level, from the first to before the end.
 				firsts, ends = append(firsts, int64(id.Index<<shift)), append(ends, int64((id.Index+1)<<shift))
 			}
 		}
@@ -154,6 +158,7 @@ func nodeHashes(ctx context.Context, db querier, book string, ids []compact.Node
 	}
 	hashes := make([][]byte, len(ids))
 	for i, id := range ids {
+		// All hashes below a node must be there: a complete subtree has exactly 2^r of them.
 		row := below[i]
 		// A hash that is missing would give a proof that nobody can verify.
 		if len(row) != 1<<(id.Level%proof.Stride) {

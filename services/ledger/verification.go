@@ -15,7 +15,9 @@ import (
 	"github.com/cagnotte/cagnotte/services/ledger/proof"
 )
 
-// verification is one run over one book: what [proof.Verifier] verifies, and what only the database knows.
+// verification is one run over one book: what [proof.Verifier] verifies, and what only the database knows. closings and
+// the stored balances are in the database only; an archive has neither closings nor the sums of single years, months
+// and days.
 type verification struct {
 	*proof.Verifier
 	closings []closing

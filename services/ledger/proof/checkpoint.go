@@ -112,9 +112,11 @@ func OpenCheckpoint(signed, verifierKey string) (*Checkpoint, error) {
 	}
 	wrong := errors.New("the text of the checkpoint is not origin, size, root, time and shares")
 	lines := strings.Split(opened.Text, "\n")
+	// Five lines end with a newline each, so the sixth part is empty.
 	if len(lines) != 6 || lines[0] != verifier.Name() {
 		return nil, wrong
 	}
+	// A number has one spelling here, so a size with a sign or a zero in front is refused.
 	size, err := strconv.ParseInt(lines[1], 10, 64)
 	if err != nil || size < 1 || strconv.FormatInt(size, 10) != lines[1] {
 		return nil, wrong

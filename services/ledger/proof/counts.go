@@ -69,6 +69,7 @@ func (c Counts) Settle() (changed []Count) {
 
 // Root returns the root of the tree over the counts, as they were last settled.
 func (c Counts) Root() ([]byte, error) {
+	// The tree is built anew each time: it has as many leaves as the book has collectives.
 	tree := NewTree()
 	for i := range c {
 		if err := tree.Append(c[i].Hash); err != nil {

@@ -180,6 +180,7 @@ func appendEntries(b []byte, entries []Entry) []byte {
 
 // Share returns what one collective may see of the leaf, or nil when it has no entries in it.
 func (l *Leaf) Share(collective string) *LeafShare {
+	// The fingerprint is about the entries of all collectives, so a share has only its hash.
 	s := &LeafShare{Head: l.Head, Collective: collective, Salt: shareSalt(l.Salt, collective), Others: [][]byte{l.hashFingerprint()}}
 	for _, other := range l.collectives() {
 		entries := l.entriesOf(other)
@@ -198,6 +199,7 @@ func (l *Leaf) Share(collective string) *LeafShare {
 
 // Hash returns the hash of the whole leaf in the tree: the tree proves that the share is what was sealed.
 func (s *LeafShare) Hash() []byte {
+	// The parts are sorted when they are encoded, so the place of the share's own does not matter.
 	parts := append([][]byte{hashEntries(s.Salt, s.Collective, s.Entries)}, s.Others...)
 	return rfc6962.DefaultHasher.HashLeaf(s.encode(parts))
 }

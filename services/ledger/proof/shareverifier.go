@@ -51,6 +51,7 @@ func (v *shareVerifier) checkpoint(line *archiveLine) error {
 	v.signed, v.count = &Checkpoint{}, line.Share
 	v.Checkpoints, v.VerifierKey, v.Sealed = 1, line.VerifierKey, line.Size
 	where := fmt.Sprintf("checkpoint %d", line.Size)
+	// The signature proves only that the holder of this key signed; whose key it is, the caller must know.
 	opened, err := OpenCheckpoint(line.Note, line.VerifierKey)
 	switch {
 	case err != nil:
