@@ -14,6 +14,8 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/wire"
 )
 
+// GetAccount answers with the roles of the account and the balances of the collective's share, which ListAccounts gives
+// without roles.
 func (s *server) GetAccount(ctx context.Context, req *ledgerv1.GetAccountRequest) (*ledgerv1.Account, error) {
 	parent, collective, book, code, err := s.findAccount(ctx, req.GetName())
 	if err != nil {
@@ -65,6 +67,8 @@ func (s *server) ListAccounts(ctx context.Context, req *ledgerv1.ListAccountsReq
 	return resp, nil
 }
 
+// CreateAccount makes the book when it does not exist yet. A repeat of the same request answers with the account that
+// is there.
 func (s *server) CreateAccount(ctx context.Context, req *ledgerv1.CreateAccountRequest) (*ledgerv1.Account, error) {
 	parent, collective, book, err := s.find(ctx, req.GetParent())
 	if err != nil {

@@ -29,6 +29,7 @@ SELECT EXISTS (
 // FindBook returns the book of a resource name such as `instance/books/platform` or `instance/books/acct_…`. NOT_FOUND
 // when there is none. What is read of a book without a collective is what belongs to none.
 func (s *Service) FindBook(ctx context.Context, name string) (book string, err error) {
+	// The empty name is refused before platform becomes empty, so the platform's book has one name only.
 	book, ok := strings.CutPrefix(name, booksPrefix)
 	if !ok || book == "" {
 		return "", errs.NotFound(name)
@@ -125,6 +126,7 @@ func (s *Service) EnsureBookTx(ctx context.Context, tx pgx.Tx, book string) erro
 	if err := tx.QueryRow(ctx, bookChartSQL, pgx.NamedArgs{"book": book}).Scan(&chartName); err != nil {
 		return postgres.Error(err)
 	}
+	// A chart that the program no longer ships is an error here.
 	chart, err := readChart(chartName)
 	if err != nil {
 		return err

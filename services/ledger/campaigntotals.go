@@ -9,7 +9,8 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// CampaignKey names a campaign by its slugs.
+// CampaignKey names a campaign by its slugs. Slugs of campaigns are unique within a collective only, so both are
+// needed.
 type CampaignKey struct {
 	Collective, Campaign string
 }

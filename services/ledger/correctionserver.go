@@ -48,6 +48,7 @@ func (s *server) ReclassifyTransaction(ctx context.Context, req *ledgerv1.Reclas
 	switch {
 	case req.GetFrom().GetDonation() != "":
 		return nil, errs.Invalid("from.donation", "must be empty: what belongs to a donation counts for the campaign of the donation")
+	// Such a correction would post two entries that cancel each other on one account.
 	case from.Code == to.Code && from.Campaign == to.Campaign:
 		return nil, errs.Invalid("to_account", "must be another account, unless to_campaign is another campaign")
 	}
@@ -104,6 +105,7 @@ func (s *server) ReverseTransaction(ctx context.Context, req *ledgerv1.ReverseTr
 		reversal.Entries = append(reversal.Entries, entry)
 	}
 	if err := postgres.InTx(ctx, s.service.pool, func(ctx context.Context, tx pgx.Tx) error {
+		// It is one database transaction: when the amount was moved on since, the reversal is rolled back.
 		return s.service.reverseReclassificationTx(ctx, tx, book, reversal)
 	}); err != nil {
 		return nil, err
@@ -113,6 +115,7 @@ func (s *server) ReverseTransaction(ctx context.Context, req *ledgerv1.ReverseTr
 
 // entryFromProto reads an entry of one collective. Names of other collectives are refused.
 func entryFromProto(field, parent, collective string, e *ledgerv1.Entry) (Entry, error) {
+	// An entry of a request has no collective of its own: it is that of the ledger's name.
 	entry := Entry{
 		Code:       e.GetAccount(),
 		Amount:     wire.Amount(e.GetAmount()),

@@ -52,7 +52,8 @@ CROSS JOIN LATERAL (
 ) AS l
 ORDER BY n.collective`
 
-// loadCounts returns the counts of a book's first transactions, up to the number of a checkpoint.
+// loadCounts returns the counts of a book's first transactions, up to the number of a checkpoint. They come sorted by
+// name, as [proof.Counts] must be.
 func loadCounts(ctx context.Context, db querier, book string, number int64) (proof.Counts, error) {
 	rows, err := db.Query(ctx, shareCountsSQL, pgx.NamedArgs{"book": book, "number": number})
 	if err != nil {

@@ -44,6 +44,7 @@ func unsealed(ctx context.Context, db querier, book string, last sealed, count i
 	if err != nil {
 		return nil, postgres.Error(err)
 	}
+	// The ids stay in the order of the leaves, which fillEntries needs.
 	var ids []int64
 	// The numbers follow from the order alone; the database checks them again when the seals are inserted.
 	number := last.number
@@ -165,6 +166,7 @@ func insertSealsTx(ctx context.Context, tx pgx.Tx, book string, leaves []proof.L
 		indexes, levels = append(indexes, node.Index), append(levels, node.Level)
 		subtreeHashes = append(subtreeHashes, node.Hash)
 	}
+	// A subtree is stored in the database transaction of the seals that completed it.
 	_, err := tx.Exec(ctx, insertSubtreesSQL, pgx.NamedArgs{
 		"book": book, "indexes": indexes, "levels": levels, "hashes": subtreeHashes,
 	})
@@ -198,6 +200,7 @@ func sealedLeaf(ctx context.Context, db querier, book, name string, id int64, do
 	// A NULL equals no donation, so without one the id decides alone.
 	args := pgx.NamedArgs{"book": book, "id": id, "donation": nil}
 	if donation != uuid.Nil {
+		// With a donation the id is 0, which no transaction has.
 		args["donation"] = donation.String()
 	}
 	rows, err := db.Query(ctx, leafSQL, args)

@@ -20,6 +20,7 @@ type tailMetrics struct {
 }
 
 func newTailMetrics(s *Service) *tailMetrics {
+	// The names are cagnotte_ledger_unsealed_transactions and cagnotte_ledger_oldest_unsealed_seconds.
 	name := func(name string) string { return prometheus.BuildFQName("cagnotte", "ledger", name) }
 	return &tailMetrics{
 		service: s,

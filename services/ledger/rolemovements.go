@@ -78,6 +78,8 @@ func (s *Service) RoleMovementsTx(
 
 // roleMovementSQL finds a transaction by its reference when there is one, else by its id. transactions_reference_key or
 // the primary key finds it. A transaction that has the account in two currencies gives its first row by currency only.
+// Only the entries of one collective on the account of the role count, so the sum is its share of the transaction
+// there.
 const roleMovementSQL = `
 SELECT
 	t.id,
@@ -121,6 +123,7 @@ func (s *Service) RoleMovementTx(
 	if err != nil {
 		return RoleMovement{}, postgres.Error(err)
 	}
+	// The statement returns one row at most.
 	found, err := pgx.CollectExactlyOneRow(rows, scanRoleMovement)
 	// An id of another book or collective gives no row either.
 	if errors.Is(err, pgx.ErrNoRows) {

@@ -167,6 +167,7 @@ func storeBalancesTx(ctx context.Context, tx pgx.Tx, book string, after int64, l
 	// The numbers up to @before were sealed earlier, and those after @after are not in the stored sums yet. The leaves
 	// begin at the number behind @before.
 	args := pgx.NamedArgs{
+		// after is the newest balance checkpoint, 0 when there is none.
 		"book": book, "after": after, "before": leaves[0].Number - 1, "upto": leaves[len(leaves)-1].Number,
 	}
 	// All of it is one database transaction with the seals, so sums and seals never differ.
@@ -193,7 +194,8 @@ func addSums(args pgx.NamedArgs, leaves []proof.Leaf) {
 	var days []time.Time
 	var sums []money.Amount
 	for i := range leaves {
-		// Rounded down before 1970 too.
+		// Rounded down before 1970 too. The remainder of a negative number is negative in Go, so a day is added before the
+		// second remainder.
 		seconds := leaves[i].Effective.Unix()
 		day := seconds - (seconds%secondsOfDay+secondsOfDay)%secondsOfDay
 		for _, e := range leaves[i].Entries {
@@ -214,6 +216,7 @@ func addSums(args pgx.NamedArgs, leaves []proof.Leaf) {
 			sums = append(sums, e.Amount)
 		}
 	}
+	// The amounts go to the database in minor units; their currencies are in a list of their own.
 	amounts := make([]int64, len(sums))
 	for i := range sums {
 		amounts[i] = sums[i].Minor

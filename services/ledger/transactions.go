@@ -65,7 +65,9 @@ type Position struct {
 }
 
 // foundEntryPart is the entry that a transaction needs to be found: one of the collective's that matches the whole
-// filter.
+// filter. It begins with the WHERE of a search for entries, and each statement adds its own conditions behind. Empty
+// arguments bound nothing. Without a collective the book must be asked for, since entries that belong to none are in
+// every book.
 const foundEntryPart = `
 WHERE e.collective = @collective
 		AND e.effective_at >= @start
@@ -288,6 +290,8 @@ func (s *Service) KnownReferences(ctx context.Context, book string, references [
 	return known, postgres.Error(err)
 }
 
+// referenceOfSQL finds a transaction of the book by its id, when the collective has an entry in it. entries_pkey has
+// the entries of the transaction.
 const referenceOfSQL = `
 SELECT t.reference
 FROM ledger.transactions AS t

@@ -35,6 +35,7 @@ func (s *server) findTransaction(ctx context.Context, name string) (parent, coll
 	if parent, collective, book, err = s.find(ctx, ledger); err != nil {
 		return "", "", "", "", err
 	}
+	// The services know a transaction by its reference, the API by its id.
 	reference, err = s.service.referenceOf(ctx, book, collective, id)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return "", "", "", "", errs.NotFound(name)

@@ -13,7 +13,8 @@ import (
 	"github.com/cagnotte/cagnotte/services/ledger/proof"
 )
 
-// querier is a pool or a database transaction. Rows of the tree never change, so both read the same.
+// querier is a pool or a database transaction. Rows of the tree never change, so both read the same. The sealer reads
+// within its database transaction, where it sees the seals that it has just inserted.
 type querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 }

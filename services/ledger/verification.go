@@ -24,7 +24,8 @@ type verification struct {
 	balances balanceCheck
 }
 
-// sealedRow is a transaction with its seal, each as far as it is there.
+// sealedRow is a transaction with its seal, each as far as it is there. A transaction without a seal has the number 0.
+// One that is gone has only what its seal says.
 type sealedRow struct {
 	proof.Sealed
 	sealDonation uuid.UUID
@@ -113,6 +114,7 @@ func loadVerificationTx(ctx context.Context, tx pgx.Tx, book string) (*verificat
 	if v.closings, err = loadClosingsTx(ctx, tx, book); err != nil {
 		return nil, err
 	}
+	// The checkpoints are added before any transaction, as [proof.Verifier] requires.
 	return v, v.loadBalancesTx(ctx, tx)
 }
 
@@ -200,7 +202,8 @@ func streamSealedTx(ctx context.Context, tx pgx.Tx, sql, book string, each func(
 		if err := rows.Scan(targets...); err != nil {
 			return postgres.Error(err)
 		}
-		// The rows of one transaction follow one another; with the first row of the next it is complete.
+		// The rows of one transaction follow one another; with the first row of the next it is complete. Both are compared: a
+		// transaction that two seals name would be taken for one otherwise.
 		if r.ID != current.ID || r.Number != current.Number {
 			if current.ID != 0 {
 				if err := each(&current); err != nil {
@@ -220,6 +223,7 @@ func streamSealedTx(ctx context.Context, tx pgx.Tx, sql, book string, each func(
 		current.Entries = append(current.Entries, e)
 		current.accounts = append(current.accounts, account)
 		switch {
+		// One difference for each line is enough, the first of these that is wrong.
 		case !ownBook:
 			current.broken = append(current.broken, fmt.Sprintf("line %d is on an account that the book does not have", e.Line))
 		case !nominal:
@@ -228,6 +232,7 @@ func streamSealedTx(ctx context.Context, tx pgx.Tx, sql, book string, each func(
 			current.broken = append(current.broken, fmt.Sprintf("line %d happened, or was written, at another time", e.Line))
 		}
 	}
+	// No row was read when the id is still 0: the book has nothing of this kind.
 	if err := rows.Err(); err != nil || current.ID == 0 {
 		return postgres.Error(err)
 	}
@@ -239,6 +244,7 @@ func streamSealedTx(ctx context.Context, tx pgx.Tx, sql, book string, each func(
 func (v *verification) sealed(r *sealedRow) error {
 	v.AddSealed(&r.Sealed)
 	if !r.Missing {
+		// The seal's donation is not hashed, and the proof of a donation is found by it.
 		if r.sealDonation != r.Donation() {
 			v.Differ(r.Name(), "the seal is for another donation")
 		}
@@ -277,6 +283,7 @@ type closing struct {
 	xid        uint64
 }
 
+// verifyClosingsSQL returns all closings, not the latest only: each forbids what was written after its own xid.
 const verifyClosingsSQL = `
 SELECT
 	c.collective,
@@ -316,6 +323,7 @@ WHERE (a.book = @book OR a.id IS NULL)
 	)
 ORDER BY e.transaction_id`
 
+// checkOrphansTx reports entries whose transaction is gone. The transactions that are streamed cannot show them.
 func (v *verification) checkOrphansTx(ctx context.Context, tx pgx.Tx) error {
 	rows, err := tx.Query(ctx, orphansSQL, pgx.NamedArgs{"book": v.Book})
 	if err != nil {
@@ -357,6 +365,8 @@ func loadSubtreesTx(ctx context.Context, tx pgx.Tx, book string) (map[proof.Subt
 	return stored, postgres.Error(err)
 }
 
+// verifyCheckpointsSQL returns the checkpoints as they are stored, in the order of checkpoints_pkey. The archive is
+// written from it too.
 const verifyCheckpointsSQL = `
 SELECT
 	c.size,
@@ -383,6 +393,7 @@ func loadCheckpointsTx(ctx context.Context, tx pgx.Tx, book string) ([]proof.Cha
 	return checkpoints, postgres.Error(err)
 }
 
+// verifySharesSQL returns the counts of collectives, a row for each checkpoint at which a count had changed.
 const verifySharesSQL = `
 SELECT
 	s.number,
