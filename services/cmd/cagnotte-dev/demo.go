@@ -111,6 +111,7 @@ func (s *seeder) seed(ctx context.Context, operatorKey string, demos []demo) (ke
 		if err != nil {
 			return keys{}, fmt.Errorf("%s: %w", d.CollectiveID, err)
 		}
+		// The owner's key of the first collective is announced; those of the others are not needed.
 		if i == 0 {
 			k.Owner = owner
 			if err := s.configure(withKey(ctx, owner), d); err != nil {
@@ -165,7 +166,9 @@ func (s *seeder) open(ctx, asOperator context.Context, d demo) (ownerKey string,
 	if err := protojson.Unmarshal(d.RawCampaign, campaign); err != nil {
 		return "", fmt.Errorf("read its campaign: %w", err)
 	}
+	// The site's address is no part of the file, since it is the demo's.
 	campaign.AllowedOrigins = s.origins
+	// The operator may create collectives and keys; campaigns are an owner's.
 	asOwner := withKey(ctx, ownerKey)
 	client := campaignsv1.NewCampaignsServiceClient(s.conn)
 	if _, err := client.CreateCampaign(asOwner, &campaignsv1.CreateCampaignRequest{
@@ -261,6 +264,7 @@ func (s *seeder) give(ctx context.Context, g pastDonation) error {
 	if g.byDebit {
 		return s.sim.PayByDebit(session, stripesim.IBANPaid)
 	}
+	// refundAndDispute chooses among these.
 	if !g.monthly {
 		s.byCard[session] = g.campaign
 	}

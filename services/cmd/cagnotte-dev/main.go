@@ -109,6 +109,7 @@ func serve(ctx context.Context, dir string, stdout, stderr io.Writer) (err error
 		err = errors.Join(err, undo.run(stop))
 	}()
 
+	// The database is the lock as well: a second demo on the same folder ends here.
 	db, fresh, err := startDatabase(ctx, dir)
 	if err != nil {
 		return err
@@ -122,6 +123,7 @@ func serve(ctx context.Context, dir string, stdout, stderr io.Writer) (err error
 		return fmt.Errorf("update the demo's database (cagnotte-dev forget removes it): %w", err)
 	}
 
+	// Migrations ran with the server's own login; the service has a role that owns nothing.
 	databaseURL, err := serviceLogin(ctx, db)
 	if err != nil {
 		return err
@@ -144,12 +146,14 @@ func serve(ctx context.Context, dir string, stdout, stderr io.Writer) (err error
 		return err
 	}
 	undo.push(sim.Close)
+	// Debits are offered on the platform's account, which the demo's collectives use.
 	if err := sim.OfferDebits("", true); err != nil {
 		return err
 	}
 	// The simulator answers before the service starts, which calls it.
 	undo.push(serveHTTP(stripe, sim.Handler()))
 
+	// The service gets what an installation reads from its environment. Mail is sent only if SMTP_URL is set.
 	running, err := app.Start(ctx, app.Config{
 		DatabaseURL:                 databaseURL,
 		StripeAPIKey:                simulatedKey,
@@ -192,6 +196,7 @@ func serve(ctx context.Context, dir string, stdout, stderr io.Writer) (err error
 	undo.push(serveHTTP(site, handler))
 
 	announce(stdout, demos, saved.Keys, databaseURL)
+	// The demo ends with a signal, or with the service when that fails.
 	select {
 	case <-ctx.Done():
 		fmt.Fprintln(stdout, "\nStopping.")
@@ -206,6 +211,7 @@ func serve(ctx context.Context, dir string, stdout, stderr io.Writer) (err error
 func startDatabase(ctx context.Context, dir string) (db *pgembed.Server, fresh bool, err error) {
 	_, statErr := os.Stat(filepath.Join(dir, "state.json"))
 	fresh = errors.Is(statErr, os.ErrNotExist)
+	// Durable, because the data stay between runs.
 	db, err = pgembed.Start(ctx, pgembed.Config{Dir: filepath.Join(dir, "postgres"), Durable: true})
 	if errors.Is(err, pgembed.ErrInUse) {
 		return nil, false, fmt.Errorf("another cagnotte-dev of this checkout is running: %w", err)
@@ -218,6 +224,7 @@ func startDatabase(ctx context.Context, dir string) (db *pgembed.Server, fresh b
 		err = errors.Join(recreate(ctx, db), removeIfExists(filepath.Join(dir, "stripe.json")))
 	}
 	if err != nil {
+		// The server must not outlive an error; ctx may have ended already.
 		return nil, false, errors.Join(err, db.Stop(context.WithoutCancel(ctx)))
 	}
 	return db, fresh, nil
@@ -276,6 +283,7 @@ func seedDemo(ctx context.Context, databaseURL string, sim *stripesim.Sim, clock
 		return keys{}, err
 	}
 	defer conn.Close()
+	// The widget may be embedded by the site under both of its names.
 	s := &seeder{
 		conn:    conn,
 		sim:     sim,
@@ -332,6 +340,7 @@ func forget(ctx context.Context, dir string) error {
 	if errors.Is(err, pgembed.ErrInUse) {
 		return fmt.Errorf("stop the demo that is running first: %w", err)
 	}
+	// A server that cannot start for another reason, such as damaged data, does not prevent the removal.
 	if err == nil {
 		if err := db.Stop(ctx); err != nil {
 			return err

@@ -36,6 +36,7 @@ func checkContract(t testing.TB, requests []stripesim.Request) {
 	if len(requests) == 0 {
 		return
 	}
+	// The first test with a request starts stripe-mock for all.
 	contract.once.Do(startStripeMock)
 	if contract.err != nil {
 		t.Errorf("apptest: %v", contract.err)

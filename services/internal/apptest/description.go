@@ -98,6 +98,7 @@ func readDescription() (*description, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read Stripe's description: %w", err)
 	}
+	// Schemas stay raw, and are decoded when they are needed. Paths are decoded at once.
 	var doc struct {
 		Components struct {
 			Schemas map[string]json.RawMessage `json:"schemas"`
@@ -208,6 +209,7 @@ func (d *description) differences(v any, s *schema, path string) []string {
 		if o, ok := v.(map[string]any); ok {
 			return d.objectDifferences(o, s, path)
 		}
+	// An array has no other rule than that of its elements.
 	case "array":
 		list, ok := v.([]any)
 		if !ok {
@@ -223,6 +225,8 @@ func (d *description) differences(v any, s *schema, path string) []string {
 		switch {
 		case !ok:
 			return wrong
+		// A value outside of the list counts as right where Stripe itself says that the list is open, and where it
+		// added the value later.
 		case len(s.Enum) > 0 && !s.Open && !slices.Contains(s.Enum, v) && addedLater[path] != text:
 			return []string{fmt.Sprintf("%s: %q is none of %v", path, text, s.Enum)}
 		case s.MaxLength > 0 && len([]rune(text)) > s.MaxLength:
@@ -254,6 +258,7 @@ func (s *schema) nullableBranch(d *description) bool {
 }
 
 // closest returns the differences from the branch that fits best, such as an id or the object with that id.
+// Without any branch that fits, the fewest differences are the most useful ones to report.
 func (d *description) closest(v any, branches []*schema, path string) []string {
 	var best []string
 	for i, b := range branches {
@@ -288,6 +293,7 @@ func (d *description) objectDifferences(o map[string]any, s *schema, path string
 				return append(out, member+": "+err.Error())
 			}
 			out = append(out, d.differences(v, extra, member)...)
+		// A schema without properties describes any object.
 		case s.Properties != nil && !undescribed[member] && !undescribed["*."+name]:
 			out = append(out, member+": is no member")
 		}

@@ -56,6 +56,7 @@ func (c *RESTConn) Invoke(ctx context.Context, method string, args, reply any, _
 	if err != nil {
 		return err
 	}
+	// A body that is no status did not come from the service's own error handling, and the test has to see it.
 	if resp.StatusCode != http.StatusOK {
 		s := &spb.Status{}
 		if err := protojson.Unmarshal(body, s); err != nil || s.GetCode() == 0 {
@@ -118,6 +119,7 @@ func (c *RESTConn) request(ctx context.Context, method string, args proto.Messag
 	for name, values := range c.Header {
 		req.Header[name] = values
 	}
+	// WithKey puts the key into the metadata of the call, as for gRPC.
 	if md, ok := metadata.FromOutgoingContext(ctx); ok {
 		for _, v := range md.Get("authorization") {
 			req.Header.Set("Authorization", v)
@@ -156,6 +158,7 @@ func match(rule *annotations.HttpRule, args proto.Message) (verb, path string, e
 		if !filled {
 			continue
 		}
+		// Only the binding that is used clears its fields.
 		for _, v := range pathVariable.FindAllStringSubmatch(template, -1) {
 			clearAt(args.ProtoReflect(), strings.Split(v[1], "."))
 		}

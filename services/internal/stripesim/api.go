@@ -97,6 +97,7 @@ func (s *Sim) serveAPI(w http.ResponseWriter, r *http.Request, e route) {
 	if err != nil {
 		panic(http.ErrAbortHandler) // who sent it is gone
 	}
+	// The request is recorded before anything can go wrong with it, so Requests has it also after a reset.
 	s.mu.Lock()
 	seen := s.remember(r, body)
 	// The limit takes precedence over a fault. A fault that matches is used up all the same.
@@ -117,6 +118,7 @@ func (s *Sim) serveAPI(w http.ResponseWriter, r *http.Request, e route) {
 	if r.Method == http.MethodPost {
 		c.request.Key = r.Header.Get("Idempotency-Key")
 	}
+	// The status of a recorded request is known only now; Requests may have been read in between.
 	a := s.answer(c, e, body, fault)
 	s.mu.Lock()
 	seen.Status, seen.Malformed = a.status, a.malformed
@@ -146,6 +148,7 @@ func (s *Sim) serveAPI(w http.ResponseWriter, r *http.Request, e route) {
 	w.Write(a.body)
 }
 
+// echo returns a header of the request with the answer, as Stripe does.
 func echo(h http.Header, name, value string) {
 	if value != "" {
 		h.Set(name, value)
@@ -161,6 +164,7 @@ func (c *call) fail(err *apiError) answer {
 	return a
 }
 
+// encode indents the body, as Stripe's bodies are.
 func encode(o document) []byte {
 	b, err := json.MarshalIndent(o, "", "  ")
 	if err != nil {
@@ -178,6 +182,8 @@ func (s *Sim) answer(c *call, e route, body []byte, fault Fault) answer {
 	}
 	if c.request.Key != "" {
 		c.now = s.lock()
+		// Afterwards exactly one of three holds: the key is refused, it has an answer that is repeated, or it belongs
+		// to this request, which has to store or release it.
 		old, err := s.idemBegin(c, c.form.canonical())
 		var stored answer
 		if old != nil {
@@ -233,6 +239,7 @@ func (s *Sim) execute(c *call, e route) answer {
 	if err != nil {
 		return c.fail(err)
 	}
+	// The event of a call has been recorded by now, so the expansion does not show in it.
 	c.world.expand(o, c.params.strs("expand"), c.now)
 	return answer{status: http.StatusOK, body: encode(o)}
 }
@@ -315,6 +322,8 @@ func (s *Sim) Requests() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	requests := s.requests[max(0, len(s.requests)-maxRequests):]
+	// Copies, since a later answer still changes the status of a record. Header and Body are shared and must not be
+	// changed.
 	out := make([]Request, len(requests))
 	for i, r := range requests {
 		out[i] = *r

@@ -54,6 +54,7 @@ func (w *world) settle(ch *charge) {
 	}
 	// The fee is taken in the currency of the balance, on what was converted.
 	amount, currency, rate := w.settledAmount(ch)
+	// The money is available at midnight UTC, so many days after the day of the payment.
 	b := &balanceTxn{
 		ID:          newID("txn_3", 23),
 		Created:     created,
@@ -142,6 +143,7 @@ var balanceListParams = listParams(schema{
 // listBalanceTransactions filters by payout for automatic payouts only; insideOf tells which rows such a list has.
 func (s *Sim) listBalanceTransactions(c *call) (document, *apiError) {
 	p := c.params
+	// Without the parameter every row is inside.
 	inside := func(*balanceTxn) bool { return true }
 	if p.has("payout") {
 		var err *apiError
@@ -197,6 +199,7 @@ type BalanceTransaction struct {
 func (s *Sim) BalanceTransactions(account string) []BalanceTransaction {
 	s.lock()
 	defer s.unlock()
+	// A fee that has not arrived yet has no balance transaction, and is not in the list.
 	w := s.world(account)
 	if w == nil {
 		return nil

@@ -18,10 +18,12 @@ type donor struct {
 	Country string `json:"country"`
 }
 
+// address shows the country alone, since the page asks for nothing else.
 func (d donor) address() document {
 	return document{"city": nil, "country": d.Country, "line1": nil, "line2": nil, "postal_code": nil, "state": nil}
 }
 
+// billingDetails is a member of charges and payment methods.
 func (d donor) billingDetails() document {
 	return document{"address": d.address(), "email": d.Email, "name": d.Name, "phone": nil}
 }
@@ -57,6 +59,7 @@ func (m *paymentMethod) render() document {
 	if m.IBAN != "" {
 		return m.renderDebit()
 	}
+	// The number is one of the test cards: lookup has refused any other before it was stored.
 	facts := cards[m.Number]
 	return document{
 		"id": m.ID, "object": "payment_method", "billing_details": m.Donor.billingDetails(),
@@ -172,6 +175,7 @@ func (ch *charge) render() document {
 		o["receipt_url"] = "https://pay.stripe.com/receipts/payment/" + ch.ID
 	case ch.Pending:
 		o["status"] = "pending"
+	// A declined charge captured nothing, but keeps the amount that was tried.
 	default:
 		o["amount_captured"] = 0
 		o["status"] = "failed"
@@ -208,6 +212,7 @@ func (ch *charge) outcome() document {
 	return o
 }
 
+// methodDetails is payment_method_details: one member, named by its type.
 func (ch *charge) methodDetails() document {
 	if ch.Method.IBAN != "" {
 		return document{debitMethod: ch.debitDetails(), "type": debitMethod}
@@ -232,6 +237,7 @@ func (ch *charge) cardDetails() document {
 		"overcapture":    document{"maximum_amount_capturable": ch.Amount, "status": "unavailable"},
 		"three_d_secure": nil, "wallet": nil,
 	}
+	// 05 is the indicator of a payment that was fully authenticated.
 	if ch.Method.Challenged {
 		o["three_d_secure"] = document{
 			"authentication_flow": "challenge", "electronic_commerce_indicator": "05", "exemption_indicator": nil,

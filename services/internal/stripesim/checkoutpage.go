@@ -73,11 +73,13 @@ type pageView struct {
 	successURL string
 }
 
+// pageItem is a line of the order; Amount is that of the whole line.
 type pageItem struct {
 	Name, Description, Amount string
 	Quantity                  int64
 }
 
+// pageCard is a test card or test account of the list; What tells its outcome.
 type pageCard struct {
 	Number, Shown, What string
 	Current             bool
@@ -109,6 +111,7 @@ func (s *Sim) view(r *http.Request) *pageView {
 			Amount: formatAmount(v.Lang, item.amount(), item.Currency),
 		})
 	}
+	// The donor cannot change an e-mail address that the merchant set.
 	if se.CustomerEmail != "" {
 		v.Email, v.EmailFixed = se.CustomerEmail, true
 	}
@@ -161,6 +164,7 @@ func (v *pageView) httpStatus() int {
 // submitPage pays the session. A session is paid once, however often the form is sent; later senders are redirected to
 // the same place.
 func (s *Sim) submitPage(w http.ResponseWriter, r *http.Request) {
+	// The form is small, and anybody who reaches the page can send it.
 	r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
 	if err := r.ParseForm(); err != nil {
 		http.Error(w, "the form could not be read", http.StatusBadRequest)
@@ -169,11 +173,13 @@ func (s *Sim) submitPage(w http.ResponseWriter, r *http.Request) {
 	// The view is of this moment and takes no lock afterwards. pay checks again under the lock whether the session is
 	// open.
 	v := s.view(r)
+	// Both forms of the page lead here. The one for debits has the field iban.
 	if v.Debit != nil && r.PostForm.Has("iban") {
 		s.submitDebit(w, r, v)
 		return
 	}
 	card, email := r.PostForm.Get("card"), strings.TrimSpace(r.PostForm.Get("email"))
+	// What was typed is shown again when the form is refused.
 	v.fill(card)
 	v.fillDebit("", "")
 	v.Expiry, v.CVC = r.PostForm.Get("expiry"), r.PostForm.Get("cvc")
@@ -254,6 +260,7 @@ func (v *pageView) fill(number string) {
 	if err == nil {
 		v.Card = grouped(known)
 	}
+	// Not all test cards are listed, only one for each outcome that a person wants to see.
 	for _, c := range []struct {
 		card Card
 		what string
@@ -317,6 +324,7 @@ func (v *pageView) fillDebit(name, number string) {
 		known, err = IBANPaid, nil
 	}
 	if err == nil {
+		// An IBAN is written in groups of four too.
 		v.Debit.IBAN = grouped(Card(known))
 	}
 	for _, c := range []struct {
@@ -356,6 +364,7 @@ func (s *Sim) submitDebit(w http.ResponseWriter, r *http.Request, v *pageView) {
 		return
 	}
 	err := s.payByDebit(v.Session, IBAN(number), name, v.Email)
+	// payByDebit returns this error only for a number that is no test account's.
 	var refused *DeclinedError
 	if errors.As(err, &refused) {
 		v.Wrong, v.Problem = "iban", v.T.BadIBAN

@@ -72,6 +72,7 @@ type item struct {
 	forced   bool // by Redeliver: not held
 }
 
+// newDispatcher delivers nothing until start, because load may still replace the state.
 func newDispatcher(s *Sim, endpoints []Endpoint) *dispatcher {
 	d := &dispatcher{
 		sim: s,
@@ -91,9 +92,11 @@ func newDispatcher(s *Sim, endpoints []Endpoint) *dispatcher {
 // named makes a queue for each endpoint. Those that were created through the API are named by their ids.
 func named(endpoints []Endpoint, made map[string]Endpoint) []*queue {
 	var queues []*queue
+	// They come in the order of their ids, so that two runs have the same order of queues.
 	for _, id := range slices.Sorted(maps.Keys(made)) {
 		queues = append(queues, &queue{name: id, endpoint: made[id], wake: make(chan struct{}, 1), stop: make(chan struct{})})
 	}
+	// Platform and Connect endpoints are numbered separately, each from zero.
 	count := map[bool]int{}
 	for _, e := range endpoints {
 		kind := "platform"
@@ -182,6 +185,7 @@ func (d *dispatcher) enqueue(events []*event) {
 	defer d.mu.Unlock()
 	for _, e := range events {
 		for _, q := range d.queues {
+			// An endpoint gets either the platform's events or those of connected accounts.
 			if q.endpoint.Connect != e.Connected || !q.endpoint.wants(e.Type) {
 				continue
 			}
@@ -191,6 +195,7 @@ func (d *dispatcher) enqueue(events []*event) {
 				dl.State = deliveryDropped
 				continue
 			}
+			// Both copies share the delivery and can overtake each other when shuffled.
 			copies := 1
 			if d.mode.Twice || d.dice.below(d.mode.TwiceRate) {
 				copies = 2
@@ -272,6 +277,7 @@ func (d *dispatcher) next(q *queue, now time.Time) (*item, time.Duration) {
 		if d.mode.Hold && !it.forced {
 			continue
 		}
+		// The earliest of those that are not due tells how long to wait.
 		if left := it.due.Sub(now); left > 0 {
 			wait = min(wait, left)
 			continue
@@ -302,6 +308,7 @@ func (d *dispatcher) next(q *queue, now time.Time) (*item, time.Duration) {
 func (d *dispatcher) deliver(q *queue, target Endpoint, it *item) {
 	s := d.sim
 	s.mu.Lock()
+	// The body tells how many webhooks are pending at this moment, so it is rendered anew for each attempt.
 	body := it.event.payload()
 	s.mu.Unlock()
 
@@ -392,6 +399,7 @@ func (d *dispatcher) close(ctx context.Context) error {
 	select {
 	case <-done:
 		return nil
+	// The requests in flight end with an error now, so the wait is short.
 	case <-ctx.Done():
 		d.cancel()
 		<-done

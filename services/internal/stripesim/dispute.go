@@ -61,6 +61,7 @@ func (d *dispute) refundable() bool {
 }
 
 // disputeBars reports whether a dispute prevents refunds of a charge.
+// A charge without a dispute has no such id, and is not barred.
 func (w *world) disputeBars(ch *charge) bool {
 	d, ok := w.Disputes.get(ch.DisputeID)
 	return ok && !d.refundable()
@@ -79,6 +80,7 @@ func (d *dispute) render(w *world, now time.Time) document {
 	if d.Status != disputePrevented {
 		dueBy = d.DueBy
 	}
+	// The status of a balance transaction depends on the time, hence now.
 	moved := make([]any, len(d.Transactions))
 	for i, id := range d.Transactions {
 		moved[i] = w.Balance.byID[id].render(now)
@@ -219,6 +221,7 @@ func (s *Sim) disputeCharge(w *world, ch *charge, how Disputed, now time.Time) (
 		Reason: cmp.Or(how.Reason, "fraudulent"), Status: disputeOpen, DueBy: now.Add(evidenceTime).Unix(),
 	}
 	events := []string{"charge.dispute.created"}
+	// A prevented dispute opens and closes in one moment, so both events are emitted.
 	switch {
 	case how.Inquiry:
 		d.Status = disputeInquiry
@@ -265,6 +268,7 @@ func (s *Sim) SubmitEvidence(id, text string) error {
 // returned already, and its fee with feeBack. A lost one takes money again that was returned in between.
 func (s *Sim) CloseDispute(id string, won, feeBack bool) error {
 	from := []string{disputeOpen, disputeReview}
+	// A dispute that was lost can only be won afterwards, on appeal; one that was won is final.
 	if won {
 		from = append(from, disputeLost)
 	}

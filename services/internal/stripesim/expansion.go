@@ -65,6 +65,7 @@ func checkExpand(kind string, isList bool, paths []string) *apiError {
 		if len(steps) > maxExpandDepth {
 			return invalid("", "expand", "You cannot expand more than %d levels of a property. Property: %s", maxExpandDepth, path)
 		}
+		// A list itself has nothing to expand; only its elements have.
 		if isList {
 			if len(steps) < 2 || steps[0] != "data" {
 				return invalid("", "expand", "This property cannot be expanded (%s). You may want to try expanding 'data.%s' instead.",
@@ -100,8 +101,10 @@ func (w *world) expandPath(o document, steps []string, now time.Time) {
 	if len(steps) == 0 {
 		return
 	}
+	// Every rendered document has the member object, which names its kind.
 	kind := o["object"].(string)
 	if kind == "list" {
+		// The path of a list begins with data, which is the step that is passed over here.
 		for _, element := range o["data"].([]any) {
 			w.expandPath(element.(document), steps[1:], now)
 		}

@@ -78,6 +78,7 @@ func (w *world) newInvoice(sub *subscription, reason string, now time.Time) *inv
 		inv.Item.UnitAmount = convert(inv.Item.UnitAmount, inv.Item.Currency, fx.To, fx.Rate)
 		inv.Item.Currency = fx.To
 	}
+	// The first invoice has an empty period of its own: it begins and ends when the subscription starts.
 	if sub.Periods > 1 {
 		inv.PeriodStart = sub.Item.Recurring.after(sub.Created, sub.Periods-2)
 	}
@@ -103,6 +104,7 @@ func (s *Sim) finalize(w *world, inv *invoice, by request, now time.Time) {
 		Secret: newID(id+"_secret_", 25), Status: intentNeedsMethod, Late: s.cfg.FeeDelay > 0,
 		CustomerID: inv.CustomerID, InvoiceID: inv.ID, Source: inv.Source,
 	}
+	// The methods are those of the account at this time, not those of the session.
 	if w.Debits {
 		in.Methods = w.methods(nil, in.Currency)
 	}
@@ -121,6 +123,7 @@ func (s *Sim) attempt(w *world, inv *invoice, m *paymentMethod, decline *Decline
 	w.Charges.add(ch)
 	in.ChargeID, inv.ChargeID = ch.ID, ch.ID
 	inv.Attempts++
+	// The invoice stays open and keeps its intent, which the next attempt uses again.
 	if decline != nil {
 		in.Status, in.LastError, in.LastMethod = intentNeedsMethod, decline, m.ID
 		s.emit(w, "charge.failed", ch.render(), nil, by, now)
@@ -174,12 +177,14 @@ func (s *Sim) renew(w *world, inv *invoice, now time.Time) {
 		return
 	}
 	decline := cards[m.Number].decline
+	// The bank would ask the donor, who is not there, so the payment is declined.
 	if decline == nil && cards[m.Number].challenge {
 		decline = &DeclinedError{
 			Code: "authentication_required", DeclineCode: "authentication_required",
 			Message: "Your card was declined. This transaction requires authentication.",
 		}
 	}
+	// A success also makes a subscription active again that was past due.
 	if s.attempt(w, inv, m, decline, request{}, now) == nil {
 		w.Customers.byID[inv.CustomerID].Delinquent = false
 		s.emitPaid(w, inv, request{}, now)
@@ -195,6 +200,7 @@ func (s *Sim) invoiceFailed(w *world, sub *subscription, inv *invoice, now time.
 	// The first attempt is followed by one retry for each entry of retryAfter.
 	last := inv.Attempts > len(retryAfter)
 	if !last {
+		// The next attempt is announced with the failure, as next_payment_attempt.
 		at := now.Add(retryAfter[inv.Attempts-1])
 		inv.NextAttempt = at.Unix()
 		s.agenda.add(due{At: time.Unix(inv.NextAttempt, 0), Kind: dueInvoiceRetry, Account: w.ID, ID: inv.ID})
@@ -223,6 +229,7 @@ var invoiceListParams = listParams(schema{
 	"collection_method": elsewhere, "due_date": elsewhere,
 })
 
+// listInvoices filters by any of customer, subscription and status. An unknown id gives an empty list here.
 func (s *Sim) listInvoices(c *call) (document, *apiError) {
 	customer, subscription, status := c.params.str("customer"), c.params.str("subscription"), c.params.str("status")
 	return listPage(&c.world.Invoices, c.params, "/v1/invoices", "invoice", func(inv *invoice) bool {
@@ -235,6 +242,7 @@ func (s *Sim) listInvoices(c *call) (document, *apiError) {
 // The customer's name and address are those of now, not those at the time of the invoice.
 func (inv *invoice) render(w *world) document {
 	cu := w.Customers.byID[inv.CustomerID]
+	// An invoice is paid as a whole or not at all.
 	paid, remaining := int64(0), inv.amount()
 	if inv.Status == invoicePaid {
 		paid, remaining = remaining, 0

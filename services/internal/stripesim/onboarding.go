@@ -69,6 +69,7 @@ func (s *Sim) createAccountLink(c *call) (document, *apiError) {
 			return nil, invalid("url_invalid", name, "Not a valid URL")
 		}
 	}
+	// The links need a place: an account that was connected from the start gets the onboarding that it has completed.
 	if w.Onboarding == nil {
 		w.Onboarding = completeOnboarding()
 	}
@@ -137,6 +138,7 @@ func (s *Sim) submitOnboarding(w http.ResponseWriter, r *http.Request) {
 	switch {
 	// No such link: to stays empty, which is the 404 below.
 	case link == nil:
+	// Whoever sends the form without having opened the link starts again with a new one.
 	case !link.Visited:
 		to = link.RefreshURL
 	default:

@@ -34,6 +34,7 @@ func (p params) strs(name string) []string {
 }
 
 // spec checks one parameter, whose full name is given, and returns its value.
+// It returns the value in the type that params has for it, or Stripe's error with the full name.
 type spec func(name string, f *form) (any, *apiError)
 
 // field is a named parameter of a schema.
@@ -42,6 +43,7 @@ type field struct {
 	required bool
 }
 
+// opt and req make a field that may, or must, be sent.
 func opt(s spec) field { return field{spec: s} }
 func req(s spec) field { return field{spec: s, required: true} }
 
@@ -55,6 +57,7 @@ type schema map[string]field
 func (s schema) parse(prefix string, f *form) (params, *apiError) {
 	out := params{}
 	for _, name := range f.order {
+		// Within an object, the name is the one that the client sent: a[b].
 		full := name
 		if prefix != "" {
 			full = prefix + "[" + name + "]"
@@ -106,6 +109,7 @@ func list(of spec, limit int) spec {
 			return nil, invalid("", name, "Array too long: %s has %d elements, at most %d are allowed.", name, len(f.order), limit)
 		}
 		keys := slices.Clone(f.order)
+		// An index is a number that fits 31 bits. Anything else means that an object was sent.
 		for _, k := range keys {
 			if _, err := strconv.ParseUint(k, 10, 31); err != nil {
 				return nil, invalid("", name, "Invalid array")
@@ -194,6 +198,7 @@ func boolean(name string, f *form) (any, *apiError) {
 // integer accepts a whole number between the bounds.
 func integer(low, high int64) spec {
 	return func(name string, f *form) (any, *apiError) {
+		// A tree has no value, so it is refused with the same message as a word.
 		n, err := strconv.ParseInt(f.value, 10, 64)
 		switch {
 		case !f.isLeaf() || err != nil:

@@ -136,6 +136,7 @@ func (w *world) addPayoutTransaction(p *payout, kind, category string, amount in
 // An entry of the agenda for a payout that has failed or was canceled meanwhile does nothing.
 func (s *Sim) advancePayout(w *world, p *payout, kind string, now time.Time) {
 	before := document{"status": p.Status}
+	// The states only advance one by one: a payout that is not in transit cannot be paid.
 	switch {
 	case kind == duePayoutSubmitted && p.Status == payoutPending:
 		p.Status = payoutInTransit
@@ -198,6 +199,7 @@ func (w *world) insideOf(id string) (inside func(*balanceTxn) bool, refused *api
 	case !p.Automatic:
 		return nil, invalid("", "payout", "Balance transaction history can only be filtered on automatic transfers, not manual.")
 	}
+	// The closure reads the payout's state when a row is compared, which is in the same locked section.
 	return func(b *balanceTxn) bool {
 		return b.PayoutID == id && (p.Reconciliation == reconciliationCompleted || b.ID == p.BalanceID)
 	}, nil
@@ -243,6 +245,7 @@ func (s *Sim) FailPayout(id, code string) error {
 	if err != nil {
 		return err
 	}
+	// A payout fails once: a repeat finds it failed and is an error.
 	if !slices.Contains([]string{payoutPending, payoutInTransit, payoutPaid}, p.Status) || code == "" {
 		return fmt.Errorf("stripesim: a payout that is %s cannot fail with code %q", p.Status, code)
 	}

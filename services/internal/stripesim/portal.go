@@ -157,12 +157,14 @@ var portalTemplate = template.Must(template.New("portal").Parse(`<!doctype html>
 </html>
 `))
 
+// portalView has the texts and rows of the page. Without a subscription it says that the page does not exist.
 type portalView struct {
 	Lang, Back    string
 	T             portalText
 	Subscriptions []portalRow
 }
 
+// portalRow is a subscription that has not ended; Ends is the day of its end, or empty.
 type portalRow struct{ ID, Amount, Ends string }
 
 func (s *Sim) portalRoutes(mux *http.ServeMux) {
@@ -186,6 +188,7 @@ func (s *Sim) portalView(r *http.Request) portalView {
 			if sub.CustomerID != ps.CustomerID || sub.ended() {
 				continue
 			}
+			// The amount is the one of the price, in the merchant's currency.
 			row := portalRow{ID: sub.ID, Amount: formatAmount(v.Lang, sub.Item.amount(), sub.Item.Currency)}
 			if sub.CancelAtPeriodEnd {
 				row.Ends = time.Unix(sub.End, 0).UTC().Format(time.DateOnly)

@@ -92,6 +92,8 @@ func (s *Sim) createRefund(c *call) (document, *apiError) {
 	if err != nil {
 		return nil, err
 	}
+	// The schema has refused an amount below one, so zero is left only for a charge without a rest, which refundCharge
+	// refuses.
 	amount, given := c.params.num("amount")
 	if !given {
 		amount = ch.Amount - ch.Refunded
@@ -275,6 +277,7 @@ func (s *Sim) Refund(charge string, amountMinor int64) (id string, err error) {
 	if err != nil {
 		return "", err
 	}
+	// The events have no request, since the dashboard is no client of the API.
 	r, refused := s.refundCharge(w, ch, cmp.Or(amountMinor, ch.Amount-ch.Refunded), "requested_by_customer", nil, request{}, now)
 	if refused != nil {
 		return "", fmt.Errorf("stripesim: %s", refused.Message)
@@ -287,11 +290,13 @@ func (s *Sim) Refund(charge string, amountMinor int64) (id string, err error) {
 func (s *Sim) FailRefund(id, reason string) error {
 	now := s.lock()
 	defer s.unlock()
+	// A test names a refund alone, so it is looked up in every account.
 	for _, w := range s.worlds {
 		r, ok := w.Refunds.get(id)
 		if !ok {
 			continue
 		}
+		// A repeat finds the refund failed, and brings nothing back twice.
 		if r.Status != refundPending && r.Status != refundSucceeded {
 			return fmt.Errorf("stripesim: the refund %s is %s", id, r.Status)
 		}

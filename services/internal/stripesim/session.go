@@ -102,6 +102,7 @@ func (s *Sim) createSession(c *call) (document, *apiError) {
 		return nil, err
 	}
 	data := p.obj("payment_intent_data")
+	// Without expires_at a session is open for 24 hours.
 	se := &session{
 		ID:                newSessionID(),
 		Created:           c.now.Unix(),
@@ -153,6 +154,7 @@ func (s *Sim) createSession(c *call) (document, *apiError) {
 	return se.render(), nil
 }
 
+// newSessionID makes an id in the form of Stripe's test mode.
 func newSessionID() string { return newID("cs_test_a1", 56) }
 
 // methods are those that a session offers: those asked for, or the account's own.
@@ -167,6 +169,7 @@ func (w *world) methods(asked []string, currency string) []string {
 	return own
 }
 
+// offers tells whether the donor can choose a method on the session's page.
 func (se *session) offers(method string) bool { return slices.Contains(se.methodTypes(), method) }
 
 // session finds the session of the path in the account of the call.
@@ -224,6 +227,8 @@ var sessionListParams = listParams(schema{
 	"customer":       elsewhere, "customer_details": elsewhere, "payment_link": elsewhere, "subscription": elsewhere,
 })
 
+// listSessions filters by payment intent and state. A session in subscription mode has no intent, so the first filter
+// never finds it.
 func (s *Sim) listSessions(c *call) (document, *apiError) {
 	intent, status := c.params.str("payment_intent"), c.params.str("status")
 	return listPage(&c.world.Sessions, c.params, "/v1/checkout/sessions", "checkout.session", func(se *session) bool {
@@ -282,6 +287,7 @@ func (s *Sim) Sessions(account string) []Session {
 		if se.Status == sessionOpen {
 			c.URL = se.URL
 		}
+		// The charge is the intent's last one, which a declined card makes too.
 		if in, ok := w.Intents.get(se.IntentID); ok {
 			c.ChargeID = in.ChargeID
 		}

@@ -81,6 +81,7 @@ func (se *session) render() document {
 	if se.Status == sessionOpen {
 		o["url"] = se.URL
 	}
+	// The members above are those of payment mode.
 	if se.Mode == modeSubscription {
 		se.renderSubscription(o)
 	}
@@ -91,6 +92,7 @@ func (se *session) render() document {
 	return o
 }
 
+// methodTypes are payment_method_types.
 func (se *session) methodTypes() []string {
 	if len(se.Offered) == 0 { // of a state that was stored before there was more than one list
 		return []string{"card", "link"}

@@ -8,6 +8,7 @@ import (
 	"time"
 )
 
+// locales are those of Checkout; the page itself speaks French and English.
 var locales = []string{
 	"auto", "bg", "cs", "da", "de", "el", "en", "en-GB", "es", "es-419", "et", "fi", "fil", "fr", "fr-CA", "hr", "hu",
 	"id", "it", "ja", "ko", "lt", "lv", "ms", "mt", "nb", "nl", "pl", "pt", "pt-BR", "ro", "ru", "sk", "sl", "sv", "th",
@@ -136,6 +137,7 @@ func checkSession(p params, now time.Time) *apiError {
 	if p.has("customer_email") && !isEmail(p.str("customer_email")) {
 		return invalid("email_invalid", "customer_email", "Invalid email address: %s", p.str("customer_email"))
 	}
+	// Any other method of Stripe's is refused as not simulated, also a misspelt one.
 	for i, kind := range p.strs("payment_method_types") {
 		if kind != "card" && kind != "link" && kind != debitMethod {
 			return notSimulated(fmt.Sprintf("payment_method_types[%d] %s", i, kind))
@@ -185,6 +187,7 @@ func checkItems(p params) *apiError {
 		if price.obj("product_data") == nil {
 			return missingParam(name + "[price_data][product_data]")
 		}
+		// The schema cannot require unit_amount: at Stripe, unit_amount_decimal can stand in its place.
 		amount, ok := price.num("unit_amount")
 		if !ok {
 			return missingParam(name + "[price_data][unit_amount]")
@@ -194,6 +197,7 @@ func checkItems(p params) *apiError {
 			return invalid("", name+"[price_data][currency]", "Invalid currency: %s. Stripe currently supports these currencies: %s",
 				c, strings.Join(currencies, ", "))
 		}
+		// The first line, or the parameter currency, sets the currency of all.
 		if currency != "" && currency != c {
 			return invalid("", name, "All prices on a Checkout Session must have the same currency: %s is not %s.", c, currency)
 		}
@@ -218,6 +222,7 @@ func checkItems(p params) *apiError {
 	return nil
 }
 
+// isWebURL accepts an absolute address of the web.
 func isWebURL(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""

@@ -32,6 +32,7 @@ func (h *webhookEndpoint) render() document {
 	if h.Disabled {
 		status = "disabled"
 	}
+	// A copy, so that what is rendered does not change with a later update.
 	metadata := document{}
 	for k, v := range h.Metadata {
 		metadata[k] = v
@@ -131,6 +132,7 @@ func (s *Sim) listWebhookEndpoints(c *call) (document, *apiError) {
 	return listPage(&c.world.Hooks, c.params, "/v1/webhook_endpoints", "webhook endpoint", all[*webhookEndpoint], (*webhookEndpoint).render)
 }
 
+// findWebhookEndpoint finds the endpoint of the path in the account of the call.
 func (s *Sim) findWebhookEndpoint(c *call) (*webhookEndpoint, *apiError) {
 	id := c.http.PathValue("id")
 	h, ok := c.world.Hooks.get(id)
@@ -209,6 +211,7 @@ func (w *world) enabledWebhookEndpoints() map[string]Endpoint {
 }
 
 // DisableEndpoint disables an endpoint that was created through the API, as Stripe does after days of failures.
+// An unknown endpoint is ignored. The state of its deliveries remains.
 func (s *Sim) DisableEndpoint(id string) {
 	s.lock()
 	defer s.unlock()
