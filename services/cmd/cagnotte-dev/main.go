@@ -258,6 +258,7 @@ func listenOn(ctx context.Context, who, addr string) (net.Listener, error) {
 // serveHTTP serves until stop is called, which waits for requests in progress until its context ends.
 func serveHTTP(l net.Listener, handler http.Handler) (stop func(context.Context) error) {
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
+	// One place, so that the goroutine ends also when nobody calls stop.
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(l) }()
 	return func(ctx context.Context) error {
@@ -323,6 +324,7 @@ func (s state) save(dir string) error {
 	if err != nil {
 		return err
 	}
+	// Only the owner may read it: it has API keys.
 	temporary := filepath.Join(dir, "state.json.new")
 	if err := os.WriteFile(temporary, raw, 0o600); err != nil {
 		return err

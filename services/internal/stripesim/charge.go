@@ -115,6 +115,7 @@ func newCharge(in *intent, m *paymentMethod, failure *DeclinedError, now time.Ti
 }
 
 // render shows every member of a charge.
+// It depends on the charge alone. Id members become objects only by expansion.
 func (ch *charge) render() document {
 	paid := ch.Failure == nil && !ch.Pending
 	o := document{
@@ -188,6 +189,7 @@ func (ch *charge) render() document {
 // statementDescriptor is the text on the donor's bank statement: the charge's own, or the account's with its suffix.
 func (ch *charge) statementDescriptor() string {
 	const standard = "SIMULATED"
+	// The descriptor of the session replaces the account's; a suffix is appended to it.
 	switch {
 	case ch.Data.StatementDescriptor != "":
 		return ch.Data.StatementDescriptor

@@ -105,6 +105,7 @@ func (s *Sim) view(r *http.Request) *pageView {
 	}
 	v.status, v.successURL, v.CancelURL, v.SubmitText = se.Status, se.successURL(), se.CancelURL, se.SubmitText
 	v.Total = formatAmount(v.Lang, se.amount(), se.Currency)
+	// Items are shown in the merchant's currency, the total in the donor's, which differ only after Localize.
 	for _, item := range se.Items {
 		v.Items = append(v.Items, pageItem{
 			Name: item.Name, Description: item.Description, Quantity: item.Quantity,
@@ -133,6 +134,7 @@ func (s *Sim) view(r *http.Request) *pageView {
 		v.Open = true
 	case sessionComplete:
 		v.Ended, v.EndedHint, v.NextURL = v.T.Paid, v.T.PaidHint, v.successURL
+		// A complete session without the money: the debit has begun, or it has failed since.
 		if se.Unpaid {
 			v.Ended = v.T.DebitBegun
 		}
@@ -158,6 +160,7 @@ func (v *pageView) httpStatus() int {
 	case sessionExpired:
 		return http.StatusGone
 	}
+	// No session has this id.
 	return http.StatusNotFound
 }
 

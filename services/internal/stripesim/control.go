@@ -23,6 +23,7 @@ func (s *Sim) controlRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /_sim/events", func(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusOK, s.Events(account(r)))
 	})
+	// The simulated time, which the service of a test or demo shares.
 	mux.HandleFunc("GET /_sim/clock", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]time.Time{"now": s.clock.Now()})
 	})
@@ -57,6 +58,7 @@ func (s *Sim) controlRoutes(mux *http.ServeMux) {
 		}
 		return s.Pay(in.Session, in.Card)
 	}))
+	// The end of a session before its time, as by the API call.
 	mux.HandleFunc("POST /_sim/expire", control(func(_ context.Context, in struct {
 		Session string `json:"session"`
 	},
@@ -85,6 +87,7 @@ func (s *Sim) controlRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("POST /_sim/delivery/wait", control(func(ctx context.Context, _ struct{}) error {
 		return s.WaitDelivered(ctx)
 	}))
+	// A webhook again, also one that was dropped or accepted.
 	mux.HandleFunc("POST /_sim/redeliver", control(func(_ context.Context, in struct {
 		Event string `json:"event"`
 	},
@@ -113,6 +116,7 @@ func (s *Sim) controlRoutes(mux *http.ServeMux) {
 		})
 		return nil
 	}))
+	// Faults with a number of times end by themselves; the others end here.
 	mux.HandleFunc("POST /_sim/faults/clear", control(func(context.Context, struct{}) error {
 		s.ClearFaults()
 		return nil
@@ -147,6 +151,7 @@ func control[In any](act func(ctx context.Context, in In) error) http.HandlerFun
 	}
 }
 
+// writeJSON sends v; no-store, because each answer is of one moment.
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
@@ -156,6 +161,7 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 
 // connectControls are the onboarding page and the controls of connected accounts.
 func (s *Sim) connectControls(mux *http.ServeMux) {
+	// The page of an account link is for browsers, so it has an address without /_sim.
 	mux.HandleFunc("GET /onboarding/{account}/{token}", s.visitOnboarding)
 	mux.HandleFunc("POST /onboarding/{account}/{token}", s.submitOnboarding)
 	type named struct {
@@ -199,6 +205,7 @@ func (s *Sim) payoutControl(mux *http.ServeMux) {
 		_, err := s.CreatePayout(in.Account, in.AmountMinor, in.Currency)
 		return err
 	}))
+	// Daily automatic payouts, from the next midnight UTC on.
 	mux.HandleFunc("POST /_sim/payouts/schedule", control(func(_ context.Context, in struct {
 		Account string `json:"account"`
 		Daily   bool   `json:"daily"`
@@ -214,6 +221,7 @@ func (s *Sim) payoutControl(mux *http.ServeMux) {
 	) error {
 		return s.FailPayout(in.Payout, in.Code)
 	}))
+	// Only a pending payout can be canceled.
 	mux.HandleFunc("POST /_sim/payouts/cancel", control(func(_ context.Context, in struct {
 		Payout string `json:"payout"`
 	},
@@ -224,6 +232,7 @@ func (s *Sim) payoutControl(mux *http.ServeMux) {
 
 // methodControls are the controls of debits, recovered sessions and other currencies.
 func (s *Sim) methodControls(mux *http.ServeMux) {
+	// The setting of the account, for sessions that are created afterwards.
 	mux.HandleFunc("POST /_sim/debits/offer", control(func(_ context.Context, in struct {
 		Account string `json:"account"`
 		Offered bool   `json:"offered"`
@@ -231,6 +240,7 @@ func (s *Sim) methodControls(mux *http.ServeMux) {
 	) error {
 		return s.OfferDebits(in.Account, in.Offered)
 	}))
+	// The donor's authorization; the bank's answer follows on the clock.
 	mux.HandleFunc("POST /_sim/debits/pay", control(func(_ context.Context, in struct {
 		Session string `json:"session"`
 		IBAN    IBAN   `json:"iban"` // default IBANPaid
@@ -267,6 +277,7 @@ func (s *Sim) methodControls(mux *http.ServeMux) {
 	) error {
 		return s.SetExchange(in.Account, in.From, in.To, in.Rate)
 	}))
+	// The donor's own currency, for one session that nobody has tried to pay.
 	mux.HandleFunc("POST /_sim/localize", control(func(_ context.Context, in struct {
 		Session  string  `json:"session"`
 		Currency string  `json:"currency"`
@@ -292,6 +303,7 @@ func (s *Sim) refundControl(mux *http.ServeMux) {
 		_, err := s.Refund(in.Charge, in.AmountMinor)
 		return err
 	}))
+	// The donor's bank returns a refund, with Stripe's word for the reason.
 	mux.HandleFunc("POST /_sim/refund/fail", control(func(_ context.Context, in struct {
 		Refund string `json:"refund"`
 		Reason string `json:"reason"`
@@ -343,6 +355,7 @@ func (s *Sim) refundControl(mux *http.ServeMux) {
 	) error {
 		return s.CloseDispute(in.Dispute, in.Won, in.FeeBack)
 	}))
+	// The card network's warning before any dispute.
 	mux.HandleFunc("POST /_sim/warn_of_fraud", control(func(_ context.Context, in struct {
 		Charge    string `json:"charge"`
 		FraudType string `json:"fraud_type"`
@@ -380,6 +393,7 @@ func (s *Sim) subscriptionControl(mux *http.ServeMux) {
 	) error {
 		return s.CancelAt(in.Subscription, in.At)
 	}))
+	// Without resumes_at the pause lasts until it is ended by resume.
 	mux.HandleFunc("POST /_sim/subscriptions/pause", control(func(_ context.Context, in struct {
 		Subscription string        `json:"subscription"`
 		Behavior     PauseBehavior `json:"behavior"` // default PauseVoidsInvoices

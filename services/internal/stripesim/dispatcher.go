@@ -151,6 +151,7 @@ func (d *dispatcher) replace(endpoints []Endpoint, made map[string]Endpoint) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.configured = endpoints
+	// Close has ended the queues, and new ones would never be waited for.
 	if d.closed {
 		return
 	}

@@ -62,6 +62,7 @@ type invoice struct {
 
 func (inv *invoice) key() (string, int64) { return inv.ID, inv.Created }
 
+// amount is what is due in the invoice's own currency, which is the donor's when there is a Source.
 func (inv *invoice) amount() int64 { return inv.Item.amount() }
 
 // newInvoice is a draft of the current period's, which the subscription knows as its latest. Its own period is
@@ -143,13 +144,14 @@ func (s *Sim) attempt(w *world, inv *invoice, m *paymentMethod, decline *Decline
 	return nil
 }
 
-// emitPaid emits both of Stripe's events about a paid invoice.
+// emitPaid emits both of Stripe's events about a paid invoice. Stripe has two names for the same fact.
 func (s *Sim) emitPaid(w *world, inv *invoice, by request, now time.Time) {
 	s.emit(w, "invoice.paid", inv.render(w), nil, by, now)
 	s.emit(w, "invoice.payment_succeeded", inv.render(w), nil, by, now)
 }
 
 // chargeFirst finalizes a renewal's draft and charges it, unless its subscription has ended meanwhile.
+// It is due an hour after the draft was made. A repeat finds the invoice no longer a draft.
 func (s *Sim) chargeFirst(w *world, inv *invoice, now time.Time) {
 	if !inv.AutoAdvance || inv.Status != invoiceDraft {
 		return
@@ -344,6 +346,7 @@ func (inv *invoice) render(w *world) document {
 
 // renderLines is the list with the one line, which has the subscription's metadata; the invoice itself has none.
 func (inv *invoice) renderLines() document {
+	// The price is in the text of the line too, in English whatever the donor's language.
 	shown := formatAmount("en", inv.Item.UnitAmount, inv.Item.Currency)
 	line := document{
 		"id": inv.LineID, "object": "line_item", "amount": inv.amount(), "amount_excluding_tax": inv.amount(),

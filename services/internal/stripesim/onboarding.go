@@ -96,6 +96,7 @@ func (s *Sim) CompleteOnboarding(account string) error {
 }
 
 // link finds an account link; nil for one that does not exist.
+// Only accounts with an onboarding have links. The world is locked.
 func (s *Sim) link(account, token string) (*world, *accountLink) {
 	w := s.worlds[account]
 	if w == nil || w.Onboarding == nil {

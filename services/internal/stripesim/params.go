@@ -13,6 +13,8 @@ import (
 // A missing parameter reads as the zero value; has tells it from one that was sent.
 type params map[string]any
 
+// The accessors return the zero value for a missing parameter. obj of a missing object is nil, whose accessors work
+// too.
 func (p params) str(name string) string             { v, _ := p[name].(string); return v }
 func (p params) flag(name string) bool              { v, _ := p[name].(bool); return v }
 func (p params) obj(name string) params             { v, _ := p[name].(params); return v }
@@ -135,6 +137,7 @@ func text(limit int) spec {
 		limit = 5000
 	}
 	return func(name string, f *form) (any, *apiError) {
+		// A tree was sent where a value belongs.
 		if !f.isLeaf() {
 			return nil, invalid("", name, "Invalid string: %s must be a string", name)
 		}
@@ -266,6 +269,7 @@ func metadata(name string, f *form) (any, *apiError) {
 	for _, key := range f.order {
 		value := f.fields[key]
 		full := fmt.Sprintf("%s[%s]", name, key)
+		// Lengths are in characters, not in bytes.
 		switch n, m := utf8.RuneCountInString(key), utf8.RuneCountInString(value.value); {
 		case !value.isLeaf():
 			return nil, invalid("", full, "Metadata values must be strings.")

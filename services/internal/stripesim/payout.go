@@ -79,6 +79,7 @@ func (p *payout) render() document {
 		"status":                      p.Status,
 		"type":                        "bank_account",
 	}
+	// A manual payout has no description here.
 	if p.Automatic {
 		o["description"] = "STRIPE PAYOUT"
 	}
@@ -93,6 +94,7 @@ func (p *payout) render() document {
 // It is the balance transactions of the automatic payout that are given its id, its own included. A manual payout
 // leaves them free: Stripe does not tell what is in it.
 func (s *Sim) addPayout(w *world, amount int64, currency string, held []*balanceTxn, automatic bool, now time.Time) *payout {
+	// Payouts arrive at midnight UTC, two days after the day on which they are made.
 	day := now.UTC().Truncate(24 * time.Hour)
 	p := &payout{
 		ID: newID("po_1", 23), Created: now.Unix(), ArrivalDate: day.AddDate(0, 0, arrivalDays).Unix(),
@@ -158,6 +160,7 @@ func (s *Sim) advancePayout(w *world, p *payout, kind string, now time.Time) {
 func (s *Sim) endPayout(w *world, p *payout, status, kind, code string, now time.Time) {
 	p.Status, p.FailureCode = status, code
 	p.FailureBalanceID = w.addPayoutTransaction(p, kind, "payout_reversal", p.Amount, now).ID
+	// An automatic payout that fails while it is pending can be listed in full too.
 	if p.Automatic {
 		p.Reconciliation = reconciliationCompleted
 	}

@@ -200,6 +200,7 @@ func (s *Sim) portalView(r *http.Request) portalView {
 	return v
 }
 
+// showPortal answers 200 also for an unknown session, with the text that there is no such page.
 func (s *Sim) showPortal(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
@@ -224,6 +225,7 @@ func (s *Sim) submitPortal(w http.ResponseWriter, r *http.Request) {
 		if shown.ID != r.PostForm.Get("subscription") {
 			continue
 		}
+		// Each subscription has a form with two buttons; the name of the other one is card.
 		if r.PostForm.Get("act") == "cancel" {
 			err = s.CancelInPortal(shown.ID)
 		} else {

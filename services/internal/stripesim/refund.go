@@ -156,6 +156,7 @@ func (s *Sim) refundCharge(w *world, ch *charge, amount int64, reason string, me
 		Reason: reason, Metadata: meta, Status: refundPending,
 	}
 	w.Refunds.add(r)
+	// With a low balance the refund stays pending, until SetLowBalance pays it.
 	if !w.LowBalance {
 		w.payRefund(r, now)
 	}
@@ -164,6 +165,7 @@ func (s *Sim) refundCharge(w *world, ch *charge, amount int64, reason string, me
 	ch.Refunded += amount
 	s.emit(w, "refund.created", r.render(w), nil, by, now)
 	s.emit(w, "charge.refunded", ch.render(), document{"amount_refunded": before}, by, now)
+	// A charge that is fully refunded needs no more action against fraud.
 	s.lowerWarnings(w, ch, now)
 	return r, nil
 }
@@ -177,6 +179,7 @@ func inWords(minor int64, currency string) string {
 // accounts.
 func (w *world) payRefund(r *refund, now time.Time) {
 	ch := w.Charges.byID[r.ChargeID]
+	// Stripe has another type for what was paid by debit; the reporting category is the same.
 	kind := "refund"
 	if ch.isDebit() {
 		kind = "payment_refund"

@@ -101,6 +101,7 @@ func (s *Sim) createSession(c *call) (document, *apiError) {
 	if err := checkSession(p, c.now); err != nil {
 		return nil, err
 	}
+	// In subscription mode this is nil, and all its values are empty.
 	data := p.obj("payment_intent_data")
 	// Without expires_at a session is open for 24 hours.
 	se := &session{
@@ -141,6 +142,7 @@ func (s *Sim) createSession(c *call) (document, *apiError) {
 	}
 	// checkItems has made sure that there is an item, and that all have its currency.
 	se.Currency = se.Items[0].Currency
+	// The methods are fixed now: a later change of the account's settings does not apply.
 	se.Offered = c.world.methods(se.MethodTypes, se.Currency)
 	if p.str("mode") == modeSubscription {
 		se.Mode, se.SubscriptionMetadata = modeSubscription, p.obj("subscription_data").dict("metadata")

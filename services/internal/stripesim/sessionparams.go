@@ -143,6 +143,7 @@ func checkSession(p params, now time.Time) *apiError {
 			return notSimulated(fmt.Sprintf("payment_method_types[%d] %s", i, kind))
 		}
 	}
+	// The session must be open for between 30 minutes and 24 hours, give or take sessionSkew.
 	if at, ok := p.num("expires_at"); ok {
 		life := time.Unix(at, 0).Sub(now)
 		if life < minSessionLife-sessionSkew {
@@ -181,6 +182,7 @@ func checkItems(p params) *apiError {
 			return invalid("parameter_invalid_integer", name+"[quantity]",
 				"This value must be greater than or equal to 1 (it currently is '0').")
 		}
+		// The recurrence of the price has to fit the mode of the session.
 		if err := checkRecurring(p.str("mode"), name, price); err != nil {
 			return err
 		}
@@ -215,6 +217,7 @@ func checkItems(p params) *apiError {
 		return invalid("amount_too_small", "", "The Checkout Session's total amount due must add up to at least %s %s",
 			formatAmount("en", max(least, 1), currency), currency)
 	}
+	// The bound of one price applies to the sum as well.
 	if total > maxAmount {
 		return invalid("amount_too_large", "", "The Checkout Session's total amount due must be no more than %s %s",
 			formatAmount("en", maxAmount, currency), currency)

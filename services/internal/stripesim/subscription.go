@@ -57,6 +57,7 @@ type subscription struct {
 
 func (sub *subscription) key() (string, int64) { return sub.ID, sub.Created }
 
+// ended is for ever. Past due and incomplete subscriptions have not ended.
 func (sub *subscription) ended() bool {
 	return sub.Status == subCanceled || sub.Status == subIncompleteExpired
 }
@@ -175,6 +176,7 @@ func (s *Sim) endSubscription(w *world, sub *subscription, reason string, by req
 }
 
 // setStatus changes a running subscription's status and announces it.
+// A status that is the same already is no change, and emits nothing.
 func (s *Sim) setStatus(w *world, sub *subscription, status string, now time.Time) {
 	if sub.Status == status {
 		return
@@ -227,6 +229,7 @@ var subscriptionListParams = listParams(schema{
 func (s *Sim) listSubscriptions(c *call) (document, *apiError) {
 	status := c.params.str("status")
 	return listPage(&c.world.Subscriptions, c.params, "/v1/subscriptions", "subscription", func(sub *subscription) bool {
+		// all and ended are no states, but filters of Stripe's.
 		switch status {
 		case "":
 			return !sub.ended()
@@ -324,6 +327,7 @@ func (c *call) newItem(sub *subscription) (*lineItem, *apiError) {
 	price := item.obj("price_data")
 	amount, hasAmount := price.num("unit_amount")
 	quantity, hasQuantity := item.num("quantity")
+	// A copy: the subscription changes only when everything was accepted.
 	next := sub.Item
 	if hasQuantity {
 		next.Quantity = quantity
