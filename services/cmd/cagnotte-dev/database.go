@@ -12,9 +12,8 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/pgembed"
 )
 
-// recreate replaces the demo's database with an empty one.
-// FORCE ends the connections of an interrupted run. The roles stay, since they belong to the server and not to the
-// database.
+// recreate replaces the demo's database with an empty one. FORCE ends the connections of an interrupted run. The roles
+// stay, since they belong to the server and not to the database.
 func recreate(ctx context.Context, db *pgembed.Server) error {
 	conn, err := pgx.Connect(ctx, db.URL("postgres"))
 	if err != nil {

@@ -30,9 +30,9 @@ var demoFiles embed.FS
 // demoOrder puts the village first, since most of the demo is about it.
 var demoOrder = []string{"vallon-contre-cameras", "technopolice-marseille", "festival-technopolice"}
 
-// demo is a collective, its campaign, and how much it has received.
-// It is one file of the folder demo. The donations are spread over Days days, around a median in minor units; the
-// percentages tell how many of them were abandoned, or declined at first.
+// demo is a collective, its campaign, and how much it has received. It is one file of the folder demo. The donations
+// are spread over Days days, around a median in minor units; the percentages tell how many of them were abandoned, or
+// declined at first.
 type demo struct {
 	CollectiveID string          `json:"collective_id"`
 	CampaignID   string          `json:"campaign_id"`
@@ -96,9 +96,9 @@ type seeder struct {
 // payoutDays is for how many days Stripe has made daily payouts.
 const payoutDays = 10
 
-// seed creates the demo's data and returns its keys.
-// The clock first goes back by the longest past, then forward from donation to donation, so each is dated by the moment
-// at which it happened. Only the first collective has settings, refunds and offline donations.
+// seed creates the demo's data and returns its keys. The clock first goes back by the longest past, then forward from
+// donation to donation, so each is dated by the moment at which it happened. Only the first collective has settings,
+// refunds and offline donations.
 func (s *seeder) seed(ctx context.Context, operatorKey string, demos []demo) (keys, error) {
 	now := s.clock.Now()
 	asOperator := withKey(ctx, operatorKey)

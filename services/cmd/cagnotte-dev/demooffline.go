@@ -87,9 +87,8 @@ func (s *seeder) enterOffline(asTreasurer context.Context, d demo, now time.Time
 }
 
 // refundAndDispute refunds a part of the campaign's last donation by card, as Stripe's dashboard does, and lets a bank
-// dispute the one before.
-// The simulator acts here without the service, which learns of both by webhook. Sessions are oldest first, so the last
-// charges are the newest.
+// dispute the one before. The simulator acts here without the service, which learns of both by webhook. Sessions are
+// oldest first, so the last charges are the newest.
 func (s *seeder) refundAndDispute(d demo) error {
 	var charges []string
 	for _, session := range s.sim.Sessions("") {

@@ -95,9 +95,9 @@ type Env struct {
 	t        testing.TB
 }
 
-// Start starts simulator and service, and stops both when the test ends.
-// The order matters: the simulator's address is known before it serves, the service's before the endpoints are set, and
-// the operator's key exists before the service starts. Cleanups stop the service first, then the simulator.
+// Start starts simulator and service, and stops both when the test ends. The order matters: the simulator's address is
+// known before it serves, the service's before the endpoints are set, and the operator's key exists before the service
+// starts. Cleanups stop the service first, then the simulator.
 func Start(t testing.TB, cfg Config) *Env {
 	t.Helper()
 	e := &Env{t: t, Clock: stripesim.NewClock(), DatabaseURL: cfg.DatabaseURL}
@@ -358,8 +358,8 @@ func (l *testLog) Write(line []byte) (int, error) {
 }
 
 // Environ returns the program's settings as the environment that `cagnotte serve` reads, to run it as a process of its
-// own with the same addresses, database and simulator.
-// Ports of gRPC and of the administration are free ones, so that the process can run beside the App.
+// own with the same addresses, database and simulator. Ports of gRPC and of the administration are free ones, so that
+// the process can run beside the App.
 func (e *Env) Environ() []string {
 	return []string{
 		"DATABASE_URL=" + e.settings.DatabaseURL,

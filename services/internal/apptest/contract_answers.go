@@ -19,9 +19,9 @@ var stripeDescription = sync.OnceValues(readDescription)
 // thousands of the same shape.
 const enoughOfAKind = 200
 
-// answers compares the simulator's answers and events with Stripe's description. With a shape that Stripe does not have,
-// tests could pass and the service fail at Stripe.
-// mu guards both maps, since the simulator serves requests at once. seen counts by call and status, or by event type.
+// answers compares the simulator's answers and events with Stripe's description. With a shape that Stripe does not
+// have, tests could pass and the service fail at Stripe. mu guards both maps, since the simulator serves requests at
+// once. seen counts by call and status, or by event type.
 type answers struct {
 	description *description
 

@@ -13,9 +13,9 @@ import (
 	"sync"
 )
 
-// description is Stripe's OpenAPI description of the API version that the service uses, out of stripe-mock. Most schemas
-// are never needed, so each is decoded at its first use.
-// mu guards decoded; raw and paths do not change. Tests of one binary share it.
+// description is Stripe's OpenAPI description of the API version that the service uses, out of stripe-mock. Most
+// schemas are never needed, so each is decoded at its first use. mu guards decoded; raw and paths do not change. Tests
+// of one binary share it.
 type description struct {
 	mu      sync.Mutex
 	raw     map[string]json.RawMessage
@@ -257,8 +257,8 @@ func (s *schema) nullableBranch(d *description) bool {
 	return slices.ContainsFunc(s.AnyOf, func(b *schema) bool { b = d.resolve(b); return b != nil && b.Nullable })
 }
 
-// closest returns the differences from the branch that fits best, such as an id or the object with that id.
-// Without any branch that fits, the fewest differences are the most useful ones to report.
+// closest returns the differences from the branch that fits best, such as an id or the object with that id. Without any
+// branch that fits, the fewest differences are the most useful ones to report.
 func (d *description) closest(v any, branches []*schema, path string) []string {
 	var best []string
 	for i, b := range branches {

@@ -126,8 +126,8 @@ func (p *Process) Stop() {
 	p.cmd = nil
 }
 
-// Advance moves the clock that the process shares with the simulator.
-// The process may see the new time a moment before the simulator does, never after it.
+// Advance moves the clock that the process shares with the simulator. The process may see the new time a moment before
+// the simulator does, never after it.
 func (p *Process) Advance(d time.Duration) {
 	p.t.Helper()
 	p.writeClock(d)
@@ -176,7 +176,7 @@ func serve(told string) error {
 	}
 	cfg.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	cfg.SyncEvery, cfg.DonationLimit, cfg.StripeRate = c.SyncEvery, c.Limit, c.StripeRate
-	// The file is read at each call, so the process follows the simulator's clock without being told.
+	// The file is read at each call, so the process follows each move of the clock.
 	cfg.Now = func() time.Time {
 		text, _ := os.ReadFile(c.ClockFile)
 		offset, _ := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)

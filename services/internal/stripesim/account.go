@@ -127,8 +127,8 @@ func (s *Sim) createAccount(c *call) (document, *apiError) {
 	return w.render(), nil
 }
 
-// getAccount shows the platform itself and its connected accounts, and a connected account itself.
-// A foreign, an unknown and a disconnected account get the same answer, see noAccess.
+// getAccount shows the platform itself and its connected accounts, and a connected account itself. A foreign, an
+// unknown and a disconnected account get the same answer, see noAccess.
 func (s *Sim) getAccount(c *call) (document, *apiError) {
 	id := c.http.PathValue("id")
 	w := s.accessible(id)

@@ -40,9 +40,8 @@ func (a *agenda) add(d due) {
 }
 
 // catchUp performs everything that is due at now, each at its own time, so that a jump of the clock has the same result
-// as the time passing.
-// The world is locked. An item may add others that are due as well; the loop finds them, because it reads the agenda
-// anew.
+// as the time passing. The world is locked. An item may add others that are due as well; the loop finds them, because
+// it reads the agenda anew.
 func (s *Sim) catchUp(now time.Time) {
 	for len(s.agenda) > 0 && !s.agenda[0].At.After(now) {
 		d := s.agenda[0]

@@ -69,8 +69,8 @@ func (s *Sim) routes() http.Handler {
 	return mux
 }
 
-// call is an API request in progress.
-// admit sets key, world and form, and answer sets now and params, so a route's run can rely on all of them.
+// call is an API request in progress. admit sets key, world and form, and answer sets now and params, so a route's run
+// can rely on all of them.
 type call struct {
 	http    *http.Request
 	request request
@@ -82,8 +82,7 @@ type call struct {
 	params  params
 }
 
-// answer is the response to a call.
-// malformed goes to Requests only; a client does not see it.
+// answer is the response to a call. malformed goes to Requests only; a client does not see it.
 type answer struct {
 	status    int
 	body      []byte
@@ -173,9 +172,9 @@ func encode(o document) []byte {
 	return b
 }
 
-// answer checks in Stripe's order: the caller, the idempotency key, the parameters, then the call itself.
-// The world is locked twice: to reserve the key, and to execute. In between it is free for other requests, so a second
-// one with the same key finds the key in use.
+// answer checks in Stripe's order: the caller, the idempotency key, the parameters, then the call itself. The world is
+// locked twice: to reserve the key, and to execute. In between it is free for other requests, so a second one with the
+// same key finds the key in use.
 func (s *Sim) answer(c *call, e route, body []byte, fault Fault) answer {
 	if err := s.admit(c, e, body); err != nil {
 		return c.fail(err)

@@ -158,9 +158,8 @@ func (s *Sim) listBalanceTransactions(c *call) (document, *apiError) {
 	}, func(b *balanceTxn) document { return b.render(c.now) })
 }
 
-// getBalance sums the balance transactions.
-// Euros are listed even when nothing moved. Only the platform has connect_reserved, which is always zero here. All
-// money counts as card, also that of debits.
+// getBalance sums the balance transactions. Euros are listed even when nothing moved. Only the platform has
+// connect_reserved, which is always zero here. All money counts as card, also that of debits.
 func (s *Sim) getBalance(c *call) (document, *apiError) {
 	sums := map[string]map[string]int64{"available": {"eur": 0}, "pending": {"eur": 0}}
 	for _, b := range c.world.Balance.rows {

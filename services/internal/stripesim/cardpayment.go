@@ -93,8 +93,8 @@ func (s *Sim) intentOf(w *world, se *session, by request, now time.Time) *intent
 	return in
 }
 
-// settleLate creates a charge's late balance transaction, and announces it.
-// It is performed once for each charge, by the entry of the agenda that the payment made.
+// settleLate creates a charge's late balance transaction, and announces it. It is performed once for each charge, by
+// the entry of the agenda that the payment made.
 func (s *Sim) settleLate(w *world, ch *charge, now time.Time) {
 	w.settle(ch)
 	s.emit(w, "charge.updated", ch.render(), document{"balance_transaction": nil}, request{}, now)

@@ -8,16 +8,15 @@ var errNotAuthenticated = &DeclinedError{
 	Message: "We are unable to authenticate your payment method. Please choose a different payment method and try again.",
 }
 
-// ask begins the 3-D Secure challenge.
-// The session stays open, and the intent requires an action until the next attempt, passed or failed. The world is
-// locked.
+// ask begins the 3-D Secure challenge. The session stays open, and the intent requires an action until the next
+// attempt, passed or failed. The world is locked.
 func (s *Sim) ask(w *world, se *session, in *intent, by request, now time.Time) {
 	in.Status, in.Challenge = intentNeedsAction, se.URL
 	s.emit(w, "payment_intent.requires_action", in.render(w), nil, by, now)
 }
 
-// challenge begins the 3-D Secure challenge of a card on an open session; false for cards without one.
-// It is called before the payment itself, when the form is sent for the first time. A repeat emits no second event.
+// challenge begins the 3-D Secure challenge of a card on an open session; false for cards without one. It is called
+// before the payment itself, when the form is sent for the first time. A repeat emits no second event.
 func (s *Sim) challenge(sessionID string, card Card) bool {
 	now := s.lock()
 	defer s.unlock()

@@ -74,9 +74,8 @@ func (m *paymentMethod) render() document {
 	}
 }
 
-// charge is one payment attempt.
-// It is pending (a debit at the bank), failed (Failure is set) or paid (neither). Amounts are in minor units of
-// Currency. BalanceID names the balance transaction; a failed charge never has one.
+// charge is one payment attempt. It is pending (a debit at the bank), failed (Failure is set) or paid (neither).
+// Amounts are in minor units of Currency. BalanceID names the balance transaction; a failed charge never has one.
 type charge struct {
 	ID         string         `json:"id"`
 	Created    int64          `json:"created"`
@@ -114,8 +113,7 @@ func newCharge(in *intent, m *paymentMethod, failure *DeclinedError, now time.Ti
 	}
 }
 
-// render shows every member of a charge.
-// It depends on the charge alone. Id members become objects only by expansion.
+// render shows every member of a charge. It depends on the charge alone. Id members become objects only by expansion.
 func (ch *charge) render() document {
 	paid := ch.Failure == nil && !ch.Pending
 	o := document{

@@ -42,9 +42,8 @@ func (s *Sim) pageRoutes(mux *http.ServeMux) {
 	s.portalRoutes(mux)
 }
 
-// pageView is what the template shows.
-// The texts are in its language, and amounts are formatted. Problem is empty unless the form was refused. status and
-// successURL are not shown; they decide what happens next.
+// pageView is what the template shows. The texts are in its language, and amounts are formatted. Problem is empty
+// unless the form was refused. status and successURL are not shown; they decide what happens next.
 type pageView struct {
 	T          texts
 	Lang       string

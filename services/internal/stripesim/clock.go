@@ -6,9 +6,9 @@ import (
 )
 
 // Clock is the simulated time. It runs with wall time from wherever it was last set, unless it is frozen. A change
-// performs everything that became due, in order, before it returns. All methods are safe for concurrent use.
-// The lock guards the fields alone. It is never held while a listener runs, and a simulator may hold its own lock when
-// it asks for the time.
+// performs everything that became due, in order, before it returns. All methods are safe for concurrent use. The lock
+// guards the fields alone. It is never held while a listener runs, and a simulator may hold its own lock when it asks
+// for the time.
 type Clock struct {
 	mu        sync.Mutex
 	base      time.Time // simulated time at the moment since

@@ -24,8 +24,8 @@ func newCustomer(who donor, currency string, now time.Time) *customer {
 	return &customer{ID: newID("cus_", 14), Created: now.Unix(), Donor: who, Currency: currency, Prefix: newID("S", 7)}
 }
 
-// render shows every member of a customer.
-// Renewals are charged with the subscription's payment method, so the customer has no default of its own.
+// render shows every member of a customer. Renewals are charged with the subscription's payment method, so the customer
+// has no default of its own.
 func (cu *customer) render() document {
 	return document{
 		"id":             cu.ID,

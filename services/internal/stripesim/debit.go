@@ -29,8 +29,8 @@ const (
 	debitDisputeAfter = 3 * 7 * 24 * time.Hour
 )
 
-// debitFacts is the outcome of a test account's debits.
-// A nil failure means that the debit is paid. days are counted by businessDays from the moment of the authorization.
+// debitFacts is the outcome of a test account's debits. A nil failure means that the debit is paid. days are counted by
+// businessDays from the moment of the authorization.
 type debitFacts struct {
 	days    int // business days
 	failure *DeclinedError
@@ -189,9 +189,8 @@ func (s *Sim) debitAnswered(w *world, ch *charge, now time.Time) {
 }
 
 // endDebit ends a debit. A session whose debit failed looks the same as before; only the event and the payment intent
-// tell.
-// The order of the events: the charge, the intent, the invoice and subscription, the session. The balance transaction
-// exists before the first of them, so charge.succeeded names it.
+// tell. The order of the events: the charge, the intent, the invoice and subscription, the session. The balance
+// transaction exists before the first of them, so charge.succeeded names it.
 func (s *Sim) endDebit(w *world, ch *charge, failure *DeclinedError, now time.Time) {
 	s.changed = true
 	ch.Pending, ch.Failure = false, failure
@@ -232,8 +231,8 @@ func (s *Sim) debitDisputed(w *world, ch *charge, now time.Time) {
 	_, _ = s.disputeCharge(w, ch, Disputed{Reason: "debit_not_authorized"}, now)
 }
 
-// sessionOf returns the session on whose page a debit began; nil when it began elsewhere, as a later attempt does.
-// The search begins with the newest session, since a debit is answered within days.
+// sessionOf returns the session on whose page a debit began; nil when it began elsewhere, as a later attempt does. The
+// search begins with the newest session, since a debit is answered within days.
 func (w *world) sessionOf(ch *charge) *session {
 	for i := len(w.Sessions.rows) - 1; i >= 0; i-- {
 		if se := w.Sessions.rows[i]; se.IntentID == ch.IntentID || se.DebitID == ch.ID {

@@ -30,9 +30,8 @@ type Delivery struct {
 	Seed uint64
 }
 
-// SetDelivery changes how webhooks are delivered from now on.
-// It replaces the mode as a whole. Events that wait already keep their copies and times; Hold and Shuffle apply to them
-// too.
+// SetDelivery changes how webhooks are delivered from now on. It replaces the mode as a whole. Events that wait already
+// keep their copies and times; Hold and Shuffle apply to them too.
 func (s *Sim) SetDelivery(mode Delivery) {
 	d := s.dispatcher
 	d.mu.Lock()

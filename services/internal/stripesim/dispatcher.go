@@ -26,9 +26,8 @@ const (
 )
 
 // dispatcher delivers events to endpoints. Its lock may be taken while the world's lock is held, but not the other way
-// round.
-// mode, dice, queues, configured, seq, changed and closed, and the fields of the queues, are guarded by mu. ctx is
-// canceled only after everything in flight has ended or Close has run out of time.
+// round. mode, dice, queues, configured, seq, changed and closed, and the fields of the queues, are guarded by mu. ctx
+// is canceled only after everything in flight has ended or Close has run out of time.
 type dispatcher struct {
 	sim    *Sim
 	client *http.Client
@@ -60,9 +59,8 @@ type queue struct {
 	stop     chan struct{}
 }
 
-// item is one delivery to make.
-// An event that is sent twice has two items with the same delivery. attempt counts this item's attempts, and seq is the
-// order of queueing.
+// item is one delivery to make. An event that is sent twice has two items with the same delivery. attempt counts this
+// item's attempts, and seq is the order of queueing.
 type item struct {
 	event    *event
 	delivery *delivery
@@ -178,9 +176,8 @@ func (d *dispatcher) replace(endpoints []Endpoint, made map[string]Endpoint) {
 	d.announce()
 }
 
-// enqueue takes the events of one locked section of the world.
-// The world is locked. An event gets one delivery for each endpoint that wants it, also when it is lost on purpose, so
-// that its state can be read.
+// enqueue takes the events of one locked section of the world. The world is locked. An event gets one delivery for each
+// endpoint that wants it, also when it is lost on purpose, so that its state can be read.
 func (d *dispatcher) enqueue(events []*event) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -220,8 +217,8 @@ func (d *dispatcher) push(q *queue, it *item) {
 	signal(q.wake)
 }
 
-// announce wakes those who wait for deliveries.
-// announce is called with the dispatcher's lock held. It wakes the queues too, since a new mode may make an item ready.
+// announce wakes those who wait for deliveries. announce is called with the dispatcher's lock held. It wakes the queues
+// too, since a new mode may make an item ready.
 func (d *dispatcher) announce() {
 	close(d.changed)
 	d.changed = make(chan struct{})
@@ -261,9 +258,9 @@ func (d *dispatcher) run(q *queue) {
 	}
 }
 
-// next removes and returns the item to deliver now, or returns how long nothing is due.
-// It is called with the dispatcher's lock held. Held and early items are passed over. Among those that are due the
-// oldest is chosen, or any of them while shuffled.
+// next removes and returns the item to deliver now, or returns how long nothing is due. It is called with the
+// dispatcher's lock held. Held and early items are passed over. Among those that are due the oldest is chosen, or any
+// of them while shuffled.
 func (d *dispatcher) next(q *queue, now time.Time) (*item, time.Duration) {
 	const longWait = time.Hour // a wake comes sooner
 	limit := 1

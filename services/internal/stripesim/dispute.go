@@ -27,9 +27,9 @@ const (
 	evidenceTime = 9 * 24 * time.Hour
 )
 
-// dispute is a dispute or an inquiry of the payer's bank about a charge.
-// Amount is in minor units of the charge's currency, and DueBy is until when evidence is accepted. The transactions
-// alternate between withdrawals and returns; an inquiry and a prevented dispute have none.
+// dispute is a dispute or an inquiry of the payer's bank about a charge. Amount is in minor units of the charge's
+// currency, and DueBy is until when evidence is accepted. The transactions alternate between withdrawals and returns;
+// an inquiry and a prevented dispute have none.
 type dispute struct {
 	ID           string   `json:"id"`
 	Created      int64    `json:"created"`
@@ -60,8 +60,8 @@ func (d *dispute) refundable() bool {
 	return slices.Contains([]string{disputeInquiry, disputeInquiryReview, disputeInquiryClosed, disputeWon}, d.Status)
 }
 
-// disputeBars reports whether a dispute prevents refunds of a charge.
-// A charge without a dispute has no such id, and is not barred.
+// disputeBars reports whether a dispute prevents refunds of a charge. A charge without a dispute has no such id, and is
+// not barred.
 func (w *world) disputeBars(ch *charge) bool {
 	d, ok := w.Disputes.get(ch.DisputeID)
 	return ok && !d.refundable()
@@ -330,9 +330,9 @@ func (s *Sim) CloseInquiry(id string) error {
 	})
 }
 
-// changeDispute changes a dispute that is in one of the given states, and announces it.
-// move changes the dispute and returns the types of the events to emit, in order. previous_attributes has the status in
-// all of them, also where it stayed the same.
+// changeDispute changes a dispute that is in one of the given states, and announces it. move changes the dispute and
+// returns the types of the events to emit, in order. previous_attributes has the status in all of them, also where it
+// stayed the same.
 func (s *Sim) changeDispute(id string, from []string, move func(*world, *dispute, time.Time) []string) error {
 	now := s.lock()
 	defer s.unlock()

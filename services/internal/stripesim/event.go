@@ -12,9 +12,9 @@ import (
 // eventRetention is how long Stripe keeps events, https://docs.stripe.com/api/events.
 const eventRetention = 30 * 24 * time.Hour
 
-// event is something that happened, with the object as it was at that time.
-// Object and Previous are encoded when the event happens, so later changes of the object do not show in it. By is the
-// API request that caused it; zero for what happens by itself, such as a renewal.
+// event is something that happened, with the object as it was at that time. Object and Previous are encoded when the
+// event happens, so later changes of the object do not show in it. By is the API request that caused it; zero for what
+// happens by itself, such as a renewal.
 type event struct {
 	ID         string          `json:"id"`
 	Created    int64           `json:"created"`
@@ -46,9 +46,9 @@ const (
 
 func (e *event) key() (string, int64) { return e.ID, e.Created }
 
-// emit records an event. The dispatcher gets it when the world's lock is released.
-// The world is locked, and o must be rendered after the change. previous has the members that an update changed, with
-// their values before; nil for other events.
+// emit records an event. The dispatcher gets it when the world's lock is released. The world is locked, and o must be
+// rendered after the change. previous has the members that an update changed, with their values before; nil for other
+// events.
 func (s *Sim) emit(w *world, kind string, o, previous document, by request, now time.Time) {
 	e := &event{
 		ID: newID("evt_3", 23), Created: now.Unix(), Account: w.ID, Connected: w.Connected, Type: kind, By: by,

@@ -129,8 +129,7 @@ func (w *world) expandPath(o document, steps []string, now time.Time) {
 	}
 }
 
-// show renders an object that exists.
-// A kind without a case is a mistake in expandable, hence the panic.
+// show renders an object that exists. A kind without a case is a mistake in expandable, hence the panic.
 func (w *world) show(kind, id string, now time.Time) document {
 	switch kind {
 	case "payment_intent":
@@ -159,9 +158,8 @@ func (w *world) show(kind, id string, now time.Time) document {
 	panic("stripesim: no kind " + kind)
 }
 
-// showSource renders the source of a balance transaction.
-// Ids are unique across tables, so the first table that has the id is the right one. Balance transactions have no other
-// kinds of source here.
+// showSource renders the source of a balance transaction. Ids are unique across tables, so the first table that has the
+// id is the right one. Balance transactions have no other kinds of source here.
 func (w *world) showSource(id string, now time.Time) document {
 	if ch, ok := w.Charges.get(id); ok {
 		return ch.render()

@@ -31,8 +31,8 @@ func (n *warning) render(w *world) document {
 	}
 }
 
-// lowerWarnings makes the warnings of a charge no longer actionable, once it is disputed or fully refunded.
-// It is called after each refund and dispute. A repeat finds no actionable warning and emits nothing.
+// lowerWarnings makes the warnings of a charge no longer actionable, once it is disputed or fully refunded. It is
+// called after each refund and dispute. A repeat finds no actionable warning and emits nothing.
 func (s *Sim) lowerWarnings(w *world, ch *charge, now time.Time) {
 	if ch.DisputeID == "" && ch.Refunded < ch.Amount {
 		return

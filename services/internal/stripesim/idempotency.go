@@ -12,9 +12,9 @@ const (
 	maxIdemKey    = 255
 )
 
-// idemRecord is the stored result of an idempotency key. Status is zero while its first request is executing.
-// Path and Params are compared with those of a repeat. Params is the canonical form, so the order of the parameters
-// does not matter.
+// idemRecord is the stored result of an idempotency key. Status is zero while its first request is executing. Path and
+// Params are compared with those of a repeat. Params is the canonical form, so the order of the parameters does not
+// matter.
 type idemRecord struct {
 	Path    string    `json:"path"`
 	Params  string    `json:"params"`
@@ -60,9 +60,8 @@ func (s *Sim) idemBegin(c *call, canonical string) (*idemRecord, *apiError) {
 	return old, nil
 }
 
-// idemStore stores the answer of an executed request.
-// It runs in the locked section that executed the request, so its effect and its answer are saved together or not at
-// all.
+// idemStore stores the answer of an executed request. It runs in the locked section that executed the request, so its
+// effect and its answer are saved together or not at all.
 func (s *Sim) idemStore(c *call, a answer) {
 	if rec := s.idem[c.idemName()]; c.request.Key != "" && rec != nil {
 		rec.Status, rec.Body = a.status, a.body

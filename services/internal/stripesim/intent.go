@@ -14,10 +14,10 @@ const (
 	intentSucceeded   = "succeeded"
 )
 
-// intent is a payment intent. The first payment attempt creates it, and later attempts use it again.
-// Its states are: requires_payment_method, before an attempt and after a failed one; requires_action or processing;
-// then succeeded for ever. LastError is the last failed attempt's, and nil once an attempt succeeded. Amount is in
-// minor units of Currency.
+// intent is a payment intent. The first payment attempt creates it, and later attempts use it again. Its states are:
+// requires_payment_method, before an attempt and after a failed one; requires_action or processing; then succeeded for
+// ever. LastError is the last failed attempt's, and nil once an attempt succeeded. Amount is in minor units of
+// Currency.
 type intent struct {
 	ID         string         `json:"id"`
 	Created    int64          `json:"created"`

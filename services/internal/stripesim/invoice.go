@@ -27,10 +27,9 @@ const (
 // https://docs.stripe.com/billing/revenue-recovery/smart-retries
 var retryAfter = []time.Duration{3 * 24 * time.Hour, 5 * 24 * time.Hour, 7 * 24 * time.Hour}
 
-// invoice is one period of a subscription.
-// It is a draft, then open, then paid, void or uncollectible; an uncollectible one can still be paid. Amounts are in
-// minor units of its item's currency. NextAttempt is zero when no attempt is scheduled. PeriodStart and PeriodEnd are
-// the invoice's own, LineStart and LineEnd the period that its line pays for.
+// invoice is one period of a subscription. It is a draft, then open, then paid, void or uncollectible; an uncollectible
+// one can still be paid. Amounts are in minor units of its item's currency. NextAttempt is zero when no attempt is
+// scheduled. PeriodStart and PeriodEnd are the invoice's own, LineStart and LineEnd the period that its line pays for.
 type invoice struct {
 	ID                 string            `json:"id"`
 	Created            int64             `json:"created"`
@@ -88,9 +87,9 @@ func (w *world) newInvoice(sub *subscription, reason string, now time.Time) *inv
 	return inv
 }
 
-// finalize opens a draft: it gets its number and its payment intent.
-// The number counts the customer's invoices and is never given twice. The session's payment_intent_data does not apply
-// to subscriptions, so the intent has a description of Stripe's and no metadata.
+// finalize opens a draft: it gets its number and its payment intent. The number counts the customer's invoices and is
+// never given twice. The session's payment_intent_data does not apply to subscriptions, so the intent has a description
+// of Stripe's and no metadata.
 func (s *Sim) finalize(w *world, inv *invoice, by request, now time.Time) {
 	cu := w.Customers.byID[inv.CustomerID]
 	cu.Invoices++
@@ -115,9 +114,9 @@ func (s *Sim) finalize(w *world, inv *invoice, by request, now time.Time) {
 	s.emit(w, "payment_intent.created", in.render(w), nil, by, now)
 }
 
-// attempt charges an open invoice's card. The caller updates the subscription.
-// The world is locked. The intent and the invoice have the state after the attempt when the first event is emitted,
-// since an event shows its object as it is then.
+// attempt charges an open invoice's card. The caller updates the subscription. The world is locked. The intent and the
+// invoice have the state after the attempt when the first event is emitted, since an event shows its object as it is
+// then.
 func (s *Sim) attempt(w *world, inv *invoice, m *paymentMethod, decline *DeclinedError, by request, now time.Time) *DeclinedError {
 	in := w.Intents.byID[inv.IntentID]
 	ch := newCharge(in, m, decline, now)
@@ -150,8 +149,8 @@ func (s *Sim) emitPaid(w *world, inv *invoice, by request, now time.Time) {
 	s.emit(w, "invoice.payment_succeeded", inv.render(w), nil, by, now)
 }
 
-// chargeFirst finalizes a renewal's draft and charges it, unless its subscription has ended meanwhile.
-// It is due an hour after the draft was made. A repeat finds the invoice no longer a draft.
+// chargeFirst finalizes a renewal's draft and charges it, unless its subscription has ended meanwhile. It is due an
+// hour after the draft was made. A repeat finds the invoice no longer a draft.
 func (s *Sim) chargeFirst(w *world, inv *invoice, now time.Time) {
 	if !inv.AutoAdvance || inv.Status != invoiceDraft {
 		return
@@ -160,8 +159,8 @@ func (s *Sim) chargeFirst(w *world, inv *invoice, now time.Time) {
 	s.renew(w, inv, now)
 }
 
-// chargeAgain is a retry of a renewal, unless it was paid or given up before its time.
-// An entry whose time is not NextAttempt belongs to a retry that was replaced or called off.
+// chargeAgain is a retry of a renewal, unless it was paid or given up before its time. An entry whose time is not
+// NextAttempt belongs to a retry that was replaced or called off.
 func (s *Sim) chargeAgain(w *world, inv *invoice, now time.Time) {
 	if inv.Status == invoiceOpen && inv.NextAttempt == now.Unix() {
 		inv.NextAttempt = 0
@@ -240,8 +239,8 @@ func (s *Sim) listInvoices(c *call) (document, *apiError) {
 	}, func(inv *invoice) document { return inv.render(c.world) })
 }
 
-// render shows every member of an invoice.
-// The customer's name and address are those of now, not those at the time of the invoice.
+// render shows every member of an invoice. The customer's name and address are those of now, not those at the time of
+// the invoice.
 func (inv *invoice) render(w *world) document {
 	cu := w.Customers.byID[inv.CustomerID]
 	// An invoice is paid as a whole or not at all.

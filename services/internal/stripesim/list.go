@@ -75,8 +75,7 @@ func listPage[T record](t *table[T], p params, url, kind string, keep func(T) bo
 	return document{"object": "list", "url": url, "has_more": more, "data": data}, nil
 }
 
-// index finds a row's position: a binary search for its second, then a few steps.
-// The id must be in the table.
+// index finds a row's position: a binary search for its second, then a few steps. The id must be in the table.
 func (t *table[T]) index(id string) int {
 	_, created := t.byID[id].key()
 	i, _ := slices.BinarySearchFunc(t.rows, created, func(e T, c int64) int {

@@ -12,9 +12,9 @@ import (
 // https://docs.stripe.com/api/account_links/object#account_link_object-expires_at.
 const linkLife = 5 * time.Minute
 
-// onboarding is the state of a connected account's onboarding. A world without one is complete.
-// Deadline is in Unix seconds, zero for none. All links that were ever made remain, since a second visit of an old one
-// has to redirect to its own refresh URL.
+// onboarding is the state of a connected account's onboarding. A world without one is complete. Deadline is in Unix
+// seconds, zero for none. All links that were ever made remain, since a second visit of an old one has to redirect to
+// its own refresh URL.
 type onboarding struct {
 	Metadata         map[string]string `json:"metadata,omitempty"`
 	Country          string            `json:"country"`
@@ -28,8 +28,8 @@ type onboarding struct {
 	Links            []*accountLink    `json:"links,omitempty"`
 }
 
-// accountLink is a link to the onboarding of an account, for one use.
-// The token is the secret of the link. Only a visited link can submit the form.
+// accountLink is a link to the onboarding of an account, for one use. The token is the secret of the link. Only a
+// visited link can submit the form.
 type accountLink struct {
 	Token      string `json:"token"`
 	Expires    int64  `json:"expires"`
@@ -95,8 +95,8 @@ func (s *Sim) CompleteOnboarding(account string) error {
 	return s.SetAccountState(account, AccountState{ChargesEnabled: true, PayoutsEnabled: true, DetailsSubmitted: true})
 }
 
-// link finds an account link; nil for one that does not exist.
-// Only accounts with an onboarding have links. The world is locked.
+// link finds an account link; nil for one that does not exist. Only accounts with an onboarding have links. The world
+// is locked.
 func (s *Sim) link(account, token string) (*world, *accountLink) {
 	w := s.worlds[account]
 	if w == nil || w.Onboarding == nil {

@@ -9,8 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// params are parameters that passed their schema: string, int64, bool, params, []any or map[string]string.
-// A missing parameter reads as the zero value; has tells it from one that was sent.
+// params are parameters that passed their schema: string, int64, bool, params, []any or map[string]string. A missing
+// parameter reads as the zero value; has tells it from one that was sent.
 type params map[string]any
 
 // The accessors return the zero value for a missing parameter. obj of a missing object is nil, whose accessors work
@@ -35,8 +35,8 @@ func (p params) strs(name string) []string {
 	return out
 }
 
-// spec checks one parameter, whose full name is given, and returns its value.
-// It returns the value in the type that params has for it, or Stripe's error with the full name.
+// spec checks one parameter, whose full name is given, and returns its value. It returns the value in the type that
+// params has for it, or Stripe's error with the full name.
 type spec func(name string, f *form) (any, *apiError)
 
 // field is a named parameter of a schema.

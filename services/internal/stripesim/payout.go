@@ -31,10 +31,9 @@ const (
 	arrivalDays = 2
 )
 
-// payout is a payout from an account's balance to its bank account; a negative one debits the bank.
-// It is pending for submitAfter, then in transit, then paid; it can fail in each of these states, and be canceled while
-// pending. Amount is in minor units. BalanceID names its own balance transaction, FailureBalanceID the one that
-// returned the money.
+// payout is a payout from an account's balance to its bank account; a negative one debits the bank. It is pending for
+// submitAfter, then in transit, then paid; it can fail in each of these states, and be canceled while pending. Amount
+// is in minor units. BalanceID names its own balance transaction, FailureBalanceID the one that returned the money.
 type payout struct {
 	ID                string `json:"id"`
 	Created           int64  `json:"created"`
@@ -90,8 +89,7 @@ func (p *payout) render() document {
 }
 
 // addPayout creates a payout with its balance transaction, and schedules its next states. An automatic payout takes
-// held.
-// It is the balance transactions of the automatic payout that are given its id, its own included. A manual payout
+// held. It is the balance transactions of the automatic payout that are given its id, its own included. A manual payout
 // leaves them free: Stripe does not tell what is in it.
 func (s *Sim) addPayout(w *world, amount int64, currency string, held []*balanceTxn, automatic bool, now time.Time) *payout {
 	// Payouts arrive at midnight UTC, two days after the day on which they are made.
@@ -134,8 +132,8 @@ func (w *world) addPayoutTransaction(p *payout, kind, category string, amount in
 	return b
 }
 
-// advancePayout changes a payout's state, if its present state allows it.
-// An entry of the agenda for a payout that has failed or was canceled meanwhile does nothing.
+// advancePayout changes a payout's state, if its present state allows it. An entry of the agenda for a payout that has
+// failed or was canceled meanwhile does nothing.
 func (s *Sim) advancePayout(w *world, p *payout, kind string, now time.Time) {
 	before := document{"status": p.Status}
 	// The states only advance one by one: a payout that is not in transit cannot be paid.
@@ -154,9 +152,8 @@ func (s *Sim) advancePayout(w *world, p *payout, kind string, now time.Time) {
 	}
 }
 
-// endPayout returns a payout's money to the balance, where the next automatic payout finds it.
-// The return has no PayoutID, so the next automatic payout includes it, and the transactions of the failed payout stay
-// in that one.
+// endPayout returns a payout's money to the balance, where the next automatic payout finds it. The return has no
+// PayoutID, so the next automatic payout includes it, and the transactions of the failed payout stay in that one.
 func (s *Sim) endPayout(w *world, p *payout, status, kind, code string, now time.Time) {
 	p.Status, p.FailureCode = status, code
 	p.FailureBalanceID = w.addPayoutTransaction(p, kind, "payout_reversal", p.Amount, now).ID

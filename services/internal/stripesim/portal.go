@@ -16,8 +16,8 @@ var portalCreateParams = schema{
 	"configuration": elsewhere, "flow_data": elsewhere, "on_behalf_of": elsewhere,
 }
 
-// portalSession gives one customer access to the billing portal, for a short time.
-// The URL is the only secret: whoever has it within portalLife acts as the customer.
+// portalSession gives one customer access to the billing portal, for a short time. The URL is the only secret: whoever
+// has it within portalLife acts as the customer.
 type portalSession struct {
 	ID         string `json:"id"`
 	Created    int64  `json:"created"`
@@ -89,8 +89,8 @@ func (s *Sim) SetCard(subscriptionID string, card Card) error {
 	return nil
 }
 
-// setMethod changes a subscription's card or bank account.
-// It applies to the next renewal or retry. m has no id yet. The world is locked.
+// setMethod changes a subscription's card or bank account. It applies to the next renewal or retry. m has no id yet.
+// The world is locked.
 func (s *Sim) setMethod(w *world, sub *subscription, m *paymentMethod, now time.Time) {
 	m.ID, m.Created = newID("pm_1", 23), now.Unix()
 	w.PaymentMethods.add(m)
@@ -99,8 +99,8 @@ func (s *Sim) setMethod(w *world, sub *subscription, m *paymentMethod, now time.
 	s.emit(w, "customer.subscription.updated", sub.render(), previous, pageRequest(), now)
 }
 
-// findRunning looks in every account.
-// One that is incomplete counts as not running, since its first payment may never arrive. The world is locked.
+// findRunning looks in every account. One that is incomplete counts as not running, since its first payment may never
+// arrive. The world is locked.
 func (s *Sim) findRunning(id string) (*world, *subscription, error) {
 	for _, w := range s.worlds {
 		if sub, ok := w.Subscriptions.get(id); ok {
@@ -172,8 +172,8 @@ func (s *Sim) portalRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("POST /portal/{id}", s.submitPortal)
 }
 
-// portalView is what a portal session shows; nothing when it does not exist or has expired.
-// Ended subscriptions are not shown. Ids are unique, so at most one account has the portal session.
+// portalView is what a portal session shows; nothing when it does not exist or has expired. Ended subscriptions are not
+// shown. Ids are unique, so at most one account has the portal session.
 func (s *Sim) portalView(r *http.Request) portalView {
 	now := s.lock()
 	defer s.unlock()

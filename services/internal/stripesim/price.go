@@ -72,9 +72,8 @@ func (i lineItem) renderPlan() document {
 	}
 }
 
-// lineItem is one line of a session, with the price and product that price_data made.
-// UnitAmount is in minor units of Currency. Recurring is nil in payment mode. The price and the product have no rows of
-// their own.
+// lineItem is one line of a session, with the price and product that price_data made. UnitAmount is in minor units of
+// Currency. Recurring is nil in payment mode. The price and the product have no rows of their own.
 type lineItem struct {
 	ID          string            `json:"id"`
 	PriceID     string            `json:"price_id"`

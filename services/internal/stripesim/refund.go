@@ -16,10 +16,9 @@ const (
 	refundFailed    = "failed"
 )
 
-// refund is a refund of a charge.
-// It is pending while the balance does not cover it, then succeeded; both can still fail, and failed is final. Amount
-// is in minor units of the charge's currency. BalanceID and FailureID name the balance transactions that took the money
-// and brought it back.
+// refund is a refund of a charge. It is pending while the balance does not cover it, then succeeded; both can still
+// fail, and failed is final. Amount is in minor units of the charge's currency. BalanceID and FailureID name the
+// balance transactions that took the money and brought it back.
 type refund struct {
 	ID            string            `json:"id"`
 	Created       int64             `json:"created"`
@@ -131,9 +130,9 @@ func (w *world) refundedCharge(p params) (*charge, *apiError) {
 	return nil, invalid("parameter_missing", "", "One of the following params should be provided for this request: payment_intent or charge.")
 }
 
-// refundCharge is what the API and the dashboard have in common.
-// The checks come in this order: a charge that failed, a dispute, nothing left, too much. Only then does anything
-// change. A debit that the bank has not answered can be refunded, as its charge has no failure.
+// refundCharge is what the API and the dashboard have in common. The checks come in this order: a charge that failed, a
+// dispute, nothing left, too much. Only then does anything change. A debit that the bank has not answered can be
+// refunded, as its charge has no failure.
 func (s *Sim) refundCharge(w *world, ch *charge, amount int64, reason string, meta map[string]string, by request, now time.Time) (*refund, *apiError) {
 	left := ch.Amount - ch.Refunded
 	switch {
@@ -223,8 +222,8 @@ func (s *Sim) getRefund(c *call) (document, *apiError) {
 
 var byPaymentParams = listParams(schema{"charge": opt(text(0)), "payment_intent": opt(text(0))})
 
-// ofPayment filters a list of what belongs to a charge.
-// The returned function tells whether a charge matches. An unknown id is an error.
+// ofPayment filters a list of what belongs to a charge. The returned function tells whether a charge matches. An
+// unknown id is an error.
 func (w *world) ofPayment(p params) (func(charge string) bool, *apiError) {
 	id, intent := p.str("charge"), p.str("payment_intent")
 	if _, ok := w.Charges.get(id); id != "" && !ok {

@@ -23,8 +23,7 @@ func (s *Sim) Limited() int {
 	return s.limited
 }
 
-// overLimit counts a request. The world is locked.
-// A refused request does not count towards the limit.
+// overLimit counts a request. The world is locked. A refused request does not count towards the limit.
 func (s *Sim) overLimit(now time.Time) bool {
 	if s.limit == 0 {
 		return false

@@ -15,9 +15,9 @@ const (
 	sessionExpired  = "expired"
 )
 
-// session is a Checkout Session in payment or subscription mode: open, then complete or expired for ever.
-// Amounts are in minor units, and times are Unix seconds. IntentID is empty until the first attempt to pay, and always
-// in subscription mode, where the first invoice has the intent. Base is stored because a session that expires on the
+// session is a Checkout Session in payment or subscription mode: open, then complete or expired for ever. Amounts are
+// in minor units, and times are Unix seconds. IntentID is empty until the first attempt to pay, and always in
+// subscription mode, where the first invoice has the intent. Base is stored because a session that expires on the
 // clock, without any request, still needs the address for its recovery URL.
 type session struct {
 	ID                string            `json:"id"`
@@ -215,8 +215,7 @@ func (s *Sim) expireSessionCall(c *call) (document, *apiError) {
 	return se.render(), nil
 }
 
-// expireSession ends an open session without a payment.
-// An intent of an earlier failed attempt stays as it is.
+// expireSession ends an open session without a payment. An intent of an earlier failed attempt stays as it is.
 func (s *Sim) expireSession(w *world, se *session, by request, now time.Time) {
 	se.Status = sessionExpired
 	se.Recovery.offer(se.Base, se.ID, now)

@@ -30,9 +30,9 @@ const (
 // customMessage is a text of the merchant's on the payment page.
 var customMessage = opt(hash(schema{"message": req(text(1200))}))
 
-// sessionCreateParams: https://docs.stripe.com/api/checkout/sessions/create?api-version=2023-10-16.
-// The schema checks each parameter alone; checkSession checks what depends on others. Parameters marked elsewhere exist
-// at Stripe and are refused here.
+// sessionCreateParams: https://docs.stripe.com/api/checkout/sessions/create?api-version=2023-10-16. The schema checks
+// each parameter alone; checkSession checks what depends on others. Parameters marked elsewhere exist at Stripe and are
+// refused here.
 var sessionCreateParams = schema{
 	"mode":                       req(oneOf("payment", "setup", "subscription")),
 	"success_url":                opt(text(0)),

@@ -59,8 +59,8 @@ func (s *Sim) Recover(sessionID string) (newID string, err error) {
 	return se.ID, nil
 }
 
-// open puts a session up until its time is over.
-// The world is locked. A session that was paid or expired before is left alone when its time is over.
+// open puts a session up until its time is over. The world is locked. A session that was paid or expired before is left
+// alone when its time is over.
 func (s *Sim) open(w *world, se *session) {
 	se.URL = se.Base + "/pay/" + se.ID
 	w.Sessions.add(se)

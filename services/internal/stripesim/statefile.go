@@ -29,9 +29,8 @@ type state struct {
 	Idem     map[string]*idemRecord `json:"idempotency"`
 }
 
-// load reads a saved state, if there is one.
-// It runs in New, before any timer or handler, so it takes no lock. An existing file that cannot be read is an error,
-// and is never overwritten by an empty state.
+// load reads a saved state, if there is one. It runs in New, before any timer or handler, so it takes no lock. An
+// existing file that cannot be read is an error, and is never overwritten by an empty state.
 func (s *Sim) load() error {
 	data, err := os.ReadFile(s.cfg.StatePath)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -62,9 +61,9 @@ func (s *Sim) load() error {
 	return nil
 }
 
-// save writes the state to a new file and renames it, so that a kill leaves either the old or the new one.
-// The world is locked while it is encoded, and free while it is written. The new file is in the same folder, because a
-// rename is atomic only within a file system.
+// save writes the state to a new file and renames it, so that a kill leaves either the old or the new one. The world is
+// locked while it is encoded, and free while it is written. The new file is in the same folder, because a rename is
+// atomic only within a file system.
 func (s *Sim) save() error {
 	s.mu.Lock()
 	st := state{

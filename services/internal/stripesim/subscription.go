@@ -28,9 +28,9 @@ const (
 	reasonPaymentFailed = "payment_failed"
 )
 
-// subscription charges a customer each period until it is canceled.
-// It has one item. Periods are counted from Created, so that a month with fewer days does not shift the later ones.
-// Canceled and incomplete_expired are final. Times are Unix seconds.
+// subscription charges a customer each period until it is canceled. It has one item. Periods are counted from Created,
+// so that a month with fewer days does not shift the later ones. Canceled and incomplete_expired are final. Times are
+// Unix seconds.
 type subscription struct {
 	ID         string            `json:"id"`
 	Created    int64             `json:"created"`
@@ -107,17 +107,16 @@ func (s *Sim) paySubscription(w *world, se *session, m *paymentMethod, by reques
 	return nil
 }
 
-// activate starts a subscription whose first payment arrived or is in progress.
-// From now on its payment method is charged by the renewals, the first at the end of the period.
+// activate starts a subscription whose first payment arrived or is in progress. From now on its payment method is
+// charged by the renewals, the first at the end of the period.
 func (s *Sim) activate(w *world, sub *subscription, m *paymentMethod, by request, now time.Time) {
 	sub.Status, sub.MethodID = subActive, m.ID
 	s.agenda.add(due{At: time.Unix(sub.End, 0), Kind: dueSubscriptionCycle, Account: w.ID, ID: sub.ID})
 	s.emit(w, "customer.subscription.updated", sub.render(), document{"default_payment_method": nil, "status": subIncomplete}, by, now)
 }
 
-// expireSubscription ends a subscription whose first payment did not arrive.
-// It is called at the end of incompleteLife, and when the first debit failed. A debit that is still at the bank holds
-// it back.
+// expireSubscription ends a subscription whose first payment did not arrive. It is called at the end of incompleteLife,
+// and when the first debit failed. A debit that is still at the bank holds it back.
 func (s *Sim) expireSubscription(w *world, sub *subscription, now time.Time) {
 	inv := w.Invoices.byID[sub.LatestInvoiceID]
 	if sub.Status != subIncomplete || w.Intents.byID[inv.IntentID].Status == intentProcessing {
@@ -175,8 +174,8 @@ func (s *Sim) endSubscription(w *world, sub *subscription, reason string, by req
 	s.emit(w, "customer.subscription.deleted", sub.render(), nil, by, now)
 }
 
-// setStatus changes a running subscription's status and announces it.
-// A status that is the same already is no change, and emits nothing.
+// setStatus changes a running subscription's status and announces it. A status that is the same already is no change,
+// and emits nothing.
 func (s *Sim) setStatus(w *world, sub *subscription, status string, now time.Time) {
 	if sub.Status == status {
 		return
@@ -204,8 +203,8 @@ func (s *Sim) getSubscription(c *call) (document, *apiError) {
 	return sub.render(), nil
 }
 
-// cancelSubscription is DELETE: now, and for ever.
-// Stripe does not find a subscription that has ended, so a repeat of the call gets a 404.
+// cancelSubscription is DELETE: now, and for ever. Stripe does not find a subscription that has ended, so a repeat of
+// the call gets a 404.
 func (s *Sim) cancelSubscription(c *call) (document, *apiError) {
 	sub, err := c.subscription()
 	if err == nil && sub.ended() {
@@ -242,9 +241,8 @@ func (s *Sim) listSubscriptions(c *call) (document, *apiError) {
 	}, (*subscription).render)
 }
 
-// subscriptionUpdateParams: https://docs.stripe.com/api/subscriptions/update?api-version=2023-10-16.
-// A new price is made by price_data, for the product that the subscription has. Everything else about the item is
-// refused.
+// subscriptionUpdateParams: https://docs.stripe.com/api/subscriptions/update?api-version=2023-10-16. A new price is
+// made by price_data, for the product that the subscription has. Everything else about the item is refused.
 var subscriptionUpdateParams = schema{
 	"cancel_at_period_end": opt(boolean),
 	"proration_behavior":   opt(oneOf("always_invoice", "create_prorations", "none")),
@@ -275,8 +273,8 @@ var subscriptionUpdateParams = schema{
 	"transfer_data": elsewhere, "trial_end": elsewhere, "trial_from_plan": elsewhere, "trial_settings": elsewhere,
 }
 
-// updateSubscription changes the price of later periods, and whether the subscription ends with its period.
-// Nothing is changed before all parameters are checked. A call that changes nothing emits no event.
+// updateSubscription changes the price of later periods, and whether the subscription ends with its period. Nothing is
+// changed before all parameters are checked. A call that changes nothing emits no event.
 func (s *Sim) updateSubscription(c *call) (document, *apiError) {
 	sub, err := c.subscription()
 	if err != nil {
@@ -304,8 +302,8 @@ func (s *Sim) updateSubscription(c *call) (document, *apiError) {
 	return sub.render(), nil
 }
 
-// setCancelAtPeriodEnd notes in previous what it changes.
-// All four members count as changed, even where one is the same. A date set by CancelAt is removed.
+// setCancelAtPeriodEnd notes in previous what it changes. All four members count as changed, even where one is the
+// same. A date set by CancelAt is removed.
 func (sub *subscription) setCancelAtPeriodEnd(cancel bool, previous document, now time.Time) {
 	o := sub.render()
 	for _, name := range []string{"cancel_at", "cancel_at_period_end", "canceled_at", "cancellation_details"} {
@@ -379,9 +377,9 @@ func (s *Sim) subscriptionRoutes() []route {
 	}
 }
 
-// performSubscription performs what is due of a subscription or an invoice.
-// An id that is no longer in its table is passed over. Each function checks itself whether the present state still
-// allows what was due, so nothing has to be taken out of the agenda.
+// performSubscription performs what is due of a subscription or an invoice. An id that is no longer in its table is
+// passed over. Each function checks itself whether the present state still allows what was due, so nothing has to be
+// taken out of the agenda.
 func (s *Sim) performSubscription(w *world, d due, now time.Time) {
 	if inv, ok := w.Invoices.get(d.ID); ok {
 		switch d.Kind {

@@ -32,8 +32,8 @@ func onlyInPaymentMode(p params) *apiError {
 	return nil
 }
 
-// checkRecurring holds a line item's price against the session's mode.
-// name is the line item's, for the message. A subscription has a recurring price, a payment has none.
+// checkRecurring holds a line item's price against the session's mode. name is the line item's, for the message. A
+// subscription has a recurring price, a payment has none.
 func checkRecurring(mode, name string, price params) *apiError {
 	switch {
 	case mode == modePayment && price.has("recurring"):

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// webhookEndpoint is a webhook endpoint that was made through the API.
-// Only those of the platform are delivered to; Connect tells whether they get the events of connected accounts instead
-// of the platform's own. Several secrets are not possible here, unlike in Config.Endpoints.
+// webhookEndpoint is a webhook endpoint that was made through the API. Only those of the platform are delivered to;
+// Connect tells whether they get the events of connected accounts instead of the platform's own. Several secrets are
+// not possible here, unlike in Config.Endpoints.
 type webhookEndpoint struct {
 	ID          string            `json:"id"`
 	Created     int64             `json:"created"`
@@ -57,8 +57,8 @@ func (h *webhookEndpoint) endpoint() Endpoint {
 	return Endpoint{URL: h.URL, Secret: h.Secret, Connect: h.Connect, Events: h.Events}
 }
 
-// wants tells whether an endpoint gets events of a type.
-// No list at all means every type, as does the star of Stripe's API.
+// wants tells whether an endpoint gets events of a type. No list at all means every type, as does the star of Stripe's
+// API.
 func (e Endpoint) wants(kind string) bool {
 	return e.Events == nil || slices.Contains(e.Events, "*") || slices.Contains(e.Events, kind)
 }
@@ -192,8 +192,8 @@ func (s *Sim) deleteWebhookEndpoint(c *call) (document, *apiError) {
 	return document{"id": h.ID, "object": "webhook_endpoint", "deleted": true}, nil
 }
 
-// webhookEndpointsChanged gives the dispatcher the endpoints as they are now. The world is locked.
-// The dispatcher's lock is taken inside, which is the allowed order.
+// webhookEndpointsChanged gives the dispatcher the endpoints as they are now. The world is locked. The dispatcher's
+// lock is taken inside, which is the allowed order.
 func (s *Sim) webhookEndpointsChanged() {
 	s.changed = true
 	s.dispatcher.replace(s.dispatcher.configured, s.platform.enabledWebhookEndpoints())
@@ -210,8 +210,8 @@ func (w *world) enabledWebhookEndpoints() map[string]Endpoint {
 	return live
 }
 
-// DisableEndpoint disables an endpoint that was created through the API, as Stripe does after days of failures.
-// An unknown endpoint is ignored. The state of its deliveries remains.
+// DisableEndpoint disables an endpoint that was created through the API, as Stripe does after days of failures. An
+// unknown endpoint is ignored. The state of its deliveries remains.
 func (s *Sim) DisableEndpoint(id string) {
 	s.lock()
 	defer s.unlock()

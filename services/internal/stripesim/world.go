@@ -94,8 +94,8 @@ func (t *table[T]) remove(row T) {
 	delete(t.byID, id)
 }
 
-// dropBefore deletes the rows created before the time.
-// They stand at the front, because the rows are ordered by creation.
+// dropBefore deletes the rows created before the time. They stand at the front, because the rows are ordered by
+// creation.
 func (t *table[T]) dropBefore(created int64) (dropped int) {
 	for dropped < len(t.rows) {
 		id, c := t.rows[dropped].key()
@@ -117,8 +117,7 @@ func (t *table[T]) MarshalJSON() ([]byte, error) {
 	return json.Marshal(t.rows)
 }
 
-// UnmarshalJSON reads what MarshalJSON wrote.
-// The rows are in order already; only the index by id is made again.
+// UnmarshalJSON reads what MarshalJSON wrote. The rows are in order already; only the index by id is made again.
 func (t *table[T]) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &t.rows); err != nil {
 		return err
