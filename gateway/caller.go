@@ -22,9 +22,12 @@ const (
 )
 
 // requestIDPattern is the shape of an incoming id that is used: it cannot forge a line of the log.
+// An id of another form is replaced and not refused.
 var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9-]{8,64}$`)
 
 // callerMetadata returns the metadata that tells the services who sent the request.
+// Headers in which a client sends these keys itself become no metadata (withCaller), so the services can rely on
+// them.
 func callerMetadata(r *http.Request, requestID string, proxies []netip.Prefix) metadata.MD {
 	md := metadata.Pairs(requestIDKey, requestID)
 	if address := clientAddress(r, proxies); address.IsValid() {
@@ -50,6 +53,7 @@ func requestID(r *http.Request) string {
 	if id := r.Header.Get("X-Request-Id"); requestIDPattern.MatchString(id) {
 		return id
 	}
+	// The caller finds this id in the answer's X-Request-Id.
 	return uuid.NewString()
 }
 
@@ -69,10 +73,12 @@ func outgoing(ctx context.Context, key string) string {
 // X-Forwarded-For that is not a trusted proxy's: the client can write everything before it. It is invalid when the peer
 // has no IP address.
 func clientAddress(r *http.Request, proxies []netip.Prefix) netip.Addr {
+	// The addresses are read from the last to the first, for as long as the one before was a trusted proxy's.
 	address := parseAddress(r.RemoteAddr)
 	forwarded := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for i := len(forwarded) - 1; i >= 0 && trusted(address, proxies); i-- {
 		next := parseAddress(strings.TrimSpace(forwarded[i]))
+		// A text that is no address ends the search, and the address before it counts.
 		if !next.IsValid() {
 			break
 		}
@@ -113,6 +119,7 @@ func parseAddress(s string) netip.Addr {
 	if err != nil {
 		return netip.Addr{}
 	}
+	// An IPv4 address that is written as IPv6 is the same client.
 	return address.Unmap().WithZone("")
 }
 

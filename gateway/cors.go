@@ -51,25 +51,32 @@ func (c *cors) wrap(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
+		// Each address has one method: donations are made, the rest is read.
 		method := http.MethodGet
 		if match[2] == "/donations" {
 			method = http.MethodPost
 		}
+		// A preflight asks for the method of the request that is to follow
+		// (https://fetch.spec.whatwg.org/#http-cors-protocol).
 		asked, preflight := r.Method, false
 		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
 			asked, preflight = r.Header.Get("Access-Control-Request-Method"), true
 		}
 		h := w.Header()
+		// The answer depends on the origin, so a cache must not give it to another one. That holds for refusals as
+		// well.
 		h.Add("Vary", "Origin")
 		origin := r.Header.Get("Origin")
 		if origin != "" && asked == method && c.allowed(r, match[1], origin) {
 			h.Set("Access-Control-Allow-Origin", origin)
 			if preflight {
 				h.Set("Access-Control-Allow-Methods", method)
+				// The body of a donation is JSON, which browsers announce by this header. No other header is needed.
 				h.Set("Access-Control-Allow-Headers", "Content-Type")
 				h.Set("Access-Control-Max-Age", "600")
 			}
 		}
+		// A preflight that is refused has the same status and none of the headers; the browser then sends nothing.
 		if preflight {
 			w.WriteHeader(http.StatusNoContent)
 			return
@@ -84,6 +91,7 @@ func (c *cors) allowed(r *http.Request, campaign, origin string) bool {
 	now := c.now()
 	c.mu.Lock()
 	answer, ok := c.known[key]
+	// The lock is not held during the call. Two requests at once may both ask, and store the same answer.
 	c.mu.Unlock()
 	if ok && now.Before(answer.until) {
 		return answer.allowed
@@ -94,11 +102,13 @@ func (c *cors) allowed(r *http.Request, campaign, origin string) bool {
 	md, _ := metadata.FromOutgoingContext(ctx)
 	md.Delete(authorizationKey)
 	got, err := c.campaigns.CheckOrigin(metadata.NewOutgoingContext(ctx, md), &campaignsv1.CheckOriginRequest{Name: campaign, Origin: origin})
+	// An error is not stored, so the next request asks again.
 	if err != nil {
 		return false
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	// An empty cache costs one call for each origin; no answer becomes wrong.
 	if len(c.known) >= corsMax {
 		clear(c.known)
 	}

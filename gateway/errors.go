@@ -53,6 +53,7 @@ func retryable(err error, after time.Duration) error {
 }
 
 // httpStatus returns the error's own HTTP status, or that of its reason, or that of its code.
+// grpc-gateway's table of codes is the last resort, for errors of libraries.
 func httpStatus(err error) int {
 	var known *httpError
 	if errors.As(err, &known) {
@@ -77,6 +78,7 @@ var (
 // caller's language, the fields, when to try again, and the request id.
 func writeError(ctx context.Context, w http.ResponseWriter, err error) {
 	st := publicStatus(err)
+	// What a service said itself is not replaced.
 	if id := requestIDFrom(ctx); id != "" && detail[*errdetails.RequestInfo](st) == nil {
 		attach(st, &errdetails.RequestInfo{RequestId: id})
 	}
@@ -94,11 +96,13 @@ func writeError(ctx context.Context, w http.ResponseWriter, err error) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")
+	// Retry-After is in whole seconds (RFC 9110, 10.2.3). It is rounded up, so that nobody comes too early.
 	if retry := detail[*errdetails.RetryInfo](st); retry != nil {
 		seconds := max(1, math.Ceil(retry.GetRetryDelay().AsDuration().Seconds()))
 		h.Set("Retry-After", strconv.FormatFloat(seconds, 'f', 0, 64))
 	}
 	code := httpStatus(err)
+	// Such an answer must name how to authenticate (RFC 9110, 15.5.2).
 	if code == http.StatusUnauthorized {
 		h.Set("WWW-Authenticate", "Bearer")
 	}
@@ -117,6 +121,7 @@ func publicStatus(err error) *spb.Status {
 	in := status.Convert(err).Proto()
 	out := &spb.Status{Code: in.GetCode(), Message: in.GetMessage()}
 	for _, packed := range in.GetDetails() {
+		// A detail of an unknown type is left out, as is every type that is not in the list.
 		message, uerr := packed.UnmarshalNew()
 		if uerr != nil {
 			continue
@@ -131,6 +136,7 @@ func publicStatus(err error) *spb.Status {
 	}
 	// A library's own text may name sockets and files.
 	switch codes.Code(in.GetCode()) {
+	// This text is about what the caller sent, so it is passed on.
 	case codes.InvalidArgument:
 		return unreadable(in.GetMessage())
 	case codes.Unavailable:

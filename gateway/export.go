@@ -47,6 +47,8 @@ func export(conn grpc.ClientConnInterface, logger *slog.Logger) runtime.HandlerF
 			writeError(r.Context(), w, status.Error(codes.InvalidArgument, err.Error()))
 			return
 		}
+		// A client that continues a file names the version that it has. When that cannot be continued, it gets the
+		// whole file.
 		conditional := setRange(request, r.Header)
 		stream, chunk, err := firstChunk(r.Context(), client, request)
 		if conditional && cannotContinue(err) {
@@ -59,6 +61,7 @@ func export(conn grpc.ClientConnInterface, logger *slog.Logger) runtime.HandlerF
 		}
 		header, _ := stream.Header() // there was an answer, so there is a header
 		setExportHeaders(w.Header(), header, chunk.GetContentType())
+		// From here on an error can only break the connection.
 		w.WriteHeader(setVersionHeaders(w.Header(), header, request.GetOffset()))
 
 		out := http.NewResponseController(w)

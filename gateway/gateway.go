@@ -69,6 +69,7 @@ func New(conn grpc.ClientConnInterface, o Options) (http.Handler, error) {
 	for _, r := range all {
 		mux.Handle(r.pattern, r.handler)
 	}
+	// Headers come first, so that errors have them too; then the caller's metadata, which every route needs.
 	return withHeaders(o, withCaller(o, mux)), nil
 }
 
@@ -82,6 +83,7 @@ type route struct {
 
 // routes returns all addresses. A test compares them with a list.
 func routes(conn grpc.ClientConnInterface, o Options) ([]route, error) {
+	// One budget is shared by all routes that read bodies.
 	b := &bodies{budget: o.Bodies, keys: accessv1.NewAccessServiceClient(conn)}
 	rest, err := newREST(conn, b, o.Logger)
 	if err != nil {
@@ -104,6 +106,7 @@ func routes(conn grpc.ClientConnInterface, o Options) ([]route, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Browsers get the page for what is not there, programs get JSON: see orJSON.
 	return []route{
 		{"/", noBody, orJSON(site)},
 		{"/{$}", noBody, site},

@@ -31,6 +31,7 @@ func ready(conn grpc.ClientConnInterface) http.Handler {
 			writeHealth(w, answer.GetStatus().String())
 			return
 		}
+		// A call that failed counts as not serving.
 		state := grpc_health_v1.HealthCheckResponse_NOT_SERVING
 		if err == nil {
 			state = answer.GetStatus()

@@ -31,6 +31,7 @@ var (
 // newParameters reads the parameters from all our protos that are linked into the program.
 func newParameters() (parameters, error) {
 	p := parameters{}
+	// What another package of protos declares is not served here.
 	var err error
 	protoregistry.GlobalFiles.RangeFiles(func(file protoreflect.FileDescriptor) bool {
 		if !strings.HasPrefix(string(file.Package()), "cagnotte.") {
@@ -54,6 +55,7 @@ func (p parameters) add(method protoreflect.MethodDescriptor) error {
 		return nil
 	}
 	for _, binding := range append([]*annotations.HttpRule{rule}, rule.GetAdditionalBindings()...) {
+		// A binding of another method is a mistake in the protos, which stops the program at its start.
 		var verb, template string
 		switch pattern := binding.GetPattern().(type) {
 		case *annotations.HttpRule_Get:
@@ -68,6 +70,7 @@ func (p parameters) add(method protoreflect.MethodDescriptor) error {
 		names := []protoreflect.Name{}
 		for i := range method.Input().Fields().Len() {
 			name := method.Input().Fields().Get(i).Name()
+			// A field that is neither in the body nor bound by the path can be a parameter.
 			if binding.GetBody() != "*" && binding.GetBody() != string(name) && !binds(template, name) {
 				names = append(names, name)
 			}
@@ -83,6 +86,8 @@ func (p parameters) methods(path string) []string {
 	var found []string
 	for route := range p {
 		method, template, _ := strings.Cut(route, " ")
+		// The variables are taken out of the template, and each star stands for one segment. This is done only for an
+		// answer 405, so nothing is prepared.
 		pattern := regexp.QuoteMeta(pathVariableOpen.ReplaceAllString(strings.ReplaceAll(template, "}", ""), ""))
 		matched, err := regexp.MatchString("^"+strings.ReplaceAll(pattern, `\*`, "[^/:]+")+"$", path)
 		if err == nil && matched && !slices.Contains(found, method) {
@@ -114,6 +119,8 @@ func (p parameters) refuseUnknown(next runtime.HandlerFunc) runtime.HandlerFunc 
 			return
 		}
 		for key := range query {
+			// A parameter may name a field within a message, after a point. Only the first name is compared;
+			// grpc-gateway finds out about the rest.
 			field, _, _ := strings.Cut(key, ".")
 			if !slices.Contains(known, protoreflect.Name(field)) {
 				writeError(r.Context(), w, status.Errorf(codes.InvalidArgument, "unknown field %q", key))

@@ -36,6 +36,7 @@ var marshalOptions = protojson.MarshalOptions{UseProtoNames: true, EmitDefaultVa
 // newREST returns the routes of all annotated methods. They call the services over the connection. (The generated in-process
 // servers would skip the interceptors.)
 func newREST(conn grpc.ClientConnInterface, b *bodies, logger *slog.Logger) (http.Handler, error) {
+	// none lets no header pass.
 	none := func(string) (string, bool) { return "", false }
 	parameters, err := newParameters()
 	if err != nil {
@@ -47,6 +48,7 @@ func newREST(conn grpc.ClientConnInterface, b *bodies, logger *slog.Logger) (htt
 		runtime.WithIncomingHeaderMatcher(none),
 		runtime.WithOutgoingHeaderMatcher(none),
 		runtime.WithOutgoingTrailerMatcher(none),
+		// The metadata that withCaller made goes on to the service.
 		runtime.WithMetadata(func(ctx context.Context, _ *http.Request) metadata.MD {
 			md, _ := metadata.FromOutgoingContext(ctx)
 			return md
@@ -54,6 +56,8 @@ func newREST(conn grpc.ClientConnInterface, b *bodies, logger *slog.Logger) (htt
 		runtime.WithErrorHandler(func(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, _ *http.Request, err error) {
 			writeError(ctx, w, err)
 		}),
+		// These errors come from the router, before any handler: an unknown address or method, or a path that cannot be
+		// read.
 		runtime.WithRoutingErrorHandler(func(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, status int) {
 			if status == http.StatusMethodNotAllowed {
 				w.Header().Set("Allow", strings.Join(parameters.methods(r.URL.Path), ", "))
@@ -67,6 +71,7 @@ func newREST(conn grpc.ClientConnInterface, b *bodies, logger *slog.Logger) (htt
 		runtime.WithWriteContentLength(),
 	)
 	ctx := context.Background()
+	// Exports are no generated routes: see export.
 	err = errors.Join(
 		accessv1.RegisterAccessServiceHandlerClient(ctx, mux, accessv1.NewAccessServiceClient(conn)),
 		bankv1.RegisterBankServiceHandlerClient(ctx, mux, bankv1.NewBankServiceClient(conn)),
@@ -114,6 +119,7 @@ func (m jsonMarshaler) NewDecoder(r io.Reader) runtime.Decoder {
 		if err := decoder.Decode(v); err != nil {
 			return err
 		}
+		// The end of the body must follow the value.
 		var rest any
 		if err := decoder.Decode(&rest); !errors.Is(err, io.EOF) {
 			return errTrailing

@@ -22,6 +22,7 @@ const (
 
 // receive passes an event of Stripe's on with its raw body, over which the signature is. Stripe sends an event again after
 // any answer other than 2xx (https://docs.stripe.com/webhooks#retries).
+// The two endpoints have secrets of their own, so the service is told which one was called.
 func receive(conn grpc.ClientConnInterface, b *bodies, endpoint webhooksv1.Endpoint) http.Handler {
 	client := webhooksv1.NewWebhooksServiceClient(conn)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -39,6 +40,7 @@ func receive(conn grpc.ClientConnInterface, b *bodies, endpoint webhooksv1.Endpo
 			Endpoint:  endpoint,
 		})
 		if err != nil {
+			// Anything but 2xx makes Stripe send the event again; 503 tells that the fault is temporary.
 			if code := status.Code(err); code == codes.Unavailable || code == codes.DeadlineExceeded {
 				err = retryable(&httpError{status: http.StatusServiceUnavailable, err: err}, webhookRetry)
 			}

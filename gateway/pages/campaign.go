@@ -25,6 +25,7 @@ func (s *site) campaign(w http.ResponseWriter, r *http.Request) {
 	p := s.begin(w, r)
 	v := newCampaignView(p.words, c)
 	v.Story = s.stories.render(v.TextLang, c.GetTexts()[v.TextLang].GetStory())
+	// A campaign that takes no donations takes no pledges, so nothing is asked then.
 	if v.Accepting && s.offersPledges(r.Context(), name) {
 		v.PledgePath = v.Path + "/pledge"
 	}
@@ -49,8 +50,9 @@ func (s *site) collective(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	list, err := s.campaigns.ListCampaigns(r.Context(), &campaignsv1.ListCampaignsRequest{
-		Parent:    "collectives/" + collective,
-		PageSize:  campaignsPerPage,
+		Parent:   "collectives/" + collective,
+		PageSize: campaignsPerPage,
+		// A token that is not right is an error of the call, which becomes the page for a missing address.
 		PageToken: r.URL.Query().Get("page"),
 	})
 	if err != nil {
@@ -67,6 +69,7 @@ func (s *site) collective(w http.ResponseWriter, r *http.Request) {
 		v.Campaigns = append(v.Campaigns, newCampaignView(p.words, c))
 	}
 	v.Heading = p.T("collectiveTitle", "collective", v.Campaigns[0].Collective)
+	// A language that was chosen stays in the link; one that the browser prefers is found again.
 	if token := list.GetNextPageToken(); token != "" {
 		query := url.Values{"page": {token}}
 		if lang := explicitLanguage(r); lang != "" {

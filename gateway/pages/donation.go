@@ -58,22 +58,27 @@ func (s *site) donation(w http.ResponseWriter, r *http.Request) {
 		s.missing(w, r)
 		return
 	}
+	// Only the first look waits. The address of every later one has a count.
 	donation, err := s.status(r.Context(), name+"/donations/"+r.PathValue("donation")+"/status", r.URL.Query().Get("look") == "")
 	if err != nil {
 		s.failed(w, r, err)
 		return
 	}
 	p := s.begin(w, r)
+	// The donor comes back from Stripe to an address without a language. The page is in the language in which the
+	// donation was made, unless the visitor chose another one.
 	if chosen, ok := s.catalogues[donation.GetLocale()]; ok && explicitLanguage(r) == "" {
 		p.words = chosen
 		p.OtherLanguage = p.inOtherLanguage()
 	}
 	v := newDonationView(p.words, donation)
 	collective, campaign := slugs(name)
+	// Before the payment there is nothing to manage.
 	if _, id, ok := strings.Cut(donation.GetRecurringDonation(), "/recurringDonations/"); ok && v.Settled {
 		v.MonthlyPath = "/c/" + collective + "/" + campaign + "/monthly/" + id
 	}
 	v.setWayBack(p, donation.GetReturnUrl(), "/c/"+collective+"/"+campaign)
+	// A page that waits loads itself again, without a script.
 	if v.Waiting {
 		v.SelfPath = p.again()
 		p.Refresh = nextLook(r, p)
@@ -102,6 +107,7 @@ const (
 func (s *site) status(ctx context.Context, name string, first bool) (*donationsv1.DonationStatus, error) {
 	request := &donationsv1.GetDonationStatusRequest{Name: name}
 	until := time.Now().Add(firstLookWait)
+	// Errors and all outcomes but an open one are answered at once.
 	for {
 		donation, err := s.donations.GetDonationStatus(ctx, request)
 		if err != nil || !first || donation.GetOutcome() != donationsv1.DonationOutcome_DONATION_OUTCOME_OPEN || time.Now().After(until) {
@@ -125,24 +131,29 @@ func (s *site) proof(ctx context.Context, donation string) (proof *proofView, so
 }
 
 func newDonationView(w *words, donation *donationsv1.DonationStatus) donationView {
+	// The name goes on behind the campaign, which is cut off.
 	collective, campaign := slugs(donation.GetName())
 	campaign, _, _ = strings.Cut(campaign, "/")
 	var v donationView
 	var key string
 	back, taken := donation.GetAmountRefunded().GetAmountMinor(), donation.GetAmountDisputed().GetAmountMinor()
+	// A donation can be refunded and disputed, both in part. Both together may exceed it: then the rest is negative.
 	rest := donation.GetAmount().GetAmountMinor() - back - taken
 	switch donation.GetOutcome() {
 	case donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED:
 		key, v.Tone, v.Sign, v.Settled = "received", "good", "✓", true
+	// The donor has paid and the payment is not certain yet.
 	case donationsv1.DonationOutcome_DONATION_OUTCOME_CONFIRMING:
 		key, v.Tone, v.Sign, v.Waiting, v.Settled = "confirming", "good", "…", true, true
 	case donationsv1.DonationOutcome_DONATION_OUTCOME_NOT_PAID:
 		key, v.Tone, v.Sign = "notPaid", "open", "–"
+		// A payment page that is still open is offered again; else a new donation has to be made.
 		if v.CheckoutURL = donation.GetCheckoutUrl(); v.CheckoutURL == "" {
 			v.AgainPath = "/c/" + collective + "/" + campaign
 		}
 	case donationsv1.DonationOutcome_DONATION_OUTCOME_REFUNDED:
 		key, v.Tone, v.Sign, v.Settled = "refunded", "open", "↩", true
+		// What was not refunded was taken back by the donor's bank.
 		if donation.GetDisputed() && back < donation.GetAmount().GetAmountMinor() {
 			key = "takenBack"
 		}
@@ -150,6 +161,7 @@ func newDonationView(w *words, donation *donationsv1.DonationStatus) donationVie
 		key, v.Tone, v.Sign, v.Waiting = "open", "open", "…", true
 		v.CheckoutURL = donation.GetCheckoutUrl()
 	}
+	// The catalogues have three sentences for each key.
 	v.Heading = w.T(key + "Title")
 	v.Lead = w.T(key+"Lead", "amount", w.money(donation.GetAmount()))
 	v.Text = w.T(key + "Text")
@@ -162,6 +174,7 @@ func newDonationView(w *words, donation *donationsv1.DonationStatus) donationVie
 	switch {
 	case rest < 0:
 		v.Returned = w.T("backTwice", "refunded", part(back), "taken", part(taken))
+	// Of a donation that is not received nothing is left in part.
 	case donation.GetOutcome() != donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED:
 	case taken > 0:
 		v.Returned = w.T("partTaken", "amount", part(back+taken), "rest", part(rest))
@@ -173,6 +186,7 @@ func newDonationView(w *words, donation *donationsv1.DonationStatus) donationVie
 
 // setWayBack leads to the site that the donor came from, else to the campaign's page.
 func (v *donationView) setWayBack(p *page, returnURL, campaignPath string) {
+	// Other schemes, such as javascript:, are never linked.
 	if u, err := url.Parse(returnURL); err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http") {
 		v.BackURL, v.Back = returnURL, p.T("backToSite", "site", u.Host)
 		return

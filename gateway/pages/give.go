@@ -39,6 +39,7 @@ func (s *site) give(w http.ResponseWriter, r *http.Request) {
 		s.missing(w, r)
 		return
 	}
+	// The campaign is read first: its currency is needed to read the amount, and its form to show an error.
 	c, err := s.campaigns.GetCampaign(r.Context(), &campaignsv1.GetCampaignRequest{Name: name})
 	if err != nil {
 		s.failed(w, r, err)
@@ -74,6 +75,7 @@ func (s *site) give(w http.ResponseWriter, r *http.Request) {
 		s.formAgain(w, r, p, c, code, sentence)
 		return
 	}
+	// No donor is sent to an unknown site.
 	if !at(donation.GetCheckoutUrl(), s.checkoutOrigins) {
 		s.logger.ErrorContext(r.Context(), "a donation's payment page is at none of the gateway's checkout origins", "donation", donation.GetName())
 		s.formAgain(w, r, p, c, http.StatusInternalServerError, p.T("errorOther"))
@@ -101,6 +103,7 @@ func (s *site) backFromForm(w http.ResponseWriter, r *http.Request) {
 }
 
 // chosenAmount reads what was typed, else the chosen preset. Bounds are the service's affair.
+// A preset is in minor units and what is typed in the currency's own. What is typed counts first.
 func chosenAmount(form url.Values, currency money.Currency) (money.Amount, error) {
 	if typed := strings.TrimSpace(form.Get("amount")); typed != "" {
 		amount, err := money.Parse(typed, currency)
@@ -147,12 +150,14 @@ func (s *site) formAgain(w http.ResponseWriter, r *http.Request, p *page, c *cam
 	v := newCampaignView(p.words, c)
 	v.Story = s.stories.render(v.TextLang, c.GetTexts()[v.TextLang].GetStory())
 	v.Form.Error, v.Form.Typed, v.Form.Wrong = sentence, r.PostForm.Get("amount"), code == http.StatusBadRequest
+	// What was sent stands in the form again. Before the body was read all of it is empty.
 	v.Form.check(r.PostForm.Get("preset"))
 	v.Form.Monthly, v.Form.Cover = r.PostForm.Get("often") == "monthly", r.PostForm.Get("cover") != ""
 	if s.offersPledges(r.Context(), c.GetName()) {
 		v.PledgePath = v.Path + "/pledge"
 	}
 	p.Title, p.Content, p.NoIndex = p.T("errorTitle", "title", v.Title), v, true
+	// The address of this page is that of the form's post; its translation is the campaign's page.
 	p.OtherLanguage = v.Path + "?lang=" + p.T("otherLanguageCode")
 	s.answer(w, r, code, "campaign", p, cacheNever)
 }
@@ -172,6 +177,7 @@ func reasonOf(err error) (reason errorsv1.ErrorReason, wait time.Duration) {
 }
 
 // refusal turns the service's reason into an HTTP status and a sentence.
+// A status of 400 means that the donor can mend it by another amount; the others are about the campaign or the service.
 func refusal(w *words, c *campaignsv1.Campaign, err error) (code int, sentence string) {
 	reason, wait := reasonOf(err)
 	switch reason {

@@ -51,6 +51,7 @@ func (w *words) T(key string, values ...string) string {
 	if !ok {
 		return key
 	}
+	// Values are put in as they are. The templates escape the whole sentence.
 	for i := 0; i+1 < len(values); i += 2 {
 		sentence = strings.ReplaceAll(sentence, "{"+values[i]+"}", values[i+1])
 	}
@@ -112,6 +113,7 @@ func (w *words) share(basisPoints int32) string {
 }
 
 // hundredths rounds down: 99.6 % is not all of it. Zero of nothing.
+// The parts of the sum are computed one by one, so that a product of large amounts does not overflow.
 func hundredths(part, whole int64) int64 {
 	if whole <= 0 {
 		return 0
@@ -153,6 +155,7 @@ func explicitLanguage(r *http.Request) string {
 // preferredLanguage returns the language of ours that Accept-Language likes best.
 func preferredLanguage(header string) string {
 	best, bestQuality := languages[0], 0.0
+	// Of two languages of one quality the first counts. A region is not compared: fr-BE is French.
 	for item := range strings.SplitSeq(header, ",") {
 		tag, parameter, _ := strings.Cut(strings.TrimSpace(item), ";")
 		lang, _, _ := strings.Cut(strings.ToLower(tag), "-")

@@ -47,6 +47,7 @@ type monthlyView struct {
 // address may hold a link's token, and its forms a manage token: neither goes into a Referer, cache or index.
 func (s *site) monthlyPage(w http.ResponseWriter, r *http.Request) (name string, p *page, v monthlyView, ok bool) {
 	campaign, ok := campaignName(r)
+	// The id of a monthly donation has the form of a donation's.
 	id := r.PathValue("recurring")
 	if !ok || !donationPattern.MatchString(id) {
 		s.missing(w, r)
@@ -58,6 +59,7 @@ func (s *site) monthlyPage(w http.ResponseWriter, r *http.Request) (name string,
 	collective, slug := slugs(campaign)
 	base := "/c/" + collective + "/" + slug
 	v = monthlyView{Heading: p.T("monthlyTitle"), Path: base + "/monthly/" + id, DonationPath: base + "/donations/" + id + p.Query}
+	// A link to the other language would load the page again and lose the token.
 	p.OtherLanguage, p.NoIndex = "", true
 	return campaign + "/recurringDonations/" + id, p, v, true
 }
@@ -68,6 +70,7 @@ func (s *site) answerMonthly(w http.ResponseWriter, r *http.Request, code int, p
 }
 
 // monthly shows a link's button, or the way to a link. It tells nothing about the donation.
+// The token is not redeemed here, because programs that read mail load the page as well.
 func (s *site) monthly(w http.ResponseWriter, r *http.Request) {
 	_, p, v, ok := s.monthlyPage(w, r)
 	if !ok {
@@ -88,6 +91,7 @@ func (s *site) monthlyForm(w http.ResponseWriter, r *http.Request) (name string,
 	if name, p, v, ok = s.monthlyPage(w, r); !ok {
 		return name, p, v, false
 	}
+	// Another site's form must neither change nor stop a donation, nor have mails sent.
 	if s.foreign.Check(r) != nil {
 		v.Error, v.AskLink = p.T("monthlyErrorOrigin"), true
 		s.answerMonthly(w, r, http.StatusForbidden, p, v)
@@ -127,6 +131,8 @@ func (s *site) monthlyOpen(w http.ResponseWriter, r *http.Request) {
 		s.monthlyFailed(w, r, p, v, err)
 		return
 	}
+	// The link's token was redeemed. The forms of this page carry the manage token from here on, so no cookie is
+	// needed.
 	v.Manage = opened.GetManageToken()
 	v.show(p.words, opened.GetRecurringDonation())
 	s.answerMonthly(w, r, http.StatusOK, p, v)
@@ -144,6 +150,7 @@ func (s *site) monthlyChange(w http.ResponseWriter, r *http.Request) {
 		s.monthlyFailed(w, r, p, v, err)
 		return
 	}
+	// A monthly donation is in the currency of its campaign.
 	currency := money.Currency(campaign.GetGoal().GetCurrencyCode())
 	v.Symbol = currencySymbol(p.words, string(currency))
 	amount, err := chosenAmount(url.Values{"amount": {v.Typed}}, currency)
@@ -156,6 +163,7 @@ func (s *site) monthlyChange(w http.ResponseWriter, r *http.Request) {
 		Name: name, ManageToken: v.Manage, Amount: &moneyv1.Money{CurrencyCode: string(amount.Currency), AmountMinor: amount.Minor},
 	})
 	if err != nil {
+		// Only an amount that is too small or too large comes back in the form; all else has a page of its own.
 		if code, sentence := refusal(p.words, campaign, err); code == http.StatusBadRequest {
 			v.refuse(p.words, sentence, currency)
 			s.answerMonthly(w, r, code, p, v)
@@ -165,6 +173,7 @@ func (s *site) monthlyChange(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	v.Heading, v.Typed = p.T("monthlyChangedTitle"), ""
+	// The change is noted here and not yet made at Stripe.
 	if changed.GetChangePending() {
 		v.Heading = p.T("monthlyChangeNotedTitle")
 	}
@@ -206,6 +215,7 @@ func (s *site) monthlyPortal(w http.ResponseWriter, r *http.Request) {
 	}
 	v.keep(r.PostForm)
 	portal, err := s.recurring.CreatePortalSession(r.Context(), &recurringv1.CreatePortalSessionRequest{Name: name, ManageToken: v.Manage})
+	// The policy of the page lets browsers follow the form to these origins alone.
 	if err == nil && !at(portal.GetUrl(), s.portalOrigins) {
 		err = errors.New("pages: the portal is at none of the gateway's portal origins")
 	}
@@ -213,6 +223,7 @@ func (s *site) monthlyPortal(w http.ResponseWriter, r *http.Request) {
 		s.monthlyFailed(w, r, p, v, err)
 		return
 	}
+	// The address is of one session and must not be cached.
 	w.Header().Set("Cache-Control", cacheNever)
 	w.Header().Set("Location", portal.GetUrl())
 	w.WriteHeader(http.StatusSeeOther)
@@ -228,6 +239,7 @@ func (s *site) backToMonthly(w http.ResponseWriter, r *http.Request) {
 
 // keep takes over what an open page's form sent.
 func (v *monthlyView) keep(form url.Values) {
+	// All three forms are offered again after an error; the service refuses what is not possible.
 	v.Manage, v.Typed = form.Get("manage"), form.Get("amount")
 	v.Gives, _ = strconv.ParseInt(form.Get("gives"), 10, 64)
 	v.Change, v.Stop, v.Portal = true, true, true
@@ -244,8 +256,10 @@ func (v *monthlyView) refuse(w *words, sentence string, currency money.Currency)
 // monthlyFailed says why nothing came of it, and offers a new link where that helps.
 func (s *site) monthlyFailed(w http.ResponseWriter, r *http.Request, p *page, v monthlyView, err error) {
 	reason, wait := reasonOf(err)
+	// Most refusals are about the state of the donation or of its account.
 	code := http.StatusConflict
 	switch reason {
+	// A new link helps in both cases.
 	case errorsv1.ErrorReason_LINK_INVALID, errorsv1.ErrorReason_MANAGE_TOKEN_INVALID:
 		v.Error, v.AskLink, v.Manage = p.T("monthlyErrorLink"), true, ""
 	case errorsv1.ErrorReason_MAIL_NOT_CONFIGURED:
@@ -290,6 +304,7 @@ func (v *monthlyView) show(w *words, g *recurringv1.RecurringDonation) {
 		}
 	case recurringv1.RecurringDonationState_RECURRING_DONATION_STATE_CREATED:
 		v.Lead = w.T("monthlyNotStarted", "amount", amount)
+	// While a debit is under way, it is not known whether the month is unpaid.
 	case recurringv1.RecurringDonationState_RECURRING_DONATION_STATE_PAST_DUE:
 		v.Lead = w.T("monthlyGives", "amount", amount)
 		if !g.GetDebitPending() {
@@ -301,17 +316,20 @@ func (v *monthlyView) show(w *words, g *recurringv1.RecurringDonation) {
 	if g.GetDebitPending() {
 		fact("monthlyDebit")
 	}
+	// A reason is there as soon as somebody ended the donation, also while it still runs to the end of a month.
 	reason, ends := endReasons[g.GetEndReason()]
 	if running {
 		v.tellNext(w, g, ends)
 	}
 	switch {
+	// An end that was set at Stripe is told in the future while the donation runs.
 	case running && g.GetEndReason() == recurringv1.RecurringDonationEndReason_RECURRING_DONATION_END_REASON_AT_STRIPE:
 		fact("monthlyReasonStripeAhead")
 	case ends:
 		fact(reason)
 	}
 	switch {
+	// A change that is noted waits for the account as long as it is disconnected.
 	case g.GetAccountDisconnected() && g.GetChangePending():
 		fact("monthlyPendingDisconnected")
 	case g.GetAccountDisconnected() && running:
@@ -323,6 +341,7 @@ func (v *monthlyView) show(w *words, g *recurringv1.RecurringDonation) {
 	byDonor := g.GetEndReason() == recurringv1.RecurringDonationEndReason_RECURRING_DONATION_END_REASON_DONOR
 	// While a month is tried again, an end with the month does not end that.
 	v.Stop = running && (!g.GetCancelAtPeriodEnd() || pastDue) && !(byDonor && g.GetChangePending())
+	// There must be a month to come. A donation that is paused and not ended has one later.
 	v.Change = running && (g.GetNextDebitTime() != nil || g.GetPaused() && !ends)
 	v.Portal, v.Later = running && !g.GetAccountDisconnected(), g.GetAccountDisconnected()
 }
@@ -342,10 +361,12 @@ func (v *monthlyView) tellNext(w *words, g *recurringv1.RecurringDonation, ends 
 		fact("monthlyNext", next)
 	}
 	switch end := g.GetCancelTime(); {
+	// A month may still be debited before the end.
 	case end != nil && (g.GetNextDebitTime() != nil || g.GetState() == recurringv1.RecurringDonationState_RECURRING_DONATION_STATE_PAST_DUE):
 		fact("monthlyEndsOn", end)
 	case end != nil:
 		fact("monthlyLastDay", end)
+	// Without a date of its own the end is that of the month that is paid.
 	case g.GetCancelAtPeriodEnd():
 		fact("monthlyLastDay", g.GetPeriodEndTime())
 	case ends: // Stripe does not know of it yet

@@ -23,6 +23,7 @@ type pledgeFormView struct {
 	Closed                            string
 }
 
+// methodView is one choice in the form; the first that is offered is chosen.
 type methodView struct {
 	Value, Label, Hint string
 	Checked            bool
@@ -41,6 +42,7 @@ var pledgeMethods = []struct {
 // offersPledges reports whether the campaign takes donations outside of Stripe. A page does without when it cannot
 // be known.
 func (s *site) offersPledges(ctx context.Context, campaign string) bool {
+	// The service answers none for a campaign that takes no donations.
 	methods, err := s.treasury.ListPledgeMethods(ctx, &treasuryv1.ListPledgeMethodsRequest{Parent: campaign})
 	return err == nil && len(methods.GetMethods()) > 0
 }
@@ -75,6 +77,7 @@ func (s *site) pledgePage(w http.ResponseWriter, r *http.Request) (p *page, v pl
 	p = s.begin(w, r)
 	shown := newCampaignView(p.words, c)
 	v = pledgeFormView{Title: shown.Title, TextLang: shown.TextLang, Collective: shown.Collective, Path: shown.Path, Form: shown.Form}
+	// The order is that of the form and not of the answer.
 	for _, m := range pledgeMethods {
 		for _, method := range offered.GetMethods() {
 			if method == m.method {
@@ -82,6 +85,7 @@ func (s *site) pledgePage(w http.ResponseWriter, r *http.Request) (p *page, v pl
 			}
 		}
 	}
+	// The page says why there is no form: the campaign is paused or over, or takes no pledges.
 	if len(v.Methods) == 0 {
 		if v.Closed = shown.Closed; v.Closed == "" {
 			v.Closed = p.T("pledgeNone")
@@ -98,6 +102,8 @@ func (s *site) pledge(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
+	// again shows the form with an error and what was sent; wrong marks the amount's field. It sets nothing before the
+	// body is read, since PostForm is empty then.
 	again := func(code int, sentence string, wrong bool) {
 		v.Form.Error, v.Form.Wrong, v.Form.Typed = sentence, wrong, r.PostForm.Get("amount")
 		v.Form.check(r.PostForm.Get("preset"))
@@ -121,6 +127,7 @@ func (s *site) pledge(w http.ResponseWriter, r *http.Request) {
 		again(http.StatusBadRequest, p.T(amountProblem(err)), true)
 		return
 	}
+	// Which of the known methods the collective takes is decided by the service.
 	method := treasuryv1.OfflineMethod_OFFLINE_METHOD_UNSPECIFIED
 	for _, m := range pledgeMethods {
 		if m.value == r.PostForm.Get("method") {
@@ -144,6 +151,7 @@ func (s *site) pledge(w http.ResponseWriter, r *http.Request) {
 		again(code, sentence, code == http.StatusBadRequest)
 		return
 	}
+	// After the redirect a reload shows the slip and makes no other pledge.
 	_, id, _ := strings.Cut(made.GetName(), "/pledges/")
 	http.Redirect(w, r, v.Path+"/pledges/"+url.PathEscape(id)+"?lang="+p.Lang, http.StatusSeeOther)
 }
@@ -178,11 +186,13 @@ func (s *site) slip(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p := s.begin(w, r)
+	// The slip is in the language in which the pledge was made, unless the visitor chose another one.
 	if chosen, ok := s.catalogues[pledge.GetLocale()]; ok && explicitLanguage(r) == "" {
 		p.words = chosen
 		p.OtherLanguage = p.inOtherLanguage()
 	}
 	v := newSlipView(p.words, c, pledge)
+	// There is no code for other currencies than the euro.
 	if pledge.GetTransfer().GetEpcQrSvg() != "" && v.Open {
 		v.QRPath = v.Path + "/pledges/" + r.PathValue("pledge") + "/qr.svg"
 	}
@@ -221,6 +231,8 @@ func (s *site) pledgeOf(w http.ResponseWriter, r *http.Request) (*treasuryv1.Ple
 	return pledge, true
 }
 
+// newSlipView prints a pledge. Only one that is open has rows to pay by: a pledge that expired or is fulfilled has a
+// sentence alone.
 func newSlipView(w *words, c *campaignsv1.Campaign, pledge *treasuryv1.Pledge) slipView {
 	shown := newCampaignView(w, c)
 	amount := w.money(pledge.GetAmount())
@@ -229,6 +241,7 @@ func newSlipView(w *words, c *campaignsv1.Campaign, pledge *treasuryv1.Pledge) s
 		Campaign: shown.Title, TextLang: shown.TextLang, Collective: shown.Collective, Path: shown.Path,
 		Open: pledge.GetState() == treasuryv1.PledgeState_PLEDGE_STATE_OPEN,
 	}
+	// An empty value has no row, such as a BIC that the collective did not give.
 	row := func(key, value, class string) {
 		if value != "" {
 			v.Rows = append(v.Rows, rowView{w.T(key), value, class})

@@ -49,6 +49,7 @@ func newStoryteller() *storyteller {
 	policy.AllowAttrs("href").OnElements("a")
 	policy.AllowAttrs("rel").Matching(regexp.MustCompile("^" + linkRel + "$")).OnElements("a")
 	policy.AllowAttrs("start").Matching(bluemonday.Integer).OnElements("ol")
+	// A link with another scheme, such as javascript:, loses its address.
 	policy.AllowURLSchemes("https", "http", "mailto")
 	policy.RequireParseableURLs(true)
 	return &storyteller{
@@ -75,6 +76,7 @@ func (s *storyteller) render(lang, markdown string) template.HTML {
 	html := s.read(typeset(lang, markdown))
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	// The text is the key and its HTML the value; both take memory.
 	if s.size += len(markdown) + len(html); s.size > maxTold {
 		clear(s.told)
 		s.size = len(markdown) + len(html)

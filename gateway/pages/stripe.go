@@ -12,6 +12,7 @@ func (s *site) stripeExpired(w http.ResponseWriter, r *http.Request) {
 	s.stripeMessage(w, r, "stripeExpiredTitle", "stripeExpiredText", "stripeExpiredNext")
 }
 
+// stripeMessage shows sentences by their keys. The page is the same for everybody, so caches may have it.
 func (s *site) stripeMessage(w http.ResponseWriter, r *http.Request, title string, paragraphs ...string) {
 	p := s.begin(w, r)
 	p.Title, p.NoIndex = p.T(title), true

@@ -31,11 +31,12 @@ type page struct {
 // campaignView is a campaign in one language, every text ready to print.
 type campaignView struct {
 	Collective, CollectivePath, Path string
-	Title, TextLang                  string
-	Story                            template.HTML
-	Progress                         progressView
-	Stages                           []stageView
-	Deadline                         string
+	// TextLang is the language of the campaign's own texts, which can differ from the page's.
+	Title, TextLang string
+	Story           template.HTML
+	Progress        progressView
+	Stages          []stageView
+	Deadline        string
 	// Spent says what the cause has cost so far; empty when nothing is known.
 	Spent string
 	// PledgePath is where to give otherwise than by card; empty when that is not offered.
@@ -76,6 +77,7 @@ func (f *formView) check(preset string) {
 	}
 }
 
+// presetView is an amount to choose; Minor is what the form sends.
 type presetView struct {
 	Minor   int64
 	Label   string
@@ -84,6 +86,7 @@ type presetView struct {
 
 // progressView draws the bar: widths and positions are in percent of the bar, which
 // stands for the goal, or for what came in when that is more.
+// Now is the settled share in whole percent, within 0 and 100.
 type progressView struct {
 	Label, Text, Raised, Goal, Percent, Pending string
 	Now                                         int64
@@ -91,11 +94,13 @@ type progressView struct {
 	Ticks                                       []tickView
 }
 
+// tickView is a mark on the bar: the end of a stage, or the goal when more than that came in.
 type tickView struct {
 	At   string
 	Goal bool
 }
 
+// stageView is a stage in one language. State is reached, current or upcoming.
 type stageView struct {
 	Number                int
 	Title, TextLang, Cost string
@@ -148,6 +153,8 @@ func (f *formView) estimate(w *words, c *campaignsv1.Campaign) {
 	if presets := c.GetPresets(); len(presets) > 0 {
 		example = presets[len(presets)/2]
 	}
+	// all is the whole in hundredths of a percent. The fee is taken from the whole payment, so the payment is (amount +
+	// fixed part) / (1 - rate), rounded up to the next minor unit.
 	const all = 10_000
 	left := all - int64(fee.GetBasisPoints())
 	whole := ((example.GetAmountMinor()+fee.GetFixed().GetAmountMinor())*all + left - 1) / left
@@ -167,6 +174,7 @@ func textLanguage(w *words, c *campaignsv1.Campaign) string {
 func newProgressView(w *words, c *campaignsv1.Campaign) progressView {
 	goal := c.GetGoal().GetAmountMinor()
 	settled := c.GetProgress().GetSettled().GetAmountMinor()
+	// The bar has no width for a negative sum.
 	pending := max(0, c.GetProgress().GetPending().GetAmountMinor())
 	currency := c.GetGoal().GetCurrencyCode()
 	print := func(minor int64) string {
@@ -184,10 +192,12 @@ func newProgressView(w *words, c *campaignsv1.Campaign) progressView {
 		v.Text += " (" + v.Pending + ")"
 	}
 	v.Now = min(100, max(0, hundredths(settled, goal)))
+	// At least one, so that nothing is divided by zero.
 	scale := max(goal, settled+pending, 1)
 	v.Settled, v.Waiting = percentOf(settled, scale), percentOf(pending, scale)
 	var end int64
 	for _, stage := range c.GetStages() {
+		// A stage that ends with the bar needs no mark, and the goal has its own.
 		if end += stage.GetAmount().GetAmountMinor(); end < scale && end != goal {
 			v.Ticks = append(v.Ticks, tickView{At: percentOf(end, scale)})
 		}
@@ -202,6 +212,7 @@ func newProgressView(w *words, c *campaignsv1.Campaign) progressView {
 func newStageViews(w *words, c *campaignsv1.Campaign) []stageView {
 	settled := c.GetProgress().GetSettled().GetAmountMinor()
 	var views []stageView
+	// start and end are the sums of the stages before and with this one.
 	var start int64
 	for i, stage := range c.GetStages() {
 		end := start + stage.GetAmount().GetAmountMinor()
@@ -234,12 +245,14 @@ func newStageViews(w *words, c *campaignsv1.Campaign) []stageView {
 // percentOf writes a share for SVG, within 0 and 100, to a hundredth.
 func percentOf(part, whole int64) string {
 	part = min(max(part, 0), whole)
+	// Half of a hundredth is rounded up. The parts are computed one by one, so that no product overflows.
 	share := part/whole*100_00 + (part%whole*100_00+whole/2)/whole
 	return fmt.Sprintf("%d.%02d", share/100, share%100)
 }
 
 // currencySymbol is what stands behind the field in which an amount is typed.
 func currencySymbol(w *words, code string) string {
+	// The amount of zero is printed as its symbol and a zero, without decimals.
 	text := w.money(&moneyv1.Money{CurrencyCode: code})
 	return strings.Trim(text, "0\u00a0\u202f")
 }

@@ -23,6 +23,9 @@ import (
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 )
 
+// contract is a compressed descriptor set of our protos, with their comments, which the descriptors in the program
+// lack.
+//
 //go:embed contract.binpb.gz
 var contract []byte
 
@@ -34,12 +37,14 @@ type group struct {
 	Enums    []enum
 }
 
+// Texts are comments of the protos as HTML.
 type service struct {
 	Name    string
 	Text    template.HTML
 	Methods []method
 }
 
+// Fields are those of the request. Answer is nil when the answer is of a foreign type.
 type method struct {
 	Name    string
 	Summary string
@@ -56,6 +61,7 @@ type method struct {
 // route is one way to call a method over HTTP.
 type route struct{ Verb, Path string }
 
+// A message that is the request of a method is told with the method and not here.
 type message struct {
 	Name   string
 	Text   template.HTML
@@ -105,6 +111,7 @@ func loadContract() ([]group, error) {
 	var groups []group
 	for _, f := range files {
 		g := group{Name: packageName(f)}
+		// The requests are collected first, so that the messages below can leave them out.
 		requests := map[protoreflect.FullName]bool{}
 		for i := range f.Services().Len() {
 			s := f.Services().Get(i)
@@ -149,6 +156,8 @@ func readFiles() ([]protoreflect.FileDescriptor, error) {
 	}
 	var files []protoreflect.FileDescriptor
 	for _, described := range set.GetFile() {
+		// The registry has the files that the described one imports. The new descriptor is not registered, so it does
+		// not clash with the one in the program.
 		f, err := protodesc.NewFile(described, protoregistry.GlobalFiles)
 		if err != nil {
 			return nil, err
@@ -161,6 +170,8 @@ func readFiles() ([]protoreflect.FileDescriptor, error) {
 	return files, nil
 }
 
+// appendMethod adds what the page tells of a method. The comment is divided into a summary, a text and the errors at
+// its end.
 func appendMethod(methods []method, m protoreflect.MethodDescriptor) ([]method, error) {
 	rules := rulesOf(m)
 	if len(rules) == 0 {
@@ -180,6 +191,7 @@ func appendMethod(methods []method, m protoreflect.MethodDescriptor) ([]method, 
 		verb, path := verbAndPath(r)
 		told.Routes = append(told.Routes, route{verb, path})
 	}
+	// Where a field travels is told for the first route, as in the example.
 	told.Fields = fieldsOf(m.Input(), rules[0])
 	if full := m.Output().FullName(); strings.HasPrefix(string(full), "cagnotte.") {
 		told.Answer = &reference{string(m.Output().Name()), linkTo(m.Output())}
@@ -198,6 +210,7 @@ func rulesOf(m protoreflect.MethodDescriptor) []*annotations.HttpRule {
 	return append([]*annotations.HttpRule{rule}, rule.GetAdditionalBindings()...)
 }
 
+// Both are empty for a rule that has neither.
 func verbAndPath(r *annotations.HttpRule) (verb, path string) {
 	switch p := r.GetPattern().(type) {
 	case *annotations.HttpRule_Get:
@@ -220,7 +233,8 @@ func fieldsOf(m protoreflect.MessageDescriptor, rule *annotations.HttpRule) []fi
 	for i := range m.Fields().Len() {
 		f := m.Fields().Get(i)
 		told := field{
-			Name:     string(f.Name()),
+			Name: string(f.Name()),
+			// In a request a field is also required when its constraints refuse the empty value.
 			Required: rule != nil && isNeeded(f) || constraintsOf(f).GetRequired(),
 			Text:     render(commentOf(f)),
 		}
@@ -238,6 +252,7 @@ func fieldsOf(m protoreflect.MessageDescriptor, rule *annotations.HttpRule) []fi
 func placeOf(name string, rule *annotations.HttpRule) string {
 	_, path := verbAndPath(rule)
 	switch body := rule.GetBody(); {
+	// The path binds a field with a pattern or without one.
 	case strings.Contains(path, "{"+name+"=") || strings.Contains(path, "{"+name+"}"):
 		return "path"
 	case body == "*" || body == name:
@@ -263,6 +278,7 @@ func typeOf(f protoreflect.FieldDescriptor) (name, link string) {
 		}
 	case f.Enum() != nil:
 		name, link = string(f.Enum().Name()), linkTo(f.Enum())
+	// The JSON mapping of protobuf writes 64-bit numbers as strings, since JavaScript cannot hold them all.
 	case f.Kind() == protoreflect.Int64Kind || f.Kind() == protoreflect.Uint64Kind:
 		name = "whole number, as a string"
 	case f.Kind() == protoreflect.BytesKind:
@@ -299,11 +315,13 @@ func limitOf(f protoreflect.FieldDescriptor) string {
 	return ""
 }
 
+// constraintsOf is nil for a field without constraints; the getters of nil return zero values.
 func constraintsOf(f protoreflect.FieldDescriptor) *validate.FieldRules {
 	rules, _ := proto.GetExtension(f.Options(), validate.E_Field).(*validate.FieldRules)
 	return rules
 }
 
+// enumOf tells the values of an enum, each under the last heading before it.
 func enumOf(e protoreflect.EnumDescriptor) enum {
 	told := enum{
 		Name: string(e.Name()), Text: render(commentOf(e)), Blocks: []block{{}},
@@ -338,6 +356,7 @@ func headingOf(d protoreflect.Descriptor) string {
 	return heading
 }
 
+// commentOf returns the comment directly before a descriptor.
 func commentOf(d protoreflect.Descriptor) string {
 	return strings.TrimSpace(d.ParentFile().SourceLocations().ByDescriptor(d).LeadingComments)
 }

@@ -56,10 +56,12 @@ func fillPattern(pattern string) string {
 // curlOf returns a command that can be pasted: $URL is where the service is, $KEY the caller's key.
 func curlOf(m protoreflect.MethodDescriptor, rule *annotations.HttpRule, public bool) (string, error) {
 	verb, path := verbAndPath(rule)
+	// A variable stands for a resource name; its pattern tells the form.
 	path = pathVariable.ReplaceAllStringFunc(path, func(v string) string {
 		parts := pathVariable.FindStringSubmatch(v)
 		return fillPattern(parts[2])
 	})
+	// The quotes are needed for the ampersands of a query; $URL still becomes the address within them.
 	line := "curl $URL" + path
 	query, err := queryOf(m, rule)
 	if err != nil {
@@ -68,6 +70,7 @@ func curlOf(m protoreflect.MethodDescriptor, rule *annotations.HttpRule, public 
 	if len(query) > 0 {
 		line = `curl "` + strings.TrimPrefix(line, "curl ") + "?" + query.Encode() + `"`
 	}
+	// curl sends GET without a body and POST with one by itself.
 	if verb != "GET" && verb != "POST" {
 		line += " -X " + verb
 	}
@@ -79,6 +82,7 @@ func curlOf(m protoreflect.MethodDescriptor, rule *annotations.HttpRule, public 
 		return "", err
 	}
 	if body != "" {
+		// Each run of the command is a request of its own, so the shell makes a new id.
 		body = strings.ReplaceAll(body, `"request_id":"`+exampleID+`"`, `"request_id":"'$(uuidgen)'"`)
 		line += ` \` + "\n  -d '" + body + "'"
 	} else if verb == "POST" {
@@ -93,6 +97,7 @@ func queryOf(m protoreflect.MethodDescriptor, rule *annotations.HttpRule) (url.V
 	for i := range m.Input().Fields().Len() {
 		f := m.Input().Fields().Get(i)
 		switch {
+		// Fields in the path and in the body are written elsewhere.
 		case placeOf(string(f.Name()), rule) != "query":
 		case f.Message() != nil && f.Message().FullName() == "google.protobuf.FieldMask":
 			// The mask names the one field that the example changes.
@@ -111,6 +116,7 @@ func queryOf(m protoreflect.MethodDescriptor, rule *annotations.HttpRule) (url.V
 
 // bodyOf returns the JSON of an example body, or nothing where the rule takes none.
 func bodyOf(m protoreflect.MethodDescriptor, rule *annotations.HttpRule) (string, error) {
+	// The body is the whole request, or the one field that the rule names.
 	message, prefix := m.Input(), ""
 	switch rule.GetBody() {
 	case "":
@@ -124,6 +130,7 @@ func bodyOf(m protoreflect.MethodDescriptor, rule *annotations.HttpRule) (string
 		message, prefix = f.Message(), rule.GetBody()+"."
 	}
 	_, path := verbAndPath(rule)
+	// What the path binds is not repeated in the body.
 	bound := map[string]bool{}
 	for _, v := range pathVariable.FindAllStringSubmatch(path, -1) {
 		bound[strings.TrimPrefix(v[1], prefix)] = true
@@ -155,6 +162,7 @@ func exampleKeys(m protoreflect.MessageDescriptor) []string {
 	chosen := map[protoreflect.Name]bool{}
 	for i := range m.Fields().Len() {
 		f := m.Fields().Get(i)
+		// A synthetic oneof is how protobuf describes an optional field.
 		if o := f.ContainingOneof(); o != nil && !o.IsSynthetic() {
 			if !chosen[o.Name()] {
 				keys = append(keys, string(f.Name()))
@@ -175,6 +183,7 @@ func isNeeded(f protoreflect.FieldDescriptor) bool {
 	if c.GetRequired() {
 		return true
 	}
+	// The empty value must break a rule: each kind of field has its own.
 	switch {
 	case c.GetIgnore() == validate.Ignore_IGNORE_IF_ZERO_VALUE:
 		return false
@@ -186,6 +195,7 @@ func isNeeded(f protoreflect.FieldDescriptor) bool {
 		if s.HasPattern() {
 			return !matches(s.GetPattern(), "")
 		}
+	// Zero is the unspecified value.
 	case c.GetEnum() != nil:
 		in := c.GetEnum().GetIn()
 		return slices.Contains(c.GetEnum().GetNotIn(), 0) || len(in) > 0 && !slices.Contains(in, 0)
@@ -206,6 +216,7 @@ func isNeeded(f protoreflect.FieldDescriptor) bool {
 // valueOf writes an example of a field's value as JSON.
 func valueOf(f protoreflect.FieldDescriptor) (string, error) {
 	if f.IsMap() {
+		// The maps of the contract have languages as their keys.
 		key := "fr"
 		v, err := valueOf(f.MapValue())
 		return `{"` + key + `":` + v + `}`, err
@@ -217,6 +228,7 @@ func valueOf(f protoreflect.FieldDescriptor) (string, error) {
 	return v, err
 }
 
+// singleOf writes one value, also of a list.
 func singleOf(f protoreflect.FieldDescriptor) (string, error) {
 	switch f.Kind() {
 	case protoreflect.MessageKind:
@@ -230,6 +242,7 @@ func singleOf(f protoreflect.FieldDescriptor) (string, error) {
 		}
 		return objectOf(f.Message(), nil)
 	case protoreflect.EnumKind:
+		// The first value is the unspecified one.
 		return `"` + string(f.Enum().Values().Get(1).Name()) + `"`, nil
 	case protoreflect.BoolKind:
 		return "true", nil
@@ -280,9 +293,11 @@ func stringOf(field protoreflect.Name, s *validate.StringRules) (string, error) 
 	if s.GetUuid() {
 		return exampleID, nil
 	}
+	// The first of the allowed texts is often the empty one.
 	if len(s.GetIn()) > 0 {
 		return s.GetIn()[len(s.GetIn())-1], nil
 	}
+	// The text for the field's name comes first, then a name that the pattern describes, then texts for all purposes.
 	var candidates []string
 	if text, ok := fieldTexts[field]; ok {
 		candidates = append(candidates, text)
@@ -301,6 +316,7 @@ func stringOf(field protoreflect.Name, s *validate.StringRules) (string, error) 
 			return text, nil
 		}
 	}
+	// The program does not start then, so a new constraint without an example is found by the tests.
 	return "", fmt.Errorf("no example text fits the constraints %v", s)
 }
 

@@ -38,11 +38,13 @@ func Handler(missing http.Handler) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	// The address holds the version of the content, so caches may have it for ever.
 	style := asset.New(sheet, "text/css; charset=utf-8", "public, max-age=31536000, immutable")
 	mux := http.NewServeMux()
 	stylePath := "/api/style-" + style.Version() + ".css"
 	mux.Handle("GET "+stylePath, style)
 
+	// All pages are rendered once, at the start: they depend on the contract alone.
 	index := view{Title: "The API of Cagnotte", Style: stylePath, Groups: groups, Failure: exampleOfAnError()}
 	if err := handlePage(mux, "/api", "index.html", index); err != nil {
 		return nil, err
@@ -59,6 +61,7 @@ func Handler(missing http.Handler) (http.Handler, error) {
 
 // exampleOfAnError is the body of an error.
 func exampleOfAnError() string {
+	// The code, the reason and the text are those of the program, so the example does not age.
 	const reason = errorsv1.ErrorReason_CAMPAIGN_NOT_OPEN
 	text, language := reason.Text("fr")
 	return fmt.Sprintf(`{

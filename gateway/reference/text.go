@@ -30,6 +30,7 @@ func splitErrors(comment string) (rest string, errors []failure) {
 	if len(starts) == 0 {
 		return comment, nil
 	}
+	// Each error's text ends where the next one begins.
 	for i, at := range starts {
 		end := len(comment)
 		if i+1 < len(starts) {
@@ -44,6 +45,7 @@ func splitErrors(comment string) (rest string, errors []failure) {
 func firstSentence(comment string) string {
 	paragraph, _, _ := strings.Cut(comment, "\n\n")
 	paragraph = strings.Join(strings.Fields(paragraph), " ")
+	// Half a sentence is enough for a list, so a colon or a semicolon ends it as well.
 	if at := sentenceEnd.FindStringIndex(paragraph); at != nil {
 		paragraph = paragraph[:at[0]]
 	}
@@ -80,6 +82,7 @@ func inline(text string) template.HTML {
 	text = template.HTMLEscapeString(strings.Join(strings.Fields(text), " "))
 	var out strings.Builder
 	last := 0
+	// What stands between back quotes is not searched for names of reasons.
 	for _, at := range quoted.FindAllStringSubmatchIndex(text, -1) {
 		out.WriteString(reasonName.ReplaceAllStringFunc(text[last:at[0]], linkReason))
 		out.WriteString("<code>" + text[at[2]:at[3]] + "</code>")

@@ -39,8 +39,8 @@ func collectiveID(name string) (string, error) {
 	return id, nil
 }
 
-// A name that cannot be one is NOT_FOUND, like one that names nothing.
 // ofCollective reads `collectives/{collective}/{kind}/{id}`.
+// A name that cannot be one is NOT_FOUND, like one that names nothing.
 func ofCollective(name, kind string) (collective string, id uuid.UUID, err error) {
 	parent, last, ok := strings.Cut(name, "/"+kind+"/")
 	if !ok {

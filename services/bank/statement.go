@@ -122,9 +122,9 @@ func (s *Service) ImportStatement(ctx context.Context, r treasury.Request, i Imp
 	return done, err
 }
 
+// fileFields are what an import asks, for its fingerprint.
 // The file's own hash stands for its content. Numbers that are zero are left out, so a column that the format gains
 // later leaves the fingerprints of earlier requests as they are.
-// fileFields are what an import asks, for its fingerprint.
 func fileFields(f statement.File, hash []byte) fingerprint.Fields {
 	fields := fingerprint.Fields{"content_sha256": hex.EncodeToString(hash), "account": f.Account}
 	for name, balance := range map[string]*money.Amount{"opening_balance": f.Opening, "closing_balance": f.Closing} {

@@ -26,6 +26,7 @@ type (
 		XMLName    xml.Name        `xml:"Document"`
 		Statements []camtStatement `xml:"BkToCstmrStmt>Stmt"`
 	}
+	// The account has an IBAN or another number.
 	camtStatement struct {
 		IBAN     string        `xml:"Acct>Id>IBAN"`
 		Other    string        `xml:"Acct>Id>Othr>Id"`
@@ -33,6 +34,7 @@ type (
 		Balances []camtBalance `xml:"Bal"`
 		Entries  []camtEntry   `xml:"Ntry"`
 	}
+	// Code tells which balance it is, and Sign whether it is a credit.
 	camtBalance struct {
 		Code   string     `xml:"Tp>CdOrPrtry>Cd"`
 		Amount camtAmount `xml:"Amt"`
@@ -51,9 +53,10 @@ type (
 		Back     camtBackCode `xml:"BkTxCd>Domn>Fmly>SubFmlyCd"`
 		// Status is a text in the old versions and has a code in the new ones.
 		Status camtStatus `xml:"Sts"`
-		Booked camtDate   `xml:"BookgDt"`
-		Value  camtDate   `xml:"ValDt"`
-		Text   string     `xml:"AddtlNtryInf"`
+		// Value is the day from which the bank counts interest. It is read only when there is no day of booking.
+		Booked camtDate `xml:"BookgDt"`
+		Value  camtDate `xml:"ValDt"`
+		Text   string   `xml:"AddtlNtryInf"`
 		// Details are the payments of a batch, or the one payment.
 		Details []camtDetail `xml:"NtryDtls>TxDtls"`
 	}
@@ -79,6 +82,7 @@ type (
 		Text string `xml:",chardata"`
 		Code string `xml:"Cd"`
 	}
+	// Banks write either element.
 	camtDate struct {
 		Date string `xml:"Dt"`
 		Time string `xml:"DtTm"`
@@ -89,7 +93,8 @@ type (
 type camtTokens struct {
 	*xml.Decoder
 	depth int
-	seen  map[string]int
+	// seen counts the elements that become structs or texts, in all documents of the file together.
+	seen map[string]int
 }
 
 const (
@@ -107,6 +112,7 @@ func (r *camtTokens) Token() (xml.Token, error) {
 	switch element := token.(type) {
 	case xml.StartElement:
 		r.depth++
+		// These are the elements of which the types above have lists.
 		switch name := element.Name.Local; name {
 		case "Stmt", "Bal", "Ntry", "TxDtls", "Ustrd", "Ref":
 			r.seen[name]++
@@ -132,6 +138,8 @@ func readCAMT(content []byte, account string) (Contents, error) {
 		return Contents{}, err
 	}
 	var accounts []string
+	// Every statement must name its account, also those that are not read: else money of another account might be
+	// booked.
 	for i, s := range all {
 		of := s.account()
 		if of == "" || len(of) > 40 {
@@ -146,6 +154,7 @@ func readCAMT(content []byte, account string) (Contents, error) {
 		return Contents{}, refused(errorsv1.ErrorReason_STATEMENT_ACCOUNTS, "account", "is required, since the file has several accounts: "+strings.Join(accounts, ", "))
 	case account == "":
 		account = accounts[0]
+	// The account in the settings, or the one that the caller named, is not in the file.
 	case !slices.Contains(accounts, account):
 		return Contents{}, errOtherAccount()
 	}
@@ -159,6 +168,7 @@ func readCAMT(content []byte, account string) (Contents, error) {
 		if err != nil {
 			return Contents{}, err
 		}
+		// A batch is one entry and many movements, so they are counted once they are parsed.
 		if movements += len(parsed.Movements); movements > maxMovements {
 			return Contents{}, unreadable("it has more than %d movements", maxMovements)
 		}
@@ -171,10 +181,13 @@ func readCAMT(content []byte, account string) (Contents, error) {
 var camtEncoding = regexp.MustCompile(`^\s*<\?xml[^>]*\sencoding\s*=\s*["']([A-Za-z0-9._-]+)["']`)
 
 // camtStatements reads the statements in all documents of a file.
+// at is where the next document begins, in bytes of the file. Each document has its own declaration, and so its own
+// encoding.
 func camtStatements(content []byte) (statements []camtStatement, err error) {
 	seen := map[string]int{}
 	for at := 0; ; {
 		part := content[at:]
+		// Only blanks and a byte order mark may stand between documents.
 		if len(statements) > 0 {
 			part = bytes.TrimLeft(part, " \t\r\n")
 			if part = bytes.TrimPrefix(part, []byte("\ufeff")); len(bytes.TrimSpace(part)) == 0 {
@@ -187,6 +200,8 @@ func camtStatements(content []byte) (statements []camtStatement, err error) {
 			label = strings.ToLower(string(said[1]))
 		}
 		text, bytesOf := part, func(decoded int) int { return decoded }
+		// The two encodings of Western Europe are decoded before the parser sees the text, in the same way as those of
+		// CSV files. A document without a declaration is UTF-8, as XML has it.
 		switch label {
 		case "iso-8859-1", "latin1", "windows-1252", "us-ascii":
 			text = []byte(fromWindows1252(part))
@@ -196,6 +211,7 @@ func camtStatements(content []byte) (statements []camtStatement, err error) {
 		if len(text) != len(part) { // each byte of the file is one character
 			bytesOf = func(decoded int) int { return utf8.RuneCount(text[:decoded]) }
 		}
+		// Lines in errors are counted from the start of the file and not of the document.
 		first := 1 + bytes.Count(content[:at], []byte("\n"))
 		tokens := &camtTokens{Decoder: xml.NewDecoder(bytes.NewReader(text)), seen: seen}
 		tokens.CharsetReader = func(label string, input io.Reader) (io.Reader, error) {
@@ -205,6 +221,7 @@ func camtStatements(content []byte) (statements []camtStatement, err error) {
 			}
 			return nil, errors.New("unknown")
 		}
+		// Without this check a text behind the first document would be reported as broken XML of the next.
 		if len(statements) > 0 && part[0] != '<' {
 			return nil, unreadable("something else than a document begins at line %d", first)
 		}
@@ -220,6 +237,7 @@ func camtStatements(content []byte) (statements []camtStatement, err error) {
 			return nil, unreadable("the document at line %d is no CAMT.053, or holds no statement", first)
 		}
 		statements = append(statements, document.Statements...)
+		// The decoder counts bytes of the decoded text; the file is cut by its own.
 		at += bytesOf(int(tokens.InputOffset()))
 	}
 }
@@ -227,6 +245,8 @@ func camtStatements(content []byte) (statements []camtStatement, err error) {
 // account is the account that the statement is about.
 func (s camtStatement) account() string { return CompactAccount(s.IBAN + s.Other) }
 
+// parse returns the movements that are booked, once they add up to the balances. The number of the statement is for
+// errors.
 func (s camtStatement) parse(number int) (*Statement, error) {
 	p := &Statement{Account: s.account(), Currency: money.Currency(s.Currency)}
 	for _, b := range s.Balances {
@@ -234,10 +254,13 @@ func (s camtStatement) parse(number int) (*Statement, error) {
 		if err != nil {
 			return nil, unreadable("a balance of statement %d is no amount", number)
 		}
+		// The currency of the account may be left out; that of the first balance or movement stands for it.
 		if p.Currency == "" {
 			p.Currency = amount.Currency
 		}
 		switch b.Code {
+		// The opening balance booked, or the closing balance of the statement before. Other codes, such as those of
+		// interim and available balances, are not read.
 		case "OPBD", "PRCD":
 			p.Opening = &amount
 		case "CLBD":
@@ -252,6 +275,7 @@ func (s camtStatement) parse(number int) (*Statement, error) {
 		case "BOOK":
 		case "PDNG", "INFO", "FUTR":
 			continue // announced only
+		// A status that is not known is refused: whether it moves money cannot be told.
 		default:
 			return nil, unreadable("entry %d of statement %d does not tell whether it is booked", i+1, number)
 		}
@@ -264,10 +288,13 @@ func (s camtStatement) parse(number int) (*Statement, error) {
 		}
 		p.Movements = append(p.Movements, lines...)
 	}
+	// An entry that takes back another one has the sign of one of the two, by the program that wrote the file. The
+	// balances decide: the file is read with the signs as they are, and else with the other sign on all such entries.
 	err := p.check()
 	if !slices.ContainsFunc(p.Movements, func(l Movement) bool { return l.signOpen }) {
 		return p, err
 	}
+	// Without balances both readings would be possible, and they differ in money.
 	if p.Opening == nil || p.Closing == nil {
 		return nil, unreadable("statement %d reverses a movement and has no balances, which would tell the direction of its money", number)
 	}
@@ -304,12 +331,14 @@ func (e camtEntry) parse() ([]Movement, error) {
 			return nil, err
 		}
 	}
+	// What every payment of a batch has in common.
 	line := Movement{BookedOn: on, Amount: whole, Reference: provided(e.Reference), Reversal: e.Reversal || bool(e.Back), signOpen: e.Reversal}
 	texts := []string{e.Text}
 	var parts []Movement
 	sum := money.Amount{Currency: whole.Currency}
 	for i, d := range e.Details {
 		texts = append(texts, d.text())
+		// A detail without an amount is no payment of its own; its text still counts for the whole.
 		amount, err := d.amount(e.Sign)
 		if err != nil {
 			continue
@@ -318,6 +347,8 @@ func (e camtEntry) parse() ([]Movement, error) {
 			continue
 		}
 		reference := provided(d.Reference)
+		// The payments of a batch have one reference. The place in the batch is added, so that each has its own, and
+		// the same in another file.
 		if (reference == "" || reference == line.Reference) && line.Reference != "" {
 			reference = line.Reference + "/" + strconv.Itoa(i+1)
 		}
@@ -326,12 +357,15 @@ func (e camtEntry) parse() ([]Movement, error) {
 		part.Reversal = line.Reversal || d.back()
 		parts = append(parts, part)
 	}
+	// A batch is divided only when all of its payments are told and add up to it.
 	if len(parts) > 1 && len(parts) == len(e.Details) && sum == whole {
 		return parts, nil
 	}
+	// An entry of zero moves no money.
 	if whole.Minor == 0 {
 		return nil, nil
 	}
+	// A batch that is not divided has the texts of all its payments, and counts as taken back when one of them is.
 	line.Text = strings.Join(texts, " ")
 	line.Reversal = line.Reversal || slices.ContainsFunc(e.Details, camtDetail.back)
 	return []Movement{line}, nil
@@ -376,6 +410,8 @@ func (c *camtBackCode) UnmarshalXML(d *xml.Decoder, start xml.StartElement) erro
 
 func (d camtDetail) back() bool { return bool(d.Returned) || bool(d.Back) }
 
+// amount is positive or negative by the detail's own sign, or by that of its entry when it has none. A sign that is not
+// known makes it no amount.
 func (d camtDetail) amount(sign string) (money.Amount, error) {
 	if d.Sign != 0 {
 		sign = map[camtSign]string{'C': "CRDT", 'D': "DBIT"}[d.Sign]
@@ -400,6 +436,7 @@ var (
 	errNoDay    = errors.New("statement: no day")
 )
 
+// parse returns the amount with the sign of a credit or a debit. The text itself must have none.
 func (a camtAmount) parse(sign string) (money.Amount, error) {
 	amount, err := parseDecimal(a.Value, money.Currency(a.Currency), ".")
 	// The schema has no comma: it may be meant as a decimal mark.

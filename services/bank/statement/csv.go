@@ -71,6 +71,7 @@ const (
 // Errors: INVALID_ARGUMENT on a field that begins with "csv.".
 func (f CSVFormat) Check() error {
 	bothWords := f.DebitWord != "" && f.CreditWord != "" && !strings.EqualFold(f.DebitWord, f.CreditWord)
+	// Only what contradicts itself is refused here. What does not fit the file is found out when the file is read.
 	switch {
 	case slices.Contains(f.Text, f.Reference):
 		return errs.Invalid("csv.reference_column", "must be none of text_columns: the reference is stored, and what payers wrote is not")
@@ -80,6 +81,7 @@ func (f CSVFormat) Check() error {
 		return errs.Invalid("csv.sign_column", "requires amount_column")
 	case f.Sign > 0 && !bothWords:
 		return errs.Invalid("csv.debit_word", "is required with sign_column, and so is credit_word, which must differ from it")
+	// The two words exchanged would turn every receipt into a payment.
 	case slices.Contains(creditWords, strings.ToLower(f.DebitWord)), slices.Contains(debitWords, strings.ToLower(f.CreditWord)):
 		return errs.Invalid("csv.debit_word", "must be the word for money that left the account, and credit_word the word for money that arrived")
 	case f.Sign == 0 && f.DebitWord+f.CreditWord != "":
@@ -110,6 +112,7 @@ const maxRecordBytes = 64 << 10
 // columns.
 type recordSource struct {
 	text *strings.Reader
+	// left is how many bytes the record may still take. It is set anew before each record.
 	left int
 }
 
@@ -144,22 +147,29 @@ func readCSV(content []byte, f CSVFormat, currency money.Currency) (csvContent, 
 		}
 		text = rest
 	}
+	// A quote that is a character is replaced by another one, which means nothing to a CSV reader. The length stays the
+	// same, so places in errors are right.
 	inText := strings.ReplaceAll(text, `"`, `'`)
 	if f.Quotes == QuotesInText {
 		return f.read(inText, currency)
 	}
 	read, err := f.read(text, currency)
+	// Without quotes there is one reading. An error that is not about CSV is about a line, and another reading would
+	// not mend it.
 	if !strings.Contains(text, `"`) || err != nil && !errors.Is(err, errNoCSV) {
 		return read, err
 	}
+	// The bank quoted every field, and left the quotes in them as they were.
 	if doubled, ok := f.doubleQuotes(text); ok && err != nil {
 		return f.read(doubled, currency)
 	}
 	if f.Quotes == QuotesAroundFields {
 		return read, err
 	}
+	// The other reading: all quotes are characters.
 	letters, errLetters := f.read(inText, currency)
 	switch {
+	// The file is no CSV with its quotes around fields, and does not begin with one.
 	case err != nil && !strings.HasPrefix(text, `"`):
 		return letters, errLetters
 	case err == nil && errLetters == nil && len(letters.lines)+letters.notBooked > len(read.lines)+read.notBooked:
@@ -175,6 +185,8 @@ func (f CSVFormat) read(text string, currency money.Currency) (csvContent, error
 		part, err := f.movements(text, f.SkipLines, false, currency)
 		return part.csvContent, err
 	}
+	// The account of a part is named above its header: in the head of the file, or in the rows after the last movement
+	// of the part before.
 	rows := strings.SplitAfter(text, "\n")
 	var headers []int
 	for i, row := range rows {
@@ -188,6 +200,7 @@ func (f CSVFormat) read(text string, currency money.Currency) (csvContent, error
 	var chosen []csvContent
 	var others []string
 	above := strings.Join(rows[:headers[0]], "")
+	// Every part is read, also of other accounts: a part that cannot be read may hide where the next begins.
 	for i, at := range headers {
 		end, more := len(rows), i+1 < len(headers)
 		if more {
@@ -197,6 +210,8 @@ func (f CSVFormat) read(text string, currency money.Currency) (csvContent, error
 		switch {
 		case err != nil:
 			return csvContent{}, err
+		// Such as a header that is repeated on each page: what is below it may be of the same account or of another
+		// one.
 		case i > 0 && strings.TrimSpace(above) == "":
 			return csvContent{}, unreadable("nothing above line %d tells to which account the movements below it belong", at+1)
 		case f.Section == "" && len(headers) > 1:
@@ -207,6 +222,7 @@ func (f CSVFormat) read(text string, currency money.Currency) (csvContent, error
 		default:
 			others = append(others, accountIn(above, at+1))
 		}
+		// These rows were read with this part and are about the next.
 		above = strings.Join(rows[min(at+1+part.rows, end):end], "")
 	}
 	if len(chosen) != 1 {
@@ -240,6 +256,7 @@ func accountIn(above string, line int) string {
 func (f CSVFormat) doubleQuotes(text string) (doubled string, ok bool) {
 	between := `"` + string(f.Separator) + `"`
 	lines := strings.Split(text, "\n")
+	// fields is how many separators the first line has between quotes; every other line must have as many.
 	fields := 0
 	for i, line := range lines {
 		line = strings.TrimSuffix(line, "\r")
@@ -256,6 +273,7 @@ func (f CSVFormat) doubleQuotes(text string) (doubled string, ok bool) {
 		}
 		values := strings.Split(line, between)
 		for j, value := range values {
+			// Two quotes within a quoted field are one quote to a CSV reader (RFC 4180).
 			values[j] = strings.ReplaceAll(value, `"`, `""`)
 		}
 		lines[i] = `"` + strings.Join(values, between) + `"`
@@ -277,19 +295,24 @@ type csvPart struct {
 func (f CSVFormat) movements(text string, before int, more bool, currency money.Currency) (part csvPart, err error) {
 	source := &recordSource{text: strings.NewReader(text)}
 	reader := csv.NewReader(source)
+	// Lines may have different numbers of fields: some banks leave out empty ones at the end.
 	reader.Comma, reader.FieldsPerRecord = f.Separator, -1
 	words := wordColumns{}
+	// last is the line of the last record, for errors that have none; ended tells that the movements of this part are
+	// over.
 	last, ended := 0, false
 	for {
 		source.left = maxRecordBytes
 		record, err := reader.Read()
 		switch {
 		case errors.Is(err, io.EOF):
+			// The movements take the whole part.
 			if !ended {
 				part.rows = strings.Count(text, "\n") + 1
 			}
 			return part, words.check(f)
 		case err != nil:
+			// The error names no field, since its text may be a payer's.
 			at, column := last, 0
 			if wrong := (*csv.ParseError)(nil); errors.As(err, &wrong) {
 				at, column = wrong.Line, wrong.Column
@@ -299,6 +322,7 @@ func (f CSVFormat) movements(text string, before int, more bool, currency money.
 		at, _ := reader.FieldPos(0)
 		last = at
 		switch {
+		// Such a record is about the next account.
 		case more && f.otherwise(record, currency):
 			if !ended {
 				ended, part.rows = true, at-1
@@ -306,6 +330,7 @@ func (f CSVFormat) movements(text string, before int, more bool, currency money.
 			continue
 		case f.empty(record):
 			continue
+		// A movement there might be of either account.
 		case ended:
 			return part, unreadable("line %d is a movement after a line that is none", before+at)
 		}
@@ -321,6 +346,7 @@ func (f CSVFormat) movements(text string, before int, more bool, currency money.
 		if err != nil {
 			return part, unreadable("line %d %s", before+at, err)
 		}
+		// The words in all columns are compared with the sign that was read, and checked at the end of the part.
 		words.add(record, line.Amount.Minor > 0)
 		part.lines = append(part.lines, line)
 		fee, err := f.feeOf(record, line)
@@ -337,6 +363,7 @@ func (f CSVFormat) movements(text string, before int, more bool, currency money.
 }
 
 // otherwise reports a record that is not empty and has neither a day nor an amount, as above the next account.
+// The test is strict: a record with a day or an amount is a movement that cannot be read, and is refused.
 func (f CSVFormat) otherwise(record []string, currency money.Currency) bool {
 	if _, err := f.day(record); err == nil {
 		return false
@@ -353,6 +380,7 @@ func (f CSVFormat) isBooked(record []string) (bool, error) {
 		return true, nil
 	}
 	state := field(record, f.State)
+	// An empty state tells nothing, so the line is neither booked nor skipped.
 	if state == "" {
 		return false, errLineState
 	}
@@ -369,6 +397,8 @@ func (f CSVFormat) feeOf(record []string, line Movement) (Movement, error) {
 	if err != nil {
 		return Movement{}, errLineFee
 	}
+	// A fee may have a minus or none; it always leaves the account. It is
+	// marked so that it never becomes a donation.
 	fee := Movement{BookedOn: line.BookedOn, Amount: amount, Text: line.Text, Reversal: true}
 	if fee.Amount.Minor > 0 {
 		fee.Amount.Minor = -fee.Amount.Minor
@@ -402,6 +432,7 @@ var (
 	errLineFee     = errors.New("has a fee that is written in another way")
 )
 
+// line reads a record as a movement. Its errors are the ends of sentences that begin with the line's number.
 func (f CSVFormat) line(record []string, currency money.Currency) (line Movement, err error) {
 	if line.BookedOn, err = f.day(record); err != nil {
 		return line, err
@@ -434,6 +465,8 @@ func (f CSVFormat) day(record []string) (calendar.Day, error) {
 	return calendar.Day(on.Format(time.DateOnly)), nil
 }
 
+// amountOf reads the amount from its one column, by its sign or by a word beside it, or from the columns of debits and
+// credits. It is never zero.
 func (f CSVFormat) amountOf(record []string, currency money.Currency) (money.Amount, error) {
 	side := func(column int) (money.Amount, error) {
 		text := field(record, column)
@@ -452,6 +485,7 @@ func (f CSVFormat) amountOf(record []string, currency money.Currency) (money.Amo
 		}
 		word := field(record, f.Sign)
 		switch {
+		// A sign and a word could contradict each other.
 		case amount.Minor < 0:
 			return money.Amount{}, errLineSigned
 		case strings.EqualFold(word, f.CreditWord):
@@ -461,6 +495,7 @@ func (f CSVFormat) amountOf(record []string, currency money.Currency) (money.Amo
 		}
 		return money.Amount{}, errLineSign
 	}
+	// An empty column is zero, and so is one that the format does not have.
 	went, err := side(f.Debit)
 	if err != nil {
 		return money.Amount{}, errLineAmount
@@ -471,6 +506,7 @@ func (f CSVFormat) amountOf(record []string, currency money.Currency) (money.Amo
 		return money.Amount{}, errLineAmount
 	case went.Minor != 0 && came.Minor != 0:
 		return money.Amount{}, errLineAmounts
+	// Banks write debits with a minus or without one; both leave the account.
 	case went.Minor > 0:
 		return went.Neg()
 	case went.Minor < 0:

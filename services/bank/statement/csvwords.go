@@ -23,6 +23,8 @@ var (
 // wordColumns counts, for each column, what the words in it say.
 type wordColumns []wordColumn
 
+// lines is how many lines have the column. against counts words that contradict the sign that was read, and long words
+// of more than one letter; booked and others count words of a state.
 type wordColumn struct {
 	lines, debits, credits, against, long, booked, others int
 }
@@ -62,9 +64,11 @@ func (w *wordColumns) add(record []string, came bool) {
 func (w wordColumns) check(f CSVFormat) error {
 	for i, c := range w {
 		switch {
+		// Every line must have such a word: in a column of texts, a payer's word may be one by chance.
 		case f.Sign == 0 && c.against > 0 && c.debits+c.credits == c.lines && (c.long > 0 || c.debits > 0 && c.credits > 0):
 			return refused(errorsv1.ErrorReason_STATEMENT_UNREADABLE, "csv.sign_column", fmt.Sprintf(
 				"must be %d: that column tells the direction of the money, and the amounts have no sign", i+1))
+		// One line that is not booked is enough, when the column has nothing but states.
 		case f.State == 0 && c.others > 0 && c.booked+c.others == c.lines:
 			return refused(errorsv1.ErrorReason_STATEMENT_UNREADABLE, "csv.state_column", fmt.Sprintf(
 				"must be %d: that column says that some of the lines are not booked", i+1))

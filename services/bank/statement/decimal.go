@@ -20,6 +20,7 @@ func parseDecimal(text string, currency money.Currency, mark string) (money.Amou
 		}
 		return strings.Trim(text, "\u00a0\u202f \t\r\n")
 	}
+	// The minus of Unicode is written by some programs.
 	text = plain(strings.ReplaceAll(text, "−", "-"))
 	negative := false
 	switch {
@@ -28,13 +29,17 @@ func parseDecimal(text string, currency money.Currency, mark string) (money.Amou
 	case strings.HasPrefix(text, "+"):
 		text = text[1:]
 	}
+	// The currency may stand between the sign and the digits.
 	text = plain(text)
 	whole, fraction, _ := strings.Cut(text, mark)
+	// The mark that is not the decimal mark groups digits, and so do blanks of all kinds.
 	group := map[string]string{",": ".", ".": ","}[mark]
 	whole = strings.NewReplacer(" ", group, "\u00a0", group, "\u202f", group).Replace(whole)
 	if strings.Contains(whole, group) {
 		groups := strings.Split(whole, group)
 		for i, g := range groups {
+			// Only the first group may be short. So a decimal mark that is not the format's is refused, unless three
+			// digits follow it.
 			if len(g) > 3 || len(g) < 3 && i > 0 || g == "" {
 				return money.Amount{}, errNoAmount
 			}
@@ -46,9 +51,11 @@ func parseDecimal(text string, currency money.Currency, mark string) (money.Amou
 	}
 	whole = strings.TrimLeft(whole, "0")
 	exponent := currency.Exponent()
+	// Zeros beyond the currency's decimals change nothing.
 	for len(fraction) > exponent && strings.HasSuffix(fraction, "0") {
 		fraction = fraction[:len(fraction)-1]
 	}
+	// Thirteen digits and the decimals fit into 64 bits.
 	if len(fraction) > exponent || len(whole) > 13 {
 		return money.Amount{}, errNoAmount
 	}

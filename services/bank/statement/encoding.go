@@ -51,6 +51,7 @@ func (f CSVFormat) decode(content []byte) (string, error) {
 		return fromLatin9(content), nil
 	case f.Encoding == Windows1252:
 		return fromWindows1252(content), nil
+	// A text in another encoding is hardly ever valid UTF-8, apart from ASCII, which is the same in all of them.
 	case utf8.Valid(content):
 	case f.Encoding == UTF8:
 		return "", unreadable("it is not in UTF-8")

@@ -81,6 +81,7 @@ type Movement struct {
 // BANK_ACCOUNT_MISMATCH when the file, or Account, is about another account than OwnAccount.
 func Read(f File) (Contents, error) {
 	own, account := CompactAccount(f.OwnAccount), CompactAccount(cmp.Or(f.Account, f.OwnAccount))
+	// The caller asked for another account than the collective's.
 	if own != "" && account != own {
 		return Contents{}, errOtherAccount()
 	}
@@ -155,6 +156,7 @@ func (s *Statement) check() error {
 	if err != nil {
 		return unreadable("the movements are too large to add up")
 	}
+	// A file that was cut, or whose amounts were read in another way, ends elsewhere.
 	if end != *s.Closing {
 		return refused(errorsv1.ErrorReason_STATEMENT_UNBALANCED, "content", fmt.Sprintf(
 			"must add up: its movements end at %s and its closing balance is %s; a part is missing or was read in another way", end, s.Closing))
