@@ -149,6 +149,7 @@ func (s *Service) content(ctx context.Context, p Payout, transaction string) ([]
 	return found, postgres.Error(err)
 }
 
+// scanContent reads a row of contentsSQL or contentSQL.
 func scanContent(row pgx.CollectableRow) (c content, err error) {
 	return c, row.Scan(&c.transaction, &c.kind, &c.net, &c.fee)
 }
@@ -194,6 +195,7 @@ func (s *Service) booked(ctx context.Context, p Payout, page []content, at ledge
 	}
 	pairs := make([]booked, 0, len(page))
 	for _, c := range page {
+		// The payout's own transaction is among the contents at Stripe, and is no part of what it pays out.
 		if c.transaction != p.Transaction {
 			moves := byReference[c.transaction]
 			// These types return an earlier payout. Its move belongs to no collective where the account has several.

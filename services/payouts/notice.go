@@ -15,8 +15,8 @@ func (s *Service) tellFailedTx(ctx context.Context, tx pgx.Tx, account, owner, p
 	return s.tellTx(ctx, tx, account, owner, payout, notices.Notice{Kind: notices.PayoutFailed, Key: payout, Amount: amount})
 }
 
-// concernedSQL returns the collectives with a share, the owner if the account has one, and the empty name for the operator, each
-// once.
+// concernedSQL returns the collectives with a share, the owner if the account has one, and the empty name for the
+// operator, each once.
 const concernedSQL = `
 SELECT s.collective
 FROM payouts.shares AS s

@@ -102,6 +102,7 @@ func (s *Service) List(ctx context.Context, collective string, after Position, c
 	if err != nil {
 		return nil, err
 	}
+	// The position is that of the last payout of the page before.
 	args["arrival_at"], args["id"], args["count"] = after.Arrival, after.ID, count
 	rows, err := s.cfg.Pool.Query(ctx, listPayoutsSQL, args)
 	if err != nil {
@@ -161,6 +162,7 @@ func scanSeen(row pgx.CollectableRow) (p Payout, err error) {
 	if err := row.Scan(append(p.targets(), &share, &open)...); err != nil {
 		return Payout{}, err
 	}
+	// complete sets the share to the whole payout. The selected share replaces it.
 	p = p.complete()
 	p.Share.Minor = share
 	switch {

@@ -156,6 +156,7 @@ func (s *Service) get(ctx context.Context, account, id string) (Payout, error) {
 	return p, postgres.Error(err)
 }
 
+// scanPayout reads a row of selectPayout.
 func scanPayout(row pgx.CollectableRow) (p Payout, err error) {
 	err = row.Scan(p.targets()...)
 	return p.complete(), err

@@ -90,6 +90,7 @@ func (s *server) ListPayoutLines(ctx context.Context, req *payoutsv1.ListPayoutL
 }
 
 func (s *server) GetPayoutLine(ctx context.Context, req *payoutsv1.GetPayoutLineRequest) (*payoutsv1.PayoutLine, error) {
+	// A name without lines has an empty id, for which there is no line.
 	parent, id, _ := strings.Cut(req.GetName(), "/lines/")
 	collective, p, err := s.find(ctx, parent)
 	if err != nil {

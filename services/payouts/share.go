@@ -59,6 +59,7 @@ func (s *Service) shares(ctx context.Context, p Payout, own ledger.MoneyMovement
 				}
 			}
 		}
+		// A page that is not full is the last one.
 		if len(page) < contentsCount {
 			break
 		}
@@ -74,6 +75,7 @@ func (s *Service) shares(ctx context.Context, p Payout, own ledger.MoneyMovement
 	return shares, true, nil
 }
 
+// sharesSQL returns the decided shares, by the primary key. None: they are not decided yet.
 const sharesSQL = `
 SELECT
 	s.collective,
@@ -83,6 +85,7 @@ WHERE s.account = @account
 	AND s.payout = @payout
 ORDER BY s.collective`
 
+// storedShares returns the decided shares, or none.
 func (s *Service) storedShares(ctx context.Context, p Payout) ([]share, error) {
 	return scanShares(s.cfg.Pool.Query(ctx, sharesSQL, pgx.NamedArgs{"account": p.Account, "payout": p.ID}))
 }
@@ -150,6 +153,7 @@ func (s *Service) saveSharesTx(ctx context.Context, tx pgx.Tx, p Payout, shares 
 	return scanShares(tx.Query(ctx, sharesSQL, args))
 }
 
+// saveShares is saveSharesTx in a transaction of its own, for a payout that has nothing to post now.
 func (s *Service) saveShares(ctx context.Context, p Payout, shares []share) error {
 	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
 		_, err := s.saveSharesTx(ctx, tx, p, shares)

@@ -55,6 +55,7 @@ func (s *Service) counted(err error) error {
 	return err
 }
 
+// addAccountSQL adds the position of a new account, from which all of its payouts are listed.
 const addAccountSQL = `
 INSERT INTO payouts.accounts (account)
 VALUES (@account)
@@ -143,6 +144,7 @@ func (s *Service) list(ctx context.Context, account string, until time.Time, ask
 				s.cfg.Logger.ErrorContext(ctx, "a payout could not be stored", "account", account, "payout", p.ID, "status", p.Status, "error", err)
 			}
 		}
+		// is is the position after this page. It is stored after all payouts of the page.
 		is := r
 		if more {
 			is.after = page[len(page)-1].ID

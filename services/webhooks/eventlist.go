@@ -132,6 +132,7 @@ func (s *Service) Get(ctx context.Context, in Scope, id string) (Event, error) {
 	return e, postgres.Error(err)
 }
 
+// scanEvent reads a row of eventColumns. finished_at is NULL while the event is received or failed.
 func scanEvent(r pgx.CollectableRow) (Event, error) {
 	var e Event
 	var finished *time.Time

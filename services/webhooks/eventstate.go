@@ -55,6 +55,7 @@ func (s *Service) applyOnce(ctx context.Context, account string, events []Event,
 		if err != nil {
 			return err
 		}
+		// do runs in the same transaction as the result, so that neither is stored without the other.
 		ours, err := do(ctx, tx, due)
 		if err != nil {
 			return err

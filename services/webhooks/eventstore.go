@@ -65,6 +65,7 @@ func rowsArgs(rows []eventRow) pgx.NamedArgs {
 	}
 }
 
+// column returns one field of all rows, for unnest.
 func column[T any](rows []eventRow, of func(eventRow) T) []T {
 	values := make([]T, len(rows))
 	for i, r := range rows {
@@ -147,7 +148,8 @@ WHERE g.next_attempt_at IS NULL
 			AND a.account = ANY(@accounts::text[])
 	)` + onceClause
 
-// A failed event that Stripe sends again is restarted: somebody fixed the cause and asked for it.
+// A failed event that Stripe sends again is restarted: somebody fixed the cause and asked for it. The keys are returned
+// because a restarted event needs a job again.
 const restartFailedSQL = `
 UPDATE webhooks.events AS e
 SET
@@ -192,6 +194,7 @@ func (s *Service) storeBesideJob(ctx context.Context, batch []*delivery) (rest [
 	var both pgx.Batch
 	both.Queue(lockSharedSQL, lockArgs(accountsOf(rows)...))
 	both.Queue(storeBesideJobSQL, rowsArgs(rows))
+	// The results come in order: that of the lock, then the keys of the stored events.
 	results := s.cfg.Pool.SendBatch(ctx, &both)
 	_, err = results.Exec()
 	stored := map[eventKey]bool{}
@@ -222,6 +225,7 @@ func (s *Service) storeWithJob(ctx context.Context, batch []*delivery) error {
 		}
 		// A duplicate needs no job: its event was stored beside or together with one.
 		fresh := slices.DeleteFunc(slices.Clone(rows), func(r eventRow) bool { return !stored[r.eventKey] })
+		// In sorted order, so that two writers lock the rows of accounts in the same order.
 		for _, account := range accountsOf(fresh) {
 			if err := s.ensureJobTx(ctx, tx, account, false); err != nil {
 				return err
@@ -255,6 +259,7 @@ func storeTx(ctx context.Context, tx pgx.Tx, rows []eventRow) (stored map[eventK
 // If a batch has an event twice, the second is a duplicate.
 func reportStored(batch []*delivery, stored map[eventKey]bool, all bool) (rest []*delivery) {
 	for _, d := range batch {
+		// With all, an event that was not stored is a duplicate, which is no error.
 		if d.stored = stored[d.eventKey]; d.stored || all {
 			d.err = nil
 			delete(stored, d.eventKey)
@@ -265,6 +270,7 @@ func reportStored(batch []*delivery, stored map[eventKey]bool, all bool) (rest [
 	return rest
 }
 
+// rowsOf returns the events of deliveries, in their order.
 func rowsOf(batch []*delivery) []eventRow {
 	rows := make([]eventRow, len(batch))
 	for i, d := range batch {

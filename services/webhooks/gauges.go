@@ -136,6 +136,7 @@ func (g *gauges) collect(ctx context.Context, tell func(d *prometheus.Desc, valu
 	}
 	// The program's clock, which dates the event, may be ahead of the database's.
 	tell(g.oldest, max(oldest, 0))
+	// Events that were given up are in both numbers.
 	tell(g.failed, failed)
 	tell(g.dead, dead)
 	tell(g.parked, parked)

@@ -142,6 +142,7 @@ func (s *Service) Healths(ctx context.Context, accounts []string) ([]Health, err
 	return found, postgres.Error(err)
 }
 
+// orZero returns the zero time for NULL.
 func orZero(t *time.Time) time.Time {
 	if t == nil {
 		return time.Time{}

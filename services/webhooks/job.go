@@ -100,6 +100,7 @@ FROM webhooks.accounts AS a
 WHERE a.account = @account
 FOR NO KEY UPDATE`
 
+// setJobSQL makes a job the account's present one. An older one that still runs notices it in finish and ends.
 const setJobSQL = `
 UPDATE webhooks.accounts AS a
 SET job_id = @job_id
@@ -119,6 +120,7 @@ func (s *Service) ensureJobTx(ctx context.Context, tx pgx.Tx, account string, fo
 	if !force {
 		var id int64
 		err := tx.QueryRow(ctx, liveJobSQL, named).Scan(&id)
+		// A job is live, or the query failed.
 		if !errors.Is(err, pgx.ErrNoRows) {
 			return postgres.Error(err)
 		}

@@ -17,6 +17,7 @@ type metrics struct {
 	delay            prometheus.Histogram
 }
 
+// newMetrics creates the counters and registers them, unless r is nil.
 func newMetrics(r prometheus.Registerer) *metrics {
 	counter := func(name, help string) prometheus.CounterOpts {
 		return prometheus.CounterOpts{Namespace: "cagnotte", Subsystem: "webhooks", Name: name, Help: help}

@@ -48,10 +48,12 @@ func (s *Service) tellMoneyTx(ctx context.Context, tx pgx.Tx, posted []posting) 
 		if !documented {
 			readers = append(readers, "")
 		}
+		// Each collective with an entry is concerned; the empty one, for none, is the operator.
 		for _, e := range p.transaction.Entries {
 			readers = append(readers, e.Collective)
 		}
 		once := n.Key + " " + readers[len(readers)-1]
+		// A notice of the same key and collective is in this batch already.
 		if told[once] {
 			continue
 		}

@@ -30,6 +30,7 @@ func relatedResources(t stripe.BalanceTransaction) (links []string) {
 			links = append(links, id)
 		}
 	}
+	// Not a payment's: what it reverses, such as the payout of a returned payout, or else what it is about itself.
 	if id := cmp.Or(t.Source.Original, t.Source.ID); len(links) == 0 && id != "" {
 		links = append(links, id)
 	}
@@ -179,6 +180,7 @@ func (s *Service) assignOwnersTx(ctx context.Context, tx pgx.Tx, account string,
 	for j, i := range linked {
 		postings[i].divideAmong([]part{{whose[j], postings[i].of.Amount}})
 	}
+	// A hold that was booked before has the parts of that time. Other parts under the same reference would be refused.
 	left := postings[:0]
 	for i, p := range postings {
 		if !known[i] {

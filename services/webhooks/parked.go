@@ -45,6 +45,7 @@ const (
 // withExpectedShape returns the balance transactions of the documented shape, and parks the others.
 func (s *Service) withExpectedShape(ctx context.Context, account string, fresh []stripe.BalanceTransaction) (good []stripe.BalanceTransaction, odd []parking) {
 	for _, t := range fresh {
+		// member is the part of the answer that cannot be read, for the log.
 		member := t.Unreadable
 		// A payout's type is enough; only payments need a readable source.
 		if m, _ := meaningOf(t); m.payment && member == "" && t.Source.Unreadable != "" {
@@ -134,6 +135,7 @@ func parkTx(ctx context.Context, tx pgx.Tx, account string, tried []stripe.Balan
 		"account": account, "ids": ids, "parked": parkedIDs, "reasons": reasons, "nets": nets, "currencies": currencies,
 		"first": firstRetry, "max": maxRetry,
 	}
+	// Parked ones among those that were tried stay, see unparkSQL.
 	if len(ids) > 0 {
 		if _, err := tx.Exec(ctx, unparkSQL, named); err != nil {
 			return postgres.Error(err)
@@ -266,6 +268,7 @@ func (s *Service) GetParked(ctx context.Context, in Scope, id string) (Parked, e
 	return p, postgres.Error(err)
 }
 
+// scanParked reads a row of listParkedSQL or getParkedSQL.
 func scanParked(r pgx.CollectableRow) (p Parked, err error) {
 	return p, r.Scan(&p.ID, &p.Account, &p.Reason, &p.Attempts, &p.Since, &p.Next)
 }

@@ -22,6 +22,7 @@ FROM webhooks.accounts AS a
 WHERE @all OR a.account = @account
 ORDER BY a.account`
 
+// scopedAccounts returns the accounts of a scope that have a row, in order.
 func (s *Service) scopedAccounts(ctx context.Context, in Scope) ([]string, error) {
 	return s.strings(ctx, scopedAccountsSQL, pgx.NamedArgs{"all": in.All, "account": in.Account})
 }
@@ -69,11 +70,13 @@ func (s *Service) makeDue(ctx context.Context, sql string, args pgx.NamedArgs) (
 	if err != nil {
 		return 0, err
 	}
+	// Each row returned its account, so this is the number of rows.
 	count := len(accounts)
 	slices.Sort(accounts)
 	return count, s.ensureJobs(ctx, slices.Compact(accounts), false)
 }
 
+// replayEventSQL makes a failed event due, and returns its account. In another state it changes nothing.
 const replayEventSQL = `
 UPDATE webhooks.events AS e
 SET

@@ -111,6 +111,7 @@ func (s *Service) readResources(ctx context.Context, account, kind string, due [
 	return met, nil
 }
 
+// dueResources returns the resources of due events, up to resourceBatch of them.
 func (s *Service) dueResources(ctx context.Context, account string) ([]dueResource, error) {
 	rows, err := s.cfg.Pool.Query(ctx, dueResourcesSQL, pgx.NamedArgs{"account": account, "count": resourceBatch})
 	if err != nil {

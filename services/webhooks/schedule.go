@@ -22,6 +22,7 @@ SET
 // before. Call it once, when this program starts to work jobs. It does not wait for the election of a leader, which
 // takes long after a kill. Two jobs at once do no harm.
 func (s *Service) CatchUp(ctx context.Context) error {
+	// What happened while no program ran is read at once, without waiting for a timer.
 	if _, err := s.cfg.Pool.Exec(ctx, restartSQL); err != nil {
 		return postgres.Error(err)
 	}
@@ -82,6 +83,8 @@ WHERE e.next_attempt_at <= statement_timestamp()
 	AND (e.step IN ('session', 'decline', 'resource') OR a.next_sync_at <= statement_timestamp())
 ORDER BY account`
 
+// dueAccounts returns the accounts that need a job, each once: for the sync, for events, for unbooked donations and for
+// payouts.
 func (s *Service) dueAccounts(ctx context.Context) ([]string, error) {
 	accounts, err := s.cfg.Connect.StripeAccounts(ctx)
 	if err != nil {

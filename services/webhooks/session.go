@@ -41,6 +41,7 @@ ORDER BY
 	e.id
 LIMIT @count`
 
+// dueSessions returns due events of sessions and of declined payments.
 func (s *Service) dueSessions(ctx context.Context, account string) ([]Event, error) {
 	rows, err := s.cfg.Pool.Query(ctx, dueSessionsSQL, pgx.NamedArgs{"account": account, "count": applyBatch})
 	if err != nil {

@@ -40,6 +40,7 @@ func (s *Service) pollUnbooked(ctx context.Context, account string, intents []st
 		case !isMet:
 			alone = append(alone, u)
 			continue
+		// The fee is known, so the payment can be booked now.
 		case balance != nil:
 			known = append(known, *balance)
 		}
@@ -65,6 +66,7 @@ func (s *Service) pollEach(ctx context.Context, account string, due []donations.
 			return err
 		case stripe.KindOf(err) == stripe.Throttled:
 			return nil // the others would be throttled too; they stay due
+		// The donation is polled again after a longer pause, as after an answer without a fee.
 		case err != nil:
 			s.cfg.Logger.WarnContext(ctx, "the payment of a paid donation could not be read at Stripe", "account", account, "donation", u.Donation, "error", err)
 		case intent.Balance != nil:

@@ -101,6 +101,7 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 		Pool: a.pool, Collectives: s.collectives, Notices: s.notices, Stripe: s.stripe, Jobs: jobs, PublicURL: cfg.PublicURL, Now: cfg.Now,
 	})
 	s.campaigns = campaigns.New(campaigns.Config{Pool: a.pool, FeeEstimate: cfg.FeeEstimate, Now: cfg.Now})
+	// The treasury and the bank reverse their own transactions, because they store more about them than the books do.
 	s.ledger = ledger.New(ledger.Config{
 		Pool: a.pool, Chart: cfg.Chart, SecretKey: cfg.SecretKey, Now: cfg.Now, ReversedElsewhere: slices.Concat(treasury.References(), bank.References()),
 		Metrics: registry,
@@ -130,7 +131,8 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 		Campaigns:   s.campaigns,
 		Collectives: s.collectives,
 		Ledger:      s.ledger,
-		LimitTx:     s.donations.LimitTx,
+		// Pledges count against the same limit as donations.
+		LimitTx: s.donations.LimitTx,
 		// The bank needs the treasury and is made after it, so s.bank is read at the call.
 		Banked:    func(ctx context.Context, collective string) error { return s.bank.Recognise(ctx, collective) },
 		PublicURL: cfg.PublicURL,

@@ -52,6 +52,7 @@ func StripeCheck(ctx context.Context, getenv func(string) string, out io.Writer)
 		c.stripe(ctx, s, getenv)
 	}
 	c.mail(getenv("SMTP_URL"))
+	// The client is nil after a wrong setting of Stripe's. The database is checked all the same.
 	c.database(ctx, s.client, getenv("DATABASE_URL"))
 	if c.failed > 0 {
 		return fmt.Errorf("to be mended: %d", c.failed)
@@ -70,10 +71,12 @@ func (c *checkup) stripe(ctx context.Context, s stripeSettings, getenv func(stri
 	if len(keys) > 1 {
 		c.warn("STRIPE_API_KEY holds %d keys: leave the new one alone when the roll is over", len(keys))
 	}
+	// One key that Stripe knows is enough for the other checks.
 	known := false
 	for i, key := range keys {
 		known = c.key(ctx, key, fmt.Sprintf("key %d of %d", i+1, len(keys))) || known
 	}
+	// Without a key that Stripe knows, the other checks could only fail.
 	if !known {
 		return
 	}
@@ -93,6 +96,7 @@ func (c *checkup) key(ctx context.Context, key *stripe.Client, name string) bool
 		c.fail("%s: Stripe does not answer: %v", name, err)
 		return false
 	}
+	// A permission to write cannot be tried without writing, and is only noted for a restricted key.
 	for _, p := range stripe.Permissions {
 		allowed, tried, err := key.Probe(ctx, p)
 		switch {
@@ -156,6 +160,7 @@ func (c *checkup) endpoint(s stripeSettings, e stripeEndpoint, all []stripe.Webh
 		c.fail("no endpoint sends to %s: run `cagnotte stripe setup`", address)
 		return
 	}
+	// The line that all is right is written only if this endpoint adds no failure.
 	before := c.failed
 	if len(at) > 1 {
 		c.fail("%d endpoints send to %s: events come as often, and each has a secret of its own; delete all but one", len(at), address)

@@ -68,6 +68,7 @@ func StripeSetup(ctx context.Context, getenv func(string) string, out io.Writer)
 	}
 	var failed error
 	for _, e := range stripeEndpoints {
+		// A failure at one endpoint does not keep the other from being set up.
 		failed = errors.Join(failed, s.setUp(ctx, e, existing, out))
 	}
 	return failed
@@ -89,6 +90,7 @@ func (s stripeSettings) setUp(ctx context.Context, e stripeEndpoint, existing []
 		return fmt.Errorf("%s (%s) renders events in %s, which cannot be changed: delete it at Stripe, then run this again",
 			found.ID, url, rendering(found.APIVersion))
 	}
+	// Both directions: types that the program does not need any more are removed too.
 	if found.Enabled && len(difference(types, found.Events)) == 0 && len(difference(found.Events, types)) == 0 {
 		fmt.Fprintf(out, "# %s (%s) is in order\n", found.ID, url)
 		return nil
