@@ -279,6 +279,7 @@ func (s *seeder) give(ctx context.Context, g pastDonation) error {
 
 // sessionOf returns the session whose payment page has the donation's address.
 func (s *seeder) sessionOf(d *donationsv1.Donation) (string, error) {
+	// The donation does not show its session, only the address of the payment page.
 	for _, session := range s.sim.Sessions("") {
 		if session.URL == d.GetCheckoutUrl() {
 			return session.ID, nil

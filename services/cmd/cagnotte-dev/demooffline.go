@@ -96,6 +96,7 @@ func (s *seeder) refundAndDispute(d demo) error {
 			charges = append(charges, session.ChargeID)
 		}
 	}
+	// It takes two donations by card: one to refund, one to dispute.
 	if len(charges) < 2 {
 		return errors.New("the demo has fewer than two donations by card")
 	}

@@ -114,6 +114,7 @@ var accountCreateParams = schema{
 
 // createAccount creates an account whose onboarding has not begun. Only the platform may call it.
 func (s *Sim) createAccount(c *call) (document, *apiError) {
+	// A call with the header Stripe-Account acts as that account.
 	if c.world.Connected {
 		return nil, invalid("", "", "Only a platform can create accounts.")
 	}
@@ -205,6 +206,7 @@ func (s *Sim) setAccountState(w *world, state AccountState, now time.Time) {
 func (s *Sim) AccountsMade(key, value string) (ids []string) {
 	s.lock()
 	defer s.unlock()
+	// Accounts of AddAccount have no metadata, and are never among them.
 	for id, w := range s.worlds {
 		if w.Onboarding != nil && w.Onboarding.Metadata[key] == value {
 			ids = append(ids, id)

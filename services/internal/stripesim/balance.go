@@ -36,6 +36,7 @@ type balanceTxn struct {
 
 func (b *balanceTxn) key() (string, int64) { return b.ID, b.Created }
 
+// fee is the sum of the parts, in minor units.
 func (b *balanceTxn) fee() (total int64) {
 	for _, f := range b.Fees {
 		total += f.Amount
@@ -166,6 +167,7 @@ func (s *Sim) getBalance(c *call) (document, *apiError) {
 		sums[b.status(c.now)][b.Currency] += b.Amount - b.fee()
 	}
 	o := document{"object": "balance", "livemode": false}
+	// Currencies come in the order of their codes.
 	for status, amounts := range sums {
 		list := []any{}
 		for _, currency := range slices.Sorted(maps.Keys(amounts)) {

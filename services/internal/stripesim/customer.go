@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// customer is the payer of a subscription, which Checkout creates.
+// customer is the payer of a subscription, which Checkout creates. Its e-mail address, name and country are those of
+// the last attempt to pay the first invoice. Each subscription has a customer of its own.
 type customer struct {
 	ID      string `json:"id"`
 	Created int64  `json:"created"`

@@ -28,7 +28,8 @@ type event struct {
 	Deliveries []*delivery     `json:"deliveries"` // one for each endpoint of its kind
 }
 
-// delivery is the state of an event at one endpoint.
+// delivery is the state of an event at one endpoint. State is pending until an endpoint accepts the event, or until the
+// retries are over. The world's lock guards it.
 type delivery struct {
 	Endpoint string `json:"endpoint"` // its name, see queue
 	State    string `json:"state"`
@@ -71,7 +72,8 @@ func mustJSON(v any) json.RawMessage {
 	return b
 }
 
-// undelivered counts the endpoints that have not accepted the event.
+// undelivered counts the endpoints that have not accepted the event. An event that no endpoint wanted counts as
+// delivered.
 func (e *event) undelivered() (n int) {
 	for _, d := range e.Deliveries {
 		if d.State != deliveryDelivered {
@@ -133,6 +135,7 @@ var eventListParams = listParams(schema{
 
 func (s *Sim) listEvents(c *call) (document, *apiError) {
 	p := c.params
+	// One type and a list of types are two forms of the same filter.
 	if p.has("type") && p.has("types") {
 		return nil, invalid("", "type", "You may only specify one of these parameters: type, types.")
 	}

@@ -62,6 +62,7 @@ const maxExpandDepth = 4
 func checkExpand(kind string, isList bool, paths []string) *apiError {
 	for _, path := range paths {
 		steps := strings.Split(path, ".")
+		// The depth counts data of a list as a level.
 		if len(steps) > maxExpandDepth {
 			return invalid("", "expand", "You cannot expand more than %d levels of a property. Property: %s", maxExpandDepth, path)
 		}
@@ -98,6 +99,7 @@ func (w *world) expand(o document, paths []string, now time.Time) {
 
 // expandPath expands one path in place. Rendered objects are maps, so the answer shows the change.
 func (w *world) expandPath(o document, steps []string, now time.Time) {
+	// The end of the path: the object is shown as it is.
 	if len(steps) == 0 {
 		return
 	}

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// warning is a card network's early warning that a payment was fraudulent, before any dispute.
+// warning is a card network's early warning that a payment was fraudulent, before any dispute. It moves no money.
+// Actionable means that a refund can still prevent a dispute.
 type warning struct {
 	ID         string `json:"id"`
 	Created    int64  `json:"created"`
@@ -54,6 +55,7 @@ func (s *Sim) getWarning(c *call) (document, *apiError) {
 	return n.render(c.world), nil
 }
 
+// listWarnings filters by charge or payment intent; an unknown id is an error.
 func (s *Sim) listWarnings(c *call) (document, *apiError) {
 	keep, err := c.world.ofPayment(c.params)
 	if err != nil {

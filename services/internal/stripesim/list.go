@@ -8,6 +8,7 @@ import (
 // span is a closed interval of Unix seconds.
 type span struct{ from, to int64 }
 
+// everything is the span of a list without a filter by time.
 var everything = span{math.MinInt64, math.MaxInt64}
 
 // listParams adds what every list accepts.
@@ -106,4 +107,5 @@ func (s *Sim) listRoutes() []route {
 	}
 }
 
+// all is the filter of a list that has none.
 func all[T any](T) bool { return true }

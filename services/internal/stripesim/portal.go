@@ -180,6 +180,7 @@ func (s *Sim) portalView(r *http.Request) portalView {
 	v := portalView{Lang: language("", r.Header.Get("Accept-Language"))}
 	for _, w := range s.worlds {
 		ps, ok := w.PortalSessions.get(r.PathValue("id"))
+		// An expired portal session looks like one that never was.
 		if !ok || now.Unix() > ps.Created+int64(portalLife/time.Second) {
 			continue
 		}

@@ -24,6 +24,7 @@ func newRecurrence(p params) *recurrence {
 	return r
 }
 
+// render is recurring of a price, null for one that is paid once.
 func (r *recurrence) render() any {
 	if r == nil {
 		return nil
@@ -109,6 +110,7 @@ func newLineItem(p params, now time.Time) lineItem {
 
 func (i lineItem) amount() int64 { return i.UnitAmount * i.Quantity }
 
+// render is a line of the session. Its description is the product's name, and it has no discount and no tax.
 func (i lineItem) render() document {
 	return document{
 		"id": i.ID, "object": "item",

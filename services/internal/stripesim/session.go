@@ -297,8 +297,8 @@ func (s *Sim) Sessions(account string) []Session {
 	return out
 }
 
-// Expire ends an open session as if its time were over. It returns a *SessionError when the session does
-// not exist or is not open.
+// Expire ends an open session as if its time were over. It returns a *SessionError when the session does not exist or
+// is not open. It emits the same event as an expiry on the clock, with no request.
 func (s *Sim) Expire(sessionID string) error {
 	now := s.lock()
 	defer s.unlock()

@@ -46,6 +46,7 @@ func (s *Sim) load() error {
 	if st.Format != stateFormat {
 		return fmt.Errorf("format %d is not known; remove the file to begin anew", st.Format)
 	}
+	// The platform is found by its id, since it is among the worlds too.
 	s.platform = st.Worlds[st.Platform]
 	if s.platform == nil {
 		return fmt.Errorf("account %q is missing", st.Platform)
@@ -104,6 +105,7 @@ func (s *Sim) runSaver() {
 		select {
 		case <-s.stop:
 			return // Close saves
+		// The signal of a change is taken also when there is no file to save to.
 		case <-s.dirty:
 		}
 		if s.cfg.StatePath == "" {
