@@ -96,6 +96,8 @@ func newREST(conn grpc.ClientConnInterface, b *bodies, logger *slog.Logger) (htt
 	return b.whole(mux), nil
 }
 
+// routingError is the error for a status of the router. Any other status than these is answered like a body that broke
+// off.
 func routingError(status int) error {
 	switch status {
 	case http.StatusMethodNotAllowed:

@@ -66,6 +66,7 @@ func (s *site) give(w http.ResponseWriter, r *http.Request) {
 			Amount: &moneyv1.Money{CurrencyCode: string(amount.Currency), AmountMinor: amount.Minor},
 			Locale: p.Lang,
 		},
+		// The page has no id of its own, since caches give it to many visitors.
 		RequestId:  uuid.NewString(),
 		CoverFee:   r.PostForm.Get("cover") != "",
 		Recurrence: recurrence(r.PostForm),
@@ -105,6 +106,7 @@ func (s *site) backFromForm(w http.ResponseWriter, r *http.Request) {
 // chosenAmount reads what was typed, else the chosen preset. Bounds are the service's affair.
 // A preset is in minor units and what is typed in the currency's own. What is typed counts first.
 func chosenAmount(form url.Values, currency money.Currency) (money.Amount, error) {
+	// An amount that is typed and wrong is an error, also when a preset is chosen.
 	if typed := strings.TrimSpace(form.Get("amount")); typed != "" {
 		amount, err := money.Parse(typed, currency)
 		if err != nil {
@@ -131,6 +133,7 @@ func amountProblem(err error) string {
 	return "errorAmount"
 }
 
+// recurrence is once for everything but the one value of the form.
 func recurrence(form url.Values) donationsv1.Recurrence {
 	if form.Get("often") == "monthly" {
 		return donationsv1.Recurrence_RECURRENCE_MONTHLY

@@ -270,12 +270,14 @@ func (s *site) monthlyFailed(w http.ResponseWriter, r *http.Request, p *page, v 
 		code, v.Error = http.StatusTooManyRequests, p.T("monthlyErrorManyChanges", "wait", p.wait(wait))
 	case errorsv1.ErrorReason_RECURRING_NOT_STARTED:
 		v.Error = p.T("monthlyErrorNotStarted")
+	// Without the manage token the page offers no forms.
 	case errorsv1.ErrorReason_RECURRING_ENDED:
 		v.Error, v.Manage = p.T("monthlyErrorEnded"), ""
 	case errorsv1.ErrorReason_STRIPE_ACCOUNT_DISCONNECTED:
 		v.Error = p.T("monthlyErrorDisconnected")
 	case errorsv1.ErrorReason_STRIPE_UNAVAILABLE:
 		code, v.Error = http.StatusServiceUnavailable, p.T("errorStripe")
+	// What is not foreseen is logged by its code alone and told in a general sentence.
 	default:
 		if isNotFound(err) {
 			s.missing(w, r)

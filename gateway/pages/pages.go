@@ -79,7 +79,8 @@ func New(c Config) (http.Handler, error) {
 		logger:          c.Logger,
 		templates:       map[string]*template.Template{},
 		stories:         newStoryteller(),
-		foreign:         http.NewCrossOriginProtection(),
+		// foreign recognises posts of other sites by the headers that browsers set.
+		foreign: http.NewCrossOriginProtection(),
 	}
 	var err error
 	if s.catalogues, err = loadCatalogues(); err != nil {
@@ -107,6 +108,7 @@ func New(c Config) (http.Handler, error) {
 	mux.HandleFunc("GET /c/{collective}/{campaign}/give", s.backFromForm)
 	mux.HandleFunc("GET /c/{collective}/{campaign}/donations/{donation}", s.donation)
 	mux.HandleFunc("GET /c/{collective}/{campaign}/monthly/{recurring}", s.monthly)
+	// Each of these is a form's address; whoever loads it with GET is led back to the page.
 	for path, serve := range map[string]http.HandlerFunc{
 		"link": s.monthlyLink, "open": s.monthlyOpen, "change": s.monthlyChange, "stop": s.monthlyStop, "portal": s.monthlyPortal,
 	} {
@@ -117,6 +119,7 @@ func New(c Config) (http.Handler, error) {
 	mux.HandleFunc("POST /c/{collective}/{campaign}/pledge", s.pledge)
 	mux.HandleFunc("GET /c/{collective}/{campaign}/pledges/{pledge}", s.slip)
 	mux.HandleFunc("GET /c/{collective}/{campaign}/pledges/{pledge}/qr.svg", s.slipQR)
+	// A known address with another method also ends here.
 	mux.HandleFunc("/", s.missing)
 	return asPublic(mux), nil
 }
@@ -138,6 +141,7 @@ func serveAsset(mux *http.ServeMux, name, contentType string) (string, error) {
 // asPublic takes the caller's key and origin out of what goes on to the services, and bounds what a form may hold.
 func asPublic(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// The pages answer everybody alike: the key of a visitor must not show a draft.
 		given, _ := metadata.FromOutgoingContext(r.Context())
 		kept := metadata.MD{}
 		for _, key := range publicMetadata {
@@ -200,6 +204,7 @@ func (s *site) answer(w http.ResponseWriter, r *http.Request, code int, name str
 
 // policy is a page's Content-Security-Policy. Chromium applies form-action to where a
 // form's answer redirects, too, so the payment pages are named.
+// Scripts, frames and foreign pictures are allowed nowhere.
 func (s *site) policy(name string) string {
 	forms := "'none'"
 	switch name {
@@ -207,6 +212,7 @@ func (s *site) policy(name string) string {
 		forms = "'self' " + strings.Join(s.checkoutOrigins, " ")
 	case "monthly":
 		forms = "'self' " + strings.Join(s.portalOrigins, " ")
+	// These forms lead to our own pages.
 	case "donation", "pledgeform":
 		forms = "'self'"
 	}
@@ -251,6 +257,7 @@ func (s *site) failed(w http.ResponseWriter, r *http.Request, err error) {
 		s.missing(w, r)
 		return
 	}
+	// A visitor who left made the call fail, which is no fault of the service.
 	if !isGone(r.Context()) {
 		s.logger.WarnContext(r.Context(), "a page lacks what it shows", "code", status.Code(err).String())
 	}
@@ -261,6 +268,7 @@ func (s *site) failed(w http.ResponseWriter, r *http.Request, err error) {
 	s.answer(w, r, http.StatusServiceUnavailable, "message", p, cacheNever)
 }
 
+// A name or a page token that the service refuses as invalid was typed or cut: nothing is at that address.
 func isNotFound(err error) bool {
 	code := status.Code(err)
 	return code == codes.NotFound || code == codes.InvalidArgument

@@ -69,6 +69,7 @@ func (s *site) pledgePage(w http.ResponseWriter, r *http.Request) (p *page, v pl
 		s.failed(w, r, err)
 		return nil, v, nil, false
 	}
+	// Without the methods there is no form to show, so an error is one of the whole page.
 	offered, err := s.treasury.ListPledgeMethods(r.Context(), &treasuryv1.ListPledgeMethodsRequest{Parent: name})
 	if err != nil {
 		s.failed(w, r, err)
@@ -247,6 +248,7 @@ func newSlipView(w *words, c *campaignsv1.Campaign, pledge *treasuryv1.Pledge) s
 			v.Rows = append(v.Rows, rowView{w.T(key), value, class})
 		}
 	}
+	// The states without rows come first.
 	switch pledge.GetState() {
 	case treasuryv1.PledgeState_PLEDGE_STATE_FULFILLED:
 		v.Heading, v.Lead = w.T("receivedTitle"), w.T("receivedLead", "amount", amount)
@@ -271,6 +273,7 @@ func newSlipView(w *words, c *campaignsv1.Campaign, pledge *treasuryv1.Pledge) s
 		row("slipReferenceBack", pledge.GetReference(), "code strong")
 		v.Address = pledge.GetCheque().GetPostalAddress()
 		v.Note = w.T("slipChequeNote")
+	// Cash is handed over, so the slip tells whom to and under which reference.
 	default:
 		v.Lead = w.T("slipCashLead", "collective", shown.Collective)
 		row("slipReference", pledge.GetReference(), "code strong")

@@ -187,6 +187,7 @@ func appendMethod(methods []method, m protoreflect.MethodDescriptor) ([]method, 
 	told.Summary = firstSentence(comment)
 	comment, told.Errors = splitErrors(comment)
 	told.Text = render(comment)
+	// A method may have several addresses.
 	for _, r := range rules {
 		verb, path := verbAndPath(r)
 		told.Routes = append(told.Routes, route{verb, path})
@@ -264,6 +265,7 @@ func placeOf(name string, rule *annotations.HttpRule) string {
 // typeOf names a field's type as JSON has it.
 func typeOf(f protoreflect.FieldDescriptor) (name, link string) {
 	switch {
+	// The keys of maps are strings in JSON.
 	case f.IsMap():
 		name, link = typeOf(f.MapValue())
 		return "object of " + name, link
@@ -329,6 +331,7 @@ func enumOf(e protoreflect.EnumDescriptor) enum {
 	}
 	for i := range e.Values().Len() {
 		v := e.Values().Get(i)
+		// A comment that stands alone between two values begins a new block.
 		if heading := headingOf(v); heading != "" {
 			told.Blocks = append(told.Blocks, block{Heading: heading})
 		}
@@ -337,6 +340,7 @@ func enumOf(e protoreflect.EnumDescriptor) enum {
 			if v.Number() == 0 {
 				continue // never answered
 			}
+			// The codes come from the program, which answers by the same table.
 			reason := errorsv1.ErrorReason(v.Number())
 			of.Code, of.HTTP = code.Code(reason.Code()).String(), reason.HTTPStatus()
 		}
@@ -348,6 +352,7 @@ func enumOf(e protoreflect.EnumDescriptor) enum {
 
 // headingOf returns the comment that stands by itself before a descriptor, without its numbers; empty for none.
 func headingOf(d protoreflect.Descriptor) string {
+	// The last such comment is the nearest to the descriptor.
 	detached := d.ParentFile().SourceLocations().ByDescriptor(d).LeadingDetachedComments
 	if len(detached) == 0 {
 		return ""

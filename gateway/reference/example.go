@@ -307,6 +307,7 @@ func stringOf(field protoreflect.Name, s *validate.StringRules) (string, error) 
 	}
 	candidates = append(candidates, sampleTexts...)
 	for _, text := range candidates {
+		// The contract counts characters and not bytes.
 		length := uint64(utf8.RuneCountInString(text))
 		switch {
 		case s.HasPattern() && !matches(s.GetPattern(), text):
@@ -331,6 +332,7 @@ func nameOf(pattern string) string {
 	return fillPattern(strings.Join(segments, "/"))
 }
 
+// A pattern that Go cannot read matches nothing.
 func matches(pattern, text string) bool {
 	matched, err := regexp.MatchString(pattern, text)
 	return err == nil && matched

@@ -324,6 +324,7 @@ func insertStatementTx(ctx context.Context, tx pgx.Tx, id uuid.UUID, f fileState
 	return tag.RowsAffected() == 1, postgres.Error(err)
 }
 
+// nullMinor is NULL for a balance that the file does not tell.
 func nullMinor(a *money.Amount) *int64 {
 	if a == nil {
 		return nil

@@ -258,6 +258,7 @@ const depositColumns = `
 	),
 	d.created_at`
 
+// The collective's slug stands once in the row; each cheque's name needs it.
 func scanDeposit(r pgx.CollectableRow) (d Deposit, err error) {
 	var slugs []string
 	var ids []uuid.UUID

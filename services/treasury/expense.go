@@ -586,6 +586,7 @@ var expenseRefusals = map[string]*errs.Error{
 	"expenses_document_key": errs.New(errorsv1.ErrorReason_DOCUMENT_EXISTS, "This document of the payee was entered before. Look at the list of expenses; reverse the other one if it is wrong."),
 }
 
+// insertExpenseTx stores an expense. Its error is DOCUMENT_EXISTS when the document was entered before.
 func insertExpenseTx(ctx context.Context, tx pgx.Tx, e Expense) error {
 	_, err := tx.Exec(ctx, insertExpenseSQL, pgx.NamedArgs{
 		"id":            e.ID,

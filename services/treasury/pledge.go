@@ -174,6 +174,7 @@ type Slip struct {
 }
 
 // Slip returns the slip of a pledge, with the current settings of the collective.
+// The reference is what lets a line of the bank be recognised, so it is the remittance text of a transfer.
 func (s *Service) Slip(ctx context.Context, p Pledge) (slip Slip, err error) {
 	group, err := s.cfg.Collectives.Get(ctx, p.Campaign.Collective)
 	if err != nil {

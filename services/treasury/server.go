@@ -225,6 +225,7 @@ func (s *server) ReverseOfflineDonation(ctx context.Context, req *treasuryv1.Rev
 	return donationAnswer(s.service.ReverseOfflineDonation(ctx, r, campaign, id, req.GetReason()))
 }
 
+// donationToProto leaves out what only a request has: AllowDuplicate is not stored.
 func donationToProto(d OfflineDonation) *treasuryv1.OfflineDonation {
 	collective := d.Campaign.Collective
 	return &treasuryv1.OfflineDonation{
