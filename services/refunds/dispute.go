@@ -86,6 +86,8 @@ func disputeOpen(s stripe.DisputeStatus) bool {
 // ReadDispute reads a dispute at Stripe and stores it. It may be called any number of times and in any order, outside a
 // transaction. Members get one notice of each change. ours is false for a dispute of a payment that is no donation.
 func (s *Service) ReadDispute(ctx context.Context, account, id string) (ours bool, err error) {
+	// Stripe is asked before the transaction, so a slow answer holds no lock. The order of readings is told by their
+	// content.
 	is, err := s.cfg.Stripe.GetDispute(ctx, account, id)
 	if err != nil {
 		return false, notThere(err)
@@ -99,7 +101,8 @@ func (s *Service) ReadDispute(ctx context.Context, account, id string) (ours boo
 	})
 }
 
-// What is stored of the dispute, to compare a reading with.
+// What is stored of the dispute, to compare a reading with. There is no row before the first reading. The lock of the
+// donation keeps the row from changing meanwhile.
 const disputeStatusSQL = `
 SELECT
 	p.status,
@@ -109,8 +112,9 @@ FROM refunds.disputes AS p
 WHERE p.stripe_account = @account
 	AND p.id = @id`
 
-// The sums of a dispute only grow, so a reading with smaller sums is older. An equal reading changes no row, so that update_time
-// tells the last change.
+// The sums of a dispute only grow, so a reading with smaller sums is older. An equal reading changes no row, so that
+// update_time tells the last change. putDisputeSQL inserts a dispute, or changes the row that disputes_pkey finds.
+// look_at is not compared, since each reading has another one.
 const putDisputeSQL = `
 INSERT INTO refunds.disputes AS p (
 	stripe_account,
@@ -195,6 +199,7 @@ func (s *Service) applyDisputeTx(ctx context.Context, tx pgx.Tx, match donations
 	if err != nil {
 		return postgres.Error(err)
 	}
+	// The zero Dispute stands for none: its rank is below all others.
 	var was stripe.Dispute
 	err = tx.QueryRow(ctx, disputeStatusSQL, pgx.NamedArgs{"account": account, "id": is.ID}).
 		Scan(&was.Status, &was.WithdrawnMinor, &was.ReinstatedMinor)
@@ -243,6 +248,7 @@ func (s *Service) tellDisputeTx(ctx context.Context, tx pgx.Tx, d donations.Dona
 	}
 	// The key has the sum, so that each further amount that comes back is one more notice.
 	if is.ReinstatedMinor > was.ReinstatedMinor && is.Status != stripe.DisputeWon {
+		// The amount is what came back since the last reading, in the balance's currency.
 		back := n
 		back.Kind, back.Key = notices.DisputeReinstated, fmt.Sprint(is.ID, " ", is.ReinstatedMinor)
 		back.Amount = money.Amount{Minor: is.ReinstatedMinor - was.ReinstatedMinor, Currency: money.Currency(is.BalanceCurrency)}
@@ -250,6 +256,7 @@ func (s *Service) tellDisputeTx(ctx context.Context, tx pgx.Tx, d donations.Dona
 			return err
 		}
 	}
+	// A status that members know already is told once only.
 	if is.Status == was.Status {
 		return nil
 	}
@@ -268,7 +275,7 @@ func (s *Service) tellDisputeTx(ctx context.Context, tx pgx.Tx, d donations.Dona
 	return s.cfg.Notices.TellTx(ctx, tx, n)
 }
 
-// disputeSelect is what scanDispute reads.
+// disputeSelect is what scanDispute reads. The campaign is the donation's, since disputes store the collective only.
 const disputeSelect = `
 SELECT
 	p.id,
@@ -290,6 +297,7 @@ SELECT
 FROM refunds.disputes AS p
 JOIN donations.donations AS d ON d.id = p.donation`
 
+// scanDispute reads a row. All that moved is in the balance's currency, which is ” while nothing moved.
 func scanDispute(row pgx.CollectableRow) (Dispute, error) {
 	var d Dispute
 	var due *time.Time
@@ -302,6 +310,7 @@ func scanDispute(row pgx.CollectableRow) (Dispute, error) {
 	return d, err
 }
 
+// getDisputeSQL asks for the collective too, so that members do not read disputes of others by their ids.
 const getDisputeSQL = disputeSelect + `
 WHERE p.collective = @collective
 	AND p.id = @id`
@@ -319,6 +328,7 @@ func (s *Service) GetDispute(ctx context.Context, collective, id string) (Disput
 	return d, postgres.Error(err)
 }
 
+// listDisputesSQL returns a page of a collective's disputes, in the order of disputes_list_idx.
 const listDisputesSQL = disputeSelect + `
 WHERE p.collective = @collective
 	AND (p.created_at, p.id) < (@before_time, @before_id)

@@ -82,6 +82,7 @@ func listOfStripe[T any](ctx context.Context, what string, req listRequest,
 	list func(context.Context, string, StripePosition, int) ([]T, error), position func(T) StripePosition,
 ) (found []T, next string, err error) {
 	filter := what + req.GetParent()
+	// The first position has no id: its time is after all others.
 	return page.List(req, filter, StripePosition{CreateTime: newest.CreateTime}, func(before StripePosition, count int) ([]T, error) {
 		return list(ctx, strings.TrimPrefix(req.GetParent(), "collectives/"), before, count)
 	}, position)
@@ -97,10 +98,11 @@ func (s *disputeServer) toProto(d Dispute) *disputesv1.Dispute {
 		EvidenceDueTime: wire.Time(d.DueTime),
 		Withdrawn:       movedToProto(d.Withdrawn, d.Withdrawn.Minor != 0),
 		Reinstated:      movedToProto(d.Reinstated, d.Reinstated.Minor != 0),
-		Fee:             movedToProto(d.Fee, d.Withdrawn.Minor != 0),
-		DashboardUrl:    d.DashboardURL(s.service.cfg.Stripe.Livemode()),
-		CreateTime:      wire.Time(d.CreateTime),
-		UpdateTime:      wire.Time(d.UpdateTime),
+		// The fee is shown with the withdrawal, also when it is zero.
+		Fee:          movedToProto(d.Fee, d.Withdrawn.Minor != 0),
+		DashboardUrl: d.DashboardURL(s.service.cfg.Stripe.Livemode()),
+		CreateTime:   wire.Time(d.CreateTime),
+		UpdateTime:   wire.Time(d.UpdateTime),
 	}
 }
 
@@ -112,6 +114,7 @@ func movedToProto(a money.Amount, happened bool) *moneyv1.Money {
 	return wire.Money(a)
 }
 
+// disputeStates has Stripe's statuses. One that is not in it is unspecified in the contract.
 var disputeStates = map[stripe.DisputeStatus]disputesv1.DisputeState{
 	stripe.InquiryNeedsResponse: disputesv1.DisputeState_DISPUTE_STATE_INQUIRY_NEEDS_RESPONSE,
 	stripe.InquiryUnderReview:   disputesv1.DisputeState_DISPUTE_STATE_INQUIRY_UNDER_REVIEW,

@@ -34,7 +34,8 @@ func (w FraudWarning) Name() string {
 	return "collectives/" + w.Campaign.Collective + "/fraudWarnings/" + w.ID
 }
 
-// A warning that is not actionable does not become so again.
+// A warning that is not actionable does not become so again. putFraudWarningSQL inserts a warning, or ends the one that
+// fraud_warnings_pkey finds. A repeat changes no row, and neither does an older reading that says it is actionable.
 const putFraudWarningSQL = `
 INSERT INTO refunds.fraud_warnings AS w (
 	stripe_account,
@@ -71,6 +72,7 @@ func (s *Service) ReadFraudWarning(ctx context.Context, account, id string) (our
 	if err != nil {
 		return false, notThere(err)
 	}
+	// This may ask Stripe whose the payment is, so it comes before the transaction.
 	match, err := s.cfg.Donations.PaymentOf(ctx, account, donations.Payment{Intent: is.PaymentIntent, Charge: is.Charge})
 	if err != nil || match.Donation == uuid.Nil {
 		return false, err
@@ -80,6 +82,7 @@ func (s *Service) ReadFraudWarning(ctx context.Context, account, id string) (our
 			"account": account, "id": is.ID, "donation": match.Donation, "collective": match.Campaign.Collective,
 			"fraud_type": is.FraudType, "actionable": is.Actionable, "created_at": is.Created, "now": s.now(),
 		})
+		// Nobody can act on it any more. A notice of a repeat has the same key, and is not sent twice.
 		if err != nil || !is.Actionable {
 			return postgres.Error(err)
 		}
@@ -90,7 +93,8 @@ func (s *Service) ReadFraudWarning(ctx context.Context, account, id string) (our
 	})
 }
 
-// fraudWarningSelect is what scanFraudWarning reads.
+// fraudWarningSelect is what scanFraudWarning reads. The campaign is the donation's, since warnings store the
+// collective only.
 const fraudWarningSelect = `
 SELECT
 	w.id,
@@ -109,6 +113,7 @@ func scanFraudWarning(row pgx.CollectableRow) (w FraudWarning, err error) {
 	return w, err
 }
 
+// getFraudWarningSQL asks for the collective too, so that members do not read warnings of others by their ids.
 const getFraudWarningSQL = fraudWarningSelect + `
 WHERE w.collective = @collective
 	AND w.id = @id`
@@ -126,6 +131,7 @@ func (s *Service) GetFraudWarning(ctx context.Context, collective, id string) (F
 	return w, postgres.Error(err)
 }
 
+// listFraudWarningsSQL returns a page of a collective's warnings, in the order of fraud_warnings_list_idx.
 const listFraudWarningsSQL = fraudWarningSelect + `
 WHERE w.collective = @collective
 	AND (w.created_at, w.id) < (@before_time, @before_id)

@@ -131,7 +131,9 @@ func (s *Service) PeriodicJobs() []*river.PeriodicJob {
 	)}
 }
 
-// A refund is not read if its row shows already what moved: it failed or was canceled, or it succeeded and no money came back.
+// A refund is not read if its row shows already what moved: it failed or was canceled, or it succeeded and no money
+// came back. back is whether the money came back to the collective. refunds_stripe_key finds the rows; a refund that
+// has none, made at Stripe, is read.
 const unreadRefundsSQL = `
 SELECT
 	m.account,
@@ -187,7 +189,9 @@ func (s *Service) FollowTx(ctx context.Context, tx pgx.Tx, movements []donations
 	return postgres.Error(err)
 }
 
-// A row that another transaction has locked is changing, and becomes due again at worst.
+// A row that another transaction has locked is changing, and becomes due again at worst. dueRefundsSQL returns the
+// refunds that are due, found by refunds_look_idx, and sets the time of their next look in the same statement. A refund
+// without Stripe's id has ”.
 const dueRefundsSQL = `
 UPDATE refunds.refunds AS r
 SET look_at = @now + least(greatest((@now - r.created_at) / 4, @soonest::interval), @latest::interval)
@@ -206,6 +210,7 @@ RETURNING
 	r.stripe_account,
 	coalesce(r.stripe_refund_id, '')`
 
+// dueDisputesSQL is the same for disputes, by disputes_look_idx.
 const dueDisputesSQL = `
 UPDATE refunds.disputes AS p
 SET look_at = @now + least(greatest((@now - p.created_at) / 4, @soonest::interval), @latest::interval)
@@ -228,6 +233,7 @@ RETURNING
 
 // follow inserts jobs that send or read the refunds and disputes whose time has come.
 func (s *Service) follow(ctx context.Context) error {
+	// The jobs are inserted with the new times in one transaction, so a rollback leaves everything due.
 	named := pgx.NamedArgs{"now": s.now(), "soonest": followSoonest, "latest": followLatest, "count": followCount}
 	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
 		var jobs []river.InsertManyParams

@@ -52,6 +52,7 @@ func (s *Service) readRefunds(ctx context.Context, account string, all []stripe.
 		return false, err
 	}
 	for _, r := range all {
+		// Each in a transaction of its own. Those that were applied before an error stay.
 		if err := s.applyRefund(ctx, match, account, r); err != nil {
 			return true, err
 		}
@@ -59,10 +60,12 @@ func (s *Service) readRefunds(ctx context.Context, account string, all []stripe.
 	return true, nil
 }
 
+// refundByStripeSQL finds a refund by Stripe's id, which refunds_stripe_key makes unique in its account.
 const refundByStripeSQL = refundSelect + `
 WHERE r.stripe_account = @account
 	AND r.stripe_refund_id = @stripe_refund`
 
+// applyRefundSQL writes a reading. The caller holds the donation's lock and has checked that the step is one.
 const applyRefundSQL = `
 UPDATE refunds.refunds AS r
 SET
@@ -73,6 +76,8 @@ SET
 	updated_at = @now
 WHERE r.id = @id`
 
+// addRefundSQL stores a refund that was made at Stripe, by a member in the dashboard or by Stripe itself. It has no
+// request, no note and no key. created_at is Stripe's, so lists have it in its place.
 const addRefundSQL = `
 INSERT INTO refunds.refunds (
 	id,
@@ -113,6 +118,8 @@ VALUES (
 // Members get a notice of a refund that failed.
 func (s *Service) applyRefund(ctx context.Context, match donations.Match, account string, is stripe.Refund) error {
 	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		// The lock orders two readings of one refund, so that both cannot add it, and keeps requests from counting in
+		// between.
 		d, err := s.cfg.Donations.LockTx(ctx, tx, match.Donation)
 		if err != nil {
 			return postgres.Error(err)
@@ -152,6 +159,7 @@ func (s *Service) applyRefund(ctx context.Context, match donations.Match, accoun
 // Everybody who may use Stripe's dashboard can write metadata, so a refund that it names counts only if that is submitted,
 // with the same donation, amount and payment.
 func (s *Service) knownRefundTx(ctx context.Context, tx pgx.Tx, d donations.Donation, account string, is stripe.Refund) (Refund, error) {
+	// A refund that has Stripe's id is the one. One without it may be ours, whose answer was lost.
 	r, err := collectRefund(tx.Query(ctx, refundByStripeSQL, pgx.NamedArgs{"account": account, "stripe_refund": is.ID}))
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return r, postgres.Error(err)
@@ -162,6 +170,7 @@ func (s *Service) knownRefundTx(ctx context.Context, tx pgx.Tx, d donations.Dona
 		return Refund{}, nil
 	case err != nil:
 		return Refund{}, postgres.Error(err)
+	// The metadata names a refund that this one is not.
 	case r.Donation != d.ID || r.State != StateSubmitted || r.Amount.Minor != is.AmountMinor || r.paymentIntent != is.PaymentIntent:
 		return Refund{}, nil
 	}

@@ -49,8 +49,12 @@ func (r refundable) back() money.Amount {
 	return money.Amount{Minor: max(balance, r.refundsMinor), Currency: r.paid.Currency}
 }
 
-// Three parts, by payment intent: what the balance has of each payment, what stored refunds take, and which payments a dispute
-// bars. Refunds in another currency than their payment's do not count here.
+// Three parts, by payment intent: what the balance has of each payment, what stored refunds take, and which payments a
+// dispute bars. Refunds in another currency than their payment's do not count here. The balances are read from
+// payments_pkey, which begins with the donation, the refunds from refunds_donation_idx and the disputes from
+// disputes_donation_idx. Every refund counts, also before it is sent, unless it is failed, rejected or canceled. A
+// dispute without a payment intent is about the donation's own payment. The parts have zeros for what they do not know,
+// so sums and maxima put them together. It locks nothing: the caller holds the lock of the donation.
 const refundableSQL = `
 SELECT
 	w.intent,
@@ -136,6 +140,7 @@ func refundableTx(ctx context.Context, tx pgx.Tx, d donations.Donation, except u
 	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r refundable, err error) {
 		err = row.Scan(&r.intent, &r.surplus, &r.method, &r.paid.Minor, &r.paid.Currency, &r.balanceMinor, &r.balanceInMinor,
 			&r.refundsMinor, &r.disputedMinor, &r.barred)
+		// A payment without an amount of its own counts as made in the donation's currency, for the donation's amount.
 		if r.paid.Minor == 0 {
 			r.paid = d.Amount
 		}
@@ -147,6 +152,7 @@ func refundableTx(ctx context.Context, tx pgx.Tx, d donations.Donation, except u
 
 // withOwn inserts the donation's own payment. Its balances are those of the donation less those of the others.
 func withOwn(d donations.Donation, others []refundable) []refundable {
+	// Without a row in payments the donation's own payment was made in its currency.
 	own := refundable{intent: d.PaymentIntent, paid: d.Amount}
 	if i := slices.IndexFunc(others, own.same); i >= 0 {
 		own = others[i]
@@ -165,6 +171,7 @@ func withOwn(d donations.Donation, others []refundable) []refundable {
 	return slices.Insert(others, after, own)
 }
 
+// same reports whether both are of one payment.
 func (r refundable) same(other refundable) bool { return r.intent == other.intent }
 
 // paidOf returns the payments that paid the donation, of which a refund can be.
@@ -192,6 +199,7 @@ func checkRefundable(d donations.Donation, payments []refundable) (open []refund
 	}
 	for _, r := range payments {
 		if r.disputedMinor <= 0 && !r.barred {
+			// The bank decides about a disputed payment. The donation's other payments can still be refunded.
 			open = append(open, r)
 		}
 	}
@@ -211,6 +219,7 @@ func choose(d donations.Donation, open []refundable, amount money.Amount) (refun
 		if amount.Currency != "" && left.Currency != amount.Currency {
 			continue
 		}
+		// At least one unit, so that a request without an amount finds a payment of which something is left.
 		if left.Minor >= max(amount.Minor, 1) {
 			return r, nil
 		}
@@ -257,6 +266,7 @@ func refundOf(d donations.Donation, in Request, all []refundable, disconnected e
 		e.Fields = []errs.Field{{Field: "refund.amount.currency_code", Description: "must be the currency of the payment: " + strings.Join(currencies, " or ")}}
 		return payment, amount, e
 	}
+	// An unpaid or disputed donation is reported before a disconnected account, in the order that Create promises.
 	open, err := checkRefundable(d, payments)
 	if err == nil {
 		err = disconnected

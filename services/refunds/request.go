@@ -44,6 +44,7 @@ func (in Request) fingerprint() []byte {
 	return fingerprint.Of(fields)
 }
 
+// refundByRequestSQL finds the refund of a request id, which is unique in its donation, by refunds_request_key.
 const refundByRequestSQL = refundSelect + `
 WHERE r.donation = @donation
 	AND r.request_id = @request_id`

@@ -24,6 +24,7 @@ func (s *Service) Approve(ctx context.Context, campaign campaigns.Name, donation
 		return Refund{}, err
 	}
 	return s.changeRefund(ctx, campaign, donation, id, func(ctx context.Context, tx pgx.Tx, d donations.Donation, r Refund) error {
+		// The same key has approved it already, and it may have been sent since.
 		if r.ReviewedBy == key && r.State != StateRejected {
 			return nil
 		}
@@ -31,6 +32,8 @@ func (s *Service) Approve(ctx context.Context, campaign campaigns.Name, donation
 		if err != nil {
 			return err
 		}
+		// The donation may have been disputed or refunded since the request, so it is checked again. The refund itself
+		// does not count.
 		all, err := refundableTx(ctx, tx, d, r.ID)
 		if err != nil {
 			return err
@@ -51,6 +54,7 @@ func (s *Service) Approve(ctx context.Context, campaign campaigns.Name, donation
 
 // payment returns the payment that the refund is of.
 func (r Refund) payment(all []refundable) []refundable {
+	// Of a payment that is not among them nothing else is known to have gone back.
 	own := refundable{intent: r.paymentIntent, paid: r.Amount}
 	if i := slices.IndexFunc(all, own.same); i >= 0 {
 		own = all[i]

@@ -23,6 +23,7 @@ type server struct {
 // NewServer returns the gRPC service of refunds.
 func NewServer(s *Service) refundsv1.RefundsServiceServer { return &server{service: s} }
 
+// CreateRefund takes the requesting key from the call, so that nobody requests in another member's name.
 func (s *server) CreateRefund(ctx context.Context, req *refundsv1.CreateRefundRequest) (*refundsv1.Refund, error) {
 	campaign, donation, err := donations.ParseName(req.GetParent())
 	if err != nil {
@@ -33,6 +34,7 @@ func (s *server) CreateRefund(ctx context.Context, req *refundsv1.CreateRefundRe
 		return nil, errs.Invalid("request_id", "must be a UUID")
 	}
 	in := req.GetRefund()
+	// An unspecified reason is stored for refunds that were made at Stripe; members must give one.
 	reason := reasonsFromProto[in.GetReason()]
 	if reason == "" {
 		return nil, errs.Invalid("refund.reason", "is required")
@@ -64,6 +66,7 @@ func (s *server) CancelRefund(ctx context.Context, req *refundsv1.CancelRefundRe
 	return s.change(ctx, req.GetName(), s.service.Cancel)
 }
 
+// change runs one of the verbs by the caller's key, and answers with the refund as it is then.
 func (s *server) change(ctx context.Context, name string,
 	change func(context.Context, campaigns.Name, uuid.UUID, uuid.UUID, string) (Refund, error),
 ) (*refundsv1.Refund, error) {
@@ -88,10 +91,12 @@ func (s *server) ListRefunds(ctx context.Context, req *refundsv1.ListRefundsRequ
 		}
 		donation = id
 	}
+	// A list without states has refunds in all of them.
 	wanted := make([]State, len(req.GetStates()))
 	for i, state := range req.GetStates() {
 		wanted[i] = statesFromProto[state]
 	}
+	// A page token continues the list of the same parent and states only.
 	filter := []any{"refunds", req.GetParent(), wanted}
 	found, next, err := page.List(req, filter, newest, func(before Position, count int) ([]Refund, error) {
 		return s.service.List(ctx, collective, donation, wanted, before, count)
@@ -149,6 +154,7 @@ func refundToProto(r Refund, err error) (*refundsv1.Refund, error) {
 	}, nil
 }
 
+// states and reasons are read in both directions, so each has one entry for each value.
 var states = map[State]refundsv1.RefundState{
 	StateAwaitingApproval: refundsv1.RefundState_REFUND_STATE_AWAITING_APPROVAL,
 	StateApproved:         refundsv1.RefundState_REFUND_STATE_APPROVED,
@@ -173,6 +179,7 @@ var (
 	reasonsFromProto = inverted(reasons)
 )
 
+// inverted returns the map by its values, which must differ.
 func inverted[K, V comparable](m map[K]V) map[V]K {
 	back := make(map[V]K, len(m))
 	for k, v := range m {

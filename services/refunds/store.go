@@ -16,8 +16,9 @@ import (
 	"github.com/cagnotte/cagnotte/services/notices"
 )
 
-// refundSelect is what scanRefund reads. A refund without a payment intent is of the donation's own payment. The method of a surplus
-// payment stands with that payment.
+// refundSelect is what scanRefund reads. A refund without a payment intent is of the donation's own payment. The method
+// of a surplus payment stands with that payment. Only surplus payments have a method of their own; for all others the
+// donation's counts. The claim of the donor's bank follows from method and time.
 const refundSelect = `
 SELECT
 	r.id,
@@ -52,6 +53,7 @@ SELECT
 FROM refunds.refunds AS r
 JOIN donations.donations AS d ON d.id = r.donation`
 
+// scanRefund reads a row. Times are UTC, and zero for NULL.
 func scanRefund(row pgx.CollectableRow) (Refund, error) {
 	var r Refund
 	var method string
@@ -64,6 +66,7 @@ func scanRefund(row pgx.CollectableRow) (Refund, error) {
 	return r, err
 }
 
+// fromNull is the time in UTC; zero for NULL.
 func fromNull(t *time.Time) time.Time {
 	if t == nil {
 		return time.Time{}
@@ -71,6 +74,7 @@ func fromNull(t *time.Time) time.Time {
 	return t.UTC()
 }
 
+// collectRefund reads the one refund of a query; pgx.ErrNoRows for none.
 func collectRefund(rows pgx.Rows, err error) (Refund, error) {
 	if err != nil {
 		return Refund{}, err
@@ -78,10 +82,12 @@ func collectRefund(rows pgx.Rows, err error) (Refund, error) {
 	return pgx.CollectExactlyOneRow(rows, scanRefund)
 }
 
+// refundByIDSQL reads one refund, and locks nothing.
 const refundByIDSQL = refundSelect + `
 WHERE r.id = @id`
 
 // lockRefundSQL is refundByIDSQL with a lock for changes: Submit takes an approved refund without the donation's lock.
+// The lock is on the refund alone, not on the joined donation.
 const lockRefundSQL = refundByIDSQL + `
 FOR NO KEY UPDATE OF r`
 
@@ -94,6 +100,8 @@ func (s *Service) Get(ctx context.Context, campaign campaigns.Name, donation, id
 	return r, postgres.Error(err)
 }
 
+// listRefundsOfDonationSQL returns a page of one donation's refunds, in the order of refunds_donation_idx. The states
+// are filtered afterwards: a donation has few refunds.
 const listRefundsOfDonationSQL = refundSelect + `
 WHERE r.donation = @donation
 	AND (cardinality(@states::text[]) = 0 OR r.state = ANY(@states::text[]))
@@ -112,6 +120,7 @@ type Position struct {
 // newest is the position before all refunds.
 var newest = Position{CreateTime: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), ID: uuid.Max}
 
+// listRefundsSQL is the same for a collective, in the order of refunds_list_idx.
 const listRefundsSQL = refundSelect + `
 WHERE r.collective = @collective
 	AND (cardinality(@states::text[]) = 0 OR r.state = ANY(@states::text[]))
@@ -143,6 +152,8 @@ func (s *Service) List(ctx context.Context, collective string, donation uuid.UUI
 	return found, postgres.Error(err)
 }
 
+// insertRefundSQL stores a member's request. refunds_request_key refuses a second one of the same request id; Create
+// looks for that one before, under the donation's lock.
 const insertRefundSQL = `
 INSERT INTO refunds.refunds (
 	id,
@@ -183,6 +194,8 @@ VALUES (
 	@now
 )`
 
+// insertRefundTx stores the request in its first state and returns the refund. An approved one has look_at, by which
+// upkeep finds it if its job is lost. The caller has locked the donation.
 func (s *Service) insertRefundTx(ctx context.Context, tx pgx.Tx, d donations.Donation, in Request, intent string, amount money.Amount, state State) (Refund, error) {
 	now, id := s.now(), uuid.Must(uuid.NewV7())
 	_, err := tx.Exec(ctx, insertRefundSQL, pgx.NamedArgs{
@@ -198,6 +211,7 @@ func (s *Service) insertRefundTx(ctx context.Context, tx pgx.Tx, d donations.Don
 	return r, postgres.Error(err)
 }
 
+// moveRefundSQL writes a state. The trigger refunds.check_refund_change refuses a step that the table of states lacks.
 const moveRefundSQL = `
 UPDATE refunds.refunds AS r
 SET
@@ -216,6 +230,8 @@ func (s *Service) moveRefundTx(ctx context.Context, tx pgx.Tx, r Refund, next St
 	return postgres.Error(err)
 }
 
+// reviewRefundSQL writes the decision with the members behind both keys, which the constraint refunds_second_person
+// compares.
 const reviewRefundSQL = `
 UPDATE refunds.refunds AS r
 SET
@@ -227,6 +243,7 @@ SET
 	updated_at = @now
 WHERE r.id = @id`
 
+// reviewTx stores the review of a refund. The caller has locked the donation and the refund, which awaits its approval.
 func (s *Service) reviewTx(ctx context.Context, tx pgx.Tx, r Refund, next State, by review) error {
 	now := s.now()
 	_, err := tx.Exec(ctx, reviewRefundSQL, pgx.NamedArgs{
@@ -250,6 +267,7 @@ func lookAt(state State, now time.Time) *time.Time {
 func (s *Service) changeRefund(ctx context.Context, campaign campaigns.Name, donation, id uuid.UUID,
 	change func(context.Context, pgx.Tx, donations.Donation, Refund) error,
 ) (refund Refund, err error) {
+	// One error for whatever is missing or belongs to something else.
 	missing := errs.NotFound(Refund{Campaign: campaign, Donation: donation, ID: id}.Name())
 	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
 		d, err := s.cfg.Donations.LockTx(ctx, tx, donation)

@@ -20,7 +20,9 @@ func (s *Service) submitTx(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
 	return postgres.Error(err)
 }
 
-// From here on the refund may have reached Stripe. The state is stored before the call for that reason.
+// From here on the refund may have reached Stripe. The state is stored before the call for that reason. A refund that
+// another job took is not changed, so that submitted_at stays the time of the first call. It needs no lock of the
+// donation: the refund counts as before.
 const takeRefundSQL = `
 UPDATE refunds.refunds AS r
 SET
@@ -55,6 +57,7 @@ func (s *Service) Submit(ctx context.Context, id uuid.UUID) error {
 			return err
 		}
 	}
+	// The currency is checked at Stripe, since no parameter of the call says in which one the amount is.
 	failure, err := s.checkPayment(ctx, r)
 	if err != nil {
 		return err
@@ -69,6 +72,7 @@ func (s *Service) Submit(ctx context.Context, id uuid.UUID) error {
 	if err == nil {
 		return s.applyRefund(ctx, donations.Match{Donation: r.Donation}, r.StripeAccount, made)
 	}
+	// Stripe has answered that it will not make this refund.
 	if failure = refusal(err); failure != "" {
 		return s.refuse(ctx, r, failure)
 	}
@@ -116,6 +120,7 @@ func refusal(err error) string {
 		return ""
 	}
 	switch {
+	// The account was disconnected. This comes before the status, which is 403 too.
 	case e.Code == "account_invalid":
 		return "STRIPE_ACCOUNT_DISCONNECTED"
 	case e.Status == http.StatusForbidden:
@@ -142,6 +147,7 @@ WHERE r.id = @id
 	AND r.attempt = @attempt
 	AND r.state = 'submitted'`
 
+// nextAttempt has the next call made under another idempotency key.
 func (s *Service) nextAttempt(ctx context.Context, r Refund) error {
 	_, err := s.cfg.Pool.Exec(ctx, nextAttemptSQL, pgx.NamedArgs{"id": r.ID, "attempt": r.attempt, "now": s.now()})
 	return postgres.Error(err)
@@ -150,6 +156,7 @@ func (s *Service) nextAttempt(ctx context.Context, r Refund) error {
 // refuse ends a refund that Stripe does not accept, unless its state changed meanwhile, and gives members notice.
 func (s *Service) refuse(ctx context.Context, r Refund, failure string) error {
 	_, err := s.changeRefund(ctx, r.Campaign, r.Donation, r.ID, func(ctx context.Context, tx pgx.Tx, _ donations.Donation, r Refund) error {
+		// r is the refund as it is under the lock. A reading may have found it at Stripe meanwhile.
 		if r.State != StateSubmitted {
 			return nil
 		}
