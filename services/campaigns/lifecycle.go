@@ -11,6 +11,8 @@ import (
 // errors.
 type verb func(c *Campaign, now time.Time) error
 
+// publish opens a draft. A paused campaign is not a draft, and resume is its verb. After its deadline it would accept
+// nothing, so the deadline must be moved first.
 func publish(c *Campaign, now time.Time) error {
 	switch {
 	case c.State == StatePublished:
@@ -22,10 +24,12 @@ func publish(c *Campaign, now time.Time) error {
 	case c.deadlinePassed(now):
 		return errDeadline(c.Name)
 	}
+	// Only here: a published campaign does not become a draft again, so the time is written once.
 	c.State, c.PublishTime = StatePublished, now
 	return nil
 }
 
+// pause stops new donations. It does not end monthly donations, as the end of a campaign does.
 func pause(c *Campaign, _ time.Time) error {
 	switch c.State {
 	case StatePaused:
@@ -39,6 +43,7 @@ func pause(c *Campaign, _ time.Time) error {
 	return nil
 }
 
+// resume opens a paused campaign. PublishTime stays that of the first publication.
 func resume(c *Campaign, now time.Time) error {
 	switch {
 	case c.State == StatePublished:
@@ -54,6 +59,8 @@ func resume(c *Campaign, now time.Time) error {
 	return nil
 }
 
+// closeCampaign ends a campaign for good, whether it is published or paused. A draft was never public, so there is
+// nothing to close.
 func closeCampaign(c *Campaign, now time.Time) error {
 	switch c.State {
 	case StateClosed:

@@ -33,6 +33,8 @@ var smallestDonationMinor = map[money.Currency]int64{
 }
 
 const (
+	// Both defaults count in hundredths, since all currencies of campaigns have two decimals. A currency whose smallest
+	// donation is larger has that as its minimum.
 	defaultMinimumMinor = 1_00
 	defaultMaximumMinor = 5_000_00
 	// maxDonationMinor is Stripe's limit: eight digits.
@@ -47,10 +49,12 @@ const (
 // check collects field violations, so that a form can show all of them at once.
 type check struct{ fields []errs.Field }
 
+// wrong adds a violation, by the path of the request's field.
 func (k *check) wrong(field, format string, args ...any) {
 	k.fields = append(k.fields, errs.Field{Field: field, Description: fmt.Sprintf(format, args...)})
 }
 
+// err is nil without a violation, and otherwise INVALID_ARGUMENT (INVALID_FIELD) with all of them.
 func (k *check) err() error {
 	if len(k.fields) == 0 {
 		return nil
@@ -82,6 +86,8 @@ func (c *Content) normalise() error {
 	return k.err()
 }
 
+// normaliseDeadline checks the form of the deadline only. Whether it may be in the past depends on the state, and is
+// Update's to say.
 func (c *Content) normaliseDeadline(k *check) {
 	// At Postgres' precision, so that a repeated request compares equal.
 	c.Deadline = c.Deadline.UTC().Truncate(time.Microsecond)
@@ -92,6 +98,7 @@ func (c *Content) normaliseDeadline(k *check) {
 	}
 }
 
+// currencyList names the currencies in one order, so that an error is the same each time.
 func currencyList() string {
 	var list []string
 	for _, currency := range slices.Sorted(maps.Keys(smallestDonationMinor)) {
@@ -100,6 +107,7 @@ func currencyList() string {
 	return strings.Join(list, ", ")
 }
 
+// checkTexts checks languages in one order, so that an error is the same each time.
 func (c *Content) checkTexts(k *check) {
 	if _, ok := c.Texts[French]; !ok {
 		k.wrong(`campaign.texts["fr"]`, "is required: French is the language that all others fall back to")
@@ -115,6 +123,7 @@ func (c *Content) checkTexts(k *check) {
 	}
 }
 
+// isLine reports whether a text can be a title: one line without control characters that is not blank.
 func isLine(s string) bool {
 	return strings.TrimSpace(s) != "" && utf8.RuneCountInString(s) <= maxTitleChars &&
 		!strings.ContainsFunc(s, unicode.IsControl)
@@ -130,6 +139,7 @@ func (c *Content) checkAmounts(k *check, smallest int64) {
 	if c.Goal.Minor <= 0 || c.Goal.Minor > maxGoalMinor {
 		k.wrong("campaign.goal.amount_minor", "must be between 1 and %d", maxGoalMinor)
 	}
+	// The zero Amount, without a currency, is one that was left out.
 	if (c.Minimum == money.Amount{}) {
 		c.Minimum = money.Amount{Minor: max(defaultMinimumMinor, smallest), Currency: c.Currency}
 	}
@@ -149,6 +159,7 @@ func (c *Content) checkAmounts(k *check, smallest int64) {
 	for i, preset := range c.Presets {
 		field := fmt.Sprintf("campaign.presets[%d]", i)
 		switch {
+		// sameCurrency has noted the violation. An amount of another currency cannot be compared.
 		case !c.sameCurrency(k, field, preset):
 		case preset.Minor < c.Minimum.Minor || preset.Minor > c.Maximum.Minor:
 			k.wrong(field+".amount_minor", "must be between minimum and maximum, %d and %d", c.Minimum.Minor, c.Maximum.Minor)
@@ -158,6 +169,7 @@ func (c *Content) checkAmounts(k *check, smallest int64) {
 	}
 }
 
+// checkStages checks the stages' ids, titles and amounts. Their sum may be less than the goal, and not more.
 func (c *Content) checkStages(k *check) {
 	// Counted down, because a sum could overflow.
 	left := c.Goal.Minor
@@ -178,6 +190,7 @@ func (c *Content) checkStages(k *check) {
 			k.wrong(field+".amount.amount_minor", "must be more than zero")
 		case stage.Amount.Minor > left:
 			k.wrong(field+".amount", "must keep the sum of the stages within the goal, %d", c.Goal.Minor)
+			// Nothing is left for the stages that follow, so each of them is a violation too.
 			left = 0
 		default:
 			left -= stage.Amount.Minor
@@ -185,6 +198,7 @@ func (c *Content) checkStages(k *check) {
 	}
 }
 
+// sameCurrency reports whether the amount is in the campaign's currency, and notes the violation if it is not.
 func (c *Content) sameCurrency(k *check, field string, a money.Amount) bool {
 	if a.Currency != c.Currency {
 		k.wrong(field+".currency_code", "must be the currency of the goal, %s", c.Currency)
@@ -192,6 +206,7 @@ func (c *Content) sameCurrency(k *check, field string, a money.Amount) bool {
 	return a.Currency == c.Currency
 }
 
+// normaliseOrigins brings the origins into the form that browsers send. Two that become the same are a violation.
 func (c *Content) normaliseOrigins(k *check) {
 	origins := make([]string, 0, len(c.AllowedOrigins))
 	for i, origin := range c.AllowedOrigins {

@@ -34,6 +34,7 @@ func (s *server) CreateCampaign(ctx context.Context, req *campaignsv1.CreateCamp
 	return s.answer(ctx, c, err)
 }
 
+// GetCampaign answers NOT_FOUND for a draft of which the caller is no member, as for one that does not exist.
 func (s *server) GetCampaign(ctx context.Context, req *campaignsv1.GetCampaignRequest) (*campaignsv1.Campaign, error) {
 	name, err := ParseName(req.GetName())
 	if err != nil {
@@ -53,6 +54,7 @@ type listFilter struct {
 	Drafts bool
 }
 
+// ListCampaigns lists drafts for members only.
 func (s *server) ListCampaigns(ctx context.Context, req *campaignsv1.ListCampaignsRequest) (*campaignsv1.ListCampaignsResponse, error) {
 	q := query{collective: collectiveOf(req.GetParent())}
 	q.drafts = isMember(ctx, q.collective)
@@ -69,6 +71,8 @@ func (s *server) ListCampaigns(ctx context.Context, req *campaignsv1.ListCampaig
 	return resp, err
 }
 
+// UpdateCampaign applies the mask to the stored content under the row's lock, so that fields which the mask leaves out
+// cannot be overwritten by an older reading. The result is checked as a whole.
 func (s *server) UpdateCampaign(ctx context.Context, req *campaignsv1.UpdateCampaignRequest) (*campaignsv1.Campaign, error) {
 	sent := req.GetCampaign()
 	name, err := ParseName(sent.GetName())
@@ -102,6 +106,7 @@ func (s *server) CloseCampaign(ctx context.Context, req *campaignsv1.CloseCampai
 	return s.apply(ctx, req.GetName(), s.service.Close)
 }
 
+// apply runs one of the verbs, which have the same form.
 func (s *server) apply(ctx context.Context, rawName string, verb func(context.Context, Name) (Campaign, error)) (*campaignsv1.Campaign, error) {
 	name, err := ParseName(rawName)
 	if err != nil {
@@ -145,6 +150,7 @@ func (s *server) present(ctx context.Context, list []Campaign) ([]*campaignsv1.C
 	if len(list) == 0 {
 		return nil, nil
 	}
+	// All names at once: progress reads the sums of a page together.
 	names := make([]Name, len(list))
 	for i, c := range list {
 		names[i] = c.Name
@@ -156,6 +162,7 @@ func (s *server) present(ctx context.Context, list []Campaign) ([]*campaignsv1.C
 	now := s.service.now()
 	presented := make([]*campaignsv1.Campaign, len(list))
 	for i, c := range list {
+		// Members of the collective and the operator see more fields than the public.
 		form := publicProto
 		if isMember(ctx, c.Name.Collective) {
 			form = memberProto
@@ -171,6 +178,7 @@ func isMember(ctx context.Context, collective string) bool {
 	return rpc.CallerFrom(ctx).Principal.Sees(collective)
 }
 
+// collectiveOf is the collective's id in a parent. It does not check the form.
 func collectiveOf(parent string) string { return strings.TrimPrefix(parent, "collectives/") }
 
 // writable are the fields that an update may change: those of contentToProto.
@@ -180,6 +188,7 @@ var writable = []string{"texts", "goal", "presets", "minimum", "maximum", "deadl
 func publicProto(c Campaign, p Progress, now time.Time) *campaignsv1.Campaign {
 	content := contentToProto(c.Content)
 	for i, stage := range c.Stages {
+		// A stage without expenses is missing in the map, and has spent zero.
 		content.Stages[i].Spent = wire.Money(money.Amount{Minor: p.SpentByStage[stage.ID].Minor, Currency: c.Currency})
 	}
 	return &campaignsv1.Campaign{
@@ -220,6 +229,7 @@ func memberProto(c Campaign, p Progress, now time.Time) *campaignsv1.Campaign {
 	return m
 }
 
+// contentToProto has the fields that members write, those of writable. Output-only fields stay empty.
 func contentToProto(c Content) *campaignsv1.Campaign {
 	p := &campaignsv1.Campaign{
 		Texts:          map[string]*campaignsv1.CampaignText{},
@@ -266,12 +276,14 @@ func contentFromProto(p *campaignsv1.Campaign) Content {
 	return c
 }
 
+// progressToProto is the progress in the campaign's currency.
 func progressToProto(p Progress, currency money.Currency) *campaignsv1.Progress {
 	// A campaign without donations has a progress of zero in its currency.
 	p.Settled.Currency, p.Pending.Currency = currency, currency
 	return &campaignsv1.Progress{Settled: wire.Money(p.Settled), Pending: wire.Money(p.Pending)}
 }
 
+// stateToProto has every state of a campaign.
 var stateToProto = map[State]campaignsv1.CampaignState{
 	StateDraft:     campaignsv1.CampaignState_CAMPAIGN_STATE_DRAFT,
 	StatePublished: campaignsv1.CampaignState_CAMPAIGN_STATE_PUBLISHED,

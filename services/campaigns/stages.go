@@ -10,6 +10,7 @@ var stageIDPattern = regexp.MustCompile(`^[a-z0-9-]{1,40}$`)
 // nameStages sets the id of every stage that has none: that of the stored stage with the same French title, or the smallest
 // number that no stage has or had. So what was spent on a stage stays with it.
 func (c *Content) nameStages(before []Stage) {
+	// Ids that the request gives count as used before any other is chosen, so none is given twice.
 	used := map[string]bool{}
 	for _, stage := range c.Stages {
 		used[stage.ID] = true
@@ -24,6 +25,7 @@ func (c *Content) nameStages(before []Stage) {
 	for _, old := range before {
 		used[old.ID] = true
 	}
+	// The id of a stage that this change removes is not given to another one: expenses may refer to it.
 	next := 1
 	for i := range c.Stages {
 		for ; c.Stages[i].ID == ""; next++ {

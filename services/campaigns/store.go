@@ -13,6 +13,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
+// getSQL reads one campaign by campaigns_pkey, with the name of its collective, whatever its state.
 const getSQL = `
 SELECT
 	c.collective,
@@ -38,6 +39,7 @@ JOIN collectives.collectives AS g ON g.id = c.collective
 WHERE c.collective = @collective
 	AND c.id = @id`
 
+// publishedSQL looks for a campaign that was ever published. Its state does not matter: a closed one was public too.
 const publishedSQL = `
 SELECT EXISTS (
 	SELECT
@@ -58,10 +60,12 @@ func (s *Service) Get(ctx context.Context, name Name) (Campaign, error) {
 	return one(rows, err, name)
 }
 
+// key is the arguments that name a campaign, for any statement about one.
 func key(name Name) pgx.NamedArgs {
 	return pgx.NamedArgs{"collective": name.Collective, "id": name.Campaign}
 }
 
+// listSQL returns a page of a collective's campaigns in the order of campaigns_list_idx, with drafts only if @drafts.
 const listSQL = `
 SELECT
 	c.collective,
@@ -127,6 +131,8 @@ func (s *Service) list(ctx context.Context, q query) ([]Campaign, error) {
 	return found, postgres.Error(err)
 }
 
+// insertSQL adds a draft. It changes nothing if the name is taken, so a repeat is harmless; the caller compares the
+// contents. The version has its default in the table.
 const insertSQL = `
 INSERT INTO campaigns.campaigns (
 	collective,
@@ -171,6 +177,7 @@ func (s *Service) insert(ctx context.Context, name Name, content Content, now ti
 	args["now"] = now
 	tag, err := s.pool.Exec(ctx, insertSQL, args)
 	if err != nil {
+		// The foreign key tells that the collective does not exist.
 		return false, postgres.ErrorFor(err, map[string]*errs.Error{
 			"campaigns_collective_fkey": errs.NotFound("collectives/" + name.Collective),
 		})
@@ -182,6 +189,8 @@ func (s *Service) insert(ctx context.Context, name Name, content Content, now ti
 const lockSQL = getSQL + `
 FOR NO KEY UPDATE OF c`
 
+// updateSQL writes the whole row, which the caller has locked by lockSQL. The trigger campaigns_keep_promises refuses a
+// change of a closed campaign, and, once published, a step back to a draft and another currency.
 const updateSQL = `
 UPDATE campaigns.campaigns
 SET
@@ -227,6 +236,7 @@ func (s *Service) update(ctx context.Context, name Name, change verb) (Campaign,
 		if err != nil {
 			return err
 		}
+		// What follows is not content: the service sets it, and insertSQL has defaults for it.
 		args["state"] = string(result.State)
 		args["published_at"] = orNull(result.PublishTime)
 		args["closed_at"] = orNull(result.CloseTime)
@@ -249,6 +259,8 @@ type stageRow struct {
 	AmountMinor int64             `json:"amount_minor"`
 }
 
+// contentArgs are the columns that members write, and the name. Amounts are stored in the smallest unit without a
+// currency, since all of them are in the campaign's. An error is the program's own.
 func contentArgs(name Name, c Content) (pgx.NamedArgs, error) {
 	texts, err := json.Marshal(c.Texts)
 	if err != nil {
@@ -279,6 +291,7 @@ func contentArgs(name Name, c Content) (pgx.NamedArgs, error) {
 	return args, nil
 }
 
+// orNull is NULL for the zero time.
 func orNull(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
@@ -325,12 +338,14 @@ func scan(r pgx.CollectableRow) (Campaign, error) {
 	for _, row := range stageRows {
 		c.Stages = append(c.Stages, Stage{ID: row.ID, Titles: row.Titles, Amount: money.Amount{Minor: row.AmountMinor, Currency: c.Currency}})
 	}
+	// Stages from before they had ids get their places as ids, the same at each reading.
 	c.nameStages(nil)
 	c.Deadline, c.PublishTime, c.CloseTime = fromNull(deadline), fromNull(published), fromNull(closed)
 	c.CreateTime, c.UpdateTime = c.CreateTime.UTC(), c.UpdateTime.UTC()
 	return c, nil
 }
 
+// fromNull is the time in UTC; zero for NULL.
 func fromNull(t *time.Time) time.Time {
 	if t == nil {
 		return time.Time{}

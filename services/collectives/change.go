@@ -17,6 +17,8 @@ import (
 // notices, as who steals a key would set them. It comes before the change is written, so that it goes to those who
 // were told so far, and to those who will be.
 func (s *Service) tellChangesTx(ctx context.Context, tx pgx.Tx, stored, changed Collective) error {
+	// The key is the version before the change, and the kind is part of what a notice is told by: one for each setting
+	// and change.
 	n := notices.Notice{Collective: stored.ID, Key: strconv.FormatInt(stored.version, 10), Subject: stored.Name()}
 	for _, change := range []struct {
 		kind          notices.Kind
@@ -37,6 +39,7 @@ func (s *Service) tellChangesTx(ctx context.Context, tx pgx.Tx, stored, changed 
 			notices.AlertEmailsChanged, !slices.Equal(stored.AlertEmails, changed.AlertEmails),
 			shortAddresses(stored.AlertEmails), shortAddresses(changed.AlertEmails),
 		},
+		// Account ids are told in full, unlike IBANs and addresses.
 		{notices.StripeAccountChanged, stored.StripeAccount != changed.StripeAccount, stored.StripeAccount, changed.StripeAccount},
 	} {
 		if !change.differs {
@@ -62,10 +65,12 @@ func (a BankAccount) short() string {
 	return text
 }
 
+// cheques is the payee and the address in one line, without an empty payee.
 func (s Settings) cheques() string {
 	return strings.Join(append(slices.DeleteFunc([]string{s.ChequePayee}, func(p string) bool { return p == "" }), s.PostalAddress...), ", ")
 }
 
+// limit is empty for no limit, which is told as nothing.
 func limit(a money.Amount) string {
 	if a.Currency == "" {
 		return ""
@@ -78,6 +83,7 @@ func shortAddresses(addresses []string) string {
 	short := make([]string, len(addresses))
 	for i, a := range addresses {
 		name, domain, _ := strings.Cut(a, "@")
+		// A character and not a byte, so that the text stays valid UTF-8.
 		first := []rune(cmp.Or(name, " "))[:1]
 		short[i] = string(first) + "…@" + domain
 	}

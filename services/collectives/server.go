@@ -36,6 +36,7 @@ func (s *server) GetCollective(ctx context.Context, req *collectivesv1.GetCollec
 	return answer(ctx, c, err)
 }
 
+// ListCollectives lists all collectives for the operator, and for a member its own.
 func (s *server) ListCollectives(ctx context.Context, req *collectivesv1.ListCollectivesRequest) (*collectivesv1.ListCollectivesResponse, error) {
 	p := access.PrincipalFrom(ctx)
 	if p.Role != access.RoleOperator {
@@ -66,6 +67,8 @@ func (s *server) own(ctx context.Context, p access.Principal) (*collectivesv1.Li
 	return &collectivesv1.ListCollectivesResponse{Collectives: []*collectivesv1.Collective{visible(ctx, c)}}, nil
 }
 
+// UpdateCollective applies the mask to the stored settings under the row's lock, so that fields which the mask leaves
+// out stay as they are.
 func (s *server) UpdateCollective(ctx context.Context, req *collectivesv1.UpdateCollectiveRequest) (*collectivesv1.Collective, error) {
 	sent := req.GetCollective()
 	id, ok := ParseName(sent.GetName())
@@ -96,6 +99,7 @@ var writable = []string{
 	"cheque_payee", "postal_address", "own_account_required",
 }
 
+// settingsFromProto copies the fields that are writable, unchecked: normalise checks them. All others of c stay.
 func settingsFromProto(c *Collective, p *collectivesv1.Collective) {
 	c.DisplayName = p.GetDisplayName()
 	c.StripeAccount = p.GetStripeAccount()
@@ -113,6 +117,7 @@ func settingsFromProto(c *Collective, p *collectivesv1.Collective) {
 	}
 }
 
+// answer is one collective as the caller may see it, or the error as it is.
 func answer(ctx context.Context, c Collective, err error) (*collectivesv1.Collective, error) {
 	if err != nil {
 		return nil, err
@@ -129,6 +134,7 @@ func visible(ctx context.Context, c Collective) *collectivesv1.Collective {
 	return p
 }
 
+// toProto has all fields. visible takes out what the caller may not see.
 func toProto(c Collective) *collectivesv1.Collective {
 	p := &collectivesv1.Collective{
 		Name:               c.Name(),
@@ -144,6 +150,7 @@ func toProto(c Collective) *collectivesv1.Collective {
 		PostalAddress:      c.PostalAddress,
 		OwnAccountRequired: c.OwnAccountRequired,
 	}
+	// Absent means that no refund needs a second member, and zero that each one does.
 	if c.RefundApproval.Currency != "" {
 		p.RefundApproval = wire.Money(c.RefundApproval)
 	}

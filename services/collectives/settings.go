@@ -55,6 +55,7 @@ func (s *Settings) normalise() error {
 	if s.Language != string(money.French) && s.Language != string(money.English) {
 		return errs.Invalid("collective.language", "must be %q or %q", money.French, money.English)
 	}
+	// Never nil: the column is NOT NULL, and two settings compare equal only if both are empty in the same way.
 	if s.AlertEmails == nil {
 		s.AlertEmails = []string{}
 	}
@@ -91,6 +92,7 @@ func line(s string, maxChars int) bool {
 	return strings.TrimSpace(s) != "" && utf8.RuneCountInString(s) <= maxChars && !strings.ContainsFunc(s, unicode.IsControl)
 }
 
+// normalise brings an account to its stored form. Holder and IBAN come together or not at all; the BIC needs both.
 func (a *BankAccount) normalise() error {
 	a.Holder = strings.TrimSpace(a.Holder)
 	a.IBAN, a.BIC = compact(a.IBAN), compact(a.BIC)
@@ -124,10 +126,13 @@ func validIBAN(iban string) bool {
 		return false
 	}
 	remainder := 0
+	// Country and check digits go to the end. The remainder is taken at each step, since the whole number exceeds an
+	// integer.
 	for _, c := range []byte(iban[4:] + iban[:4]) {
 		switch {
 		case isDigit(c):
 			remainder = (remainder*10 + int(c-'0')) % 97
+		// Letters count as two digits, A as 10 to Z as 35.
 		case isLetter(c):
 			remainder = (remainder*100 + int(c-'A') + 10) % 97
 		default:

@@ -32,6 +32,7 @@ const columns = `
 	c.updated_at,
 	c.version`
 
+// getSQL reads one collective by collectives_pkey.
 const getSQL = `
 SELECT` + columns + `
 FROM collectives.collectives AS c
@@ -43,6 +44,8 @@ func (s *Service) Get(ctx context.Context, id string) (Collective, error) {
 	return one(rows, err, id)
 }
 
+// listSQL returns a page in the order of ids, which is that of collectives_pkey. An id never changes, so a position in
+// the list stays valid.
 const listSQL = `
 SELECT` + columns + `
 FROM collectives.collectives AS c
@@ -60,6 +63,9 @@ func (s *Service) List(ctx context.Context, after string, count int) ([]Collecti
 	return found, postgres.Error(err)
 }
 
+// insertSQL adds a collective and returns it. It returns no row if the id is taken, so a repeat is harmless; Create
+// compares the settings. account_in_use and version have their defaults in the table. RETURNING names the columns
+// again, since columns has the alias c.
 const insertSQL = `
 INSERT INTO collectives.collectives (
 	id,
@@ -137,6 +143,8 @@ func (s *Service) insert(ctx context.Context, c Collective) (created Collective,
 const lockSQL = getSQL + `
 FOR NO KEY UPDATE`
 
+// updateSQL writes all settings of the locked row and a new version, by which the etag changes. The trigger
+// collectives_keep_account refuses another Stripe account once a donation was made to the stored one.
 const updateSQL = `
 UPDATE collectives.collectives AS c
 SET
@@ -158,6 +166,9 @@ SET
 WHERE c.id = @id
 RETURNING` + columns
 
+// update locks the collective, lets decide say what it becomes, and writes that if it differs. Members are told of
+// sensitive changes in the same transaction, so that nobody is told of one that did not happen. decide may run again
+// after a conflict.
 func (s *Service) update(ctx context.Context, id string, decide func(stored Collective) (Collective, error)) (Collective, error) {
 	var result Collective
 	err := postgres.InTx(ctx, s.pool, func(ctx context.Context, tx pgx.Tx) error {
@@ -170,6 +181,7 @@ func (s *Service) update(ctx context.Context, id string, decide func(stored Coll
 		if err != nil {
 			return err
 		}
+		// A repeated request keeps version and update time, and so the etag.
 		if same(stored, changed) {
 			result = stored
 			return nil
@@ -210,12 +222,13 @@ func one(rows pgx.Rows, err error, id string) (Collective, error) {
 // namedArgs are the columns that a collective's maker decides.
 func (c Collective) namedArgs() pgx.NamedArgs {
 	named := pgx.NamedArgs{
-		"id":                       c.ID,
-		"display_name":             c.DisplayName,
-		"stripe_account":           c.StripeAccount,
-		"time_zone":                c.TimeZone,
-		"language":                 c.Language,
-		"alert_emails":             c.AlertEmails,
+		"id":             c.ID,
+		"display_name":   c.DisplayName,
+		"stripe_account": c.StripeAccount,
+		"time_zone":      c.TimeZone,
+		"language":       c.Language,
+		"alert_emails":   c.AlertEmails,
+		// NULL, not zero: zero is a limit above which every refund is.
 		"refund_approval_minor":    nil,
 		"refund_approval_currency": nil,
 		"bank_holder":              c.BankAccount.Holder,
@@ -231,6 +244,8 @@ func (c Collective) namedArgs() pgx.NamedArgs {
 	return named
 }
 
+// scan reads a row of columns. The limit of refunds is two NULLs for none; a constraint keeps them together. Times are
+// UTC.
 func scan(r pgx.CollectableRow) (Collective, error) {
 	var c Collective
 	var approvalMinor *int64

@@ -115,6 +115,7 @@ func (s *Service) openAccount(ctx context.Context, id string) (account string, e
 			return "", err
 		}
 	}
+	// The account was made by an earlier request, or a concurrent one, so its state is read.
 	if a.ID != o.account {
 		if a, err = s.cfg.Stripe.GetAccount(ctx, o.account); err != nil {
 			return "", connectError(err)
@@ -135,6 +136,8 @@ func (s *Service) openAccount(ctx context.Context, id string) (account string, e
 	return c.StripeAccount, err
 }
 
+// insertOnboardingSQL stores the intent, unless there is one or the account is in use. A missing collective adds no
+// row.
 const insertOnboardingSQL = `
 INSERT INTO connect.onboardings (
 	collective,
@@ -150,6 +153,7 @@ WHERE c.id = @collective
 	AND NOT c.account_in_use
 ON CONFLICT (collective) DO NOTHING`
 
+// onboardingSQL reads the intent, and no row once a donation was made to the collective's account.
 const onboardingSQL = `
 SELECT
 	o.id,
@@ -179,6 +183,8 @@ func (s *Service) onboarding(ctx context.Context, id string) (o onboarding, err 
 	return o, postgres.Error(err)
 }
 
+// leaveAttemptSQL begins the attempt after the given one. Of two requests that saw the same failure one changes the
+// row.
 const leaveAttemptSQL = `
 UPDATE connect.onboardings AS o
 SET attempt = @attempt + 1
@@ -195,6 +201,7 @@ func (s *Service) leaveAttempt(ctx context.Context, id string, o onboarding, kin
 	return postgres.Error(err)
 }
 
+// storeAccountSQL stores the account once. The trigger onboardings_keep refuses another one.
 const storeAccountSQL = `
 UPDATE connect.onboardings AS o
 SET stripe_account = @account

@@ -11,6 +11,9 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
+// bindPlatformSQL inserts the only row of connect.platform, or fills in an account that was not known. It never
+// replaces an account or the mode, so of two programs that start at once with different keys one is refused by
+// CheckPlatform.
 const bindPlatformSQL = `
 INSERT INTO connect.platform AS p (
 	stripe_account,
@@ -25,6 +28,7 @@ SET stripe_account = excluded.stripe_account
 WHERE p.stripe_account = ''
 	AND p.livemode = excluded.livemode`
 
+// platformSQL reads the row; there is none before the first start.
 const platformSQL = `
 SELECT
 	p.stripe_account,
@@ -57,6 +61,7 @@ func (s *Service) CheckPlatform(ctx context.Context, account string, livemode bo
 		return errs.New(errorsv1.ErrorReason_OTHER_STRIPE, "The key is for %s, and the books in this database are of %s.",
 			modeName(livemode), modeName(boundLivemode))
 	}
+	// An account that is not known, because the key may not read its own, fits every other.
 	if account != "" && boundAccount != "" && account != boundAccount {
 		return errs.New(errorsv1.ErrorReason_OTHER_STRIPE, "The key is of Stripe account %s, and the books in this database are of %s.",
 			account, boundAccount)
@@ -64,6 +69,7 @@ func (s *Service) CheckPlatform(ctx context.Context, account string, livemode bo
 	return nil
 }
 
+// modeName is the mode in words, for errors.
 func modeName(livemode bool) string {
 	if livemode {
 		return "live mode"

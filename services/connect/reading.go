@@ -36,11 +36,13 @@ func (s *Service) ReadAccount(ctx context.Context, account string) (ours bool, e
 	if account == "" {
 		return false, nil
 	}
+	// The time before the call: what changes at Stripe during the call may be missing in the answer.
 	began := s.nowMicros()
 	a, err := s.cfg.Stripe.GetAccount(ctx, account)
 	if err != nil && !stripe.Disconnected(err) {
 		return true, err
 	}
+	// Only a withdrawn access comes here with an error.
 	gone := err != nil
 	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, accountCollectivesSQL, pgx.NamedArgs{"account": account})
@@ -48,6 +50,7 @@ func (s *Service) ReadAccount(ctx context.Context, account string) (ours bool, e
 			return postgres.Error(err)
 		}
 		ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		// Nothing is stored about accounts that no collective has.
 		if ours = len(ids) > 0; err != nil || !ours {
 			return postgres.Error(err)
 		}
@@ -55,6 +58,7 @@ func (s *Service) ReadAccount(ctx context.Context, account string) (ours bool, e
 			if err := s.setReadConnectedTx(ctx, tx, account, false, began); err != nil {
 				return err
 			}
+			// An account without access has no reading, so looked_at keeps readDue from asking again within the day.
 			_, err := tx.Exec(ctx, lookSQL, pgx.NamedArgs{"account": account, "now": began, "before": began})
 			return postgres.Error(err)
 		}
@@ -66,6 +70,8 @@ func (s *Service) ReadAccount(ctx context.Context, account string) (ours bool, e
 	return ours, err
 }
 
+// knownConnectedSQL is true if the stored state is the same, or if a reading that began later was stored. An account
+// without a row counts as connected. It locks nothing; SetConnectedTx decides again by the time.
 const knownConnectedSQL = `
 SELECT coalesce(
 	(
@@ -87,6 +93,8 @@ func (s *Service) setReadConnectedTx(ctx context.Context, tx pgx.Tx, account str
 	return s.SetConnectedTx(ctx, tx, account, connected, at)
 }
 
+// keepAccountSQL stores a reading. A new row counts as connected since ever, so that any event is later. A reading that
+// began before the stored one changes no row, nor does a repeat of the stored one.
 const keepAccountSQL = `
 INSERT INTO connect.connections AS k (
 	stripe_account,
@@ -138,8 +146,10 @@ func (s *Service) keepAccountTx(ctx context.Context, tx pgx.Tx, a stripe.Account
 		"read_at":               began,
 	}
 	if !a.Deadline.IsZero() {
+		// NULL where Stripe has set no time.
 		named["requirements_deadline"] = a.Deadline
 	}
+	// A reading that was not stored is old, and tells nothing new.
 	tag, err := tx.Exec(ctx, keepAccountSQL, named)
 	if err != nil || tag.RowsAffected() == 0 {
 		return postgres.Error(err)
@@ -164,6 +174,8 @@ func (s *Service) Connection(ctx context.Context, id string) (Connection, error)
 	return k, s.look(ctx, k.Account)
 }
 
+// lookSQL notes that a reading was asked for. It changes no row if one was after @before, so of many requests at once
+// one inserts a job.
 const lookSQL = `
 INSERT INTO connect.connections AS k (
 	stripe_account,
@@ -234,6 +246,8 @@ func (s *Service) PeriodicJobs() []*river.PeriodicJob {
 	)}
 }
 
+// dueAccountsSQL returns the accounts of collectives that were neither read nor asked about since @before, each once.
+// An account without a row is due.
 const dueAccountsSQL = `
 SELECT DISTINCT
 	c.stripe_account

@@ -33,6 +33,8 @@ func parseConnectionName(name string) (collective string, err error) {
 	return collective, nil
 }
 
+// StartOnboarding needs a request id, since a link works once: a repeat of a request whose answer was lost gets the
+// same link.
 func (s *server) StartOnboarding(ctx context.Context, req *connectv1.StartOnboardingRequest) (*connectv1.OnboardingLink, error) {
 	collective, err := parseConnectionName(req.GetName())
 	if err != nil {
@@ -55,6 +57,7 @@ func (s *server) StartOnboarding(ctx context.Context, req *connectv1.StartOnboar
 	return &connectv1.OnboardingLink{Url: link.URL, ExpireTime: wire.Time(link.ExpiresAt)}, nil
 }
 
+// GetConnection answers what is stored, and may have the account read in the background for the next request.
 func (s *server) GetConnection(ctx context.Context, req *connectv1.GetConnectionRequest) (*connectv1.Connection, error) {
 	collective, err := parseConnectionName(req.GetName())
 	if err != nil {
@@ -76,6 +79,7 @@ func (s *server) GetConnection(ctx context.Context, req *connectv1.GetConnection
 		Livemode:         s.service.cfg.Stripe.Livemode(),
 	}
 	p.RequirementsDeadline = wire.Time(k.Deadline)
+	// Before the first reading the time is absent, and the three flags are false.
 	if k.Read {
 		p.ReadTime = wire.Time(k.ReadTime)
 	}

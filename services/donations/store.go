@@ -13,9 +13,9 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
-// columns is what scan reads. The fraud warnings are those of package refunds. Times that are not known are NULL, ids ”
-// and the monthly donation of a single one the zero UUID. A pause that never began is -infinity in the table, and NULL
-// here.
+// columns is what scan reads. The fraud warnings are those of package refunds. Times that are not known are NULL, ids
+// are empty, and the monthly donation of a single one is the zero UUID. A pause that never began is -infinity in the
+// table, and NULL here.
 const columns = `
 	d.id,
 	d.collective,

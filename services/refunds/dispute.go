@@ -297,7 +297,7 @@ SELECT
 FROM refunds.disputes AS p
 JOIN donations.donations AS d ON d.id = p.donation`
 
-// scanDispute reads a row. All that moved is in the balance's currency, which is ” while nothing moved.
+// scanDispute reads a row. All that moved is in the balance's currency, which is empty while nothing moved.
 func scanDispute(row pgx.CollectableRow) (Dispute, error) {
 	var d Dispute
 	var due *time.Time

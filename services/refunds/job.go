@@ -190,8 +190,8 @@ func (s *Service) FollowTx(ctx context.Context, tx pgx.Tx, movements []donations
 }
 
 // A row that another transaction has locked is changing, and becomes due again at worst. dueRefundsSQL returns the
-// refunds that are due, found by refunds_look_idx, and sets the time of their next look in the same statement. A refund
-// without Stripe's id has ”.
+// refunds that are due, found by refunds_look_idx, and sets the time of their next look in the same statement. Stripe's
+// id is empty while Stripe has not answered.
 const dueRefundsSQL = `
 UPDATE refunds.refunds AS r
 SET look_at = @now + least(greatest((@now - r.created_at) / 4, @soonest::interval), @latest::interval)
