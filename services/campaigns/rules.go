@@ -156,6 +156,7 @@ func (c *Content) checkAmounts(k *check, smallest int64) {
 			k.wrong("campaign.maximum.amount_minor", "must be at most %d", maxDonationMinor)
 		}
 	}
+	// Presets ascend, so none is there twice.
 	for i, preset := range c.Presets {
 		field := fmt.Sprintf("campaign.presets[%d]", i)
 		switch {

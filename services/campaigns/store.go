@@ -215,6 +215,7 @@ WHERE collective = @collective
 func (s *Service) update(ctx context.Context, name Name, change verb) (Campaign, error) {
 	var result Campaign
 	err := postgres.InTx(ctx, s.pool, func(ctx context.Context, tx pgx.Tx) error {
+		// Query's error is passed to one, which checks it.
 		rows, err := tx.Query(ctx, lockSQL, key(name))
 		stored, err := one(rows, err, name)
 		if err != nil {
@@ -222,6 +223,7 @@ func (s *Service) update(ctx context.Context, name Name, change verb) (Campaign,
 		}
 		now := s.nowMicros()
 		result = stored
+		// change gets a copy. The stored campaign stays for the comparison.
 		if err := change(&result, now); err != nil {
 			return err
 		}
@@ -274,6 +276,7 @@ func contentArgs(name Name, c Content) (pgx.NamedArgs, error) {
 	if err != nil {
 		return nil, errs.Internal(err)
 	}
+	// Empty and not nil, because the column takes no NULL.
 	presets := make([]int64, len(c.Presets))
 	for i, preset := range c.Presets {
 		presets[i] = preset.Minor

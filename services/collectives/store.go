@@ -172,6 +172,7 @@ RETURNING` + columns
 func (s *Service) update(ctx context.Context, id string, decide func(stored Collective) (Collective, error)) (Collective, error) {
 	var result Collective
 	err := postgres.InTx(ctx, s.pool, func(ctx context.Context, tx pgx.Tx) error {
+		// Query's error is passed to one, which checks it.
 		rows, err := tx.Query(ctx, lockSQL, pgx.NamedArgs{"id": id})
 		stored, err := one(rows, err, id)
 		if err != nil {
@@ -211,6 +212,7 @@ func one(rows pgx.Rows, err error, id string) (Collective, error) {
 		return Collective{}, errs.NotFound(namePrefix + id)
 	}
 	if err != nil {
+		// The trigger's refusal has a meaning for the caller.
 		return Collective{}, postgres.ErrorFor(err, map[string]*errs.Error{
 			"collectives_stripe_account_in_use": errs.New(errorsv1.ErrorReason_STRIPE_ACCOUNT_IN_USE,
 				"Donations were made to the Stripe account of %s; it cannot change any more.", namePrefix+id),

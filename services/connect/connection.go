@@ -68,6 +68,7 @@ func (s *Service) SetConnectedTx(ctx context.Context, tx pgx.Tx, account string,
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil
 	}
+	// Members get no notice of a connection, nor of a disconnection that was known.
 	if err != nil || connected || !before {
 		return postgres.Error(err)
 	}
@@ -76,6 +77,8 @@ func (s *Service) SetConnectedTx(ctx context.Context, tx pgx.Tx, account string,
 	})
 }
 
+// accountCollectivesSQL returns the collectives of an account, by collectives_stripe_account_idx. Several can share
+// one.
 const accountCollectivesSQL = `
 SELECT c.id
 FROM collectives.collectives AS c
@@ -100,6 +103,8 @@ func (s *Service) tellAccountTx(ctx context.Context, tx pgx.Tx, account string, 
 	return nil
 }
 
+// connectionSQL returns a collective's account and what Stripe said about it. The platform's own account has no row in
+// connect.connections, so it counts as connected; what was never read is NULL.
 const connectionSQL = `
 SELECT
 	c.stripe_account,

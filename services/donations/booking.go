@@ -169,6 +169,7 @@ func (s *Service) bookFirstTx(ctx context.Context, tx pgx.Tx, movements []Moveme
 		at                        []time.Time
 	)
 	for _, m := range movements {
+		// Refunds and disputes have PaidMinor zero.
 		if m.PaidMinor > 0 {
 			currencies = append(currencies, string(m.SettledIn))
 			ids, at = append(ids, m.Donation), append(at, m.At)

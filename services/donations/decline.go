@@ -82,6 +82,7 @@ func (s *Service) CountDeclineTx(ctx context.Context, tx pgx.Tx, account string,
 	err = tx.QueryRow(ctx, countDeclineSQL, pgx.NamedArgs{
 		"id": donation, "account": account, "livemode": s.cfg.Stripe.Livemode(), "now": s.now(),
 	}).Scan(&declines)
+	// The event's metadata names a donation that this account does not have.
 	if errors.Is(err, pgx.ErrNoRows) {
 		return false, nil
 	}
@@ -89,6 +90,7 @@ func (s *Service) CountDeclineTx(ctx context.Context, tx pgx.Tx, account string,
 		return false, postgres.Error(err)
 	}
 	s.metrics.declines.Inc()
+	// The job runs after the caller's commit, since Stripe must not be called in a transaction.
 	if declines < maxDeclines {
 		return true, nil
 	}

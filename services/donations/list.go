@@ -37,6 +37,7 @@ type filteredRequest interface {
 // newFilter reads a request's filter. Errors: NOT_FOUND for a parent that names nothing, INVALID_ARGUMENT on start_time
 // and end_time.
 func newFilter(req filteredRequest, states []string) (Filter, error) {
+	// A filter is part of the page token, so equal requests must give equal filters: names sorts the states.
 	f := Filter{States: states}
 	// A parent is a collective, or one of its campaigns.
 	collective, ok := strings.CutPrefix(req.GetParent(), "collectives/")
@@ -76,6 +77,7 @@ func names[S ~string, P comparable](contract map[S]P, asked []P) []string {
 
 // args are the arguments of a list's statements. The end is a position: it is before the first donation of its instant.
 func (f Filter) args(all []string, before Position, count int) pgx.NamedArgs {
+	// A later page begins below the end already.
 	if !f.End.IsZero() && f.End.Before(before.CreateTime) {
 		before = Position{CreateTime: f.End}
 	}
@@ -144,6 +146,7 @@ ORDER BY
 
 // List returns up to count donations of the filter, newest first, those before the given one.
 func (s *Service) List(ctx context.Context, f Filter, before Position, count int) ([]Donation, error) {
+	// Two statements, because each has an index of its own.
 	statement := listCollectiveSQL
 	if f.Campaign != "" {
 		statement = listCampaignSQL

@@ -83,6 +83,7 @@ func (s *Service) lookAtOverdue(ctx context.Context) error {
 		if err != nil {
 			return postgres.Error(err)
 		}
+		// One job for each account, since Stripe's list of sessions is an account's.
 		byAccount := map[string][]uuid.UUID{}
 		var account string
 		var id uuid.UUID

@@ -57,6 +57,7 @@ type outflow struct{ minor, inMinor int64 }
 // the books have another amount than the donor gets back. What went back of the donation is computed from the part of the
 // payment that the donor got back. Until the payment is booked, it is the amount in the books.
 func (p *paymentBalance) add(m Movement) {
+	// Only a payment's own movement has PaidIn.
 	if m.PaidIn.Currency != "" && m.PaidIn.Currency != p.donation.Currency {
 		p.paidInMinor, p.paidInCurrency = m.PaidIn.Minor, m.PaidIn.Currency
 		// Refunds and disputes that were booked before the payment were counted as in the books. Now that the whole is
@@ -232,6 +233,7 @@ func readPaymentBalancesTx(ctx context.Context, tx pgx.Tx, donations []uuid.UUID
 		&key.donation, &key.intent, &p.donation.Minor, &p.donation.Currency, &p.surplus, &p.refunded.minor, &p.disputed.minor,
 		&p.paidInMinor, &p.paidInCurrency, &p.refunded.inMinor, &p.disputed.inMinor, &p.method,
 	}, func() error {
+		// A copy, because ForEachRow scans each row into p.
 		found := p
 		found.wasTwiceMinor = p.twice()
 		payments[key] = &found

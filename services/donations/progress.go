@@ -78,6 +78,8 @@ func (s *Service) Progress(ctx context.Context, names []campaigns.Name) (map[cam
 		keys[i] = ledger.CampaignKey{Collective: n.Collective, Campaign: n.Campaign}
 		collectives[i], slugs[i] = n.Collective, n.Campaign
 	}
+	// The ledger's totals are by campaign and currency. The campaign's own currency is one of them; converted has what
+	// is in the others.
 	settled, err := s.cfg.Ledger.CampaignTotals(ctx, keys)
 	if err != nil {
 		return nil, err

@@ -204,6 +204,7 @@ func (s *Service) changeAtStripe(ctx context.Context, r Recurring) (stripe.Subsc
 		return s.cancel(ctx, r)
 	}
 	change := stripe.SubscriptionChange{Account: r.StripeAccount, Now: sub, Number: r.changeNumber}
+	// The row's id is used, whatever the subscription's metadata says.
 	change.Now.Recurring = r.ID
 	if r.pendingMinor != 0 && r.pendingMinor != sub.Amount.Minor {
 		change.Amount = money.Amount{Minor: r.pendingMinor, Currency: r.Amount.Currency}

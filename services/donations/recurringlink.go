@@ -138,11 +138,13 @@ func (s *Service) mailLink(ctx context.Context, job *river.Job[linkArgs]) error 
 	if err := s.cfg.Connect.CheckConnected(ctx, r.Campaign.Collective); err != nil {
 		return err // the account may be connected again before the job's last attempt
 	}
+	// Only Stripe has the address.
 	to, err := s.cfg.Stripe.CustomerEmail(ctx, r.StripeAccount, r.Customer)
 	if err != nil {
 		return err
 	}
 	if to == "" {
+		// Another attempt would find no address either.
 		return river.JobCancel(errors.New("no e-mail address of this donor at Stripe"))
 	}
 	// Each attempt of the job makes another token, since only the hash of an earlier one is stored.
@@ -155,6 +157,7 @@ func (s *Service) mailLink(ctx context.Context, job *river.Job[linkArgs]) error 
 	if err != nil {
 		return err
 	}
+	// The page is in the language of the donation, which is also that of the mail.
 	link := s.cfg.PublicURL + "/c/" + r.Campaign.Collective + "/" + r.Campaign.Campaign + "/monthly/" + r.ID.String() +
 		"?" + url.Values{"token": {token}, "lang": {r.Locale}}.Encode()
 	subject, text := linkMail(r.Locale, link)

@@ -47,6 +47,7 @@ RETURNING (
 // tellEndTx notifies members that a monthly donation has ended, once: an end is final. One whose first month was never paid
 // did not begin, and gets no notice.
 func (s *Service) tellEndTx(ctx context.Context, tx pgx.Tx, r Recurring, sub stripe.Subscription, state RecurringState) error {
+	// An end with its campaign has no kind here, because tellClosedTx has told it.
 	kind, told := endKinds[endReason(r, sub, state)]
 	if !told || state != RecurringCanceled || r.State == RecurringCanceled || sub.Latest.First && !sub.Latest.Paid {
 		return nil

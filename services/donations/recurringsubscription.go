@@ -60,6 +60,7 @@ func (s *Service) beginSubscriptionTx(ctx context.Context, tx pgx.Tx, first Dona
 	}); err != nil {
 		return postgres.Error(err)
 	}
+	// The invoice's own event can bring it later.
 	if session.Invoice == "" {
 		return nil
 	}
@@ -96,6 +97,7 @@ func (s *Service) lockRecurringTx(ctx context.Context, tx pgx.Tx, account, subsc
 	if err != nil {
 		return Recurring{}, Donation{}, err
 	}
+	// The same account has subscriptions in test mode and in live mode.
 	if found.Livemode != s.cfg.Stripe.Livemode() {
 		return Recurring{}, Donation{}, pgx.ErrNoRows
 	}

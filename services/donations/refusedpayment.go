@@ -57,6 +57,7 @@ func (s *Service) RefuseTx(ctx context.Context, tx pgx.Tx, account string, payme
 	if err != nil {
 		return err
 	}
+	// Payments that name the same donation are told one by one.
 	for _, p := range payments {
 		d, known := named[p.Donation]
 		if !known {

@@ -83,6 +83,7 @@ func lockBySessionsTx(ctx context.Context, tx pgx.Tx, facts []SessionFact) ([]Do
 	}
 	donations := make([]Donation, len(facts))
 	for i, f := range facts {
+		// A copy is found by the session that it was recovered from, too.
 		if at := slices.IndexFunc(locked, func(d Donation) bool { return d.made(f.Session) }); at >= 0 {
 			donations[i] = locked[at]
 		}

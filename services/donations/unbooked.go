@@ -79,6 +79,7 @@ func (s *Service) DueUnbooked(ctx context.Context, account string, intents []str
 	if err != nil {
 		return nil, postgres.Error(err)
 	}
+	// The fields of Unbooked are in the order of the columns.
 	due, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Unbooked])
 	return due, postgres.Error(err)
 }
@@ -171,6 +172,7 @@ const maxPollPause = time.Hour
 func (s *Service) PollLater(ctx context.Context, asked []Unbooked) error {
 	ids, intents, at := make([]uuid.UUID, len(asked)), make([]string, len(asked)), make([]time.Time, len(asked))
 	for i, u := range asked {
+		// The shift is bounded, so that it cannot overflow; the pause reaches its maximum before.
 		ids[i], intents[i], at[i] = u.Donation, u.PaymentIntent, s.now().Add(min(pollAfter<<min(u.Attempts, 10), maxPollPause))
 	}
 	// One list for both statements: each changes the rows that are its own. They need no common transaction, since a

@@ -43,6 +43,7 @@ func (d Dispute) Name() string { return "collectives/" + d.Campaign.Collective +
 
 // DashboardURL is its page in Stripe's dashboard, where members answer it.
 func (d Dispute) DashboardURL(livemode bool) string {
+	// A connected account's pages are under its id, and test mode has a path of its own.
 	url := "https://dashboard.stripe.com/"
 	if d.StripeAccount != "" {
 		url += d.StripeAccount + "/"
@@ -69,6 +70,7 @@ var disputeRank = map[stripe.DisputeStatus]int{
 // rankOf ranks an unknown status as one of a dispute that goes on.
 func rankOf(s stripe.DisputeStatus) int {
 	if rank, known := disputeRank[s]; known || s == "" {
+		// Also the empty status of a dispute that is not stored, whose rank is zero.
 		return rank
 	}
 	return disputeRank[stripe.DisputeUnderReview]
@@ -210,6 +212,7 @@ func (s *Service) applyDisputeTx(ctx context.Context, tx pgx.Tx, match donations
 		return nil
 	}
 	now := s.now()
+	// The amount is in the currency of the payment, the sums are in that of the balance.
 	named := pgx.NamedArgs{
 		"account": account, "id": is.ID, "donation": d.ID, "collective": d.Campaign.Collective,
 		"intent": is.PaymentIntent, "amount_minor": is.AmountMinor, "currency": is.Currency, "reason": is.Reason, "status": string(is.Status),
@@ -235,6 +238,7 @@ func olderDispute(is, was stripe.Dispute) bool {
 	if is.WithdrawnMinor == was.WithdrawnMinor && is.ReinstatedMinor == was.ReinstatedMinor {
 		return rankOf(is.Status) < rankOf(was.Status)
 	}
+	// Any smaller sum is enough, since neither can go down.
 	return is.WithdrawnMinor < was.WithdrawnMinor || is.ReinstatedMinor < was.ReinstatedMinor
 }
 
@@ -262,6 +266,7 @@ func (s *Service) tellDisputeTx(ctx context.Context, tx pgx.Tx, d donations.Dona
 	}
 	switch is.Status {
 	case stripe.InquiryNeedsResponse:
+		// The notice has the time until which members can answer.
 		n.Kind, n.Deadline = notices.InquiryOpened, is.DueBy
 	case stripe.DisputeNeedsResponse, stripe.DisputeUnderReview: // one notice for both, by its key
 		n.Kind, n.Deadline = notices.DisputeOpened, is.DueBy

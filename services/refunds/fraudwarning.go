@@ -86,6 +86,7 @@ func (s *Service) ReadFraudWarning(ctx context.Context, account, id string) (our
 		if err != nil || !is.Actionable {
 			return postgres.Error(err)
 		}
+		// The amount is the donation's: a warning has none.
 		return s.cfg.Notices.TellTx(ctx, tx, notices.Notice{
 			Collective: match.Campaign.Collective, Kind: notices.FraudWarning, Key: is.ID,
 			Subject: donations.Donation{Campaign: match.Campaign, ID: match.Donation}.Name(), Amount: match.Amount,

@@ -165,6 +165,7 @@ func (s *Service) FollowTx(ctx context.Context, tx pgx.Tx, movements []donations
 			accounts, refunds, back = append(accounts, m.Account), append(refunds, m.Refund), append(back, m.Back)
 		}
 		if m.Dispute != "" {
+			// A dispute is read at each of its movements.
 			jobs = append(jobs, river.InsertManyParams{Args: readDisputeArgs{Account: m.Account, Dispute: m.Dispute}})
 		}
 	}

@@ -43,6 +43,7 @@ func notThere(err error) error {
 
 // readRefunds applies refunds of one charge.
 func (s *Service) readRefunds(ctx context.Context, account string, all []stripe.Refund) (ours bool, err error) {
+	// Without a refund there is no payment to look for.
 	if len(all) == 0 {
 		return false, nil
 	}
@@ -143,11 +144,13 @@ func (s *Service) applyRefund(ctx context.Context, match donations.Match, accoun
 			named["intent"], named["amount_minor"], named["currency"] = is.PaymentIntent, is.AmountMinor, is.Currency
 			named["reason"], named["created_at"] = string(reasonOf(is.Reason)), is.Created
 			_, err = tx.Exec(ctx, addRefundSQL, named)
+		// The table of states excludes older readings: no state goes back.
 		case r.State.CanBecome(next):
 			_, err = tx.Exec(ctx, applyRefundSQL, named)
 		default: // known, or older than what is known
 			return nil
 		}
+		// Only a failure needs members: the money did not reach the donor.
 		if err != nil || next != StateFailed {
 			return postgres.Error(err)
 		}

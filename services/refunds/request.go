@@ -75,6 +75,7 @@ func (s *Service) Create(ctx context.Context, in Request) (Refund, error) {
 		}
 		refund, err = collectRefund(tx.Query(ctx, refundByRequestSQL, pgx.NamedArgs{"donation": d.ID, "request_id": in.RequestID}))
 		switch {
+		// A repeat returns the refund in its present state.
 		case err == nil && !bytes.Equal(refund.fingerprint, in.fingerprint()):
 			return errs.New(errorsv1.ErrorReason_REQUEST_ID_REUSED, "The request id belongs to another refund.")
 		case !errors.Is(err, pgx.ErrNoRows):

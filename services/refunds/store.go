@@ -133,10 +133,12 @@ LIMIT @count`
 // List returns up to count refunds of a collective, newest first, those after the given position; only those of one donation
 // unless donation is Nil, and only those in some states unless states is empty.
 func (s *Service) List(ctx context.Context, collective string, donation uuid.UUID, states []State, after Position, count int) ([]Refund, error) {
+	// Never nil, because cardinality of NULL is not zero.
 	named := make([]string, len(states))
 	for i, state := range states {
 		named[i] = string(state)
 	}
+	// Two statements, because each has an index of its own.
 	sql := listRefundsSQL
 	if donation != uuid.Nil {
 		sql = listRefundsOfDonationSQL
@@ -207,6 +209,7 @@ func (s *Service) insertRefundTx(ctx context.Context, tx pgx.Tx, d donations.Don
 	if err != nil {
 		return Refund{}, postgres.Error(err)
 	}
+	// It is read again for what the insert does not have: the claim of the donor's bank, which depends on the donation.
 	r, err := collectRefund(tx.Query(ctx, refundByIDSQL, pgx.NamedArgs{"id": id}))
 	return r, postgres.Error(err)
 }
@@ -284,6 +287,7 @@ func (s *Service) changeRefund(ctx context.Context, campaign campaigns.Name, don
 		if err != nil {
 			return postgres.Error(err)
 		}
+		// Any error of change rolls everything back.
 		if err := change(ctx, tx, d, refund); err != nil {
 			return err
 		}

@@ -78,6 +78,7 @@ func (s *Service) Submit(ctx context.Context, id uuid.UUID) error {
 	}
 	// A failure that is not a repeated answer may come from a proxy before Stripe, while Stripe makes the refund.
 	if failed := new(stripe.Error); errors.As(err, &failed) && failed.Kind == stripe.Failed && failed.Replayed {
+		// The job's next run sends it under the new key. The error is returned, so that River runs the job again.
 		return errors.Join(err, s.nextAttempt(ctx, r))
 	}
 	return err
