@@ -56,10 +56,10 @@ type Match struct {
 // IsPaidBy reports whether a payment of this amount pays the donation. Any other amount, also a part, does not.
 func (m Match) IsPaidBy(paid money.Amount) bool { return m.Donation != uuid.Nil && paid == m.Asked }
 
-// The three conditions are one bitmap over three indexes. The rows are locked in the order of ids, so that two bookings
-// never deadlock. Those are donations_payment_intent_idx, donations_charge_idx and donations_pkey, whose ids
-// payments_intent_idx finds. The arrays have one element for each payment of the donation, all in the order of payment
-// intents. It returns donations of one account and livemode only, since metadata and events can name others.
+// The three conditions are one bitmap over three indexes. They are donations_payment_intent_idx, donations_charge_idx
+// and donations_pkey, whose ids payments_intent_idx finds. The rows are locked in the order of ids, so that two
+// bookings never deadlock. The arrays have one element for each row of payments, all in the order of payment intents.
+// findSQL returns donations of one account and livemode only, since metadata and events can name others.
 const findSQL = `
 SELECT
 	d.id,

@@ -44,10 +44,10 @@ type Movement struct {
 	Back bool
 }
 
-// A donation that is paid again, by another charge, keeps its first payment, and is not among the rows. Its arrays have
-// one element for each payment. Of several payments of one donation in a batch, the earliest one is the first. The
-// booked payment replaces an unbooked one in the donation's row. poll_at ends, because there is nothing left to ask
-// Stripe about. It returns the charge of each first payment.
+// A donation that is paid again, by another charge, keeps its first payment, and is not among the rows. The arrays of
+// bookSQL have one element for each payment. Of several payments of one donation in a batch, the earliest one is the
+// first. The booked payment replaces an unbooked one in the donation's row. poll_at ends, because there is nothing left
+// to ask Stripe about. It returns the charge of each first payment.
 const bookSQL = `
 UPDATE donations.donations AS d
 SET

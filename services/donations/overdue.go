@@ -41,8 +41,8 @@ func (overdueArgs) InsertOpts() river.InsertOpts {
 }
 
 // A page that closed is looked up at once, a debit after a day. Each later pause is as long as the page had been closed
-// at the last look, within the bounds. Rows that are locked are changing. It marks the donations that it returns as
-// looked up. donations_open_idx finds those whose page has closed.
+// at the last look, within the bounds. Rows that are locked are changing. overdueSQL marks the donations that it
+// returns as looked up. donations_open_idx finds those whose page has closed.
 const overdueSQL = `
 UPDATE donations.donations AS d
 SET looked_at = @now

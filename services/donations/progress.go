@@ -11,10 +11,10 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// A campaign's currency cannot change once it takes donations, so its latest donation tells it. unbooked is what is pending,
-// converted what settled in a balance of another currency, and twice what went back beyond the donations' amounts. The three
-// sums are read from donations_unbooked_idx, donations_converted_idx and donations_paid_back_twice_idx, which have such rows
-// only. A campaign without donations through Stripe has no row.
+// A campaign's currency cannot change once it takes donations, so its latest donation tells it. unbooked is what is
+// pending, converted what settled in a balance of another currency, and twice what went back beyond the donations'
+// amounts. The three sums are read from donations_unbooked_idx, donations_converted_idx and
+// donations_paid_back_twice_idx, which have such rows only. A campaign without donations through Stripe has no row.
 const pendingSQL = `
 SELECT
 	n.collective,

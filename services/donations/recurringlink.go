@@ -198,7 +198,7 @@ func tokenHash(token string) []byte {
 	return h[:]
 }
 
-// linkHolds are the conditions for a link's token. The token is found by its primary key. The last one makes the
+// linkHolds are the conditions for a link's token. The token is found by its primary key. The last condition makes the
 // campaign in the link's address count: it must be the donation's.
 const linkHolds = `
 WHERE t.hash = @hash

@@ -81,7 +81,7 @@ func (s *Service) GetRecurring(ctx context.Context, campaign campaigns.Name, id 
 	if err != nil {
 		return Recurring{}, postgres.Error(err)
 	}
-	// As a list of one, because a list needs the same.
+	// addCampaignEnds takes a list, as ListRecurring needs it.
 	found := []Recurring{r}
 	err = s.addCampaignEnds(ctx, campaign.Collective, found)
 	return found[0], err

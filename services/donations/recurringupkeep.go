@@ -163,8 +163,8 @@ const forgetTokensSQL = `
 DELETE FROM donations.manage_tokens
 WHERE expires_at <= @now`
 
-// A campaign that closes leaves many changes that are due at one time: those that Stripe would charge next go first. It
-// finds them by recurring_change_idx and locks nothing: applyChange claims each one.
+// A campaign that closes leaves many changes that are due at one time: those that Stripe would charge next go first.
+// dueChangesSQL finds them by recurring_change_idx and locks nothing: applyChange claims each one.
 const dueChangesSQL = `
 SELECT r.id
 FROM donations.recurring AS r

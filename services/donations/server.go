@@ -25,8 +25,8 @@ type server struct {
 // NewServer returns the gRPC service of donations.
 func NewServer(s *Service) donationsv1.DonationsServiceServer { return &server{service: s} }
 
-// CreateDonation takes the origin and the network from package rpc, not from the message, since they decide who may donate
-// and how often.
+// CreateDonation takes the origin and the network from package rpc, not from the message, since they decide who may
+// donate and how often.
 func (s *server) CreateDonation(ctx context.Context, req *donationsv1.CreateDonationRequest) (*donationsv1.Donation, error) {
 	campaign, err := campaigns.ParseName(req.GetParent())
 	if err != nil {
