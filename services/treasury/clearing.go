@@ -127,8 +127,8 @@ func (s *Service) ClearingItem(ctx context.Context, collective string, id uuid.U
 	return found[0], nil
 }
 
-// clearing returns items of any id when id is nil. An item is not stored: it is there while its row is in the state that
-// the statement asks for. Its place in the list is the day since which it is open, and its id.
+// clearing returns items of any id when id is nil. An item is not stored: it is there while its row is in the state
+// that the statement asks for. Its place in the list is the day since which it is open, and its id.
 func (s *Service) clearing(ctx context.Context, collective string, id *uuid.UUID, after Position, count int) ([]ClearingItem, error) {
 	days, err := s.localDays(ctx, collective)
 	if err != nil {

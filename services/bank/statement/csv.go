@@ -312,7 +312,7 @@ func (f CSVFormat) movements(text string, before int, more bool, currency money.
 			}
 			return part, words.check(f)
 		case err != nil:
-			// The error names no field, since its text may be a payer's.
+			// The error quotes nothing, since the text may be a payer's.
 			at, column := last, 0
 			if wrong := (*csv.ParseError)(nil); errors.As(err, &wrong) {
 				at, column = wrong.Line, wrong.Column
@@ -397,8 +397,8 @@ func (f CSVFormat) feeOf(record []string, line Movement) (Movement, error) {
 	if err != nil {
 		return Movement{}, errLineFee
 	}
-	// A fee may have a minus or none; it always leaves the account. It is
-	// marked so that it never becomes a donation.
+	// A fee may have a minus or none; it always leaves the account. It is marked so that it never becomes a
+	// donation.
 	fee := Movement{BookedOn: line.BookedOn, Amount: amount, Text: line.Text, Reversal: true}
 	if fee.Amount.Minor > 0 {
 		fee.Amount.Minor = -fee.Amount.Minor
