@@ -28,8 +28,8 @@ const (
 	firstPause, longestPause = 15 * time.Second, time.Hour
 )
 
-// setPendingEndSQL stores a pending end that is due at once. It changes no row if an end now is pending, if the same
-// end is, or if Stripe already ends the donation with the month. change_number grows, so that an attempt that began
+// setPendingEndSQL stores a pending end that is due at once. It changes no row if an end now or the same end is
+// pending, nor for an end with the month that Stripe has already. change_number grows, so that an attempt that began
 // before does not remove the new change.
 const setPendingEndSQL = `
 UPDATE donations.recurring AS r

@@ -149,8 +149,8 @@ WHERE d.stripe_account = @account
 	AND (d.invoice_id IS NULL OR d.paid_at IS NULL OR d.payment_intent_id IS NULL)`
 
 // A month of the first one's amount has its fee cover too. No request made the donation, so its request id comes from
-// the invoice's id. It adds no row for an invoice that has a donation, by donations_invoice_idx, so a repeat is
-// harmless.
+// the invoice's id. addMonthSQL adds no row for an invoice that has a donation, by donations_invoice_idx, so a repeat
+// is harmless.
 const addMonthSQL = `
 INSERT INTO donations.donations (
 	id,

@@ -23,8 +23,8 @@ type Unbooked struct {
 // Donations whose first payment is not booked, and payments in transit. A payment that is both is in the first part
 // only. The first part is read from donations_poll_idx, the second from payments_to_poll. A donation that is refunded
 // or disputed counts too, since a refund can be booked before the payment. The intents are those that the caller knows
-// of; they are returned before their time. The longest overdue come first. It locks nothing, so two syncs at once can
-// ask about the same payment, which does no harm.
+// of; they are returned before their time. The longest overdue come first. unbookedSQL locks nothing, so two syncs at
+// once can ask about the same payment, which does no harm.
 const unbookedSQL = `
 SELECT
 	u.id,

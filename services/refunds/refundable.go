@@ -54,7 +54,7 @@ func (r refundable) back() money.Amount {
 // payments_pkey, which begins with the donation, the refunds from refunds_donation_idx and the disputes from
 // disputes_donation_idx. Every refund counts, also before it is sent, unless it is failed, rejected or canceled. A
 // dispute without a payment intent is about the donation's own payment. The parts have zeros for what they do not know,
-// so sums and maxima put them together. It locks nothing: the caller holds the lock of the donation.
+// so sums and maxima put them together. refundableSQL locks nothing: the caller holds the lock of the donation.
 const refundableSQL = `
 SELECT
 	w.intent,

@@ -21,8 +21,8 @@ func (s *Service) submitTx(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
 }
 
 // From here on the refund may have reached Stripe. The state is stored before the call for that reason. A refund that
-// another job took is not changed, so that submitted_at stays the time of the first call. It needs no lock of the
-// donation: the refund counts as before.
+// another job took is not changed, so that submitted_at stays the time of the first call. The update needs no lock of
+// the donation: the refund counts as before.
 const takeRefundSQL = `
 UPDATE refunds.refunds AS r
 SET
