@@ -145,7 +145,7 @@ func TestWhatIsSetInTheDashboardIsTold(t *testing.T) {
 			})
 			page := e.URL + "/c/" + slug + "/avocate/monthly/" + m.name()[len(m.name())-36:]
 			text, _ := browse(t, page+"/open?lang=en", url.Values{"token": {openLink(t, m, box)}})
-			for _, want := range []string{"It is paused until", "Next donation:", "It ends on", "This end was chosen at Stripe.", "Stop my monthly donation", "Change the amount"} {
+			for _, want := range []string{"It is paused until", "Next gift:", "It ends on", "This end was chosen at Stripe.", "Stop my monthly gift", "Change the amount"} {
 				if !strings.Contains(text, want) {
 					t.Errorf("the page does not say %q: %s", want, text)
 				}
