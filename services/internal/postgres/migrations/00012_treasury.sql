@@ -92,7 +92,7 @@ CREATE TABLE treasury.offline_donations (
     document       text        NOT NULL,
     -- The pledge that it fulfils.
     pledge         uuid,
-    -- It counts for the campaign, and is not booked.
+    -- It is stored, and neither booked nor counted for the campaign.
     outside_books  boolean     NOT NULL,
     -- The stage that a cheque to the lawyer paid for.
     stage          text        NOT NULL,
