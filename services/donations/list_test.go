@@ -184,15 +184,16 @@ func TestLists(t *testing.T) {
 	})
 }
 
-// A page of a list touches the rows that it answers, and not those of other campaigns, states and times.
+// A page of a list touches the rows that it answers, and not those of other campaigns, states and times. The progress of a
+// campaign touches none of its booked donations but one.
 func TestAPageOfAListTouchesItsOwnRows(t *testing.T) {
 	e := newEnv(t, Limit{})
 	owner := pgtest.Owner(t, e.pool)
 	for _, statement := range []string{
 		`INSERT INTO donations.donations (id, collective, campaign, request_id, fingerprint, amount_minor, currency, locale, return_url,
-			stripe_account, livemode, state, paid_at, created_at, updated_at)
+			stripe_account, livemode, state, paid_at, booked_at, created_at, updated_at)
 		SELECT gen_random_uuid(), 'vallon', CASE WHEN n % 1000 = 0 THEN 'quiet' ELSE 'avocate' END, gen_random_uuid(), sha256('x'), 100,
-			'EUR', 'fr', '', '', false, CASE WHEN n % 5000 = 0 THEN 'disputed' ELSE 'succeeded' END, now(),
+			'EUR', 'fr', '', '', false, CASE WHEN n % 5000 = 0 THEN 'disputed' ELSE 'succeeded' END, now(), now(),
 			'2026-01-01'::timestamptz + n * interval '1 minute', now()
 		FROM generate_series(1, 20000) AS n`,
 		`INSERT INTO donations.recurring (id, collective, campaign, amount_minor, currency, locale, stripe_account, livemode, state,
@@ -216,10 +217,13 @@ func TestAPageOfAListTouchesItsOwnRows(t *testing.T) {
 		statement string
 		args      pgx.NamedArgs
 	}{
-		"a quiet campaign":          {listCampaignSQL, quiet.args(names(states, nil), newest, 11)},
-		"a collective":              {listCollectiveSQL, all.args(names(states, nil), newest, 11)},
-		"a rare state":              {listCollectiveSQL, disputed.args(nil, newest, 11)},
-		"a time long ago":           {listCollectiveSQL, early.args(names(states, nil), newest, 11)},
+		"a quiet campaign": {listCampaignSQL, quiet.args(names(states, nil), newest, 11)},
+		"a collective":     {listCollectiveSQL, all.args(names(states, nil), newest, 11)},
+		"a rare state":     {listCollectiveSQL, disputed.args(nil, newest, 11)},
+		"a time long ago":  {listCollectiveSQL, early.args(names(states, nil), newest, 11)},
+		"a campaign's progress": {pendingSQL, pgx.NamedArgs{
+			"collectives": []string{"vallon"}, "campaigns": []string{"avocate"},
+		}},
 		"monthly: a quiet campaign": {listRecurringOfCampaignSQL, quiet.args(names(recurringStates, nil), newest, 11)},
 		"monthly: a collective":     {listRecurringOfCollectiveSQL, all.args(names(recurringStates, nil), newest, 11)},
 		"monthly: a rare state":     {listRecurringOfCollectiveSQL, pastDue.args(nil, newest, 11)},

@@ -11,15 +11,15 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// A campaign's currency cannot change once it takes donations, so its latest donation tells it. unbooked is what is
-// pending, converted what settled in a balance of another currency, and twice what went back beyond the donations'
-// amounts. The three sums are read from donations_unbooked_idx, donations_converted_idx and
+// A campaign's currency cannot change once it takes donations, so any of them tells it: the first in
+// donations_campaign_idx. unbooked is what is pending, converted what settled in a balance of another currency, and twice
+// what went back beyond the donations' amounts. The three sums are read from donations_unbooked_idx, donations_converted_idx and
 // donations_paid_back_twice_idx, which have such rows only. A campaign without donations through Stripe has no row.
 const pendingSQL = `
 SELECT
 	n.collective,
 	n.campaign,
-	latest.currency,
+	one.currency,
 	coalesce(unbooked.amount_minor, 0)::bigint,
 	coalesce(converted.amount_minor, 0)::bigint,
 	coalesce(twice.amount_minor, 0)::bigint
@@ -33,10 +33,11 @@ CROSS JOIN LATERAL (
 	WHERE d.collective = n.collective
 		AND d.campaign = n.campaign
 	ORDER BY
+		d.state,
 		d.created_at DESC,
 		d.id DESC
 	LIMIT 1
-) AS latest
+) AS one
 CROSS JOIN LATERAL (
 	SELECT sum(d.amount_minor) AS amount_minor
 	FROM donations.donations AS d
