@@ -18,6 +18,7 @@
 //	webhooks.go     the raw bodies of Stripe's events
 //	errors.go       the one form of all errors
 //
-// Packages below it: asset serves an embedded file, widget has the script for other sites, pages the public pages, reference
-// the pages about the API, e2e the browser tests. The gateway imports the protos and services/money, and no service.
+// Packages below it: text has the words of all pages, design their look, markdown the texts of members; asset serves an
+// embedded file, widget has the script for other sites, pages the public pages, reference the pages about the API, e2e the
+// browser tests. The gateway imports the protos and services/money, and no service.
 package gateway

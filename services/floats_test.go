@@ -18,7 +18,7 @@ import (
 // the reason says so.
 var floatsAllowed = map[string]string{
 	"gateway/errors.go":                                     "seconds of Retry-After",
-	"gateway/pages/language.go":                             "quality values of Accept-Language",
+	"gateway/text/language.go":                              "quality values of Accept-Language",
 	"gateway/widget/widget.js":                              "seconds of Retry-After",
 	"services/cmd/cagnotte/progress.go":                     "the share of entries that are verified",
 	"services/cmd/cagnotte-dev/demo.go":                     "a random draw, which picks one of a list of round sums",

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/cagnotte/cagnotte/gateway/text"
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 )
 
@@ -23,8 +24,8 @@ func (s *site) campaign(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p := s.begin(w, r)
-	v := newCampaignView(p.words, c)
-	v.Story = s.stories.render(v.TextLang, c.GetTexts()[v.TextLang].GetStory())
+	v := newCampaignView(p.Words, c)
+	v.Story = s.stories.Render(v.TextLang, c.GetTexts()[v.TextLang].GetStory())
 	// A campaign that takes no donations takes no pledges, so nothing is asked then.
 	if v.Accepting && s.offersPledges(r.Context(), name) {
 		v.PledgePath = v.Path + "/pledge"
@@ -66,13 +67,13 @@ func (s *site) collective(w http.ResponseWriter, r *http.Request) {
 	p := s.begin(w, r)
 	v := collectiveView{}
 	for _, c := range list.GetCampaigns() {
-		v.Campaigns = append(v.Campaigns, newCampaignView(p.words, c))
+		v.Campaigns = append(v.Campaigns, newCampaignView(p.Words, c))
 	}
 	v.Heading = p.T("collectiveTitle", "collective", v.Campaigns[0].Collective)
 	// A language that was chosen stays in the link; one that the browser prefers is found again.
 	if token := list.GetNextPageToken(); token != "" {
 		query := url.Values{"page": {token}}
-		if lang := explicitLanguage(r); lang != "" {
+		if lang := text.ExplicitLanguage(r); lang != "" {
 			query.Set("lang", lang)
 		}
 		v.Older = "/c/" + collective + "?" + query.Encode()

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/cagnotte/cagnotte/gateway/text"
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
@@ -67,11 +68,11 @@ func (s *site) donation(w http.ResponseWriter, r *http.Request) {
 	p := s.begin(w, r)
 	// The donor comes back from Stripe to an address without a language. The page is in the language in which the
 	// donation was made, unless the visitor chose another one.
-	if chosen, ok := s.catalogues[donation.GetLocale()]; ok && explicitLanguage(r) == "" {
-		p.words = chosen
+	if chosen, ok := s.catalogues[donation.GetLocale()]; ok && text.ExplicitLanguage(r) == "" {
+		p.Words = chosen
 		p.OtherLanguage = p.inOtherLanguage()
 	}
-	v := newDonationView(p.words, donation)
+	v := newDonationView(p.Words, donation)
 	collective, campaign := slugs(name)
 	// Before the payment there is nothing to manage.
 	if _, id, ok := strings.Cut(donation.GetRecurringDonation(), "/recurringDonations/"); ok && v.Settled {
@@ -89,7 +90,7 @@ func (s *site) donation(w http.ResponseWriter, r *http.Request) {
 	}
 	// The page is about the donation: without the campaign it still tells the truth.
 	if c, err := s.campaigns.GetCampaign(r.Context(), &campaignsv1.GetCampaignRequest{Name: name}); err == nil {
-		shown := newCampaignView(p.words, c)
+		shown := newCampaignView(p.Words, c)
 		v.Campaign = &shown
 	}
 	p.Title, p.NoIndex, p.Content = v.Heading, true, v
@@ -130,7 +131,7 @@ func (s *site) proof(ctx context.Context, donation string) (proof *proofView, so
 	return &proofView{Code: p.GetCode(), Command: "cagnotte ledger verify-proof -key " + p.GetVerifierKey() + " CODE"}, false
 }
 
-func newDonationView(w *words, donation *donationsv1.DonationStatus) donationView {
+func newDonationView(w *text.Words, donation *donationsv1.DonationStatus) donationView {
 	// The name goes on behind the campaign, which is cut off.
 	collective, campaign := slugs(donation.GetName())
 	campaign, _, _ = strings.Cut(campaign, "/")
@@ -163,13 +164,13 @@ func newDonationView(w *words, donation *donationsv1.DonationStatus) donationVie
 	}
 	// The catalogues have three sentences for each key.
 	v.Heading = w.T(key + "Title")
-	v.Lead = w.T(key+"Lead", "amount", w.money(donation.GetAmount()))
+	v.Lead = w.T(key+"Lead", "amount", w.Money(donation.GetAmount()))
 	v.Text = w.T(key + "Text")
 	if donation.GetFeeCover().GetAmountMinor() > 0 {
-		v.FeeCover = w.T("feeCover", "amount", w.money(donation.GetFeeCover()))
+		v.FeeCover = w.T("feeCover", "amount", w.Money(donation.GetFeeCover()))
 	}
 	part := func(minor int64) string {
-		return w.money(&moneyv1.Money{CurrencyCode: donation.GetAmount().GetCurrencyCode(), AmountMinor: minor})
+		return w.Money(&moneyv1.Money{CurrencyCode: donation.GetAmount().GetCurrencyCode(), AmountMinor: minor})
 	}
 	switch {
 	case rest < 0:

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/status"
 
+	"github.com/cagnotte/cagnotte/gateway/text"
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
@@ -72,7 +73,7 @@ func (s *site) give(w http.ResponseWriter, r *http.Request) {
 		Recurrence: recurrence(r.PostForm),
 	})
 	if err != nil {
-		code, sentence := refusal(p.words, c, err)
+		code, sentence := refusal(p.Words, c, err)
 		s.formAgain(w, r, p, c, code, sentence)
 		return
 	}
@@ -97,7 +98,7 @@ func (s *site) backFromForm(w http.ResponseWriter, r *http.Request) {
 	}
 	collective, campaign := slugs(name)
 	target := "/c/" + collective + "/" + campaign
-	if lang := explicitLanguage(r); lang != "" {
+	if lang := text.ExplicitLanguage(r); lang != "" {
 		target += "?lang=" + lang
 	}
 	http.Redirect(w, r, target, http.StatusSeeOther)
@@ -150,8 +151,8 @@ func at(address string, origins []string) bool {
 
 // formAgain shows the campaign with an error and what was sent.
 func (s *site) formAgain(w http.ResponseWriter, r *http.Request, p *page, c *campaignsv1.Campaign, code int, sentence string) {
-	v := newCampaignView(p.words, c)
-	v.Story = s.stories.render(v.TextLang, c.GetTexts()[v.TextLang].GetStory())
+	v := newCampaignView(p.Words, c)
+	v.Story = s.stories.Render(v.TextLang, c.GetTexts()[v.TextLang].GetStory())
 	v.Form.Error, v.Form.Typed, v.Form.Wrong = sentence, r.PostForm.Get("amount"), code == http.StatusBadRequest
 	// What was sent stands in the form again. Before the body was read all of it is empty.
 	v.Form.check(r.PostForm.Get("preset"))
@@ -181,17 +182,17 @@ func reasonOf(err error) (reason errorsv1.ErrorReason, wait time.Duration) {
 
 // refusal turns the service's reason into an HTTP status and a sentence.
 // A status of 400 means that the donor can mend it by another amount; the others are about the campaign or the service.
-func refusal(w *words, c *campaignsv1.Campaign, err error) (code int, sentence string) {
+func refusal(w *text.Words, c *campaignsv1.Campaign, err error) (code int, sentence string) {
 	reason, wait := reasonOf(err)
 	switch reason {
 	case errorsv1.ErrorReason_AMOUNT_TOO_SMALL:
-		return http.StatusBadRequest, w.T("errorTooSmall", "minimum", w.money(c.GetMinimum()))
+		return http.StatusBadRequest, w.T("errorTooSmall", "minimum", w.Money(c.GetMinimum()))
 	case errorsv1.ErrorReason_AMOUNT_TOO_LARGE:
-		return http.StatusBadRequest, w.T("errorTooLarge", "maximum", w.money(c.GetMaximum()))
+		return http.StatusBadRequest, w.T("errorTooLarge", "maximum", w.Money(c.GetMaximum()))
 	case errorsv1.ErrorReason_CAMPAIGN_NOT_OPEN, errorsv1.ErrorReason_STRIPE_ACCOUNT_DISCONNECTED, errorsv1.ErrorReason_STRIPE_ACCOUNT_NOT_READY:
 		return http.StatusConflict, w.T("errorNotOpen")
 	case errorsv1.ErrorReason_TOO_MANY_DONATIONS:
-		return http.StatusTooManyRequests, w.T("errorTooMany", "wait", w.wait(wait))
+		return http.StatusTooManyRequests, w.T("errorTooMany", "wait", w.Wait(wait))
 	case errorsv1.ErrorReason_STRIPE_UNAVAILABLE, errorsv1.ErrorReason_TOO_BUSY:
 		return http.StatusServiceUnavailable, w.T("errorStripe")
 	default:

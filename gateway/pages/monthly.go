@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/cagnotte/cagnotte/gateway/text"
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
@@ -134,7 +135,7 @@ func (s *site) monthlyOpen(w http.ResponseWriter, r *http.Request) {
 	// The link's token was redeemed. The forms of this page carry the manage token from here on, so no cookie is
 	// needed.
 	v.Manage = opened.GetManageToken()
-	v.show(p.words, opened.GetRecurringDonation())
+	v.show(p.Words, opened.GetRecurringDonation())
 	s.answerMonthly(w, r, http.StatusOK, p, v)
 }
 
@@ -152,10 +153,10 @@ func (s *site) monthlyChange(w http.ResponseWriter, r *http.Request) {
 	}
 	// A monthly donation is in the currency of its campaign.
 	currency := money.Currency(campaign.GetGoal().GetCurrencyCode())
-	v.Symbol = currencySymbol(p.words, string(currency))
+	v.Symbol = p.Words.CurrencySymbol(string(currency))
 	amount, err := chosenAmount(url.Values{"amount": {v.Typed}}, currency)
 	if err != nil {
-		v.refuse(p.words, p.T("errorAmount"), currency)
+		v.refuse(p.Words, p.T("errorAmount"), currency)
 		s.answerMonthly(w, r, http.StatusBadRequest, p, v)
 		return
 	}
@@ -164,8 +165,8 @@ func (s *site) monthlyChange(w http.ResponseWriter, r *http.Request) {
 	})
 	if err != nil {
 		// Only an amount that is too small or too large comes back in the form; all else has a page of its own.
-		if code, sentence := refusal(p.words, campaign, err); code == http.StatusBadRequest {
-			v.refuse(p.words, sentence, currency)
+		if code, sentence := refusal(p.Words, campaign, err); code == http.StatusBadRequest {
+			v.refuse(p.Words, sentence, currency)
 			s.answerMonthly(w, r, code, p, v)
 			return
 		}
@@ -177,7 +178,7 @@ func (s *site) monthlyChange(w http.ResponseWriter, r *http.Request) {
 	if changed.GetChangePending() {
 		v.Heading = p.T("monthlyChangeNotedTitle")
 	}
-	v.show(p.words, changed)
+	v.show(p.Words, changed)
 	s.answerMonthly(w, r, http.StatusOK, p, v)
 }
 
@@ -203,7 +204,7 @@ func (s *site) monthlyStop(w http.ResponseWriter, r *http.Request) {
 	if stopped.GetChangePending() {
 		v.Heading = p.T("monthlyStopNotedTitle")
 	}
-	v.show(p.words, stopped)
+	v.show(p.Words, stopped)
 	s.answerMonthly(w, r, http.StatusOK, p, v)
 }
 
@@ -246,10 +247,10 @@ func (v *monthlyView) keep(form url.Values) {
 }
 
 // refuse says what is wrong with the amount typed, and what stays as it is.
-func (v *monthlyView) refuse(w *words, sentence string, currency money.Currency) {
+func (v *monthlyView) refuse(w *text.Words, sentence string, currency money.Currency) {
 	v.Error, v.Wrong = sentence, true
 	if v.Gives > 0 {
-		v.Lead = w.T("monthlyGives", "amount", w.money(&moneyv1.Money{CurrencyCode: string(currency), AmountMinor: v.Gives}))
+		v.Lead = w.T("monthlyGives", "amount", w.Money(&moneyv1.Money{CurrencyCode: string(currency), AmountMinor: v.Gives}))
 	}
 }
 
@@ -265,9 +266,9 @@ func (s *site) monthlyFailed(w http.ResponseWriter, r *http.Request, p *page, v 
 	case errorsv1.ErrorReason_MAIL_NOT_CONFIGURED:
 		v.Error = p.T("monthlyErrorMail")
 	case errorsv1.ErrorReason_TOO_MANY_LINKS:
-		code, v.Error = http.StatusTooManyRequests, p.T("monthlyErrorTooMany", "wait", p.wait(wait))
+		code, v.Error = http.StatusTooManyRequests, p.T("monthlyErrorTooMany", "wait", p.Wait(wait))
 	case errorsv1.ErrorReason_TOO_MANY_CHANGES:
-		code, v.Error = http.StatusTooManyRequests, p.T("monthlyErrorManyChanges", "wait", p.wait(wait))
+		code, v.Error = http.StatusTooManyRequests, p.T("monthlyErrorManyChanges", "wait", p.Wait(wait))
 	case errorsv1.ErrorReason_RECURRING_NOT_STARTED:
 		v.Error = p.T("monthlyErrorNotStarted")
 	// Without the manage token the page offers no forms.
@@ -290,12 +291,12 @@ func (s *site) monthlyFailed(w http.ResponseWriter, r *http.Request, p *page, v 
 }
 
 // show says how the donation stands, and what can be done with it.
-func (v *monthlyView) show(w *words, g *recurringv1.RecurringDonation) {
+func (v *monthlyView) show(w *text.Words, g *recurringv1.RecurringDonation) {
 	v.Gives = g.GetAmount().GetAmountMinor()
-	amount := w.money(g.GetAmount())
-	v.Symbol = currencySymbol(w, g.GetAmount().GetCurrencyCode())
+	amount := w.Money(g.GetAmount())
+	v.Symbol = w.CurrencySymbol(g.GetAmount().GetCurrencyCode())
 	fact := func(key string, values ...string) { v.Facts = append(v.Facts, w.T(key, values...)) }
-	day := func(t interface{ AsTime() time.Time }) string { return w.date(t.AsTime()) }
+	day := func(t interface{ AsTime() time.Time }) string { return w.Date(t.AsTime()) }
 	running := true
 	switch g.GetState() {
 	case recurringv1.RecurringDonationState_RECURRING_DONATION_STATE_CANCELED, recurringv1.RecurringDonationState_RECURRING_DONATION_STATE_EXPIRED:
@@ -349,9 +350,9 @@ func (v *monthlyView) show(w *words, g *recurringv1.RecurringDonation) {
 }
 
 // tellNext says what comes next of a donation that goes on: a pause, the next month, its end. ends: somebody wants its end.
-func (v *monthlyView) tellNext(w *words, g *recurringv1.RecurringDonation, ends bool) {
+func (v *monthlyView) tellNext(w *text.Words, g *recurringv1.RecurringDonation, ends bool) {
 	fact := func(key string, at *timestamppb.Timestamp) {
-		v.Facts = append(v.Facts, w.T(key, "date", w.date(at.AsTime())))
+		v.Facts = append(v.Facts, w.T(key, "date", w.Date(at.AsTime())))
 	}
 	switch {
 	case g.GetPaused() && g.GetResumeTime() != nil:

@@ -15,7 +15,9 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
-	"github.com/cagnotte/cagnotte/gateway/asset"
+	"github.com/cagnotte/cagnotte/gateway/design"
+	"github.com/cagnotte/cagnotte/gateway/markdown"
+	"github.com/cagnotte/cagnotte/gateway/text"
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
@@ -23,15 +25,17 @@ import (
 	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
 )
 
-//go:embed templates/*.html style.css icon.svg
+//go:embed templates/*.html strings.*.json
 var files embed.FS
+
+//go:embed style.css
+var ownStyle []byte
 
 // Cache policies. Shared caches take the load of a link that goes round; browsers
 // ask each time, so that who has just given sees the progress move.
 const (
-	cachePublic  = "public, max-age=0, s-maxage=10"
-	cacheNever   = "no-store"
-	cacheForever = "public, max-age=31536000, immutable"
+	cachePublic = "public, max-age=0, s-maxage=10"
+	cacheNever  = "no-store"
 )
 
 // publicMetadata is what of the caller goes on to the services: neither key nor origin.
@@ -59,9 +63,9 @@ type site struct {
 	checkoutOrigins []string
 	portalOrigins   []string
 	logger          *slog.Logger
-	catalogues      map[string]*words
+	catalogues      text.Catalogues
 	templates       map[string]*template.Template
-	stories         *storyteller
+	stories         *markdown.Renderer
 	foreign         *http.CrossOriginProtection
 	style, icon     string
 }
@@ -78,12 +82,12 @@ func New(c Config) (http.Handler, error) {
 		portalOrigins:   c.PortalOrigins,
 		logger:          c.Logger,
 		templates:       map[string]*template.Template{},
-		stories:         newStoryteller(),
+		stories:         markdown.New(),
 		// foreign recognises posts of other sites by the headers that browsers set.
 		foreign: http.NewCrossOriginProtection(),
 	}
 	var err error
-	if s.catalogues, err = loadCatalogues(); err != nil {
+	if s.catalogues, err = text.Load(files, "strings.*.json"); err != nil {
 		return nil, err
 	}
 	for _, name := range []string{"campaign", "collective", "donation", "message", "monthly", "pledgeform", "slip"} {
@@ -93,12 +97,8 @@ func New(c Config) (http.Handler, error) {
 		}
 	}
 	mux := http.NewServeMux()
-	if s.style, err = serveAsset(mux, "style.css", "text/css; charset=utf-8"); err != nil {
-		return nil, err
-	}
-	if s.icon, err = serveAsset(mux, "icon.svg", "image/svg+xml"); err != nil {
-		return nil, err
-	}
+	s.style = design.Serve(mux, "style.css", "text/css; charset=utf-8", design.Sheet(ownStyle))
+	s.icon = design.Serve(mux, "icon.svg", "image/svg+xml", design.Icon())
 	mux.HandleFunc("GET /{$}", s.home)
 	mux.HandleFunc("GET /stripe/back", s.stripeBack)
 	mux.HandleFunc("GET /stripe/expired", s.stripeExpired)
@@ -124,20 +124,6 @@ func New(c Config) (http.Handler, error) {
 	return asPublic(mux), nil
 }
 
-// serveAsset routes an embedded file at an address that names its content, and
-// returns the address.
-func serveAsset(mux *http.ServeMux, name, contentType string) (string, error) {
-	body, err := files.ReadFile(name)
-	if err != nil {
-		return "", err
-	}
-	file := asset.New(body, contentType, cacheForever)
-	base, extension, _ := strings.Cut(name, ".")
-	path := "/assets/" + base + "-" + file.Version() + "." + extension
-	mux.Handle("GET "+path, file)
-	return path, nil
-}
-
 // asPublic takes the caller's key and origin out of what goes on to the services, and bounds what a form may hold.
 func asPublic(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -157,14 +143,14 @@ func asPublic(next http.Handler) http.Handler {
 // answer depends on the browser's.
 func (s *site) begin(w http.ResponseWriter, r *http.Request) *page {
 	p := &page{Style: s.style, Icon: s.icon}
-	lang := explicitLanguage(r)
+	lang := text.ExplicitLanguage(r)
 	if lang != "" {
 		p.Query = "?lang=" + lang
 	} else {
 		w.Header().Add("Vary", "Accept-Language")
-		lang = preferredLanguage(r.Header.Get("Accept-Language"))
+		lang = text.PreferredLanguage(r.Header.Get("Accept-Language"))
 	}
-	p.words = s.catalogues[lang]
+	p.Words = s.catalogues[lang]
 	p.OtherLanguage = p.inOtherLanguage()
 	return p
 }

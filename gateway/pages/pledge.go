@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/cagnotte/cagnotte/gateway/text"
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
@@ -76,7 +77,7 @@ func (s *site) pledgePage(w http.ResponseWriter, r *http.Request) (p *page, v pl
 		return nil, v, nil, false
 	}
 	p = s.begin(w, r)
-	shown := newCampaignView(p.words, c)
+	shown := newCampaignView(p.Words, c)
 	v = pledgeFormView{Title: shown.Title, TextLang: shown.TextLang, Collective: shown.Collective, Path: shown.Path, Form: shown.Form}
 	// The order is that of the form and not of the answer.
 	for _, m := range pledgeMethods {
@@ -145,7 +146,7 @@ func (s *site) pledge(w http.ResponseWriter, r *http.Request) {
 		},
 	})
 	if err != nil {
-		code, sentence := refusal(p.words, c, err)
+		code, sentence := refusal(p.Words, c, err)
 		if reason, _ := reasonOf(err); reason == errorsv1.ErrorReason_PLEDGE_METHOD_UNAVAILABLE {
 			code, sentence = http.StatusConflict, p.T("pledgeErrorUnavailable")
 		}
@@ -188,11 +189,11 @@ func (s *site) slip(w http.ResponseWriter, r *http.Request) {
 	}
 	p := s.begin(w, r)
 	// The slip is in the language in which the pledge was made, unless the visitor chose another one.
-	if chosen, ok := s.catalogues[pledge.GetLocale()]; ok && explicitLanguage(r) == "" {
-		p.words = chosen
+	if chosen, ok := s.catalogues[pledge.GetLocale()]; ok && text.ExplicitLanguage(r) == "" {
+		p.Words = chosen
 		p.OtherLanguage = p.inOtherLanguage()
 	}
-	v := newSlipView(p.words, c, pledge)
+	v := newSlipView(p.Words, c, pledge)
 	// There is no code for other currencies than the euro.
 	if pledge.GetTransfer().GetEpcQrSvg() != "" && v.Open {
 		v.QRPath = v.Path + "/pledges/" + r.PathValue("pledge") + "/qr.svg"
@@ -234,9 +235,9 @@ func (s *site) pledgeOf(w http.ResponseWriter, r *http.Request) (*treasuryv1.Ple
 
 // newSlipView prints a pledge. Only one that is open has rows to pay by: a pledge that expired or is fulfilled has a
 // sentence alone.
-func newSlipView(w *words, c *campaignsv1.Campaign, pledge *treasuryv1.Pledge) slipView {
+func newSlipView(w *text.Words, c *campaignsv1.Campaign, pledge *treasuryv1.Pledge) slipView {
 	shown := newCampaignView(w, c)
-	amount := w.money(pledge.GetAmount())
+	amount := w.Money(pledge.GetAmount())
 	v := slipView{
 		Heading: w.T("slipTitle"), Amount: amount, Reference: pledge.GetReference(),
 		Campaign: shown.Title, TextLang: shown.TextLang, Collective: shown.Collective, Path: shown.Path,
@@ -280,7 +281,7 @@ func newSlipView(w *words, c *campaignsv1.Campaign, pledge *treasuryv1.Pledge) s
 		v.Note = w.T("slipCashNote")
 	}
 	if pledge.GetExpireTime() != nil {
-		v.Note += " " + w.T("slipUntil", "date", w.date(pledge.GetExpireTime().AsTime()))
+		v.Note += " " + w.T("slipUntil", "date", w.Date(pledge.GetExpireTime().AsTime()))
 	}
 	return v
 }

@@ -4,15 +4,15 @@ import (
 	"fmt"
 	"html/template"
 	"strconv"
-	"strings"
 
+	"github.com/cagnotte/cagnotte/gateway/text"
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
 )
 
 // page is what every template gets: the frame, and one content.
 type page struct {
-	*words
+	*text.Words
 	// Title stands in the tab, and Description beside it where a messenger shows the link;
 	// Query keeps a chosen language in links ("?lang=en" or "").
 	Title, Description, Query string
@@ -63,12 +63,12 @@ type formView struct {
 
 // amountField is what the template of the amount's fields gets.
 type amountField struct {
-	*words
+	*text.Words
 	formView
 }
 
 // AmountField joins the page's words with a form.
-func (p *page) AmountField(f formView) amountField { return amountField{p.words, f} }
+func (p *page) AmountField(f formView) amountField { return amountField{p.Words, f} }
 
 // check marks the preset that was sent.
 func (f *formView) check(preset string) {
@@ -108,7 +108,7 @@ type stageView struct {
 }
 
 // newCampaignView prints a campaign. The story is left to the caller that shows it.
-func newCampaignView(w *words, c *campaignsv1.Campaign) campaignView {
+func newCampaignView(w *text.Words, c *campaignsv1.Campaign) campaignView {
 	collective, campaign := slugs(c.GetName())
 	v := campaignView{
 		Collective:     c.GetCollectiveDisplayName(),
@@ -119,11 +119,11 @@ func newCampaignView(w *words, c *campaignsv1.Campaign) campaignView {
 		Stages:         newStageViews(w, c),
 		Accepting:      c.GetAcceptingDonations(),
 	}
-	v.Title = typeset(v.TextLang, c.GetTexts()[v.TextLang].GetTitle())
+	v.Title = text.Typeset(v.TextLang, c.GetTexts()[v.TextLang].GetTitle())
 	switch {
 	case v.Accepting:
 		if d := c.GetDeadline(); d != nil {
-			v.Deadline = w.T("deadline", "date", w.date(d.AsTime()))
+			v.Deadline = w.T("deadline", "date", w.Date(d.AsTime()))
 		}
 	case c.GetState() == campaignsv1.CampaignState_CAMPAIGN_STATE_PAUSED:
 		v.Closed, v.Badge = w.T("paused"), w.T("statePaused")
@@ -131,20 +131,20 @@ func newCampaignView(w *words, c *campaignsv1.Campaign) campaignView {
 		v.Closed, v.Badge = w.T("ended"), w.T("stateEnded")
 	}
 	for _, preset := range c.GetPresets() {
-		v.Form.Presets = append(v.Form.Presets, presetView{Minor: preset.GetAmountMinor(), Label: w.money(preset)})
+		v.Form.Presets = append(v.Form.Presets, presetView{Minor: preset.GetAmountMinor(), Label: w.Money(preset)})
 	}
-	v.Form.Minimum, v.Form.Maximum = w.money(c.GetMinimum()), w.money(c.GetMaximum())
-	v.Form.Symbol = currencySymbol(w, c.GetGoal().GetCurrencyCode())
+	v.Form.Minimum, v.Form.Maximum = w.Money(c.GetMinimum()), w.Money(c.GetMaximum())
+	v.Form.Symbol = w.CurrencySymbol(c.GetGoal().GetCurrencyCode())
 	v.Form.estimate(w, c)
 	if c.GetSpent().GetAmountMinor() > 0 {
-		v.Spent = w.T("spent", "amount", w.money(c.GetSpent()))
+		v.Spent = w.T("spent", "amount", w.Money(c.GetSpent()))
 	}
 	return v
 }
 
 // estimate says what the fee may be, by the example of a middle preset. Without a script the page cannot compute
 // it for what is typed; the payment page shows the whole before anything is charged.
-func (f *formView) estimate(w *words, c *campaignsv1.Campaign) {
+func (f *formView) estimate(w *text.Words, c *campaignsv1.Campaign) {
 	fee := c.GetFeeEstimate()
 	if fee == nil {
 		return
@@ -158,40 +158,40 @@ func (f *formView) estimate(w *words, c *campaignsv1.Campaign) {
 	const all = 10_000
 	left := all - int64(fee.GetBasisPoints())
 	whole := ((example.GetAmountMinor()+fee.GetFixed().GetAmountMinor())*all + left - 1) / left
-	f.FeeRate = w.share(fee.GetBasisPoints()) + " + " + w.money(fee.GetFixed())
-	f.FeeExample = w.money(example)
-	f.FeeWhole = w.money(&moneyv1.Money{CurrencyCode: example.GetCurrencyCode(), AmountMinor: whole})
+	f.FeeRate = w.Share(fee.GetBasisPoints()) + " + " + w.Money(fee.GetFixed())
+	f.FeeExample = w.Money(example)
+	f.FeeWhole = w.Money(&moneyv1.Money{CurrencyCode: example.GetCurrencyCode(), AmountMinor: whole})
 }
 
 // textLanguage is the reader's language where the campaign has it, else French.
-func textLanguage(w *words, c *campaignsv1.Campaign) string {
+func textLanguage(w *text.Words, c *campaignsv1.Campaign) string {
 	if _, ok := c.GetTexts()[w.Lang]; ok {
 		return w.Lang
 	}
 	return "fr"
 }
 
-func newProgressView(w *words, c *campaignsv1.Campaign) progressView {
+func newProgressView(w *text.Words, c *campaignsv1.Campaign) progressView {
 	goal := c.GetGoal().GetAmountMinor()
 	settled := c.GetProgress().GetSettled().GetAmountMinor()
 	// The bar has no width for a negative sum.
 	pending := max(0, c.GetProgress().GetPending().GetAmountMinor())
 	currency := c.GetGoal().GetCurrencyCode()
 	print := func(minor int64) string {
-		return w.money(&moneyv1.Money{CurrencyCode: currency, AmountMinor: minor})
+		return w.Money(&moneyv1.Money{CurrencyCode: currency, AmountMinor: minor})
 	}
 	v := progressView{
 		Label:   w.T("progressTitle"),
 		Raised:  print(settled),
 		Goal:    w.T("goal", "goal", print(goal)),
-		Percent: w.percent(settled, goal),
+		Percent: w.Percent(settled, goal),
 	}
 	v.Text = w.T("progress", "amount", print(settled), "goal", print(goal), "percent", v.Percent)
 	if pending > 0 {
 		v.Pending = w.T("pending", "amount", print(pending))
 		v.Text += " (" + v.Pending + ")"
 	}
-	v.Now = min(100, max(0, hundredths(settled, goal)))
+	v.Now = min(100, max(0, text.Hundredths(settled, goal)))
 	// At least one, so that nothing is divided by zero.
 	scale := max(goal, settled+pending, 1)
 	v.Settled, v.Waiting = percentOf(settled, scale), percentOf(pending, scale)
@@ -209,24 +209,24 @@ func newProgressView(w *words, c *campaignsv1.Campaign) progressView {
 }
 
 // newStageViews says of each stage whether what came in, spent in order, pays for it.
-func newStageViews(w *words, c *campaignsv1.Campaign) []stageView {
+func newStageViews(w *text.Words, c *campaignsv1.Campaign) []stageView {
 	settled := c.GetProgress().GetSettled().GetAmountMinor()
 	var views []stageView
 	// start and end are the sums of the stages before and with this one.
 	var start int64
 	for i, stage := range c.GetStages() {
 		end := start + stage.GetAmount().GetAmountMinor()
-		v := stageView{Number: i + 1, TextLang: w.Lang, Cost: w.money(stage.GetAmount())}
+		v := stageView{Number: i + 1, TextLang: w.Lang, Cost: w.Money(stage.GetAmount())}
 		if _, ok := stage.GetTitles()[w.Lang]; !ok {
 			v.TextLang = "fr"
 		}
-		v.Title = typeset(v.TextLang, stage.GetTitles()[v.TextLang])
+		v.Title = text.Typeset(v.TextLang, stage.GetTitles()[v.TextLang])
 		switch {
 		case settled >= end:
 			v.State, v.Remark = "reached", w.T("reached")
 		case settled >= start:
 			v.State = "current"
-			v.Remark = w.T("missing", "amount", w.money(&moneyv1.Money{
+			v.Remark = w.T("missing", "amount", w.Money(&moneyv1.Money{
 				CurrencyCode: stage.GetAmount().GetCurrencyCode(),
 				AmountMinor:  end - settled,
 			}))
@@ -234,7 +234,7 @@ func newStageViews(w *words, c *campaignsv1.Campaign) []stageView {
 			v.State, v.Remark = "upcoming", w.T("upcoming")
 		}
 		if stage.GetSpent().GetAmountMinor() > 0 {
-			v.Spent = w.T("stageSpent", "amount", w.money(stage.GetSpent()))
+			v.Spent = w.T("stageSpent", "amount", w.Money(stage.GetSpent()))
 		}
 		views = append(views, v)
 		start = end
@@ -248,11 +248,4 @@ func percentOf(part, whole int64) string {
 	// Half of a hundredth is rounded up. The parts are computed one by one, so that no product overflows.
 	share := part/whole*100_00 + (part%whole*100_00+whole/2)/whole
 	return fmt.Sprintf("%d.%02d", share/100, share%100)
-}
-
-// currencySymbol is what stands behind the field in which an amount is typed.
-func currencySymbol(w *words, code string) string {
-	// The amount of zero is printed as its symbol and a zero, without decimals.
-	text := w.money(&moneyv1.Money{CurrencyCode: code})
-	return strings.Trim(text, "0\u00a0\u202f")
 }

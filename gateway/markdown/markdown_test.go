@@ -1,4 +1,4 @@
-package pages
+package markdown
 
 import (
 	"strings"
@@ -8,30 +8,30 @@ import (
 
 // A story that is costly to read is read once, however many look at it at once, and never beside another.
 func TestAStoryIsReadOnce(t *testing.T) {
-	s := newStoryteller()
+	s := New()
 	costly := strings.Repeat("[a](", 5000)
-	first := s.render("fr", costly)
+	first := s.Render("fr", costly)
 	// Whoever looks now waits for nobody who reads a story.
 	s.telling.Lock()
 	var looking sync.WaitGroup
 	for range 50 {
 		looking.Go(func() {
-			if again := s.render("fr", costly); again != first {
+			if again := s.Render("fr", costly); again != first {
 				t.Errorf("another answer: %q", again)
 			}
 		})
 	}
 	looking.Wait()
 	s.telling.Unlock()
-	if en := s.render("en", "Oui !"); en == s.render("fr", "Oui !") {
+	if en := s.Render("en", "Oui !"); en == s.Render("fr", "Oui !") {
 		t.Errorf("the language does not count: %q", en)
 	}
 }
 
 func TestStoriesAreKeptWithinBounds(t *testing.T) {
-	s := newStoryteller()
+	s := New()
 	for i := range 40 {
-		s.render("fr", strings.Repeat("x", maxTold/20)+strings.Repeat("y", i))
+		s.Render("fr", strings.Repeat("x", maxTold/20)+strings.Repeat("y", i))
 		if s.size > maxTold {
 			t.Fatalf("%d bytes are kept", s.size)
 		}

@@ -1,4 +1,5 @@
-package pages
+// Package markdown turns Markdown into HTML that is safe on our pages: the story of a campaign, and the pages of the guide.
+package markdown
 
 import (
 	"bytes"
@@ -11,21 +12,23 @@ import (
 	"github.com/yuin/goldmark/ast"
 	"github.com/yuin/goldmark/extension"
 	"github.com/yuin/goldmark/parser"
-	"github.com/yuin/goldmark/text"
+	markdowntext "github.com/yuin/goldmark/text"
 	"github.com/yuin/goldmark/util"
+
+	"github.com/cagnotte/cagnotte/gateway/text"
 )
 
 // linkRel goes on every link of a story: it is somebody else's text, and earns no rank.
 const linkRel = "noopener nofollow"
 
-// storyteller turns a campaign's Markdown into HTML that is safe on our page.
+// Renderer turns Markdown into HTML. It is safe for concurrent use.
 //
 // Two fences: goldmark drops raw HTML, and what it writes is then cut down to a
 // list of elements. Images are not in it, since each would tell another server who reads.
 //
 // A text that is made for it can take long to read, so each is read once, and one at a time: what it becomes depends on
 // the text alone, and is cached.
-type storyteller struct {
+type Renderer struct {
 	markdown goldmark.Markdown
 	policy   *bluemonday.Policy
 
@@ -43,7 +46,22 @@ type story struct{ lang, markdown string }
 // maxTold bounds the memory of stories; beyond it all are read again.
 const maxTold = 16 << 20
 
-func newStoryteller() *storyteller {
+// New returns the renderer of members' texts. Their headings go below the page's own, and they have no pictures, since each
+// would tell another server who reads.
+func New() *Renderer { return newRenderer(newPolicy(), fitToPage{down: 1}) }
+
+// NewForGuide returns the renderer of our own pages: the first heading is the page's, and pictures of our own addresses are
+// shown.
+func NewForGuide() *Renderer {
+	policy := newPolicy()
+	policy.AllowElements("h1")
+	policy.AllowAttrs("src").Matching(regexp.MustCompile(`^/guide/[a-z0-9/-]+\.(png|svg)$`)).OnElements("img")
+	policy.AllowAttrs("alt", "title").OnElements("img")
+	policy.AllowRelativeURLs(true)
+	return newRenderer(policy, fitToPage{})
+}
+
+func newPolicy() *bluemonday.Policy {
 	policy := bluemonday.NewPolicy()
 	policy.AllowElements("p", "br", "hr", "strong", "em", "del", "ul", "ol", "li", "blockquote", "pre", "code", "h2", "h3", "h4", "h5", "h6")
 	policy.AllowAttrs("href").OnElements("a")
@@ -52,18 +70,22 @@ func newStoryteller() *storyteller {
 	// A link with another scheme, such as javascript:, loses its address.
 	policy.AllowURLSchemes("https", "http", "mailto")
 	policy.RequireParseableURLs(true)
-	return &storyteller{
+	return policy
+}
+
+func newRenderer(policy *bluemonday.Policy, fit fitToPage) *Renderer {
+	return &Renderer{
 		markdown: goldmark.New(
 			goldmark.WithExtensions(extension.Linkify, extension.Strikethrough),
-			goldmark.WithParserOptions(parser.WithASTTransformers(util.Prioritized(fitToPage{}, 100))),
+			goldmark.WithParserOptions(parser.WithASTTransformers(util.Prioritized(fit, 100))),
 		),
 		policy: policy,
 		told:   map[story]template.HTML{},
 	}
 }
 
-// render returns the story as HTML; a text that goldmark cannot read is left out.
-func (s *storyteller) render(lang, markdown string) template.HTML {
+// Render returns a text as HTML; one that goldmark cannot read is left out.
+func (s *Renderer) Render(lang, markdown string) template.HTML {
 	key := story{lang, markdown}
 	if html, ok := s.known(key); ok {
 		return html
@@ -73,7 +95,7 @@ func (s *storyteller) render(lang, markdown string) template.HTML {
 	if html, ok := s.known(key); ok { // somebody else waited for the same
 		return html
 	}
-	html := s.read(typeset(lang, markdown))
+	html := s.read(text.Typeset(lang, markdown))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	// The text is the key and its HTML the value; both take memory.
@@ -85,14 +107,14 @@ func (s *storyteller) render(lang, markdown string) template.HTML {
 	return html
 }
 
-func (s *storyteller) known(key story) (html template.HTML, ok bool) {
+func (s *Renderer) known(key story) (html template.HTML, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	html, ok = s.told[key]
 	return html, ok
 }
 
-func (s *storyteller) read(markdown string) template.HTML {
+func (s *Renderer) read(markdown string) template.HTML {
 	var out bytes.Buffer
 	if err := s.markdown.Convert([]byte(markdown), &out); err != nil {
 		return ""
@@ -101,18 +123,21 @@ func (s *storyteller) read(markdown string) template.HTML {
 	return template.HTML(s.policy.SanitizeBytes(out.Bytes()))
 }
 
-// fitToPage puts the story's headings below the page's own, and marks its links.
-type fitToPage struct{}
+// fitToPage puts headings so many levels down, and marks the links of members' texts.
+type fitToPage struct{ down int }
 
 // Transform implements parser.ASTTransformer.
-func (fitToPage) Transform(document *ast.Document, _ text.Reader, _ parser.Context) {
+func (f fitToPage) Transform(document *ast.Document, _ markdowntext.Reader, _ parser.Context) {
 	_ = ast.Walk(document, func(node ast.Node, entering bool) (ast.WalkStatus, error) {
 		switch n := node.(type) {
 		case *ast.Heading:
 			if entering {
-				n.Level = min(n.Level+1, 6)
+				n.Level = min(n.Level+f.down, 6)
 			}
 		case *ast.Link, *ast.AutoLink:
+			if f.down == 0 {
+				break // a text of our own
+			}
 			node.SetAttributeString("rel", []byte(linkRel))
 		}
 		return ast.WalkContinue, nil

@@ -1,0 +1,15 @@
+// Package text has what every page for people needs to write and to read in their language: sentences, amounts, days and
+// plurals. The public pages, the console and the guide use it. It knows no page and no service.
+//
+//	catalogue.go  the sentences of a package, one file a section and language -> one [Words] a language
+//	format.go     amounts, shares, days, times
+//	parse.go      amounts and days as people type them
+//	language.go   which language a reader wants
+//
+// A package embeds its catalogues and loads them with [Load]. A file strings.fr.json or section.fr.json is a JSON object of
+// sentences. The keys of section.fr.json get the section's name and a point in front, so that two sections cannot take the
+// same key: "title" in strings/books.fr.json is T "books.title". A sentence with a number is an object of its plural forms,
+// {"one": "{n} don", "other": "{n} dons"}, for [Words.N].
+//
+// Package texttest keeps the catalogues of a package in step with one another, and with its templates and its Go code.
+package text

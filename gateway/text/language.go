@@ -1,0 +1,34 @@
+package text
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// ExplicitLanguage returns the ?lang= that the visitor chose, or "".
+func ExplicitLanguage(r *http.Request) string {
+	if lang := r.URL.Query().Get("lang"); slices.Contains(Languages, lang) {
+		return lang
+	}
+	return ""
+}
+
+// PreferredLanguage returns the language of ours that Accept-Language likes best.
+func PreferredLanguage(header string) string {
+	best, bestQuality := Languages[0], 0.0
+	// Of two languages of one quality the first counts. A region is not compared: fr-BE is French.
+	for item := range strings.SplitSeq(header, ",") {
+		tag, parameter, _ := strings.Cut(strings.TrimSpace(item), ";")
+		lang, _, _ := strings.Cut(strings.ToLower(tag), "-")
+		quality := 1.0
+		if q, ok := strings.CutPrefix(strings.ReplaceAll(parameter, " ", ""), "q="); ok {
+			quality, _ = strconv.ParseFloat(q, 64)
+		}
+		if slices.Contains(Languages, lang) && quality > bestQuality {
+			best, bestQuality = lang, quality
+		}
+	}
+	return best
+}

@@ -1,0 +1,120 @@
+// Package texttest checks the catalogues of a package: that the languages have the same sentences, and that each sentence
+// which the package's templates and Go code ask for exists.
+package texttest
+
+import (
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cagnotte/cagnotte/gateway/text"
+)
+
+var (
+	placeholder = regexp.MustCompile(`\{\w+\}`)
+	// asked finds the keys in templates and Go code: T "key", .N "key", T("key", and the label of a form's field.
+	asked = regexp.MustCompile(`\b(?:T|N)[ (]"([\w.-]+)"`)
+	// label finds the keys that a form's field is given: Field "name" "label", Field("name", "label".
+	label = regexp.MustCompile(`\bField[ (]"[\w.-]+",? "([\w.-]+)"`)
+	hint  = regexp.MustCompile(`"hint",? "([\w.-]+)"`)
+	// loose finds high punctuation and quotes of French without a no-break space.
+	loose = regexp.MustCompile(`[^\x{00a0}\x{202f}][!?;:»]|«[^\x{00a0}\x{202f}]`)
+	// address is what has a colon without a space.
+	address = regexp.MustCompile(`https?://\S+|[a-z]+:[a-z]|\b\d{1,2}:\d{2}\b`)
+)
+
+// Check runs the tests. Files are the package's embedded templates, below the folder templates; the test runs in the
+// package's folder, whose Go files it reads.
+func Check(t *testing.T, all text.Catalogues, files fs.FS) {
+	t.Helper()
+	french := all["fr"]
+	for _, lang := range text.Languages[1:] {
+		if diff := cmp.Diff(french.Keys(), all[lang].Keys()); diff != "" {
+			t.Errorf("fr and %s have other keys:\n%s", lang, diff)
+		}
+		for _, key := range french.Keys() {
+			ours, theirs := values(french, key), values(all[lang], key)
+			if diff := cmp.Diff(ours, theirs); diff != "" {
+				t.Errorf("%s: fr and %s have other values:\n%s", key, lang, diff)
+			}
+		}
+	}
+	t.Run("French puts a no-break space before high punctuation", func(t *testing.T) {
+		for _, key := range french.Keys() {
+			for _, n := range []int64{1, 2} {
+				if said := french.N(key, n); loose.MatchString(address.ReplaceAllString(said, "")) {
+					t.Errorf("%s: %q", key, said)
+				}
+			}
+		}
+	})
+	t.Run("every sentence that is asked for exists", func(t *testing.T) {
+		templates, code := sources(t, files)
+		for path, source := range templates {
+			if strings.Contains(source, "style=") || regexp.MustCompile(`<script[^>]*>[^<]|\son[a-z]+=`).MatchString(source) {
+				t.Errorf("%s breaks the pages' policy: no inline style, script or handler", path)
+			}
+		}
+		maps.Copy(templates, code)
+		for path, source := range templates {
+			for _, pattern := range []*regexp.Regexp{asked, label, hint} {
+				for _, m := range pattern.FindAllStringSubmatch(source, -1) {
+					// A key that ends with a point, hyphen or underscore is the beginning of one.
+					if !strings.ContainsAny(m[1][len(m[1])-1:], ".-_") && !french.Has(m[1]) {
+						t.Errorf("%s asks for %s", path, m[1])
+					}
+				}
+			}
+		}
+	})
+}
+
+// values are the placeholders of a sentence in all its forms.
+func values(w *text.Words, key string) []string {
+	found := map[string]bool{}
+	for _, n := range []int64{1, 2} {
+		// {n} is filled by N; T leaves it.
+		for _, p := range append(placeholder.FindAllString(w.N(key, n), -1), placeholder.FindAllString(w.T(key), -1)...) {
+			found[p] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(found))
+}
+
+func sources(t *testing.T, files fs.FS) (templates, code map[string]string) {
+	t.Helper()
+	templates, code = map[string]string{}, map[string]string{}
+	err := fs.WalkDir(files, "templates", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		body, err := fs.ReadFile(files, path)
+		templates[path] = string(body)
+		return err
+	})
+	if err != nil || len(templates) == 0 {
+		t.Fatalf("%d templates: %v", len(templates), err)
+	}
+	paths, err := filepath.Glob("*.go")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("%d Go files: %v", len(paths), err)
+	}
+	for _, path := range paths {
+		if strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		body, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		code[path] = string(body)
+	}
+	return templates, code
+}
