@@ -14,6 +14,7 @@
 //	webhooks      what Stripe says: events, applied once and backfilled when lost; balance transactions into the books
 //	ledger        the books: accounts, balanced immutable transactions, balances; ledger/proof verifies them without a database
 //	exports       the books as files
+//	instance      this installation: its state, the comparison with Stripe, webhook endpoints, verifications of the books
 //	internal/     what they share, and what wires them; see each package
 //	cmd/          cagnotte, the program; cagnotte-dev, the demo
 //
@@ -44,7 +45,7 @@
 //	connect              -> collectives, notices, access
 //	collectives          -> notices, access
 //	notices              -> access
-//	campaigns, ledger    -> no sibling
+//	campaigns, ledger, instance -> no sibling
 //	access, money        -> no sibling
 //	ledger/proof         -> money alone, so that what it verifies needs no database
 //	bank/statement       -> money, proto, internal/calendar, internal/errs, so that reading a file needs no database

@@ -44,10 +44,29 @@ var table = map[string]rule{
 	"/cagnotte.access.v1.AccessService/GetApiKey":    {allow: owner | auditor | operator, field: "name", resource: "apiKeys"},
 	"/cagnotte.access.v1.AccessService/RevokeApiKey": {allow: owner | operator, field: "name", resource: "apiKeys"},
 
-	"/cagnotte.collectives.v1.CollectivesService/CreateCollective": {allow: operator, resource: "collectives"},
-	"/cagnotte.collectives.v1.CollectivesService/GetCollective":    {allow: members | operator, field: "name", resource: "collectives"},
-	"/cagnotte.collectives.v1.CollectivesService/ListCollectives":  {anyKey: true},
-	"/cagnotte.collectives.v1.CollectivesService/UpdateCollective": {allow: owner | operator, field: "collective.name", resource: "collectives"},
+	"/cagnotte.collectives.v1.CollectivesService/CreateCollective":  {allow: operator, resource: "collectives"},
+	"/cagnotte.collectives.v1.CollectivesService/GetCollective":     {allow: members | operator, field: "name", resource: "collectives"},
+	"/cagnotte.collectives.v1.CollectivesService/ListCollectives":   {anyKey: true},
+	"/cagnotte.collectives.v1.CollectivesService/UpdateCollective":  {allow: owner | operator, field: "collective.name", resource: "collectives"},
+	"/cagnotte.collectives.v1.CollectivesService/SuspendCollective": {allow: operator, field: "name", resource: "collectives"},
+	"/cagnotte.collectives.v1.CollectivesService/ResumeCollective":  {allow: operator, field: "name", resource: "collectives"},
+
+	// Whoever wants a collective has no key yet.
+	"/cagnotte.collectives.v1.ApplicationsService/GetOpening":         {public: true},
+	"/cagnotte.collectives.v1.ApplicationsService/UpdateOpening":      {allow: operator, field: "opening.name", resource: "instance"},
+	"/cagnotte.collectives.v1.ApplicationsService/CreateApplication":  {public: true},
+	"/cagnotte.collectives.v1.ApplicationsService/GetApplication":     {allow: operator, field: "name", resource: "applications"},
+	"/cagnotte.collectives.v1.ApplicationsService/ListApplications":   {allow: operator, field: "parent", resource: "applications"},
+	"/cagnotte.collectives.v1.ApplicationsService/ApproveApplication": {allow: operator, field: "name", resource: "applications"},
+	"/cagnotte.collectives.v1.ApplicationsService/RejectApplication":  {allow: operator, field: "name", resource: "applications"},
+
+	"/cagnotte.instance.v1.InstanceService/GetInstance":              {allow: operator, field: "name", resource: "instance"},
+	"/cagnotte.instance.v1.InstanceService/SendTestMail":             {allow: operator, field: "name", resource: "instance"},
+	"/cagnotte.instance.v1.InstanceService/CheckStripe":              {allow: operator, field: "name", resource: "instance"},
+	"/cagnotte.instance.v1.InstanceService/SetUpStripeEndpoints":     {allow: operator, field: "name", resource: "instance"},
+	"/cagnotte.instance.v1.InstanceService/CreateLedgerVerification": {allow: operator, field: "parent", resource: "ledgerVerifications"},
+	"/cagnotte.instance.v1.InstanceService/GetLedgerVerification":    {allow: operator, field: "name", resource: "ledgerVerifications"},
+	"/cagnotte.instance.v1.InstanceService/ListLedgerVerifications":  {allow: operator, field: "parent", resource: "ledgerVerifications"},
 
 	// Who follows the link sets the bank account that donations are paid out to.
 	"/cagnotte.connect.v1.ConnectService/StartOnboarding": {allow: owner | operator, field: "name", resource: "collectives"},

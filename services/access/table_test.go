@@ -22,6 +22,7 @@ import (
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/exports/v1"
+	_ "github.com/cagnotte/cagnotte/proto/cagnotte/instance/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/payouts/v1"
@@ -43,10 +44,28 @@ var matrix = map[string]string{
 	"cagnotte.access.v1.AccessService/GetApiKey":    "UPNNPP",
 	"cagnotte.access.v1.AccessService/RevokeApiKey": "UPNNNP",
 
-	"cagnotte.collectives.v1.CollectivesService/CreateCollective": "UNNNNP",
-	"cagnotte.collectives.v1.CollectivesService/GetCollective":    "UPPPPP",
-	"cagnotte.collectives.v1.CollectivesService/ListCollectives":  "UPPPPP",
-	"cagnotte.collectives.v1.CollectivesService/UpdateCollective": "UPNNNP",
+	"cagnotte.collectives.v1.CollectivesService/CreateCollective":  "UNNNNP",
+	"cagnotte.collectives.v1.CollectivesService/GetCollective":     "UPPPPP",
+	"cagnotte.collectives.v1.CollectivesService/ListCollectives":   "UPPPPP",
+	"cagnotte.collectives.v1.CollectivesService/UpdateCollective":  "UPNNNP",
+	"cagnotte.collectives.v1.CollectivesService/SuspendCollective": "UNNNNP",
+	"cagnotte.collectives.v1.CollectivesService/ResumeCollective":  "UNNNNP",
+
+	"cagnotte.collectives.v1.ApplicationsService/GetOpening":         "PPPPPP",
+	"cagnotte.collectives.v1.ApplicationsService/UpdateOpening":      "UNNNNP",
+	"cagnotte.collectives.v1.ApplicationsService/CreateApplication":  "PPPPPP",
+	"cagnotte.collectives.v1.ApplicationsService/GetApplication":     "UNNNNP",
+	"cagnotte.collectives.v1.ApplicationsService/ListApplications":   "UNNNNP",
+	"cagnotte.collectives.v1.ApplicationsService/ApproveApplication": "UNNNNP",
+	"cagnotte.collectives.v1.ApplicationsService/RejectApplication":  "UNNNNP",
+
+	"cagnotte.instance.v1.InstanceService/GetInstance":              "UNNNNP",
+	"cagnotte.instance.v1.InstanceService/SendTestMail":             "UNNNNP",
+	"cagnotte.instance.v1.InstanceService/CheckStripe":              "UNNNNP",
+	"cagnotte.instance.v1.InstanceService/SetUpStripeEndpoints":     "UNNNNP",
+	"cagnotte.instance.v1.InstanceService/CreateLedgerVerification": "UNNNNP",
+	"cagnotte.instance.v1.InstanceService/GetLedgerVerification":    "UNNNNP",
+	"cagnotte.instance.v1.InstanceService/ListLedgerVerifications":  "UNNNNP",
 
 	"cagnotte.connect.v1.ConnectService/StartOnboarding": "UPNNNP",
 	"cagnotte.connect.v1.ConnectService/GetConnection":   "UPPPPP",

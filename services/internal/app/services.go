@@ -19,6 +19,7 @@ import (
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	exportsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/exports/v1"
+	instancev1 "github.com/cagnotte/cagnotte/proto/cagnotte/instance/v1"
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 	noticesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1"
 	payoutsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/payouts/v1"
@@ -33,6 +34,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/connect"
 	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/exports"
+	"github.com/cagnotte/cagnotte/services/instance"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/mail"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
@@ -206,6 +208,8 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 	healthv1.RegisterHealthServer(a.rpc, a.health)
 	accessv1.RegisterAccessServiceServer(a.rpc, access.NewServer(s.access))
 	collectivesv1.RegisterCollectivesServiceServer(a.rpc, collectives.NewServer(s.collectives))
+	collectivesv1.RegisterApplicationsServiceServer(a.rpc, collectives.NewApplicationServer(s.collectives))
+	instancev1.RegisterInstanceServiceServer(a.rpc, instance.NewServer())
 	noticesv1.RegisterNoticesServiceServer(a.rpc, notices.NewServer(s.notices))
 	connectv1.RegisterConnectServiceServer(a.rpc, connect.NewServer(s.connect))
 	campaignsv1.RegisterCampaignsServiceServer(a.rpc, campaigns.NewServer(s.campaigns, s.treasury.WithSpent(s.donations.Progress)))

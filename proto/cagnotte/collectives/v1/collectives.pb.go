@@ -61,8 +61,12 @@ type Collective struct {
 	// other people's money must not be on the platform's account. Until it has one (ConnectService.StartOnboarding), it takes
 	// no donations, and what a treasurer enters is not booked.
 	OwnAccountRequired bool `protobuf:"varint,14,opt,name=own_account_required,json=ownAccountRequired,proto3" json:"own_account_required,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	// When the operator suspended it; absent when it is not suspended.
+	SuspendTime *timestamppb.Timestamp `protobuf:"bytes,40,opt,name=suspend_time,json=suspendTime,proto3" json:"suspend_time,omitempty"`
+	// Why it was suspended, for its members; empty when it is not suspended.
+	SuspendReason string `protobuf:"bytes,41,opt,name=suspend_reason,json=suspendReason,proto3" json:"suspend_reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Collective) Reset() {
@@ -191,6 +195,20 @@ func (x *Collective) GetOwnAccountRequired() bool {
 		return x.OwnAccountRequired
 	}
 	return false
+}
+
+func (x *Collective) GetSuspendTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SuspendTime
+	}
+	return nil
+}
+
+func (x *Collective) GetSuspendReason() string {
+	if x != nil {
+		return x.SuspendReason
+	}
+	return ""
 }
 
 // An account that transfers are made to.
@@ -524,11 +542,112 @@ func (x *UpdateCollectiveRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
 	return nil
 }
 
+// Asks to suspend a collective.
+type SuspendCollectiveRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The collective's name.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Why. Its members read it; donors do not.
+	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SuspendCollectiveRequest) Reset() {
+	*x = SuspendCollectiveRequest{}
+	mi := &file_cagnotte_collectives_v1_collectives_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SuspendCollectiveRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SuspendCollectiveRequest) ProtoMessage() {}
+
+func (x *SuspendCollectiveRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_collectives_v1_collectives_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SuspendCollectiveRequest.ProtoReflect.Descriptor instead.
+func (*SuspendCollectiveRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_collectives_v1_collectives_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *SuspendCollectiveRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *SuspendCollectiveRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// Asks to end a suspension.
+type ResumeCollectiveRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The collective's name.
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResumeCollectiveRequest) Reset() {
+	*x = ResumeCollectiveRequest{}
+	mi := &file_cagnotte_collectives_v1_collectives_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResumeCollectiveRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResumeCollectiveRequest) ProtoMessage() {}
+
+func (x *ResumeCollectiveRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_collectives_v1_collectives_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResumeCollectiveRequest.ProtoReflect.Descriptor instead.
+func (*ResumeCollectiveRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_collectives_v1_collectives_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ResumeCollectiveRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
 var File_cagnotte_collectives_v1_collectives_proto protoreflect.FileDescriptor
 
 const file_cagnotte_collectives_v1_collectives_proto_rawDesc = "" +
 	"\n" +
-	")cagnotte/collectives/v1/collectives.proto\x12\x17cagnotte.collectives.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdb\x05\n" +
+	")cagnotte/collectives/v1/collectives.proto\x12\x17cagnotte.collectives.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc1\x06\n" +
 	"\n" +
 	"Collective\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12,\n" +
@@ -550,7 +669,9 @@ const file_cagnotte_collectives_v1_collectives_proto_rawDesc = "" +
 	"\fcheque_payee\x18\f \x01(\tB\a\xbaH\x04r\x02\x18xR\vchequePayee\x127\n" +
 	"\x0epostal_address\x18\r \x03(\tB\x10\xbaH\r\x92\x01\n" +
 	"\x10\a\"\x06r\x04\x10\x01\x18FR\rpostalAddress\x120\n" +
-	"\x14own_account_required\x18\x0e \x01(\bR\x12ownAccountRequired\"j\n" +
+	"\x14own_account_required\x18\x0e \x01(\bR\x12ownAccountRequired\x12=\n" +
+	"\fsuspend_time\x18( \x01(\v2\x1a.google.protobuf.TimestampR\vsuspendTime\x12%\n" +
+	"\x0esuspend_reason\x18) \x01(\tR\rsuspendReason\"j\n" +
 	"\vBankAccount\x12!\n" +
 	"\x06holder\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18FR\x06holder\x12\x1d\n" +
 	"\x04iban\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x0f\x182R\x04iban\x12\x19\n" +
@@ -574,14 +695,22 @@ const file_cagnotte_collectives_v1_collectives_proto_rawDesc = "" +
 	"collective\x18\x01 \x01(\v2#.cagnotte.collectives.v1.CollectiveB\x06\xbaH\x03\xc8\x01\x01R\n" +
 	"collective\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
-	"updateMask2\xe2\x04\n" +
+	"updateMask\"\x85\x01\n" +
+	"\x18SuspendCollectiveRequest\x12E\n" +
+	"\x04name\x18\x01 \x01(\tB1\xbaH.r,2*^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x04name\x12\"\n" +
+	"\x06reason\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xe8\aR\x06reason\"`\n" +
+	"\x17ResumeCollectiveRequest\x12E\n" +
+	"\x04name\x18\x01 \x01(\tB1\xbaH.r,2*^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x04name2\x95\a\n" +
 	"\x12CollectivesService\x12\x8e\x01\n" +
 	"\x10CreateCollective\x120.cagnotte.collectives.v1.CreateCollectiveRequest\x1a#.cagnotte.collectives.v1.Collective\"#\x82\xd3\xe4\x93\x02\x1d:\n" +
 	"collective\"\x0f/v1/collectives\x12\x85\x01\n" +
 	"\rGetCollective\x12-.cagnotte.collectives.v1.GetCollectiveRequest\x1a#.cagnotte.collectives.v1.Collective\" \x82\xd3\xe4\x93\x02\x1a\x12\x18/v1/{name=collectives/*}\x12\x8d\x01\n" +
 	"\x0fListCollectives\x12/.cagnotte.collectives.v1.ListCollectivesRequest\x1a0.cagnotte.collectives.v1.ListCollectivesResponse\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/collectives\x12\xa2\x01\n" +
 	"\x10UpdateCollective\x120.cagnotte.collectives.v1.UpdateCollectiveRequest\x1a#.cagnotte.collectives.v1.Collective\"7\x82\xd3\xe4\x93\x021:\n" +
-	"collective2#/v1/{collective.name=collectives/*}BJZHgithub.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1;collectivesv1b\x06proto3"
+	"collective2#/v1/{collective.name=collectives/*}\x12\x98\x01\n" +
+	"\x11SuspendCollective\x121.cagnotte.collectives.v1.SuspendCollectiveRequest\x1a#.cagnotte.collectives.v1.Collective\"+\x82\xd3\xe4\x93\x02%:\x01*\" /v1/{name=collectives/*}:suspend\x12\x95\x01\n" +
+	"\x10ResumeCollective\x120.cagnotte.collectives.v1.ResumeCollectiveRequest\x1a#.cagnotte.collectives.v1.Collective\"*\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1/{name=collectives/*}:resumeBJZHgithub.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1;collectivesv1b\x06proto3"
 
 var (
 	file_cagnotte_collectives_v1_collectives_proto_rawDescOnce sync.Once
@@ -595,41 +724,48 @@ func file_cagnotte_collectives_v1_collectives_proto_rawDescGZIP() []byte {
 	return file_cagnotte_collectives_v1_collectives_proto_rawDescData
 }
 
-var file_cagnotte_collectives_v1_collectives_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_cagnotte_collectives_v1_collectives_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_cagnotte_collectives_v1_collectives_proto_goTypes = []any{
-	(*Collective)(nil),              // 0: cagnotte.collectives.v1.Collective
-	(*BankAccount)(nil),             // 1: cagnotte.collectives.v1.BankAccount
-	(*CreateCollectiveRequest)(nil), // 2: cagnotte.collectives.v1.CreateCollectiveRequest
-	(*GetCollectiveRequest)(nil),    // 3: cagnotte.collectives.v1.GetCollectiveRequest
-	(*ListCollectivesRequest)(nil),  // 4: cagnotte.collectives.v1.ListCollectivesRequest
-	(*ListCollectivesResponse)(nil), // 5: cagnotte.collectives.v1.ListCollectivesResponse
-	(*UpdateCollectiveRequest)(nil), // 6: cagnotte.collectives.v1.UpdateCollectiveRequest
-	(*timestamppb.Timestamp)(nil),   // 7: google.protobuf.Timestamp
-	(*v1.Money)(nil),                // 8: cagnotte.money.v1.Money
-	(*fieldmaskpb.FieldMask)(nil),   // 9: google.protobuf.FieldMask
+	(*Collective)(nil),               // 0: cagnotte.collectives.v1.Collective
+	(*BankAccount)(nil),              // 1: cagnotte.collectives.v1.BankAccount
+	(*CreateCollectiveRequest)(nil),  // 2: cagnotte.collectives.v1.CreateCollectiveRequest
+	(*GetCollectiveRequest)(nil),     // 3: cagnotte.collectives.v1.GetCollectiveRequest
+	(*ListCollectivesRequest)(nil),   // 4: cagnotte.collectives.v1.ListCollectivesRequest
+	(*ListCollectivesResponse)(nil),  // 5: cagnotte.collectives.v1.ListCollectivesResponse
+	(*UpdateCollectiveRequest)(nil),  // 6: cagnotte.collectives.v1.UpdateCollectiveRequest
+	(*SuspendCollectiveRequest)(nil), // 7: cagnotte.collectives.v1.SuspendCollectiveRequest
+	(*ResumeCollectiveRequest)(nil),  // 8: cagnotte.collectives.v1.ResumeCollectiveRequest
+	(*timestamppb.Timestamp)(nil),    // 9: google.protobuf.Timestamp
+	(*v1.Money)(nil),                 // 10: cagnotte.money.v1.Money
+	(*fieldmaskpb.FieldMask)(nil),    // 11: google.protobuf.FieldMask
 }
 var file_cagnotte_collectives_v1_collectives_proto_depIdxs = []int32{
-	7,  // 0: cagnotte.collectives.v1.Collective.create_time:type_name -> google.protobuf.Timestamp
-	7,  // 1: cagnotte.collectives.v1.Collective.update_time:type_name -> google.protobuf.Timestamp
-	8,  // 2: cagnotte.collectives.v1.Collective.refund_approval:type_name -> cagnotte.money.v1.Money
+	9,  // 0: cagnotte.collectives.v1.Collective.create_time:type_name -> google.protobuf.Timestamp
+	9,  // 1: cagnotte.collectives.v1.Collective.update_time:type_name -> google.protobuf.Timestamp
+	10, // 2: cagnotte.collectives.v1.Collective.refund_approval:type_name -> cagnotte.money.v1.Money
 	1,  // 3: cagnotte.collectives.v1.Collective.bank_account:type_name -> cagnotte.collectives.v1.BankAccount
-	0,  // 4: cagnotte.collectives.v1.CreateCollectiveRequest.collective:type_name -> cagnotte.collectives.v1.Collective
-	0,  // 5: cagnotte.collectives.v1.ListCollectivesResponse.collectives:type_name -> cagnotte.collectives.v1.Collective
-	0,  // 6: cagnotte.collectives.v1.UpdateCollectiveRequest.collective:type_name -> cagnotte.collectives.v1.Collective
-	9,  // 7: cagnotte.collectives.v1.UpdateCollectiveRequest.update_mask:type_name -> google.protobuf.FieldMask
-	2,  // 8: cagnotte.collectives.v1.CollectivesService.CreateCollective:input_type -> cagnotte.collectives.v1.CreateCollectiveRequest
-	3,  // 9: cagnotte.collectives.v1.CollectivesService.GetCollective:input_type -> cagnotte.collectives.v1.GetCollectiveRequest
-	4,  // 10: cagnotte.collectives.v1.CollectivesService.ListCollectives:input_type -> cagnotte.collectives.v1.ListCollectivesRequest
-	6,  // 11: cagnotte.collectives.v1.CollectivesService.UpdateCollective:input_type -> cagnotte.collectives.v1.UpdateCollectiveRequest
-	0,  // 12: cagnotte.collectives.v1.CollectivesService.CreateCollective:output_type -> cagnotte.collectives.v1.Collective
-	0,  // 13: cagnotte.collectives.v1.CollectivesService.GetCollective:output_type -> cagnotte.collectives.v1.Collective
-	5,  // 14: cagnotte.collectives.v1.CollectivesService.ListCollectives:output_type -> cagnotte.collectives.v1.ListCollectivesResponse
-	0,  // 15: cagnotte.collectives.v1.CollectivesService.UpdateCollective:output_type -> cagnotte.collectives.v1.Collective
-	12, // [12:16] is the sub-list for method output_type
-	8,  // [8:12] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	9,  // 4: cagnotte.collectives.v1.Collective.suspend_time:type_name -> google.protobuf.Timestamp
+	0,  // 5: cagnotte.collectives.v1.CreateCollectiveRequest.collective:type_name -> cagnotte.collectives.v1.Collective
+	0,  // 6: cagnotte.collectives.v1.ListCollectivesResponse.collectives:type_name -> cagnotte.collectives.v1.Collective
+	0,  // 7: cagnotte.collectives.v1.UpdateCollectiveRequest.collective:type_name -> cagnotte.collectives.v1.Collective
+	11, // 8: cagnotte.collectives.v1.UpdateCollectiveRequest.update_mask:type_name -> google.protobuf.FieldMask
+	2,  // 9: cagnotte.collectives.v1.CollectivesService.CreateCollective:input_type -> cagnotte.collectives.v1.CreateCollectiveRequest
+	3,  // 10: cagnotte.collectives.v1.CollectivesService.GetCollective:input_type -> cagnotte.collectives.v1.GetCollectiveRequest
+	4,  // 11: cagnotte.collectives.v1.CollectivesService.ListCollectives:input_type -> cagnotte.collectives.v1.ListCollectivesRequest
+	6,  // 12: cagnotte.collectives.v1.CollectivesService.UpdateCollective:input_type -> cagnotte.collectives.v1.UpdateCollectiveRequest
+	7,  // 13: cagnotte.collectives.v1.CollectivesService.SuspendCollective:input_type -> cagnotte.collectives.v1.SuspendCollectiveRequest
+	8,  // 14: cagnotte.collectives.v1.CollectivesService.ResumeCollective:input_type -> cagnotte.collectives.v1.ResumeCollectiveRequest
+	0,  // 15: cagnotte.collectives.v1.CollectivesService.CreateCollective:output_type -> cagnotte.collectives.v1.Collective
+	0,  // 16: cagnotte.collectives.v1.CollectivesService.GetCollective:output_type -> cagnotte.collectives.v1.Collective
+	5,  // 17: cagnotte.collectives.v1.CollectivesService.ListCollectives:output_type -> cagnotte.collectives.v1.ListCollectivesResponse
+	0,  // 18: cagnotte.collectives.v1.CollectivesService.UpdateCollective:output_type -> cagnotte.collectives.v1.Collective
+	0,  // 19: cagnotte.collectives.v1.CollectivesService.SuspendCollective:output_type -> cagnotte.collectives.v1.Collective
+	0,  // 20: cagnotte.collectives.v1.CollectivesService.ResumeCollective:output_type -> cagnotte.collectives.v1.Collective
+	15, // [15:21] is the sub-list for method output_type
+	9,  // [9:15] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_cagnotte_collectives_v1_collectives_proto_init() }
@@ -643,7 +779,7 @@ func file_cagnotte_collectives_v1_collectives_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cagnotte_collectives_v1_collectives_proto_rawDesc), len(file_cagnotte_collectives_v1_collectives_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,10 +21,12 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	CollectivesService_CreateCollective_FullMethodName = "/cagnotte.collectives.v1.CollectivesService/CreateCollective"
-	CollectivesService_GetCollective_FullMethodName    = "/cagnotte.collectives.v1.CollectivesService/GetCollective"
-	CollectivesService_ListCollectives_FullMethodName  = "/cagnotte.collectives.v1.CollectivesService/ListCollectives"
-	CollectivesService_UpdateCollective_FullMethodName = "/cagnotte.collectives.v1.CollectivesService/UpdateCollective"
+	CollectivesService_CreateCollective_FullMethodName  = "/cagnotte.collectives.v1.CollectivesService/CreateCollective"
+	CollectivesService_GetCollective_FullMethodName     = "/cagnotte.collectives.v1.CollectivesService/GetCollective"
+	CollectivesService_ListCollectives_FullMethodName   = "/cagnotte.collectives.v1.CollectivesService/ListCollectives"
+	CollectivesService_UpdateCollective_FullMethodName  = "/cagnotte.collectives.v1.CollectivesService/UpdateCollective"
+	CollectivesService_SuspendCollective_FullMethodName = "/cagnotte.collectives.v1.CollectivesService/SuspendCollective"
+	CollectivesService_ResumeCollective_FullMethodName  = "/cagnotte.collectives.v1.CollectivesService/ResumeCollective"
 )
 
 // CollectivesServiceClient is the client API for CollectivesService service.
@@ -47,6 +49,14 @@ type CollectivesServiceClient interface {
 	// FAILED_PRECONDITION: STRIPE_ACCOUNT_IN_USE when another Stripe account is set after a donation was made. ABORTED:
 	// ETAG_MISMATCH when the collective was changed since its `etag` was read.
 	UpdateCollective(ctx context.Context, in *UpdateCollectiveRequest, opts ...grpc.CallOption) (*Collective, error)
+	// Suspends a collective: it takes no new donation and no new pledge, its public pages say so, and no month of its monthly
+	// donations is charged. Its members can still sign in, read, refund and export. Operator only. Pages of Stripe's that are
+	// open already are closed; what is paid or under way all the same is booked. A suspended collective stays as it is, with
+	// its first reason.
+	SuspendCollective(ctx context.Context, in *SuspendCollectiveRequest, opts ...grpc.CallOption) (*Collective, error)
+	// Ends a suspension. Monthly donations are charged again from their next date on; the months between are not charged
+	// afterwards. Operator only. A collective that is not suspended stays as it is.
+	ResumeCollective(ctx context.Context, in *ResumeCollectiveRequest, opts ...grpc.CallOption) (*Collective, error)
 }
 
 type collectivesServiceClient struct {
@@ -97,6 +107,26 @@ func (c *collectivesServiceClient) UpdateCollective(ctx context.Context, in *Upd
 	return out, nil
 }
 
+func (c *collectivesServiceClient) SuspendCollective(ctx context.Context, in *SuspendCollectiveRequest, opts ...grpc.CallOption) (*Collective, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Collective)
+	err := c.cc.Invoke(ctx, CollectivesService_SuspendCollective_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *collectivesServiceClient) ResumeCollective(ctx context.Context, in *ResumeCollectiveRequest, opts ...grpc.CallOption) (*Collective, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Collective)
+	err := c.cc.Invoke(ctx, CollectivesService_ResumeCollective_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // CollectivesServiceServer is the server API for CollectivesService service.
 // All implementations must embed UnimplementedCollectivesServiceServer
 // for forward compatibility.
@@ -117,6 +147,14 @@ type CollectivesServiceServer interface {
 	// FAILED_PRECONDITION: STRIPE_ACCOUNT_IN_USE when another Stripe account is set after a donation was made. ABORTED:
 	// ETAG_MISMATCH when the collective was changed since its `etag` was read.
 	UpdateCollective(context.Context, *UpdateCollectiveRequest) (*Collective, error)
+	// Suspends a collective: it takes no new donation and no new pledge, its public pages say so, and no month of its monthly
+	// donations is charged. Its members can still sign in, read, refund and export. Operator only. Pages of Stripe's that are
+	// open already are closed; what is paid or under way all the same is booked. A suspended collective stays as it is, with
+	// its first reason.
+	SuspendCollective(context.Context, *SuspendCollectiveRequest) (*Collective, error)
+	// Ends a suspension. Monthly donations are charged again from their next date on; the months between are not charged
+	// afterwards. Operator only. A collective that is not suspended stays as it is.
+	ResumeCollective(context.Context, *ResumeCollectiveRequest) (*Collective, error)
 	mustEmbedUnimplementedCollectivesServiceServer()
 }
 
@@ -138,6 +176,12 @@ func (UnimplementedCollectivesServiceServer) ListCollectives(context.Context, *L
 }
 func (UnimplementedCollectivesServiceServer) UpdateCollective(context.Context, *UpdateCollectiveRequest) (*Collective, error) {
 	return nil, status.Error(codes.Unimplemented, "method UpdateCollective not implemented")
+}
+func (UnimplementedCollectivesServiceServer) SuspendCollective(context.Context, *SuspendCollectiveRequest) (*Collective, error) {
+	return nil, status.Error(codes.Unimplemented, "method SuspendCollective not implemented")
+}
+func (UnimplementedCollectivesServiceServer) ResumeCollective(context.Context, *ResumeCollectiveRequest) (*Collective, error) {
+	return nil, status.Error(codes.Unimplemented, "method ResumeCollective not implemented")
 }
 func (UnimplementedCollectivesServiceServer) mustEmbedUnimplementedCollectivesServiceServer() {}
 func (UnimplementedCollectivesServiceServer) testEmbeddedByValue()                            {}
@@ -232,6 +276,42 @@ func _CollectivesService_UpdateCollective_Handler(srv interface{}, ctx context.C
 	return interceptor(ctx, in, info, handler)
 }
 
+func _CollectivesService_SuspendCollective_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SuspendCollectiveRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CollectivesServiceServer).SuspendCollective(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CollectivesService_SuspendCollective_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CollectivesServiceServer).SuspendCollective(ctx, req.(*SuspendCollectiveRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CollectivesService_ResumeCollective_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResumeCollectiveRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CollectivesServiceServer).ResumeCollective(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CollectivesService_ResumeCollective_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CollectivesServiceServer).ResumeCollective(ctx, req.(*ResumeCollectiveRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // CollectivesService_ServiceDesc is the grpc.ServiceDesc for CollectivesService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -254,6 +334,14 @@ var CollectivesService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "UpdateCollective",
 			Handler:    _CollectivesService_UpdateCollective_Handler,
+		},
+		{
+			MethodName: "SuspendCollective",
+			Handler:    _CollectivesService_SuspendCollective_Handler,
+		},
+		{
+			MethodName: "ResumeCollective",
+			Handler:    _CollectivesService_ResumeCollective_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

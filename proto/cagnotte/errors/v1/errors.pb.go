@@ -110,6 +110,14 @@ const (
 	ErrorReason_STRIPE_CONNECT_REFUSED ErrorReason = 506
 	// The Stripe key is of another account, or another mode, than the one that the books were written with.
 	ErrorReason_OTHER_STRIPE ErrorReason = 507
+	// The operator suspended the collective: it takes no donations and no pledges.
+	ErrorReason_COLLECTIVE_SUSPENDED ErrorReason = 540
+	// Collectives are opened by invitation here, so nobody can apply.
+	ErrorReason_APPLICATIONS_CLOSED ErrorReason = 541
+	// This network or address applied too often. The answer says how long to wait.
+	ErrorReason_TOO_MANY_APPLICATIONS ErrorReason = 542
+	// The application was decided the other way.
+	ErrorReason_APPLICATION_DECIDED ErrorReason = 543
 	// There is a campaign with this id and other content.
 	ErrorReason_CAMPAIGN_EXISTS ErrorReason = 601
 	// The campaign is a draft. Publish it first.
@@ -297,6 +305,8 @@ const (
 	ErrorReason_MAIL_UNAVAILABLE ErrorReason = 1601
 	// The mail server refuses the address.
 	ErrorReason_MAIL_REFUSED ErrorReason = 1602
+	// The caller's key belongs to no member, so there is no address to send to.
+	ErrorReason_CALLER_WITHOUT_ADDRESS ErrorReason = 1901
 )
 
 // Enum value maps for ErrorReason.
@@ -342,6 +352,10 @@ var (
 		505:  "STRIPE_ACCOUNT_IN_USE",
 		506:  "STRIPE_CONNECT_REFUSED",
 		507:  "OTHER_STRIPE",
+		540:  "COLLECTIVE_SUSPENDED",
+		541:  "APPLICATIONS_CLOSED",
+		542:  "TOO_MANY_APPLICATIONS",
+		543:  "APPLICATION_DECIDED",
 		601:  "CAMPAIGN_EXISTS",
 		602:  "CAMPAIGN_NOT_PUBLISHED",
 		603:  "CAMPAIGN_NOT_DRAFT",
@@ -434,6 +448,7 @@ var (
 		1502: "EVENT_UNREADABLE",
 		1601: "MAIL_UNAVAILABLE",
 		1602: "MAIL_REFUSED",
+		1901: "CALLER_WITHOUT_ADDRESS",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":     0,
@@ -476,6 +491,10 @@ var (
 		"STRIPE_ACCOUNT_IN_USE":        505,
 		"STRIPE_CONNECT_REFUSED":       506,
 		"OTHER_STRIPE":                 507,
+		"COLLECTIVE_SUSPENDED":         540,
+		"APPLICATIONS_CLOSED":          541,
+		"TOO_MANY_APPLICATIONS":        542,
+		"APPLICATION_DECIDED":          543,
 		"CAMPAIGN_EXISTS":              601,
 		"CAMPAIGN_NOT_PUBLISHED":       602,
 		"CAMPAIGN_NOT_DRAFT":           603,
@@ -568,6 +587,7 @@ var (
 		"EVENT_UNREADABLE":             1502,
 		"MAIL_UNAVAILABLE":             1601,
 		"MAIL_REFUSED":                 1602,
+		"CALLER_WITHOUT_ADDRESS":       1901,
 	}
 )
 
@@ -633,7 +653,7 @@ var File_cagnotte_errors_v1_errors_proto protoreflect.FileDescriptor
 
 const file_cagnotte_errors_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x1fcagnotte/errors/v1/errors.proto\x12\x12cagnotte.errors.v1\x1a google/protobuf/descriptor.proto\x1a\x15google/rpc/code.proto*\x88\x1e\n" +
+	"\x1fcagnotte/errors/v1/errors.proto\x12\x12cagnotte.errors.v1\x1a google/protobuf/descriptor.proto\x1a\x15google/rpc/code.proto*\xae\x1f\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\bINTERNAL\x10e\x1a\x04\x88\xb5\x18\r\x12\x13\n" +
@@ -679,7 +699,11 @@ const file_cagnotte_errors_v1_errors_proto_rawDesc = "" +
 	"\x1bSTRIPE_ACCOUNT_DISCONNECTED\x10\xf8\x03\x1a\x04\x88\xb5\x18\t\x12 \n" +
 	"\x15STRIPE_ACCOUNT_IN_USE\x10\xf9\x03\x1a\x04\x88\xb5\x18\t\x12!\n" +
 	"\x16STRIPE_CONNECT_REFUSED\x10\xfa\x03\x1a\x04\x88\xb5\x18\t\x12\x17\n" +
-	"\fOTHER_STRIPE\x10\xfb\x03\x1a\x04\x88\xb5\x18\t\x12\x1a\n" +
+	"\fOTHER_STRIPE\x10\xfb\x03\x1a\x04\x88\xb5\x18\t\x12\x1f\n" +
+	"\x14COLLECTIVE_SUSPENDED\x10\x9c\x04\x1a\x04\x88\xb5\x18\t\x12\x1e\n" +
+	"\x13APPLICATIONS_CLOSED\x10\x9d\x04\x1a\x04\x88\xb5\x18\t\x12 \n" +
+	"\x15TOO_MANY_APPLICATIONS\x10\x9e\x04\x1a\x04\x88\xb5\x18\b\x12\x1e\n" +
+	"\x13APPLICATION_DECIDED\x10\x9f\x04\x1a\x04\x88\xb5\x18\t\x12\x1a\n" +
 	"\x0fCAMPAIGN_EXISTS\x10\xd9\x04\x1a\x04\x88\xb5\x18\x06\x12!\n" +
 	"\x16CAMPAIGN_NOT_PUBLISHED\x10\xda\x04\x1a\x04\x88\xb5\x18\t\x12\x1d\n" +
 	"\x12CAMPAIGN_NOT_DRAFT\x10\xdb\x04\x1a\x04\x88\xb5\x18\t\x12\x1a\n" +
@@ -809,7 +833,8 @@ const file_cagnotte_errors_v1_errors_proto_rawDesc = "" +
 	"\rBAD_SIGNATURE\x10\xdd\v\x1a\x04\x88\xb5\x18\x03\x12\x1b\n" +
 	"\x10EVENT_UNREADABLE\x10\xde\v\x1a\x04\x88\xb5\x18\t\x12\x1b\n" +
 	"\x10MAIL_UNAVAILABLE\x10\xc1\f\x1a\x04\x88\xb5\x18\x0e\x12\x17\n" +
-	"\fMAIL_REFUSED\x10\xc2\f\x1a\x04\x88\xb5\x18\t:I\n" +
+	"\fMAIL_REFUSED\x10\xc2\f\x1a\x04\x88\xb5\x18\t\x12!\n" +
+	"\x16CALLER_WITHOUT_ADDRESS\x10\xed\x0e\x1a\x04\x88\xb5\x18\t:I\n" +
 	"\x04code\x12!.google.protobuf.EnumValueOptions\x18ц\x03 \x01(\x0e2\x10.google.rpc.CodeR\x04code:D\n" +
 	"\vhttp_status\x12!.google.protobuf.EnumValueOptions\x18҆\x03 \x01(\x05R\n" +
 	"httpStatusB@Z>github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1;errorsv1b\x06proto3"

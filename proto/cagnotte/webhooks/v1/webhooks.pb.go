@@ -162,9 +162,11 @@ type WebhookEvent struct {
 	// When it was first received.
 	ReceiveTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=receive_time,json=receiveTime,proto3" json:"receive_time,omitempty"`
 	// When it was applied or ignored; absent until then.
-	FinishTime    *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=finish_time,json=finishTime,proto3" json:"finish_time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	FinishTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=finish_time,json=finishTime,proto3" json:"finish_time,omitempty"`
+	// When it is tried again. A failed event without it was given up: somebody must look, and replay it.
+	NextAttemptTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=next_attempt_time,json=nextAttemptTime,proto3" json:"next_attempt_time,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *WebhookEvent) Reset() {
@@ -256,6 +258,13 @@ func (x *WebhookEvent) GetReceiveTime() *timestamppb.Timestamp {
 func (x *WebhookEvent) GetFinishTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.FinishTime
+	}
+	return nil
+}
+
+func (x *WebhookEvent) GetNextAttemptTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NextAttemptTime
 	}
 	return nil
 }
@@ -673,7 +682,10 @@ type ListWebhookEventsRequest struct {
 	// How many at most: 50 when zero, and 200 when more is asked for.
 	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// The `next_page_token` of the page before, with the same other fields.
-	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only events of this Stripe account, with `platform` for the platform's own; all when empty. A collective's list is of
+	// its own account alone, and the field changes nothing there.
+	StripeAccount string `protobuf:"bytes,5,opt,name=stripe_account,json=stripeAccount,proto3" json:"stripe_account,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -732,6 +744,13 @@ func (x *ListWebhookEventsRequest) GetPageSize() int32 {
 func (x *ListWebhookEventsRequest) GetPageToken() string {
 	if x != nil {
 		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListWebhookEventsRequest) GetStripeAccount() string {
+	if x != nil {
+		return x.StripeAccount
 	}
 	return ""
 }
@@ -1148,8 +1167,10 @@ type ListParkedTransactionsRequest struct {
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
 	// How many at most: 50 when zero, and 200 when more is asked for.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// The `next_page_token` of the page before.
-	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// The `next_page_token` of the page before, with the same other fields.
+	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only transactions of this Stripe account, as in ListWebhookEvents.
+	StripeAccount string `protobuf:"bytes,4,opt,name=stripe_account,json=stripeAccount,proto3" json:"stripe_account,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1201,6 +1222,13 @@ func (x *ListParkedTransactionsRequest) GetPageSize() int32 {
 func (x *ListParkedTransactionsRequest) GetPageToken() string {
 	if x != nil {
 		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListParkedTransactionsRequest) GetStripeAccount() string {
+	if x != nil {
+		return x.StripeAccount
 	}
 	return ""
 }
@@ -1403,7 +1431,7 @@ var File_cagnotte_webhooks_v1_webhooks_proto protoreflect.FileDescriptor
 
 const file_cagnotte_webhooks_v1_webhooks_proto_rawDesc = "" +
 	"\n" +
-	"#cagnotte/webhooks/v1/webhooks.proto\x12\x14cagnotte.webhooks.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8f\x03\n" +
+	"#cagnotte/webhooks/v1/webhooks.proto\x12\x14cagnotte.webhooks.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd7\x03\n" +
 	"\fWebhookEvent\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12%\n" +
@@ -1415,7 +1443,9 @@ const file_cagnotte_webhooks_v1_webhooks_proto_rawDesc = "" +
 	"event_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\teventTime\x12=\n" +
 	"\freceive_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\vreceiveTime\x12;\n" +
 	"\vfinish_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"finishTime\"\x8d\a\n" +
+	"finishTime\x12F\n" +
+	"\x11next_attempt_time\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\x0fnextAttemptTime\"\x8d\a\n" +
 	"\rWebhookHealth\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12%\n" +
 	"\x0estripe_account\x18\x02 \x01(\tR\rstripeAccount\x12B\n" +
@@ -1450,13 +1480,14 @@ const file_cagnotte_webhooks_v1_webhooks_proto_rawDesc = "" +
 	"\tsignature\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\tsignature\x12F\n" +
 	"\bendpoint\x18\x03 \x01(\x0e2\x1e.cagnotte.webhooks.v1.EndpointB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\bendpoint\"\x1c\n" +
-	"\x1aReceiveStripeEventResponse\"\x81\x02\n" +
+	"\x1aReceiveStripeEventResponse\"\xd5\x02\n" +
 	"\x18ListWebhookEventsRequest\x12T\n" +
 	"\x06parent\x18\x01 \x01(\tB<\xbaH9r725^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)$R\x06parent\x12@\n" +
 	"\x05state\x18\x02 \x01(\x0e2 .cagnotte.webhooks.v1.EventStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x12$\n" +
 	"\tpage_size\x18\x03 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\x8e\x01\n" +
+	"page_token\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12R\n" +
+	"\x0estripe_account\x18\x05 \x01(\tB+\xbaH(r&2$^(|platform|acct_[A-Za-z0-9]{1,60})$R\rstripeAccount\"\x8e\x01\n" +
 	"\x19ListWebhookEventsResponse\x12I\n" +
 	"\x0ewebhook_events\x18\x01 \x03(\v2\".cagnotte.webhooks.v1.WebhookEventR\rwebhookEvents\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8c\x01\n" +
@@ -1479,12 +1510,13 @@ const file_cagnotte_webhooks_v1_webhooks_proto_rawDesc = "" +
 	"\x1aReplayWebhookEventsRequest\x12T\n" +
 	"\x06parent\x18\x01 \x01(\tB<\xbaH9r725^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)$R\x06parent\"D\n" +
 	"\x1bReplayWebhookEventsResponse\x12%\n" +
-	"\x0ereplayed_count\x18\x01 \x01(\x05R\rreplayedCount\"\xc4\x01\n" +
+	"\x0ereplayed_count\x18\x01 \x01(\x05R\rreplayedCount\"\x98\x02\n" +
 	"\x1dListParkedTransactionsRequest\x12T\n" +
 	"\x06parent\x18\x01 \x01(\tB<\xbaH9r725^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)$R\x06parent\x12$\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\xa2\x01\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12R\n" +
+	"\x0estripe_account\x18\x04 \x01(\tB+\xbaH(r&2$^(|platform|acct_[A-Za-z0-9]{1,60})$R\rstripeAccount\"\xa2\x01\n" +
 	"\x1eListParkedTransactionsResponse\x12X\n" +
 	"\x13parked_transactions\x18\x01 \x03(\v2'.cagnotte.webhooks.v1.ParkedTransactionR\x12parkedTransactions\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x96\x01\n" +
@@ -1561,46 +1593,47 @@ var file_cagnotte_webhooks_v1_webhooks_proto_depIdxs = []int32{
 	21, // 1: cagnotte.webhooks.v1.WebhookEvent.event_time:type_name -> google.protobuf.Timestamp
 	21, // 2: cagnotte.webhooks.v1.WebhookEvent.receive_time:type_name -> google.protobuf.Timestamp
 	21, // 3: cagnotte.webhooks.v1.WebhookEvent.finish_time:type_name -> google.protobuf.Timestamp
-	21, // 4: cagnotte.webhooks.v1.WebhookHealth.last_event_time:type_name -> google.protobuf.Timestamp
-	21, // 5: cagnotte.webhooks.v1.WebhookHealth.last_receive_time:type_name -> google.protobuf.Timestamp
-	22, // 6: cagnotte.webhooks.v1.WebhookHealth.delay_p50:type_name -> google.protobuf.Duration
-	22, // 7: cagnotte.webhooks.v1.WebhookHealth.delay_p99:type_name -> google.protobuf.Duration
-	21, // 8: cagnotte.webhooks.v1.WebhookHealth.oldest_waiting_time:type_name -> google.protobuf.Timestamp
-	21, // 9: cagnotte.webhooks.v1.WebhookHealth.last_sync_time:type_name -> google.protobuf.Timestamp
-	21, // 10: cagnotte.webhooks.v1.WebhookHealth.backfilled_until_time:type_name -> google.protobuf.Timestamp
-	2,  // 11: cagnotte.webhooks.v1.WebhookHealth.failures:type_name -> cagnotte.webhooks.v1.WebhookEvent
-	21, // 12: cagnotte.webhooks.v1.ParkedTransaction.park_time:type_name -> google.protobuf.Timestamp
-	21, // 13: cagnotte.webhooks.v1.ParkedTransaction.next_attempt_time:type_name -> google.protobuf.Timestamp
-	0,  // 14: cagnotte.webhooks.v1.ReceiveStripeEventRequest.endpoint:type_name -> cagnotte.webhooks.v1.Endpoint
-	1,  // 15: cagnotte.webhooks.v1.ListWebhookEventsRequest.state:type_name -> cagnotte.webhooks.v1.EventState
-	2,  // 16: cagnotte.webhooks.v1.ListWebhookEventsResponse.webhook_events:type_name -> cagnotte.webhooks.v1.WebhookEvent
-	3,  // 17: cagnotte.webhooks.v1.ListWebhookHealthResponse.webhook_health:type_name -> cagnotte.webhooks.v1.WebhookHealth
-	4,  // 18: cagnotte.webhooks.v1.ListParkedTransactionsResponse.parked_transactions:type_name -> cagnotte.webhooks.v1.ParkedTransaction
-	5,  // 19: cagnotte.webhooks.v1.WebhooksService.ReceiveStripeEvent:input_type -> cagnotte.webhooks.v1.ReceiveStripeEventRequest
-	7,  // 20: cagnotte.webhooks.v1.WebhooksService.ListWebhookEvents:input_type -> cagnotte.webhooks.v1.ListWebhookEventsRequest
-	9,  // 21: cagnotte.webhooks.v1.WebhooksService.GetWebhookEvent:input_type -> cagnotte.webhooks.v1.GetWebhookEventRequest
-	10, // 22: cagnotte.webhooks.v1.WebhooksService.GetWebhookHealth:input_type -> cagnotte.webhooks.v1.GetWebhookHealthRequest
-	11, // 23: cagnotte.webhooks.v1.WebhooksService.ListWebhookHealth:input_type -> cagnotte.webhooks.v1.ListWebhookHealthRequest
-	13, // 24: cagnotte.webhooks.v1.WebhooksService.ReplayWebhookEvent:input_type -> cagnotte.webhooks.v1.ReplayWebhookEventRequest
-	14, // 25: cagnotte.webhooks.v1.WebhooksService.ReplayWebhookEvents:input_type -> cagnotte.webhooks.v1.ReplayWebhookEventsRequest
-	16, // 26: cagnotte.webhooks.v1.WebhooksService.ListParkedTransactions:input_type -> cagnotte.webhooks.v1.ListParkedTransactionsRequest
-	18, // 27: cagnotte.webhooks.v1.WebhooksService.GetParkedTransaction:input_type -> cagnotte.webhooks.v1.GetParkedTransactionRequest
-	19, // 28: cagnotte.webhooks.v1.WebhooksService.RetryParkedTransactions:input_type -> cagnotte.webhooks.v1.RetryParkedTransactionsRequest
-	6,  // 29: cagnotte.webhooks.v1.WebhooksService.ReceiveStripeEvent:output_type -> cagnotte.webhooks.v1.ReceiveStripeEventResponse
-	8,  // 30: cagnotte.webhooks.v1.WebhooksService.ListWebhookEvents:output_type -> cagnotte.webhooks.v1.ListWebhookEventsResponse
-	2,  // 31: cagnotte.webhooks.v1.WebhooksService.GetWebhookEvent:output_type -> cagnotte.webhooks.v1.WebhookEvent
-	3,  // 32: cagnotte.webhooks.v1.WebhooksService.GetWebhookHealth:output_type -> cagnotte.webhooks.v1.WebhookHealth
-	12, // 33: cagnotte.webhooks.v1.WebhooksService.ListWebhookHealth:output_type -> cagnotte.webhooks.v1.ListWebhookHealthResponse
-	2,  // 34: cagnotte.webhooks.v1.WebhooksService.ReplayWebhookEvent:output_type -> cagnotte.webhooks.v1.WebhookEvent
-	15, // 35: cagnotte.webhooks.v1.WebhooksService.ReplayWebhookEvents:output_type -> cagnotte.webhooks.v1.ReplayWebhookEventsResponse
-	17, // 36: cagnotte.webhooks.v1.WebhooksService.ListParkedTransactions:output_type -> cagnotte.webhooks.v1.ListParkedTransactionsResponse
-	4,  // 37: cagnotte.webhooks.v1.WebhooksService.GetParkedTransaction:output_type -> cagnotte.webhooks.v1.ParkedTransaction
-	20, // 38: cagnotte.webhooks.v1.WebhooksService.RetryParkedTransactions:output_type -> cagnotte.webhooks.v1.RetryParkedTransactionsResponse
-	29, // [29:39] is the sub-list for method output_type
-	19, // [19:29] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	21, // 4: cagnotte.webhooks.v1.WebhookEvent.next_attempt_time:type_name -> google.protobuf.Timestamp
+	21, // 5: cagnotte.webhooks.v1.WebhookHealth.last_event_time:type_name -> google.protobuf.Timestamp
+	21, // 6: cagnotte.webhooks.v1.WebhookHealth.last_receive_time:type_name -> google.protobuf.Timestamp
+	22, // 7: cagnotte.webhooks.v1.WebhookHealth.delay_p50:type_name -> google.protobuf.Duration
+	22, // 8: cagnotte.webhooks.v1.WebhookHealth.delay_p99:type_name -> google.protobuf.Duration
+	21, // 9: cagnotte.webhooks.v1.WebhookHealth.oldest_waiting_time:type_name -> google.protobuf.Timestamp
+	21, // 10: cagnotte.webhooks.v1.WebhookHealth.last_sync_time:type_name -> google.protobuf.Timestamp
+	21, // 11: cagnotte.webhooks.v1.WebhookHealth.backfilled_until_time:type_name -> google.protobuf.Timestamp
+	2,  // 12: cagnotte.webhooks.v1.WebhookHealth.failures:type_name -> cagnotte.webhooks.v1.WebhookEvent
+	21, // 13: cagnotte.webhooks.v1.ParkedTransaction.park_time:type_name -> google.protobuf.Timestamp
+	21, // 14: cagnotte.webhooks.v1.ParkedTransaction.next_attempt_time:type_name -> google.protobuf.Timestamp
+	0,  // 15: cagnotte.webhooks.v1.ReceiveStripeEventRequest.endpoint:type_name -> cagnotte.webhooks.v1.Endpoint
+	1,  // 16: cagnotte.webhooks.v1.ListWebhookEventsRequest.state:type_name -> cagnotte.webhooks.v1.EventState
+	2,  // 17: cagnotte.webhooks.v1.ListWebhookEventsResponse.webhook_events:type_name -> cagnotte.webhooks.v1.WebhookEvent
+	3,  // 18: cagnotte.webhooks.v1.ListWebhookHealthResponse.webhook_health:type_name -> cagnotte.webhooks.v1.WebhookHealth
+	4,  // 19: cagnotte.webhooks.v1.ListParkedTransactionsResponse.parked_transactions:type_name -> cagnotte.webhooks.v1.ParkedTransaction
+	5,  // 20: cagnotte.webhooks.v1.WebhooksService.ReceiveStripeEvent:input_type -> cagnotte.webhooks.v1.ReceiveStripeEventRequest
+	7,  // 21: cagnotte.webhooks.v1.WebhooksService.ListWebhookEvents:input_type -> cagnotte.webhooks.v1.ListWebhookEventsRequest
+	9,  // 22: cagnotte.webhooks.v1.WebhooksService.GetWebhookEvent:input_type -> cagnotte.webhooks.v1.GetWebhookEventRequest
+	10, // 23: cagnotte.webhooks.v1.WebhooksService.GetWebhookHealth:input_type -> cagnotte.webhooks.v1.GetWebhookHealthRequest
+	11, // 24: cagnotte.webhooks.v1.WebhooksService.ListWebhookHealth:input_type -> cagnotte.webhooks.v1.ListWebhookHealthRequest
+	13, // 25: cagnotte.webhooks.v1.WebhooksService.ReplayWebhookEvent:input_type -> cagnotte.webhooks.v1.ReplayWebhookEventRequest
+	14, // 26: cagnotte.webhooks.v1.WebhooksService.ReplayWebhookEvents:input_type -> cagnotte.webhooks.v1.ReplayWebhookEventsRequest
+	16, // 27: cagnotte.webhooks.v1.WebhooksService.ListParkedTransactions:input_type -> cagnotte.webhooks.v1.ListParkedTransactionsRequest
+	18, // 28: cagnotte.webhooks.v1.WebhooksService.GetParkedTransaction:input_type -> cagnotte.webhooks.v1.GetParkedTransactionRequest
+	19, // 29: cagnotte.webhooks.v1.WebhooksService.RetryParkedTransactions:input_type -> cagnotte.webhooks.v1.RetryParkedTransactionsRequest
+	6,  // 30: cagnotte.webhooks.v1.WebhooksService.ReceiveStripeEvent:output_type -> cagnotte.webhooks.v1.ReceiveStripeEventResponse
+	8,  // 31: cagnotte.webhooks.v1.WebhooksService.ListWebhookEvents:output_type -> cagnotte.webhooks.v1.ListWebhookEventsResponse
+	2,  // 32: cagnotte.webhooks.v1.WebhooksService.GetWebhookEvent:output_type -> cagnotte.webhooks.v1.WebhookEvent
+	3,  // 33: cagnotte.webhooks.v1.WebhooksService.GetWebhookHealth:output_type -> cagnotte.webhooks.v1.WebhookHealth
+	12, // 34: cagnotte.webhooks.v1.WebhooksService.ListWebhookHealth:output_type -> cagnotte.webhooks.v1.ListWebhookHealthResponse
+	2,  // 35: cagnotte.webhooks.v1.WebhooksService.ReplayWebhookEvent:output_type -> cagnotte.webhooks.v1.WebhookEvent
+	15, // 36: cagnotte.webhooks.v1.WebhooksService.ReplayWebhookEvents:output_type -> cagnotte.webhooks.v1.ReplayWebhookEventsResponse
+	17, // 37: cagnotte.webhooks.v1.WebhooksService.ListParkedTransactions:output_type -> cagnotte.webhooks.v1.ListParkedTransactionsResponse
+	4,  // 38: cagnotte.webhooks.v1.WebhooksService.GetParkedTransaction:output_type -> cagnotte.webhooks.v1.ParkedTransaction
+	20, // 39: cagnotte.webhooks.v1.WebhooksService.RetryParkedTransactions:output_type -> cagnotte.webhooks.v1.RetryParkedTransactionsResponse
+	30, // [30:40] is the sub-list for method output_type
+	20, // [20:30] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_cagnotte_webhooks_v1_webhooks_proto_init() }
