@@ -29,9 +29,12 @@ const (
 	maxPublicBytes = 16 << 10
 	// maxJSONBytes holds the largest campaign, twelve stories of 20,000 characters, in any script.
 	maxJSONBytes = 1 << 20
-	// importSuffix ends the path of the one call whose body is large: a bank statement, 4 MiB in base64.
+	// importSuffix ends the path of the call whose body is large: a bank statement, 4 MiB in base64.
 	importSuffix   = "/bankStatements:import"
 	maxImportBytes = 6 << 20
+	// attachmentSuffix ends that of the call with the largest body: a file of an expense, 8 MiB in base64.
+	attachmentSuffix   = "/attachments"
+	maxAttachmentBytes = 12 << 20
 	// maxEventBytes is far above Stripe's largest events, and what ReceiveStripeEvent takes.
 	maxEventBytes = 256 << 10
 )
@@ -59,9 +62,11 @@ func (b *bodies) whole(next http.Handler) http.Handler {
 				writeError(r.Context(), w, err)
 				return
 			}
-			limit = maxJSONBytes
-			if strings.HasSuffix(r.URL.Path, importSuffix) {
+			switch limit = maxJSONBytes; {
+			case strings.HasSuffix(r.URL.Path, importSuffix):
 				limit = maxImportBytes
+			case strings.HasSuffix(r.URL.Path, attachmentSuffix):
+				limit = maxAttachmentBytes
 			}
 		}
 		body, release, err := b.read(w, r, limit)

@@ -189,6 +189,11 @@ var table = map[string]rule{
 	"/cagnotte.treasury.v1.TreasuryService/PayExpense":        {allow: owner | treasurer, field: "name", resource: "expenses"},
 	"/cagnotte.treasury.v1.TreasuryService/ReverseExpense":    {allow: owner | treasurer, field: "name", resource: "expenses"},
 
+	"/cagnotte.treasury.v1.TreasuryService/CreateExpenseAttachment":   {allow: owner | treasurer, field: "parent", resource: "attachments"},
+	"/cagnotte.treasury.v1.TreasuryService/GetExpenseAttachment":      {allow: bookkeepers | operator, field: "name", resource: "attachments"},
+	"/cagnotte.treasury.v1.TreasuryService/ListExpenseAttachments":    {allow: bookkeepers | operator, field: "parent", resource: "attachments"},
+	"/cagnotte.treasury.v1.TreasuryService/DownloadExpenseAttachment": {allow: bookkeepers | operator, field: "name", resource: "attachments"},
+
 	"/cagnotte.bank.v1.BankService/ImportBankStatement": {allow: owner | treasurer, field: "parent", resource: "bankStatements"},
 	"/cagnotte.bank.v1.BankService/GetBankStatement":    {allow: bookkeepers | operator, field: "name", resource: "bankStatements"},
 	"/cagnotte.bank.v1.BankService/ListBankStatements":  {allow: bookkeepers | operator, field: "parent", resource: "bankStatements"},
@@ -198,6 +203,10 @@ var table = map[string]rule{
 	"/cagnotte.bank.v1.BankService/UnmatchBankLine":     {allow: owner | treasurer, field: "name", resource: "bankLines"},
 	"/cagnotte.bank.v1.BankService/IgnoreBankLine":      {allow: owner | treasurer, field: "name", resource: "bankLines"},
 	"/cagnotte.bank.v1.BankService/GetBankPosition":     {allow: bookkeepers | operator, field: "name", resource: "bankPosition"},
+
+	"/cagnotte.bank.v1.BankService/SplitBankLine":          {allow: owner | treasurer, field: "name", resource: "bankLines"},
+	"/cagnotte.bank.v1.BankService/SuggestBankLineMatches": {allow: bookkeepers | operator, field: "name", resource: "bankLines"},
+	"/cagnotte.bank.v1.BankService/CountOpenBankLines":     {allow: bookkeepers | operator, field: "parent", resource: "bankLines"},
 
 	// Load balancers and orchestrators have no key, and the contract is no secret.
 	"/grpc.health.v1.Health/Check":                                   {public: true},

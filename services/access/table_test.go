@@ -170,6 +170,15 @@ var matrix = map[string]string{
 	"cagnotte.treasury.v1.TreasuryService/PayExpense":             "UPNPNN",
 	"cagnotte.treasury.v1.TreasuryService/ReverseExpense":         "UPNPNN",
 
+	"cagnotte.bank.v1.BankService/SplitBankLine":          "UPNPNN",
+	"cagnotte.bank.v1.BankService/SuggestBankLineMatches": "UPNPPP",
+	"cagnotte.bank.v1.BankService/CountOpenBankLines":     "UPNPPP",
+
+	"cagnotte.treasury.v1.TreasuryService/CreateExpenseAttachment":   "UPNPNN",
+	"cagnotte.treasury.v1.TreasuryService/GetExpenseAttachment":      "UPNPPP",
+	"cagnotte.treasury.v1.TreasuryService/ListExpenseAttachments":    "UPNPPP",
+	"cagnotte.treasury.v1.TreasuryService/DownloadExpenseAttachment": "UPNPPP",
+
 	"grpc.health.v1.Health/Check":                                   "PPPPPP",
 	"grpc.health.v1.Health/Watch":                                   "PPPPPP",
 	"grpc.health.v1.Health/List":                                    "PPPPPP",

@@ -30,7 +30,8 @@ const (
 	ClassMembersStripe Class = "members, waits for Stripe"
 	// ClassImports is the few calls with a large message.
 	ClassImports Class = "imports"
-	// ClassExports streams a file. Package exports has its places, since each holds a connection to the database.
+	// ClassExports streams a file. Package exports has its places, since each holds a connection to the database. An
+	// attachment needs none: it is read part by part.
 	ClassExports Class = "exports"
 	// ClassOpen is streams that the client keeps open: reflection, and watching health.
 	ClassOpen Class = "open"
@@ -64,8 +65,9 @@ const (
 	maxMemberBytes = 1*megabyte + 64*kilobyte
 	// maxEventBytes holds an event of 256 KiB and its signature.
 	maxEventBytes = 264 * kilobyte
-	// maxImportBytes holds the largest bank statement that may be imported, 4 MiB, and what is around it.
-	maxImportBytes = 4*megabyte + 64*kilobyte
+	// maxImportBytes holds the largest attachment of an expense, 8 MiB, and what is around it. A bank statement is at most
+	// half of that.
+	maxImportBytes = 8*megabyte + 64*kilobyte
 )
 
 var (
@@ -256,11 +258,21 @@ var kinds = map[string]kind{
 	"/cagnotte.bank.v1.BankService/UnmatchBankLine":                write,
 	"/cagnotte.bank.v1.BankService/IgnoreBankLine":                 write,
 	"/cagnotte.bank.v1.BankService/GetBankPosition":                read,
-	"/cagnotte.treasury.v1.TreasuryService/CreateExpense":          write,
-	"/cagnotte.treasury.v1.TreasuryService/GetExpense":             read,
-	"/cagnotte.treasury.v1.TreasuryService/ListExpenses":           read,
-	"/cagnotte.treasury.v1.TreasuryService/PayExpense":             write,
-	"/cagnotte.treasury.v1.TreasuryService/ReverseExpense":         write,
+
+	"/cagnotte.bank.v1.BankService/SplitBankLine":          write,
+	"/cagnotte.bank.v1.BankService/SuggestBankLineMatches": read,
+	"/cagnotte.bank.v1.BankService/CountOpenBankLines":     read,
+
+	"/cagnotte.treasury.v1.TreasuryService/CreateExpense":  write,
+	"/cagnotte.treasury.v1.TreasuryService/GetExpense":     read,
+	"/cagnotte.treasury.v1.TreasuryService/ListExpenses":   read,
+	"/cagnotte.treasury.v1.TreasuryService/PayExpense":     write,
+	"/cagnotte.treasury.v1.TreasuryService/ReverseExpense": write,
+
+	"/cagnotte.treasury.v1.TreasuryService/CreateExpenseAttachment":   large,
+	"/cagnotte.treasury.v1.TreasuryService/GetExpenseAttachment":      read,
+	"/cagnotte.treasury.v1.TreasuryService/ListExpenseAttachments":    read,
+	"/cagnotte.treasury.v1.TreasuryService/DownloadExpenseAttachment": file,
 
 	"/grpc.health.v1.Health/Check": alive,
 	"/grpc.health.v1.Health/List":  alive,

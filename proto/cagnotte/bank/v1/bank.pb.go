@@ -41,6 +41,10 @@ const (
 	BankLineState_BANK_LINE_STATE_MATCHED BankLineState = 3
 	// Left out of the books.
 	BankLineState_BANK_LINE_STATE_IGNORED BankLineState = 4
+	// Split into parts, which are matched instead of it.
+	BankLineState_BANK_LINE_STATE_SPLIT BankLineState = 5
+	// A part of a split that was undone. Lists have it only when they ask for this state.
+	BankLineState_BANK_LINE_STATE_WITHDRAWN BankLineState = 6
 )
 
 // Enum value maps for BankLineState.
@@ -51,6 +55,8 @@ var (
 		2: "BANK_LINE_STATE_SUGGESTED",
 		3: "BANK_LINE_STATE_MATCHED",
 		4: "BANK_LINE_STATE_IGNORED",
+		5: "BANK_LINE_STATE_SPLIT",
+		6: "BANK_LINE_STATE_WITHDRAWN",
 	}
 	BankLineState_value = map[string]int32{
 		"BANK_LINE_STATE_UNSPECIFIED": 0,
@@ -58,6 +64,8 @@ var (
 		"BANK_LINE_STATE_SUGGESTED":   2,
 		"BANK_LINE_STATE_MATCHED":     3,
 		"BANK_LINE_STATE_IGNORED":     4,
+		"BANK_LINE_STATE_SPLIT":       5,
+		"BANK_LINE_STATE_WITHDRAWN":   6,
 	}
 )
 
@@ -86,6 +94,330 @@ func (x BankLineState) Number() protoreflect.EnumNumber {
 // Deprecated: Use BankLineState.Descriptor instead.
 func (BankLineState) EnumDescriptor() ([]byte, []int) {
 	return file_cagnotte_bank_v1_bank_proto_rawDescGZIP(), []int{0}
+}
+
+// What a file of a bank is.
+type BankFileFormat int32
+
+const (
+	// Neither of the others.
+	BankFileFormat_BANK_FILE_FORMAT_UNSPECIFIED BankFileFormat = 0
+	// CAMT.053.
+	BankFileFormat_BANK_FILE_FORMAT_CAMT053 BankFileFormat = 1
+	// CSV.
+	BankFileFormat_BANK_FILE_FORMAT_CSV BankFileFormat = 2
+)
+
+// Enum value maps for BankFileFormat.
+var (
+	BankFileFormat_name = map[int32]string{
+		0: "BANK_FILE_FORMAT_UNSPECIFIED",
+		1: "BANK_FILE_FORMAT_CAMT053",
+		2: "BANK_FILE_FORMAT_CSV",
+	}
+	BankFileFormat_value = map[string]int32{
+		"BANK_FILE_FORMAT_UNSPECIFIED": 0,
+		"BANK_FILE_FORMAT_CAMT053":     1,
+		"BANK_FILE_FORMAT_CSV":         2,
+	}
+)
+
+func (x BankFileFormat) Enum() *BankFileFormat {
+	p := new(BankFileFormat)
+	*p = x
+	return p
+}
+
+func (x BankFileFormat) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (BankFileFormat) Descriptor() protoreflect.EnumDescriptor {
+	return file_cagnotte_bank_v1_bank_proto_enumTypes[1].Descriptor()
+}
+
+func (BankFileFormat) Type() protoreflect.EnumType {
+	return &file_cagnotte_bank_v1_bank_proto_enumTypes[1]
+}
+
+func (x BankFileFormat) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use BankFileFormat.Descriptor instead.
+func (BankFileFormat) EnumDescriptor() ([]byte, []int) {
+	return file_cagnotte_bank_v1_bank_proto_rawDescGZIP(), []int{1}
+}
+
+// Why a file is refused.
+type BankStatementProblemKind int32
+
+const (
+	// Another reason, which the description tells.
+	BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_UNSPECIFIED BankStatementProblemKind = 0
+	// It is neither CAMT.053 nor a CSV file.
+	BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_NOT_A_STATEMENT BankStatementProblemKind = 1
+	// It is a PDF file.
+	BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_PDF BankStatementProblemKind = 2
+	// It is a workbook of a spreadsheet program.
+	BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_WORKBOOK BankStatementProblemKind = 3
+	// It is a CSV file whose columns of days and amounts are not recognised.
+	BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_COLUMNS BankStatementProblemKind = 4
+	// The file is cut off, or a line or element of it cannot be read.
+	BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_BROKEN BankStatementProblemKind = 5
+	// A line has no day, or its day is written in another way.
+	BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_DAY BankStatementProblemKind = 6
+	// A line has no amount, or its amount is written in another way.
+	BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_AMOUNT BankStatementProblemKind = 7
+	// The direction of the money of a line is not told.
+	BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_DIRECTION BankStatementProblemKind = 8
+	// Whether a line is booked is not told.
+	BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_STATE BankStatementProblemKind = 9
+	// It has no movement.
+	BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_EMPTY BankStatementProblemKind = 10
+	// It has more than 10,000 movements.
+	BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_TOO_LARGE BankStatementProblemKind = 11
+	// It is about days to come.
+	BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_FUTURE BankStatementProblemKind = 12
+	// Its movements do not lead from the opening balance to the closing balance.
+	BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_UNBALANCED BankStatementProblemKind = 13
+	// It is about another account than the collective's.
+	BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_OTHER_ACCOUNT BankStatementProblemKind = 14
+	// It has several accounts, and which is meant is not known.
+	BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_ACCOUNTS BankStatementProblemKind = 15
+	// It has days whose lines came from a file of another form.
+	BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_FORM_CHANGED BankStatementProblemKind = 16
+	// It can be read in two ways with different movements.
+	BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_AMBIGUOUS BankStatementProblemKind = 17
+	// The account is not known: the collective's settings have no IBAN, and the request names none.
+	BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_NO_ACCOUNT BankStatementProblemKind = 18
+)
+
+// Enum value maps for BankStatementProblemKind.
+var (
+	BankStatementProblemKind_name = map[int32]string{
+		0:  "BANK_STATEMENT_PROBLEM_KIND_UNSPECIFIED",
+		1:  "BANK_STATEMENT_PROBLEM_KIND_NOT_A_STATEMENT",
+		2:  "BANK_STATEMENT_PROBLEM_KIND_PDF",
+		3:  "BANK_STATEMENT_PROBLEM_KIND_WORKBOOK",
+		4:  "BANK_STATEMENT_PROBLEM_KIND_COLUMNS",
+		5:  "BANK_STATEMENT_PROBLEM_KIND_BROKEN",
+		6:  "BANK_STATEMENT_PROBLEM_KIND_DAY",
+		7:  "BANK_STATEMENT_PROBLEM_KIND_AMOUNT",
+		8:  "BANK_STATEMENT_PROBLEM_KIND_DIRECTION",
+		9:  "BANK_STATEMENT_PROBLEM_KIND_STATE",
+		10: "BANK_STATEMENT_PROBLEM_KIND_EMPTY",
+		11: "BANK_STATEMENT_PROBLEM_KIND_TOO_LARGE",
+		12: "BANK_STATEMENT_PROBLEM_KIND_FUTURE",
+		13: "BANK_STATEMENT_PROBLEM_KIND_UNBALANCED",
+		14: "BANK_STATEMENT_PROBLEM_KIND_OTHER_ACCOUNT",
+		15: "BANK_STATEMENT_PROBLEM_KIND_ACCOUNTS",
+		16: "BANK_STATEMENT_PROBLEM_KIND_FORM_CHANGED",
+		17: "BANK_STATEMENT_PROBLEM_KIND_AMBIGUOUS",
+		18: "BANK_STATEMENT_PROBLEM_KIND_NO_ACCOUNT",
+	}
+	BankStatementProblemKind_value = map[string]int32{
+		"BANK_STATEMENT_PROBLEM_KIND_UNSPECIFIED":     0,
+		"BANK_STATEMENT_PROBLEM_KIND_NOT_A_STATEMENT": 1,
+		"BANK_STATEMENT_PROBLEM_KIND_PDF":             2,
+		"BANK_STATEMENT_PROBLEM_KIND_WORKBOOK":        3,
+		"BANK_STATEMENT_PROBLEM_KIND_COLUMNS":         4,
+		"BANK_STATEMENT_PROBLEM_KIND_BROKEN":          5,
+		"BANK_STATEMENT_PROBLEM_KIND_DAY":             6,
+		"BANK_STATEMENT_PROBLEM_KIND_AMOUNT":          7,
+		"BANK_STATEMENT_PROBLEM_KIND_DIRECTION":       8,
+		"BANK_STATEMENT_PROBLEM_KIND_STATE":           9,
+		"BANK_STATEMENT_PROBLEM_KIND_EMPTY":           10,
+		"BANK_STATEMENT_PROBLEM_KIND_TOO_LARGE":       11,
+		"BANK_STATEMENT_PROBLEM_KIND_FUTURE":          12,
+		"BANK_STATEMENT_PROBLEM_KIND_UNBALANCED":      13,
+		"BANK_STATEMENT_PROBLEM_KIND_OTHER_ACCOUNT":   14,
+		"BANK_STATEMENT_PROBLEM_KIND_ACCOUNTS":        15,
+		"BANK_STATEMENT_PROBLEM_KIND_FORM_CHANGED":    16,
+		"BANK_STATEMENT_PROBLEM_KIND_AMBIGUOUS":       17,
+		"BANK_STATEMENT_PROBLEM_KIND_NO_ACCOUNT":      18,
+	}
+)
+
+func (x BankStatementProblemKind) Enum() *BankStatementProblemKind {
+	p := new(BankStatementProblemKind)
+	*p = x
+	return p
+}
+
+func (x BankStatementProblemKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (BankStatementProblemKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_cagnotte_bank_v1_bank_proto_enumTypes[2].Descriptor()
+}
+
+func (BankStatementProblemKind) Type() protoreflect.EnumType {
+	return &file_cagnotte_bank_v1_bank_proto_enumTypes[2]
+}
+
+func (x BankStatementProblemKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use BankStatementProblemKind.Descriptor instead.
+func (BankStatementProblemKind) EnumDescriptor() ([]byte, []int) {
+	return file_cagnotte_bank_v1_bank_proto_rawDescGZIP(), []int{2}
+}
+
+// What a suggestion is.
+type BankLineSuggestionKind int32
+
+const (
+	// No kind.
+	BankLineSuggestionKind_BANK_LINE_SUGGESTION_KIND_UNSPECIFIED BankLineSuggestionKind = 0
+	// A pledge that is open or expired: a donation is booked.
+	BankLineSuggestionKind_BANK_LINE_SUGGESTION_KIND_PLEDGE BankLineSuggestionKind = 1
+	// An expense that is owed: a payment is booked.
+	BankLineSuggestionKind_BANK_LINE_SUGGESTION_KIND_EXPENSE BankLineSuggestionKind = 2
+	// A payout of Stripe, or one that came back.
+	BankLineSuggestionKind_BANK_LINE_SUGGESTION_KIND_PAYOUT BankLineSuggestionKind = 3
+	// A deposit of cheques.
+	BankLineSuggestionKind_BANK_LINE_SUGGESTION_KIND_DEPOSIT BankLineSuggestionKind = 4
+	// A donation that a member entered.
+	BankLineSuggestionKind_BANK_LINE_SUGGESTION_KIND_DONATION BankLineSuggestionKind = 5
+	// A payment of an expense that a member entered.
+	BankLineSuggestionKind_BANK_LINE_SUGGESTION_KIND_PAYMENT BankLineSuggestionKind = 6
+	// A cheque that the bank returned.
+	BankLineSuggestionKind_BANK_LINE_SUGGESTION_KIND_BOUNCE BankLineSuggestionKind = 7
+	// A top-up of the Stripe balance, or money that came back from it.
+	BankLineSuggestionKind_BANK_LINE_SUGGESTION_KIND_TOP_UP BankLineSuggestionKind = 8
+	// Another movement in the books.
+	BankLineSuggestionKind_BANK_LINE_SUGGESTION_KIND_OTHER BankLineSuggestionKind = 9
+)
+
+// Enum value maps for BankLineSuggestionKind.
+var (
+	BankLineSuggestionKind_name = map[int32]string{
+		0: "BANK_LINE_SUGGESTION_KIND_UNSPECIFIED",
+		1: "BANK_LINE_SUGGESTION_KIND_PLEDGE",
+		2: "BANK_LINE_SUGGESTION_KIND_EXPENSE",
+		3: "BANK_LINE_SUGGESTION_KIND_PAYOUT",
+		4: "BANK_LINE_SUGGESTION_KIND_DEPOSIT",
+		5: "BANK_LINE_SUGGESTION_KIND_DONATION",
+		6: "BANK_LINE_SUGGESTION_KIND_PAYMENT",
+		7: "BANK_LINE_SUGGESTION_KIND_BOUNCE",
+		8: "BANK_LINE_SUGGESTION_KIND_TOP_UP",
+		9: "BANK_LINE_SUGGESTION_KIND_OTHER",
+	}
+	BankLineSuggestionKind_value = map[string]int32{
+		"BANK_LINE_SUGGESTION_KIND_UNSPECIFIED": 0,
+		"BANK_LINE_SUGGESTION_KIND_PLEDGE":      1,
+		"BANK_LINE_SUGGESTION_KIND_EXPENSE":     2,
+		"BANK_LINE_SUGGESTION_KIND_PAYOUT":      3,
+		"BANK_LINE_SUGGESTION_KIND_DEPOSIT":     4,
+		"BANK_LINE_SUGGESTION_KIND_DONATION":    5,
+		"BANK_LINE_SUGGESTION_KIND_PAYMENT":     6,
+		"BANK_LINE_SUGGESTION_KIND_BOUNCE":      7,
+		"BANK_LINE_SUGGESTION_KIND_TOP_UP":      8,
+		"BANK_LINE_SUGGESTION_KIND_OTHER":       9,
+	}
+)
+
+func (x BankLineSuggestionKind) Enum() *BankLineSuggestionKind {
+	p := new(BankLineSuggestionKind)
+	*p = x
+	return p
+}
+
+func (x BankLineSuggestionKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (BankLineSuggestionKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_cagnotte_bank_v1_bank_proto_enumTypes[3].Descriptor()
+}
+
+func (BankLineSuggestionKind) Type() protoreflect.EnumType {
+	return &file_cagnotte_bank_v1_bank_proto_enumTypes[3]
+}
+
+func (x BankLineSuggestionKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use BankLineSuggestionKind.Descriptor instead.
+func (BankLineSuggestionKind) EnumDescriptor() ([]byte, []int) {
+	return file_cagnotte_bank_v1_bank_proto_rawDescGZIP(), []int{3}
+}
+
+// Why a line may show something.
+type BankLineSuggestionReason int32
+
+const (
+	// No reason.
+	BankLineSuggestionReason_BANK_LINE_SUGGESTION_REASON_UNSPECIFIED BankLineSuggestionReason = 0
+	// The text of the line names the reference of the pledge.
+	BankLineSuggestionReason_BANK_LINE_SUGGESTION_REASON_REFERENCE BankLineSuggestionReason = 1
+	// The text of the line names the number of the document.
+	BankLineSuggestionReason_BANK_LINE_SUGGESTION_REASON_DOCUMENT BankLineSuggestionReason = 2
+	// The text of the line names the payee.
+	BankLineSuggestionReason_BANK_LINE_SUGGESTION_REASON_PAYEE BankLineSuggestionReason = 3
+	// The amounts are the same.
+	BankLineSuggestionReason_BANK_LINE_SUGGESTION_REASON_AMOUNT BankLineSuggestionReason = 4
+	// The line is less than what remains to pay: it may be an instalment.
+	BankLineSuggestionReason_BANK_LINE_SUGGESTION_REASON_PART_OF_AMOUNT BankLineSuggestionReason = 5
+	// The line is more: it may pay this and something else.
+	BankLineSuggestionReason_BANK_LINE_SUGGESTION_REASON_MORE_THAN_AMOUNT BankLineSuggestionReason = 6
+	// The days are the same, or a few apart.
+	BankLineSuggestionReason_BANK_LINE_SUGGESTION_REASON_DAY BankLineSuggestionReason = 7
+)
+
+// Enum value maps for BankLineSuggestionReason.
+var (
+	BankLineSuggestionReason_name = map[int32]string{
+		0: "BANK_LINE_SUGGESTION_REASON_UNSPECIFIED",
+		1: "BANK_LINE_SUGGESTION_REASON_REFERENCE",
+		2: "BANK_LINE_SUGGESTION_REASON_DOCUMENT",
+		3: "BANK_LINE_SUGGESTION_REASON_PAYEE",
+		4: "BANK_LINE_SUGGESTION_REASON_AMOUNT",
+		5: "BANK_LINE_SUGGESTION_REASON_PART_OF_AMOUNT",
+		6: "BANK_LINE_SUGGESTION_REASON_MORE_THAN_AMOUNT",
+		7: "BANK_LINE_SUGGESTION_REASON_DAY",
+	}
+	BankLineSuggestionReason_value = map[string]int32{
+		"BANK_LINE_SUGGESTION_REASON_UNSPECIFIED":      0,
+		"BANK_LINE_SUGGESTION_REASON_REFERENCE":        1,
+		"BANK_LINE_SUGGESTION_REASON_DOCUMENT":         2,
+		"BANK_LINE_SUGGESTION_REASON_PAYEE":            3,
+		"BANK_LINE_SUGGESTION_REASON_AMOUNT":           4,
+		"BANK_LINE_SUGGESTION_REASON_PART_OF_AMOUNT":   5,
+		"BANK_LINE_SUGGESTION_REASON_MORE_THAN_AMOUNT": 6,
+		"BANK_LINE_SUGGESTION_REASON_DAY":              7,
+	}
+)
+
+func (x BankLineSuggestionReason) Enum() *BankLineSuggestionReason {
+	p := new(BankLineSuggestionReason)
+	*p = x
+	return p
+}
+
+func (x BankLineSuggestionReason) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (BankLineSuggestionReason) Descriptor() protoreflect.EnumDescriptor {
+	return file_cagnotte_bank_v1_bank_proto_enumTypes[4].Descriptor()
+}
+
+func (BankLineSuggestionReason) Type() protoreflect.EnumType {
+	return &file_cagnotte_bank_v1_bank_proto_enumTypes[4]
+}
+
+func (x BankLineSuggestionReason) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use BankLineSuggestionReason.Descriptor instead.
+func (BankLineSuggestionReason) EnumDescriptor() ([]byte, []int) {
+	return file_cagnotte_bank_v1_bank_proto_rawDescGZIP(), []int{4}
 }
 
 // The encodings of a CSV file.
@@ -129,11 +461,11 @@ func (x CsvEncoding) String() string {
 }
 
 func (CsvEncoding) Descriptor() protoreflect.EnumDescriptor {
-	return file_cagnotte_bank_v1_bank_proto_enumTypes[1].Descriptor()
+	return file_cagnotte_bank_v1_bank_proto_enumTypes[5].Descriptor()
 }
 
 func (CsvEncoding) Type() protoreflect.EnumType {
-	return &file_cagnotte_bank_v1_bank_proto_enumTypes[1]
+	return &file_cagnotte_bank_v1_bank_proto_enumTypes[5]
 }
 
 func (x CsvEncoding) Number() protoreflect.EnumNumber {
@@ -142,7 +474,7 @@ func (x CsvEncoding) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CsvEncoding.Descriptor instead.
 func (CsvEncoding) EnumDescriptor() ([]byte, []int) {
-	return file_cagnotte_bank_v1_bank_proto_rawDescGZIP(), []int{1}
+	return file_cagnotte_bank_v1_bank_proto_rawDescGZIP(), []int{5}
 }
 
 // What the quotes in a CSV file are.
@@ -182,11 +514,11 @@ func (x CsvQuotes) String() string {
 }
 
 func (CsvQuotes) Descriptor() protoreflect.EnumDescriptor {
-	return file_cagnotte_bank_v1_bank_proto_enumTypes[2].Descriptor()
+	return file_cagnotte_bank_v1_bank_proto_enumTypes[6].Descriptor()
 }
 
 func (CsvQuotes) Type() protoreflect.EnumType {
-	return &file_cagnotte_bank_v1_bank_proto_enumTypes[2]
+	return &file_cagnotte_bank_v1_bank_proto_enumTypes[6]
 }
 
 func (x CsvQuotes) Number() protoreflect.EnumNumber {
@@ -195,7 +527,7 @@ func (x CsvQuotes) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CsvQuotes.Descriptor instead.
 func (CsvQuotes) EnumDescriptor() ([]byte, []int) {
-	return file_cagnotte_bank_v1_bank_proto_rawDescGZIP(), []int{2}
+	return file_cagnotte_bank_v1_bank_proto_rawDescGZIP(), []int{6}
 }
 
 // What a file says about one account and one period.
@@ -333,7 +665,11 @@ type BankLine struct {
 	// When it was imported.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When it last changed.
-	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// `collectives/{collective}/bankLines/{bank_line}` that it is a part of; empty for a line as the bank reported it.
+	SplitFrom string `protobuf:"bytes,13,opt,name=split_from,json=splitFrom,proto3" json:"split_from,omitempty"`
+	// `collectives/{collective}/bankLines/{bank_line}` of its parts while it is split.
+	Parts         []string `protobuf:"bytes,14,rep,name=parts,proto3" json:"parts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -448,6 +784,20 @@ func (x *BankLine) GetCreateTime() *timestamppb.Timestamp {
 func (x *BankLine) GetUpdateTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.UpdateTime
+	}
+	return nil
+}
+
+func (x *BankLine) GetSplitFrom() string {
+	if x != nil {
+		return x.SplitFrom
+	}
+	return ""
+}
+
+func (x *BankLine) GetParts() []string {
+	if x != nil {
+		return x.Parts
 	}
 	return nil
 }
@@ -949,6 +1299,7 @@ type ImportBankStatementRequest struct {
 	//
 	//	*ImportBankStatementRequest_Camt053
 	//	*ImportBankStatementRequest_Csv
+	//	*ImportBankStatementRequest_Detect
 	Format isImportBankStatementRequest_Format `protobuf_oneof:"format"`
 	// The account that is meant: the IBAN in the collective's settings when empty. A CAMT.053 file needs it only when the
 	// file has several accounts and the collective has no IBAN.
@@ -959,8 +1310,10 @@ type ImportBankStatementRequest struct {
 	OpeningBalance *v1.Money `protobuf:"bytes,8,opt,name=opening_balance,json=openingBalance,proto3" json:"opening_balance,omitempty"`
 	// For CSV, the balance after the lines, when it is known.
 	ClosingBalance *v1.Money `protobuf:"bytes,9,opt,name=closing_balance,json=closingBalance,proto3" json:"closing_balance,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Only tells how the file is read; nothing is stored.
+	ValidateOnly  bool `protobuf:"varint,10,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ImportBankStatementRequest) Reset() {
@@ -1039,6 +1392,15 @@ func (x *ImportBankStatementRequest) GetCsv() *CsvFormat {
 	return nil
 }
 
+func (x *ImportBankStatementRequest) GetDetect() bool {
+	if x != nil {
+		if x, ok := x.Format.(*ImportBankStatementRequest_Detect); ok {
+			return x.Detect
+		}
+	}
+	return false
+}
+
 func (x *ImportBankStatementRequest) GetAccount() string {
 	if x != nil {
 		return x.Account
@@ -1067,6 +1429,13 @@ func (x *ImportBankStatementRequest) GetClosingBalance() *v1.Money {
 	return nil
 }
 
+func (x *ImportBankStatementRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
 type isImportBankStatementRequest_Format interface {
 	isImportBankStatementRequest_Format()
 }
@@ -1081,9 +1450,16 @@ type ImportBankStatementRequest_Csv struct {
 	Csv *CsvFormat `protobuf:"bytes,5,opt,name=csv,proto3,oneof"`
 }
 
+type ImportBankStatementRequest_Detect struct {
+	// As the file itself tells: CAMT.053, or CSV whose columns are recognised by their titles and contents.
+	Detect bool `protobuf:"varint,11,opt,name=detect,proto3,oneof"`
+}
+
 func (*ImportBankStatementRequest_Camt053) isImportBankStatementRequest_Format() {}
 
 func (*ImportBankStatementRequest_Csv) isImportBankStatementRequest_Format() {}
+
+func (*ImportBankStatementRequest_Detect) isImportBankStatementRequest_Format() {}
 
 // What an import did.
 type ImportBankStatementResponse struct {
@@ -1100,8 +1476,10 @@ type ImportBankStatementResponse struct {
 	LeftOutAccounts []string `protobuf:"bytes,5,rep,name=left_out_accounts,json=leftOutAccounts,proto3" json:"left_out_accounts,omitempty"`
 	// How many lines of a CSV file were skipped because they are not booked.
 	NotBookedLineCount int32 `protobuf:"varint,6,opt,name=not_booked_line_count,json=notBookedLineCount,proto3" json:"not_booked_line_count,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	// With `validate_only`, how the file is read; absent otherwise.
+	Preview       *BankStatementPreview `protobuf:"bytes,7,opt,name=preview,proto3" json:"preview,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ImportBankStatementResponse) Reset() {
@@ -1176,6 +1554,307 @@ func (x *ImportBankStatementResponse) GetNotBookedLineCount() int32 {
 	return 0
 }
 
+func (x *ImportBankStatementResponse) GetPreview() *BankStatementPreview {
+	if x != nil {
+		return x.Preview
+	}
+	return nil
+}
+
+// How a file is read, before it is imported. The statements in the same answer have no name and no time then, and their
+// `new_line_count` tells how many lines would be stored.
+type BankStatementPreview struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the file is; unspecified when it is neither.
+	Format BankFileFormat `protobuf:"varint,1,opt,name=format,proto3,enum=cagnotte.bank.v1.BankFileFormat" json:"format,omitempty"`
+	// How a CSV file is read: as the request tells, or as it was found out. Sent with the import, the file is read in the same
+	// way.
+	Csv *CsvFormat `protobuf:"bytes,2,opt,name=csv,proto3" json:"csv,omitempty"`
+	// How the text of the file is encoded; unspecified for CAMT.053.
+	Encoding CsvEncoding `protobuf:"varint,3,opt,name=encoding,proto3,enum=cagnotte.bank.v1.CsvEncoding" json:"encoding,omitempty"`
+	// The titles of the columns of a CSV file; empty when it has none.
+	Columns []string `protobuf:"bytes,4,rep,name=columns,proto3" json:"columns,omitempty"`
+	// The first 200 movements in the order of the file.
+	Lines []*BankLinePreview `protobuf:"bytes,5,rep,name=lines,proto3" json:"lines,omitempty"`
+	// The day of the first movement; empty without movements.
+	StartDate string `protobuf:"bytes,6,opt,name=start_date,json=startDate,proto3" json:"start_date,omitempty"`
+	// The day of the last movement; empty without movements.
+	EndDate string `protobuf:"bytes,7,opt,name=end_date,json=endDate,proto3" json:"end_date,omitempty"`
+	// Why the file is refused; absent when it can be imported.
+	Problem       *BankStatementProblem `protobuf:"bytes,8,opt,name=problem,proto3" json:"problem,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BankStatementPreview) Reset() {
+	*x = BankStatementPreview{}
+	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BankStatementPreview) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BankStatementPreview) ProtoMessage() {}
+
+func (x *BankStatementPreview) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BankStatementPreview.ProtoReflect.Descriptor instead.
+func (*BankStatementPreview) Descriptor() ([]byte, []int) {
+	return file_cagnotte_bank_v1_bank_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *BankStatementPreview) GetFormat() BankFileFormat {
+	if x != nil {
+		return x.Format
+	}
+	return BankFileFormat_BANK_FILE_FORMAT_UNSPECIFIED
+}
+
+func (x *BankStatementPreview) GetCsv() *CsvFormat {
+	if x != nil {
+		return x.Csv
+	}
+	return nil
+}
+
+func (x *BankStatementPreview) GetEncoding() CsvEncoding {
+	if x != nil {
+		return x.Encoding
+	}
+	return CsvEncoding_CSV_ENCODING_UNSPECIFIED
+}
+
+func (x *BankStatementPreview) GetColumns() []string {
+	if x != nil {
+		return x.Columns
+	}
+	return nil
+}
+
+func (x *BankStatementPreview) GetLines() []*BankLinePreview {
+	if x != nil {
+		return x.Lines
+	}
+	return nil
+}
+
+func (x *BankStatementPreview) GetStartDate() string {
+	if x != nil {
+		return x.StartDate
+	}
+	return ""
+}
+
+func (x *BankStatementPreview) GetEndDate() string {
+	if x != nil {
+		return x.EndDate
+	}
+	return ""
+}
+
+func (x *BankStatementPreview) GetProblem() *BankStatementProblem {
+	if x != nil {
+		return x.Problem
+	}
+	return nil
+}
+
+// A movement of a file that was not imported yet.
+type BankLinePreview struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The day on which the bank booked it.
+	BookDate string `protobuf:"bytes,1,opt,name=book_date,json=bookDate,proto3" json:"book_date,omitempty"`
+	// Positive for money that arrived, negative for money that left.
+	Amount *v1.Money `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
+	// What the bank wrote to it, at most 200 characters. It may hold a name, and is not stored on import.
+	Text string `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`
+	// `collectives/{collective}/campaigns/{campaign}/pledges/{pledge}` that its text names; empty for none.
+	Pledge string `protobuf:"bytes,4,opt,name=pledge,proto3" json:"pledge,omitempty"`
+	// Whether it was imported before.
+	Imported      bool `protobuf:"varint,5,opt,name=imported,proto3" json:"imported,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BankLinePreview) Reset() {
+	*x = BankLinePreview{}
+	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BankLinePreview) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BankLinePreview) ProtoMessage() {}
+
+func (x *BankLinePreview) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BankLinePreview.ProtoReflect.Descriptor instead.
+func (*BankLinePreview) Descriptor() ([]byte, []int) {
+	return file_cagnotte_bank_v1_bank_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *BankLinePreview) GetBookDate() string {
+	if x != nil {
+		return x.BookDate
+	}
+	return ""
+}
+
+func (x *BankLinePreview) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+func (x *BankLinePreview) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *BankLinePreview) GetPledge() string {
+	if x != nil {
+		return x.Pledge
+	}
+	return ""
+}
+
+func (x *BankLinePreview) GetImported() bool {
+	if x != nil {
+		return x.Imported
+	}
+	return false
+}
+
+// Why a file is refused.
+type BankStatementProblem struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is wrong.
+	Kind BankStatementProblemKind `protobuf:"varint,1,opt,name=kind,proto3,enum=cagnotte.bank.v1.BankStatementProblemKind" json:"kind,omitempty"`
+	// The line of the file, from 1, or the movement of a CAMT.053 file; zero when it is about the whole file.
+	Line int32 `protobuf:"varint,2,opt,name=line,proto3" json:"line,omitempty"`
+	// The accounts in the file, when the request has to tell which is meant: send one of them as `account`, or as the `section`
+	// of a CSV format.
+	Accounts []string `protobuf:"bytes,3,rep,name=accounts,proto3" json:"accounts,omitempty"`
+	// The last day whose lines came from a file of another form, for FORM_CHANGED.
+	Date string `protobuf:"bytes,4,opt,name=date,proto3" json:"date,omitempty"`
+	// The same in an English sentence, for developers.
+	Description string `protobuf:"bytes,5,opt,name=description,proto3" json:"description,omitempty"`
+	// The balance that the movements lead to, for UNBALANCED.
+	ComputedBalance *v1.Money `protobuf:"bytes,6,opt,name=computed_balance,json=computedBalance,proto3" json:"computed_balance,omitempty"`
+	// The closing balance in the file, for UNBALANCED.
+	ClosingBalance *v1.Money `protobuf:"bytes,7,opt,name=closing_balance,json=closingBalance,proto3" json:"closing_balance,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *BankStatementProblem) Reset() {
+	*x = BankStatementProblem{}
+	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BankStatementProblem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BankStatementProblem) ProtoMessage() {}
+
+func (x *BankStatementProblem) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BankStatementProblem.ProtoReflect.Descriptor instead.
+func (*BankStatementProblem) Descriptor() ([]byte, []int) {
+	return file_cagnotte_bank_v1_bank_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *BankStatementProblem) GetKind() BankStatementProblemKind {
+	if x != nil {
+		return x.Kind
+	}
+	return BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_UNSPECIFIED
+}
+
+func (x *BankStatementProblem) GetLine() int32 {
+	if x != nil {
+		return x.Line
+	}
+	return 0
+}
+
+func (x *BankStatementProblem) GetAccounts() []string {
+	if x != nil {
+		return x.Accounts
+	}
+	return nil
+}
+
+func (x *BankStatementProblem) GetDate() string {
+	if x != nil {
+		return x.Date
+	}
+	return ""
+}
+
+func (x *BankStatementProblem) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *BankStatementProblem) GetComputedBalance() *v1.Money {
+	if x != nil {
+		return x.ComputedBalance
+	}
+	return nil
+}
+
+func (x *BankStatementProblem) GetClosingBalance() *v1.Money {
+	if x != nil {
+		return x.ClosingBalance
+	}
+	return nil
+}
+
 // Asks for one bank statement.
 type GetBankStatementRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1187,7 +1866,7 @@ type GetBankStatementRequest struct {
 
 func (x *GetBankStatementRequest) Reset() {
 	*x = GetBankStatementRequest{}
-	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[7]
+	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1199,7 +1878,7 @@ func (x *GetBankStatementRequest) String() string {
 func (*GetBankStatementRequest) ProtoMessage() {}
 
 func (x *GetBankStatementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[7]
+	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1212,7 +1891,7 @@ func (x *GetBankStatementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBankStatementRequest.ProtoReflect.Descriptor instead.
 func (*GetBankStatementRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_bank_v1_bank_proto_rawDescGZIP(), []int{7}
+	return file_cagnotte_bank_v1_bank_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GetBankStatementRequest) GetName() string {
@@ -1237,7 +1916,7 @@ type ListBankStatementsRequest struct {
 
 func (x *ListBankStatementsRequest) Reset() {
 	*x = ListBankStatementsRequest{}
-	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[8]
+	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1249,7 +1928,7 @@ func (x *ListBankStatementsRequest) String() string {
 func (*ListBankStatementsRequest) ProtoMessage() {}
 
 func (x *ListBankStatementsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[8]
+	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1262,7 +1941,7 @@ func (x *ListBankStatementsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBankStatementsRequest.ProtoReflect.Descriptor instead.
 func (*ListBankStatementsRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_bank_v1_bank_proto_rawDescGZIP(), []int{8}
+	return file_cagnotte_bank_v1_bank_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListBankStatementsRequest) GetParent() string {
@@ -1299,7 +1978,7 @@ type ListBankStatementsResponse struct {
 
 func (x *ListBankStatementsResponse) Reset() {
 	*x = ListBankStatementsResponse{}
-	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[9]
+	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1311,7 +1990,7 @@ func (x *ListBankStatementsResponse) String() string {
 func (*ListBankStatementsResponse) ProtoMessage() {}
 
 func (x *ListBankStatementsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[9]
+	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1324,7 +2003,7 @@ func (x *ListBankStatementsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBankStatementsResponse.ProtoReflect.Descriptor instead.
 func (*ListBankStatementsResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_bank_v1_bank_proto_rawDescGZIP(), []int{9}
+	return file_cagnotte_bank_v1_bank_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListBankStatementsResponse) GetBankStatements() []*BankStatement {
@@ -1352,7 +2031,7 @@ type GetBankLineRequest struct {
 
 func (x *GetBankLineRequest) Reset() {
 	*x = GetBankLineRequest{}
-	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[10]
+	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1364,7 +2043,7 @@ func (x *GetBankLineRequest) String() string {
 func (*GetBankLineRequest) ProtoMessage() {}
 
 func (x *GetBankLineRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[10]
+	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1377,7 +2056,7 @@ func (x *GetBankLineRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBankLineRequest.ProtoReflect.Descriptor instead.
 func (*GetBankLineRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_bank_v1_bank_proto_rawDescGZIP(), []int{10}
+	return file_cagnotte_bank_v1_bank_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GetBankLineRequest) GetName() string {
@@ -1410,7 +2089,7 @@ type ListBankLinesRequest struct {
 
 func (x *ListBankLinesRequest) Reset() {
 	*x = ListBankLinesRequest{}
-	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[11]
+	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1422,7 +2101,7 @@ func (x *ListBankLinesRequest) String() string {
 func (*ListBankLinesRequest) ProtoMessage() {}
 
 func (x *ListBankLinesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[11]
+	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1435,7 +2114,7 @@ func (x *ListBankLinesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBankLinesRequest.ProtoReflect.Descriptor instead.
 func (*ListBankLinesRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_bank_v1_bank_proto_rawDescGZIP(), []int{11}
+	return file_cagnotte_bank_v1_bank_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListBankLinesRequest) GetParent() string {
@@ -1500,7 +2179,7 @@ type ListBankLinesResponse struct {
 
 func (x *ListBankLinesResponse) Reset() {
 	*x = ListBankLinesResponse{}
-	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[12]
+	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1512,7 +2191,7 @@ func (x *ListBankLinesResponse) String() string {
 func (*ListBankLinesResponse) ProtoMessage() {}
 
 func (x *ListBankLinesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[12]
+	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1525,7 +2204,7 @@ func (x *ListBankLinesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBankLinesResponse.ProtoReflect.Descriptor instead.
 func (*ListBankLinesResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_bank_v1_bank_proto_rawDescGZIP(), []int{12}
+	return file_cagnotte_bank_v1_bank_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListBankLinesResponse) GetBankLines() []*BankLine {
@@ -1557,7 +2236,7 @@ type MatchBankLineRequest struct {
 
 func (x *MatchBankLineRequest) Reset() {
 	*x = MatchBankLineRequest{}
-	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[13]
+	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1569,7 +2248,7 @@ func (x *MatchBankLineRequest) String() string {
 func (*MatchBankLineRequest) ProtoMessage() {}
 
 func (x *MatchBankLineRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[13]
+	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1582,7 +2261,7 @@ func (x *MatchBankLineRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MatchBankLineRequest.ProtoReflect.Descriptor instead.
 func (*MatchBankLineRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_bank_v1_bank_proto_rawDescGZIP(), []int{13}
+	return file_cagnotte_bank_v1_bank_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *MatchBankLineRequest) GetName() string {
@@ -1606,6 +2285,454 @@ func (x *MatchBankLineRequest) GetTarget() *BankLineTarget {
 	return nil
 }
 
+// Asks to split a line.
+type SplitBankLineRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name of the line.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// A UUID that the caller makes for this request and keeps for repeats.
+	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The parts, in the order in which they are matched.
+	Parts         []*BankLinePart `protobuf:"bytes,3,rep,name=parts,proto3" json:"parts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SplitBankLineRequest) Reset() {
+	*x = SplitBankLineRequest{}
+	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SplitBankLineRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SplitBankLineRequest) ProtoMessage() {}
+
+func (x *SplitBankLineRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SplitBankLineRequest.ProtoReflect.Descriptor instead.
+func (*SplitBankLineRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_bank_v1_bank_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *SplitBankLineRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *SplitBankLineRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *SplitBankLineRequest) GetParts() []*BankLinePart {
+	if x != nil {
+		return x.Parts
+	}
+	return nil
+}
+
+// A part of a line that is split.
+type BankLinePart struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How much of the line it is, with the sign of the line.
+	Amount *v1.Money `protobuf:"bytes,1,opt,name=amount,proto3" json:"amount,omitempty"`
+	// What it shows; absent to leave it open.
+	Target        *BankLineTarget `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BankLinePart) Reset() {
+	*x = BankLinePart{}
+	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BankLinePart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BankLinePart) ProtoMessage() {}
+
+func (x *BankLinePart) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BankLinePart.ProtoReflect.Descriptor instead.
+func (*BankLinePart) Descriptor() ([]byte, []int) {
+	return file_cagnotte_bank_v1_bank_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *BankLinePart) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+func (x *BankLinePart) GetTarget() *BankLineTarget {
+	if x != nil {
+		return x.Target
+	}
+	return nil
+}
+
+// Asks what a line may show.
+type SuggestBankLineMatchesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name of the line.
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SuggestBankLineMatchesRequest) Reset() {
+	*x = SuggestBankLineMatchesRequest{}
+	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SuggestBankLineMatchesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SuggestBankLineMatchesRequest) ProtoMessage() {}
+
+func (x *SuggestBankLineMatchesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SuggestBankLineMatchesRequest.ProtoReflect.Descriptor instead.
+func (*SuggestBankLineMatchesRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_bank_v1_bank_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *SuggestBankLineMatchesRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// What a line may show.
+type SuggestBankLineMatchesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At most 20, the most likely first.
+	Suggestions   []*BankLineSuggestion `protobuf:"bytes,1,rep,name=suggestions,proto3" json:"suggestions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SuggestBankLineMatchesResponse) Reset() {
+	*x = SuggestBankLineMatchesResponse{}
+	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SuggestBankLineMatchesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SuggestBankLineMatchesResponse) ProtoMessage() {}
+
+func (x *SuggestBankLineMatchesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SuggestBankLineMatchesResponse.ProtoReflect.Descriptor instead.
+func (*SuggestBankLineMatchesResponse) Descriptor() ([]byte, []int) {
+	return file_cagnotte_bank_v1_bank_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *SuggestBankLineMatchesResponse) GetSuggestions() []*BankLineSuggestion {
+	if x != nil {
+		return x.Suggestions
+	}
+	return nil
+}
+
+// Something that a line may show.
+type BankLineSuggestion struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it is, as MatchBankLine takes it.
+	Target *BankLineTarget `protobuf:"bytes,1,opt,name=target,proto3" json:"target,omitempty"`
+	// What it is in the books.
+	Kind BankLineSuggestionKind `protobuf:"varint,2,opt,name=kind,proto3,enum=cagnotte.bank.v1.BankLineSuggestionKind" json:"kind,omitempty"`
+	// Why it may be this, the strongest first.
+	Reasons []BankLineSuggestionReason `protobuf:"varint,3,rep,packed,name=reasons,proto3,enum=cagnotte.bank.v1.BankLineSuggestionReason" json:"reasons,omitempty"`
+	// What is pledged, remains to pay, or moved in the books, with the sign that the line has.
+	Amount *v1.Money `protobuf:"bytes,4,opt,name=amount,proto3" json:"amount,omitempty"`
+	// The day of the pledge, of the document, or of the movement in the books.
+	Date string `protobuf:"bytes,5,opt,name=date,proto3" json:"date,omitempty"`
+	// How many days the line is later than that; negative when it is earlier.
+	DaysLater int32 `protobuf:"varint,6,opt,name=days_later,json=daysLater,proto3" json:"days_later,omitempty"`
+	// The reference of the pledge, or the number of the document; may be empty.
+	Document string `protobuf:"bytes,7,opt,name=document,proto3" json:"document,omitempty"`
+	// Who is paid by an expense; empty otherwise.
+	Payee string `protobuf:"bytes,8,opt,name=payee,proto3" json:"payee,omitempty"`
+	// `collectives/{collective}/campaigns/{campaign}` that it is for; empty for none.
+	Campaign string `protobuf:"bytes,9,opt,name=campaign,proto3" json:"campaign,omitempty"`
+	// Whether the whole line can be matched with it. Otherwise the line must be split: its amount is larger.
+	WholeLine     bool `protobuf:"varint,10,opt,name=whole_line,json=wholeLine,proto3" json:"whole_line,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BankLineSuggestion) Reset() {
+	*x = BankLineSuggestion{}
+	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BankLineSuggestion) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BankLineSuggestion) ProtoMessage() {}
+
+func (x *BankLineSuggestion) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BankLineSuggestion.ProtoReflect.Descriptor instead.
+func (*BankLineSuggestion) Descriptor() ([]byte, []int) {
+	return file_cagnotte_bank_v1_bank_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *BankLineSuggestion) GetTarget() *BankLineTarget {
+	if x != nil {
+		return x.Target
+	}
+	return nil
+}
+
+func (x *BankLineSuggestion) GetKind() BankLineSuggestionKind {
+	if x != nil {
+		return x.Kind
+	}
+	return BankLineSuggestionKind_BANK_LINE_SUGGESTION_KIND_UNSPECIFIED
+}
+
+func (x *BankLineSuggestion) GetReasons() []BankLineSuggestionReason {
+	if x != nil {
+		return x.Reasons
+	}
+	return nil
+}
+
+func (x *BankLineSuggestion) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+func (x *BankLineSuggestion) GetDate() string {
+	if x != nil {
+		return x.Date
+	}
+	return ""
+}
+
+func (x *BankLineSuggestion) GetDaysLater() int32 {
+	if x != nil {
+		return x.DaysLater
+	}
+	return 0
+}
+
+func (x *BankLineSuggestion) GetDocument() string {
+	if x != nil {
+		return x.Document
+	}
+	return ""
+}
+
+func (x *BankLineSuggestion) GetPayee() string {
+	if x != nil {
+		return x.Payee
+	}
+	return ""
+}
+
+func (x *BankLineSuggestion) GetCampaign() string {
+	if x != nil {
+		return x.Campaign
+	}
+	return ""
+}
+
+func (x *BankLineSuggestion) GetWholeLine() bool {
+	if x != nil {
+		return x.WholeLine
+	}
+	return false
+}
+
+// Asks how many lines are open.
+type CountOpenBankLinesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `collectives/{collective}`.
+	Parent        string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CountOpenBankLinesRequest) Reset() {
+	*x = CountOpenBankLinesRequest{}
+	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CountOpenBankLinesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CountOpenBankLinesRequest) ProtoMessage() {}
+
+func (x *CountOpenBankLinesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CountOpenBankLinesRequest.ProtoReflect.Descriptor instead.
+func (*CountOpenBankLinesRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_bank_v1_bank_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *CountOpenBankLinesRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+// How many lines are open.
+type CountOpenBankLinesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The lines that are neither matched, ignored nor split, at most 1,000.
+	OpenLineCount int32 `protobuf:"varint,1,opt,name=open_line_count,json=openLineCount,proto3" json:"open_line_count,omitempty"`
+	// How many of those have a suggestion.
+	SuggestedLineCount int32 `protobuf:"varint,2,opt,name=suggested_line_count,json=suggestedLineCount,proto3" json:"suggested_line_count,omitempty"`
+	// Whether there are more than were counted.
+	More          bool `protobuf:"varint,3,opt,name=more,proto3" json:"more,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CountOpenBankLinesResponse) Reset() {
+	*x = CountOpenBankLinesResponse{}
+	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CountOpenBankLinesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CountOpenBankLinesResponse) ProtoMessage() {}
+
+func (x *CountOpenBankLinesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CountOpenBankLinesResponse.ProtoReflect.Descriptor instead.
+func (*CountOpenBankLinesResponse) Descriptor() ([]byte, []int) {
+	return file_cagnotte_bank_v1_bank_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *CountOpenBankLinesResponse) GetOpenLineCount() int32 {
+	if x != nil {
+		return x.OpenLineCount
+	}
+	return 0
+}
+
+func (x *CountOpenBankLinesResponse) GetSuggestedLineCount() int32 {
+	if x != nil {
+		return x.SuggestedLineCount
+	}
+	return 0
+}
+
+func (x *CountOpenBankLinesResponse) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
 // Asks to open a line again.
 type UnmatchBankLineRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1621,7 +2748,7 @@ type UnmatchBankLineRequest struct {
 
 func (x *UnmatchBankLineRequest) Reset() {
 	*x = UnmatchBankLineRequest{}
-	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[14]
+	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1633,7 +2760,7 @@ func (x *UnmatchBankLineRequest) String() string {
 func (*UnmatchBankLineRequest) ProtoMessage() {}
 
 func (x *UnmatchBankLineRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[14]
+	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1646,7 +2773,7 @@ func (x *UnmatchBankLineRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnmatchBankLineRequest.ProtoReflect.Descriptor instead.
 func (*UnmatchBankLineRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_bank_v1_bank_proto_rawDescGZIP(), []int{14}
+	return file_cagnotte_bank_v1_bank_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *UnmatchBankLineRequest) GetName() string {
@@ -1685,7 +2812,7 @@ type IgnoreBankLineRequest struct {
 
 func (x *IgnoreBankLineRequest) Reset() {
 	*x = IgnoreBankLineRequest{}
-	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[15]
+	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1697,7 +2824,7 @@ func (x *IgnoreBankLineRequest) String() string {
 func (*IgnoreBankLineRequest) ProtoMessage() {}
 
 func (x *IgnoreBankLineRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[15]
+	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1710,7 +2837,7 @@ func (x *IgnoreBankLineRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IgnoreBankLineRequest.ProtoReflect.Descriptor instead.
 func (*IgnoreBankLineRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_bank_v1_bank_proto_rawDescGZIP(), []int{15}
+	return file_cagnotte_bank_v1_bank_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *IgnoreBankLineRequest) GetName() string {
@@ -1745,7 +2872,7 @@ type GetBankPositionRequest struct {
 
 func (x *GetBankPositionRequest) Reset() {
 	*x = GetBankPositionRequest{}
-	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[16]
+	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1757,7 +2884,7 @@ func (x *GetBankPositionRequest) String() string {
 func (*GetBankPositionRequest) ProtoMessage() {}
 
 func (x *GetBankPositionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[16]
+	mi := &file_cagnotte_bank_v1_bank_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1770,7 +2897,7 @@ func (x *GetBankPositionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBankPositionRequest.ProtoReflect.Descriptor instead.
 func (*GetBankPositionRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_bank_v1_bank_proto_rawDescGZIP(), []int{16}
+	return file_cagnotte_bank_v1_bank_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *GetBankPositionRequest) GetName() string {
@@ -1795,7 +2922,7 @@ const file_cagnotte_bank_v1_bank_proto_rawDesc = "" +
 	"line_count\x18\x06 \x01(\x05R\tlineCount\x12$\n" +
 	"\x0enew_line_count\x18\a \x01(\x05R\fnewLineCount\x12;\n" +
 	"\vcreate_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\"\xfd\x03\n" +
+	"createTime\"\xb2\x04\n" +
 	"\bBankLine\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aaccount\x18\x02 \x01(\tR\aaccount\x12\x1b\n" +
@@ -1811,7 +2938,10 @@ const file_cagnotte_bank_v1_bank_proto_rawDesc = "" +
 	"\vcreate_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime\"\xe0\x04\n" +
+	"updateTime\x12\x1d\n" +
+	"\n" +
+	"split_from\x18\r \x01(\tR\tsplitFrom\x12\x14\n" +
+	"\x05parts\x18\x0e \x03(\tR\x05parts\"\xe0\x04\n" +
 	"\x0eBankLineTarget\x12\x88\x01\n" +
 	"\x06pledge\x18\x01 \x01(\tBn\xbaHkri2g^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/pledges/[0-9a-f-]{36}$H\x00R\x06pledge\x12v\n" +
 	"\bcampaign\x18\x02 \x01(\tBX\xbaHUrS2Q^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]$H\x00R\bcampaign\x12d\n" +
@@ -1870,7 +3000,7 @@ const file_cagnotte_bank_v1_bank_proto_rawDesc = "" +
 	"\n" +
 	"open_lines\x18\x06 \x01(\v2\x18.cagnotte.money.v1.MoneyR\topenLines\x12&\n" +
 	"\x0fopen_line_count\x18\a \x01(\x05R\ropenLineCount\x12=\n" +
-	"\rignored_lines\x18\b \x01(\v2\x18.cagnotte.money.v1.MoneyR\fignoredLines\"\x83\x04\n" +
+	"\rignored_lines\x18\b \x01(\v2\x18.cagnotte.money.v1.MoneyR\fignoredLines\"\xcb\x04\n" +
 	"\x1aImportBankStatementRequest\x12I\n" +
 	"\x06parent\x18\x01 \x01(\tB1\xbaH.r,2*^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12'\n" +
 	"\n" +
@@ -1878,18 +3008,46 @@ const file_cagnotte_bank_v1_bank_proto_rawDesc = "" +
 	"\acontent\x18\x03 \x01(\fB\f\xbaH\tz\a\x10\x01\x18\x80\x80\x80\x02R\acontent\x12#\n" +
 	"\acamt053\x18\x04 \x01(\bB\a\xbaH\x04j\x02\b\x01H\x00R\acamt053\x12/\n" +
 	"\x03csv\x18\x05 \x01(\v2\x1b.cagnotte.bank.v1.CsvFormatH\x00R\x03csv\x12!\n" +
+	"\x06detect\x18\v \x01(\bB\a\xbaH\x04j\x02\b\x01H\x00R\x06detect\x12!\n" +
 	"\aaccount\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18(R\aaccount\x129\n" +
 	"\rcurrency_code\x18\a \x01(\tB\x14\xbaH\x11r\x0f2\r^([A-Z]{3})?$R\fcurrencyCode\x12A\n" +
 	"\x0fopening_balance\x18\b \x01(\v2\x18.cagnotte.money.v1.MoneyR\x0eopeningBalance\x12A\n" +
-	"\x0fclosing_balance\x18\t \x01(\v2\x18.cagnotte.money.v1.MoneyR\x0eclosingBalanceB\x0f\n" +
-	"\x06format\x12\x05\xbaH\x02\b\x01\"\xce\x02\n" +
+	"\x0fclosing_balance\x18\t \x01(\v2\x18.cagnotte.money.v1.MoneyR\x0eclosingBalance\x12#\n" +
+	"\rvalidate_only\x18\n" +
+	" \x01(\bR\fvalidateOnlyB\x0f\n" +
+	"\x06format\x12\x05\xbaH\x02\b\x01\"\x90\x03\n" +
 	"\x1bImportBankStatementResponse\x12H\n" +
 	"\x0fbank_statements\x18\x01 \x03(\v2\x1f.cagnotte.bank.v1.BankStatementR\x0ebankStatements\x12*\n" +
 	"\x11booked_line_count\x18\x02 \x01(\x05R\x0fbookedLineCount\x122\n" +
 	"\x15recognised_line_count\x18\x03 \x01(\x05R\x13recognisedLineCount\x12&\n" +
 	"\x0fopen_line_count\x18\x04 \x01(\x05R\ropenLineCount\x12*\n" +
 	"\x11left_out_accounts\x18\x05 \x03(\tR\x0fleftOutAccounts\x121\n" +
-	"\x15not_booked_line_count\x18\x06 \x01(\x05R\x12notBookedLineCount\"}\n" +
+	"\x15not_booked_line_count\x18\x06 \x01(\x05R\x12notBookedLineCount\x12@\n" +
+	"\apreview\x18\a \x01(\v2&.cagnotte.bank.v1.BankStatementPreviewR\apreview\"\x89\x03\n" +
+	"\x14BankStatementPreview\x128\n" +
+	"\x06format\x18\x01 \x01(\x0e2 .cagnotte.bank.v1.BankFileFormatR\x06format\x12-\n" +
+	"\x03csv\x18\x02 \x01(\v2\x1b.cagnotte.bank.v1.CsvFormatR\x03csv\x129\n" +
+	"\bencoding\x18\x03 \x01(\x0e2\x1d.cagnotte.bank.v1.CsvEncodingR\bencoding\x12\x18\n" +
+	"\acolumns\x18\x04 \x03(\tR\acolumns\x127\n" +
+	"\x05lines\x18\x05 \x03(\v2!.cagnotte.bank.v1.BankLinePreviewR\x05lines\x12\x1d\n" +
+	"\n" +
+	"start_date\x18\x06 \x01(\tR\tstartDate\x12\x19\n" +
+	"\bend_date\x18\a \x01(\tR\aendDate\x12@\n" +
+	"\aproblem\x18\b \x01(\v2&.cagnotte.bank.v1.BankStatementProblemR\aproblem\"\xa8\x01\n" +
+	"\x0fBankLinePreview\x12\x1b\n" +
+	"\tbook_date\x18\x01 \x01(\tR\bbookDate\x120\n" +
+	"\x06amount\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x06amount\x12\x12\n" +
+	"\x04text\x18\x03 \x01(\tR\x04text\x12\x16\n" +
+	"\x06pledge\x18\x04 \x01(\tR\x06pledge\x12\x1a\n" +
+	"\bimported\x18\x05 \x01(\bR\bimported\"\xc4\x02\n" +
+	"\x14BankStatementProblem\x12>\n" +
+	"\x04kind\x18\x01 \x01(\x0e2*.cagnotte.bank.v1.BankStatementProblemKindR\x04kind\x12\x12\n" +
+	"\x04line\x18\x02 \x01(\x05R\x04line\x12\x1a\n" +
+	"\baccounts\x18\x03 \x03(\tR\baccounts\x12\x12\n" +
+	"\x04date\x18\x04 \x01(\tR\x04date\x12 \n" +
+	"\vdescription\x18\x05 \x01(\tR\vdescription\x12C\n" +
+	"\x10computed_balance\x18\x06 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x0fcomputedBalance\x12A\n" +
+	"\x0fclosing_balance\x18\a \x01(\v2\x18.cagnotte.money.v1.MoneyR\x0eclosingBalance\"}\n" +
 	"\x17GetBankStatementRequest\x12b\n" +
 	"\x04name\x18\x01 \x01(\tBN\xbaHKrI2G^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/bankStatements/[0-9a-f-]{36}$R\x04name\"\xb5\x01\n" +
 	"\x19ListBankStatementsRequest\x12I\n" +
@@ -1920,7 +3078,40 @@ const file_cagnotte_bank_v1_bank_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tBI\xbaHFrD2B^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/bankLines/[0-9a-f-]{36}$R\x04name\x12'\n" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12@\n" +
-	"\x06target\x18\x03 \x01(\v2 .cagnotte.bank.v1.BankLineTargetB\x06\xbaH\x03\xc8\x01\x01R\x06target\"\xc4\x01\n" +
+	"\x06target\x18\x03 \x01(\v2 .cagnotte.bank.v1.BankLineTargetB\x06\xbaH\x03\xc8\x01\x01R\x06target\"\xe0\x01\n" +
+	"\x14SplitBankLineRequest\x12]\n" +
+	"\x04name\x18\x01 \x01(\tBI\xbaHFrD2B^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/bankLines/[0-9a-f-]{36}$R\x04name\x12'\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12@\n" +
+	"\x05parts\x18\x03 \x03(\v2\x1e.cagnotte.bank.v1.BankLinePartB\n" +
+	"\xbaH\a\x92\x01\x04\b\x02\x10\x14R\x05parts\"\x82\x01\n" +
+	"\fBankLinePart\x128\n" +
+	"\x06amount\x18\x01 \x01(\v2\x18.cagnotte.money.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\x128\n" +
+	"\x06target\x18\x02 \x01(\v2 .cagnotte.bank.v1.BankLineTargetR\x06target\"~\n" +
+	"\x1dSuggestBankLineMatchesRequest\x12]\n" +
+	"\x04name\x18\x01 \x01(\tBI\xbaHFrD2B^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/bankLines/[0-9a-f-]{36}$R\x04name\"h\n" +
+	"\x1eSuggestBankLineMatchesResponse\x12F\n" +
+	"\vsuggestions\x18\x01 \x03(\v2$.cagnotte.bank.v1.BankLineSuggestionR\vsuggestions\"\xa4\x03\n" +
+	"\x12BankLineSuggestion\x128\n" +
+	"\x06target\x18\x01 \x01(\v2 .cagnotte.bank.v1.BankLineTargetR\x06target\x12<\n" +
+	"\x04kind\x18\x02 \x01(\x0e2(.cagnotte.bank.v1.BankLineSuggestionKindR\x04kind\x12D\n" +
+	"\areasons\x18\x03 \x03(\x0e2*.cagnotte.bank.v1.BankLineSuggestionReasonR\areasons\x120\n" +
+	"\x06amount\x18\x04 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x06amount\x12\x12\n" +
+	"\x04date\x18\x05 \x01(\tR\x04date\x12\x1d\n" +
+	"\n" +
+	"days_later\x18\x06 \x01(\x05R\tdaysLater\x12\x1a\n" +
+	"\bdocument\x18\a \x01(\tR\bdocument\x12\x14\n" +
+	"\x05payee\x18\b \x01(\tR\x05payee\x12\x1a\n" +
+	"\bcampaign\x18\t \x01(\tR\bcampaign\x12\x1d\n" +
+	"\n" +
+	"whole_line\x18\n" +
+	" \x01(\bR\twholeLine\"f\n" +
+	"\x19CountOpenBankLinesRequest\x12I\n" +
+	"\x06parent\x18\x01 \x01(\tB1\xbaH.r,2*^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\"\x8a\x01\n" +
+	"\x1aCountOpenBankLinesResponse\x12&\n" +
+	"\x0fopen_line_count\x18\x01 \x01(\x05R\ropenLineCount\x120\n" +
+	"\x14suggested_line_count\x18\x02 \x01(\x05R\x12suggestedLineCount\x12\x12\n" +
+	"\x04more\x18\x03 \x01(\bR\x04more\"\xc4\x01\n" +
 	"\x16UnmatchBankLineRequest\x12]\n" +
 	"\x04name\x18\x01 \x01(\tBI\xbaHFrD2B^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/bankLines/[0-9a-f-]{36}$R\x04name\x12'\n" +
 	"\n" +
@@ -1934,13 +3125,60 @@ const file_cagnotte_bank_v1_bank_proto_rawDesc = "" +
 	"\x06reason\x18\x03 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\"l\n" +
 	"\x16GetBankPositionRequest\x12R\n" +
-	"\x04name\x18\x01 \x01(\tB>\xbaH;r927^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/bankPosition$R\x04name*\xa8\x01\n" +
+	"\x04name\x18\x01 \x01(\tB>\xbaH;r927^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/bankPosition$R\x04name*\xe2\x01\n" +
 	"\rBankLineState\x12\x1f\n" +
 	"\x1bBANK_LINE_STATE_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19BANK_LINE_STATE_UNMATCHED\x10\x01\x12\x1d\n" +
 	"\x19BANK_LINE_STATE_SUGGESTED\x10\x02\x12\x1b\n" +
 	"\x17BANK_LINE_STATE_MATCHED\x10\x03\x12\x1b\n" +
-	"\x17BANK_LINE_STATE_IGNORED\x10\x04*\x80\x01\n" +
+	"\x17BANK_LINE_STATE_IGNORED\x10\x04\x12\x19\n" +
+	"\x15BANK_LINE_STATE_SPLIT\x10\x05\x12\x1d\n" +
+	"\x19BANK_LINE_STATE_WITHDRAWN\x10\x06*j\n" +
+	"\x0eBankFileFormat\x12 \n" +
+	"\x1cBANK_FILE_FORMAT_UNSPECIFIED\x10\x00\x12\x1c\n" +
+	"\x18BANK_FILE_FORMAT_CAMT053\x10\x01\x12\x18\n" +
+	"\x14BANK_FILE_FORMAT_CSV\x10\x02*\xbb\x06\n" +
+	"\x18BankStatementProblemKind\x12+\n" +
+	"'BANK_STATEMENT_PROBLEM_KIND_UNSPECIFIED\x10\x00\x12/\n" +
+	"+BANK_STATEMENT_PROBLEM_KIND_NOT_A_STATEMENT\x10\x01\x12#\n" +
+	"\x1fBANK_STATEMENT_PROBLEM_KIND_PDF\x10\x02\x12(\n" +
+	"$BANK_STATEMENT_PROBLEM_KIND_WORKBOOK\x10\x03\x12'\n" +
+	"#BANK_STATEMENT_PROBLEM_KIND_COLUMNS\x10\x04\x12&\n" +
+	"\"BANK_STATEMENT_PROBLEM_KIND_BROKEN\x10\x05\x12#\n" +
+	"\x1fBANK_STATEMENT_PROBLEM_KIND_DAY\x10\x06\x12&\n" +
+	"\"BANK_STATEMENT_PROBLEM_KIND_AMOUNT\x10\a\x12)\n" +
+	"%BANK_STATEMENT_PROBLEM_KIND_DIRECTION\x10\b\x12%\n" +
+	"!BANK_STATEMENT_PROBLEM_KIND_STATE\x10\t\x12%\n" +
+	"!BANK_STATEMENT_PROBLEM_KIND_EMPTY\x10\n" +
+	"\x12)\n" +
+	"%BANK_STATEMENT_PROBLEM_KIND_TOO_LARGE\x10\v\x12&\n" +
+	"\"BANK_STATEMENT_PROBLEM_KIND_FUTURE\x10\f\x12*\n" +
+	"&BANK_STATEMENT_PROBLEM_KIND_UNBALANCED\x10\r\x12-\n" +
+	")BANK_STATEMENT_PROBLEM_KIND_OTHER_ACCOUNT\x10\x0e\x12(\n" +
+	"$BANK_STATEMENT_PROBLEM_KIND_ACCOUNTS\x10\x0f\x12,\n" +
+	"(BANK_STATEMENT_PROBLEM_KIND_FORM_CHANGED\x10\x10\x12)\n" +
+	"%BANK_STATEMENT_PROBLEM_KIND_AMBIGUOUS\x10\x11\x12*\n" +
+	"&BANK_STATEMENT_PROBLEM_KIND_NO_ACCOUNT\x10\x12*\x9d\x03\n" +
+	"\x16BankLineSuggestionKind\x12)\n" +
+	"%BANK_LINE_SUGGESTION_KIND_UNSPECIFIED\x10\x00\x12$\n" +
+	" BANK_LINE_SUGGESTION_KIND_PLEDGE\x10\x01\x12%\n" +
+	"!BANK_LINE_SUGGESTION_KIND_EXPENSE\x10\x02\x12$\n" +
+	" BANK_LINE_SUGGESTION_KIND_PAYOUT\x10\x03\x12%\n" +
+	"!BANK_LINE_SUGGESTION_KIND_DEPOSIT\x10\x04\x12&\n" +
+	"\"BANK_LINE_SUGGESTION_KIND_DONATION\x10\x05\x12%\n" +
+	"!BANK_LINE_SUGGESTION_KIND_PAYMENT\x10\x06\x12$\n" +
+	" BANK_LINE_SUGGESTION_KIND_BOUNCE\x10\a\x12$\n" +
+	" BANK_LINE_SUGGESTION_KIND_TOP_UP\x10\b\x12#\n" +
+	"\x1fBANK_LINE_SUGGESTION_KIND_OTHER\x10\t*\xf2\x02\n" +
+	"\x18BankLineSuggestionReason\x12+\n" +
+	"'BANK_LINE_SUGGESTION_REASON_UNSPECIFIED\x10\x00\x12)\n" +
+	"%BANK_LINE_SUGGESTION_REASON_REFERENCE\x10\x01\x12(\n" +
+	"$BANK_LINE_SUGGESTION_REASON_DOCUMENT\x10\x02\x12%\n" +
+	"!BANK_LINE_SUGGESTION_REASON_PAYEE\x10\x03\x12&\n" +
+	"\"BANK_LINE_SUGGESTION_REASON_AMOUNT\x10\x04\x12.\n" +
+	"*BANK_LINE_SUGGESTION_REASON_PART_OF_AMOUNT\x10\x05\x120\n" +
+	",BANK_LINE_SUGGESTION_REASON_MORE_THAN_AMOUNT\x10\x06\x12#\n" +
+	"\x1fBANK_LINE_SUGGESTION_REASON_DAY\x10\a*\x80\x01\n" +
 	"\vCsvEncoding\x12\x1c\n" +
 	"\x18CSV_ENCODING_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12CSV_ENCODING_UTF_8\x10\x01\x12\x1c\n" +
@@ -1949,8 +3187,7 @@ const file_cagnotte_bank_v1_bank_proto_rawDesc = "" +
 	"\tCsvQuotes\x12\x1a\n" +
 	"\x16CSV_QUOTES_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18CSV_QUOTES_AROUND_FIELDS\x10\x01\x12\x16\n" +
-	"\x12CSV_QUOTES_IN_TEXT\x10\x022\xc5\n" +
-	"\n" +
+	"\x12CSV_QUOTES_IN_TEXT\x10\x022\xb0\x0e\n" +
 	"\vBankService\x12\xaf\x01\n" +
 	"\x13ImportBankStatement\x12,.cagnotte.bank.v1.ImportBankStatementRequest\x1a-.cagnotte.bank.v1.ImportBankStatementResponse\";\x82\xd3\xe4\x93\x025:\x01*\"0/v1/{parent=collectives/*}/bankStatements:import\x12\x91\x01\n" +
 	"\x10GetBankStatement\x12).cagnotte.bank.v1.GetBankStatementRequest\x1a\x1f.cagnotte.bank.v1.BankStatement\"1\x82\xd3\xe4\x93\x02+\x12)/v1/{name=collectives/*/bankStatements/*}\x12\xa2\x01\n" +
@@ -1960,6 +3197,9 @@ const file_cagnotte_bank_v1_bank_proto_rawDesc = "" +
 	"\rMatchBankLine\x12&.cagnotte.bank.v1.MatchBankLineRequest\x1a\x1a.cagnotte.bank.v1.BankLine\"5\x82\xd3\xe4\x93\x02/:\x01*\"*/v1/{name=collectives/*/bankLines/*}:match\x12\x90\x01\n" +
 	"\x0fUnmatchBankLine\x12(.cagnotte.bank.v1.UnmatchBankLineRequest\x1a\x1a.cagnotte.bank.v1.BankLine\"7\x82\xd3\xe4\x93\x021:\x01*\",/v1/{name=collectives/*/bankLines/*}:unmatch\x12\x8d\x01\n" +
 	"\x0eIgnoreBankLine\x12'.cagnotte.bank.v1.IgnoreBankLineRequest\x1a\x1a.cagnotte.bank.v1.BankLine\"6\x82\xd3\xe4\x93\x020:\x01*\"+/v1/{name=collectives/*/bankLines/*}:ignore\x12\x8a\x01\n" +
+	"\rSplitBankLine\x12&.cagnotte.bank.v1.SplitBankLineRequest\x1a\x1a.cagnotte.bank.v1.BankLine\"5\x82\xd3\xe4\x93\x02/:\x01*\"*/v1/{name=collectives/*/bankLines/*}:split\x12\xb1\x01\n" +
+	"\x16SuggestBankLineMatches\x12/.cagnotte.bank.v1.SuggestBankLineMatchesRequest\x1a0.cagnotte.bank.v1.SuggestBankLineMatchesResponse\"4\x82\xd3\xe4\x93\x02.\x12,/v1/{name=collectives/*/bankLines/*}:suggest\x12\xa7\x01\n" +
+	"\x12CountOpenBankLines\x12+.cagnotte.bank.v1.CountOpenBankLinesRequest\x1a,.cagnotte.bank.v1.CountOpenBankLinesResponse\"6\x82\xd3\xe4\x93\x020\x12./v1/{parent=collectives/*}/bankLines:countOpen\x12\x8a\x01\n" +
 	"\x0fGetBankPosition\x12(.cagnotte.bank.v1.GetBankPositionRequest\x1a\x1e.cagnotte.bank.v1.BankPosition\"-\x82\xd3\xe4\x93\x02'\x12%/v1/{name=collectives/*/bankPosition}B<Z:github.com/cagnotte/cagnotte/proto/cagnotte/bank/v1;bankv1b\x06proto3"
 
 var (
@@ -1974,79 +3214,117 @@ func file_cagnotte_bank_v1_bank_proto_rawDescGZIP() []byte {
 	return file_cagnotte_bank_v1_bank_proto_rawDescData
 }
 
-var file_cagnotte_bank_v1_bank_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_cagnotte_bank_v1_bank_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_cagnotte_bank_v1_bank_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
+var file_cagnotte_bank_v1_bank_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_cagnotte_bank_v1_bank_proto_goTypes = []any{
-	(BankLineState)(0),                  // 0: cagnotte.bank.v1.BankLineState
-	(CsvEncoding)(0),                    // 1: cagnotte.bank.v1.CsvEncoding
-	(CsvQuotes)(0),                      // 2: cagnotte.bank.v1.CsvQuotes
-	(*BankStatement)(nil),               // 3: cagnotte.bank.v1.BankStatement
-	(*BankLine)(nil),                    // 4: cagnotte.bank.v1.BankLine
-	(*BankLineTarget)(nil),              // 5: cagnotte.bank.v1.BankLineTarget
-	(*CsvFormat)(nil),                   // 6: cagnotte.bank.v1.CsvFormat
-	(*BankPosition)(nil),                // 7: cagnotte.bank.v1.BankPosition
-	(*ImportBankStatementRequest)(nil),  // 8: cagnotte.bank.v1.ImportBankStatementRequest
-	(*ImportBankStatementResponse)(nil), // 9: cagnotte.bank.v1.ImportBankStatementResponse
-	(*GetBankStatementRequest)(nil),     // 10: cagnotte.bank.v1.GetBankStatementRequest
-	(*ListBankStatementsRequest)(nil),   // 11: cagnotte.bank.v1.ListBankStatementsRequest
-	(*ListBankStatementsResponse)(nil),  // 12: cagnotte.bank.v1.ListBankStatementsResponse
-	(*GetBankLineRequest)(nil),          // 13: cagnotte.bank.v1.GetBankLineRequest
-	(*ListBankLinesRequest)(nil),        // 14: cagnotte.bank.v1.ListBankLinesRequest
-	(*ListBankLinesResponse)(nil),       // 15: cagnotte.bank.v1.ListBankLinesResponse
-	(*MatchBankLineRequest)(nil),        // 16: cagnotte.bank.v1.MatchBankLineRequest
-	(*UnmatchBankLineRequest)(nil),      // 17: cagnotte.bank.v1.UnmatchBankLineRequest
-	(*IgnoreBankLineRequest)(nil),       // 18: cagnotte.bank.v1.IgnoreBankLineRequest
-	(*GetBankPositionRequest)(nil),      // 19: cagnotte.bank.v1.GetBankPositionRequest
-	(*v1.Money)(nil),                    // 20: cagnotte.money.v1.Money
-	(*timestamppb.Timestamp)(nil),       // 21: google.protobuf.Timestamp
+	(BankLineState)(0),                     // 0: cagnotte.bank.v1.BankLineState
+	(BankFileFormat)(0),                    // 1: cagnotte.bank.v1.BankFileFormat
+	(BankStatementProblemKind)(0),          // 2: cagnotte.bank.v1.BankStatementProblemKind
+	(BankLineSuggestionKind)(0),            // 3: cagnotte.bank.v1.BankLineSuggestionKind
+	(BankLineSuggestionReason)(0),          // 4: cagnotte.bank.v1.BankLineSuggestionReason
+	(CsvEncoding)(0),                       // 5: cagnotte.bank.v1.CsvEncoding
+	(CsvQuotes)(0),                         // 6: cagnotte.bank.v1.CsvQuotes
+	(*BankStatement)(nil),                  // 7: cagnotte.bank.v1.BankStatement
+	(*BankLine)(nil),                       // 8: cagnotte.bank.v1.BankLine
+	(*BankLineTarget)(nil),                 // 9: cagnotte.bank.v1.BankLineTarget
+	(*CsvFormat)(nil),                      // 10: cagnotte.bank.v1.CsvFormat
+	(*BankPosition)(nil),                   // 11: cagnotte.bank.v1.BankPosition
+	(*ImportBankStatementRequest)(nil),     // 12: cagnotte.bank.v1.ImportBankStatementRequest
+	(*ImportBankStatementResponse)(nil),    // 13: cagnotte.bank.v1.ImportBankStatementResponse
+	(*BankStatementPreview)(nil),           // 14: cagnotte.bank.v1.BankStatementPreview
+	(*BankLinePreview)(nil),                // 15: cagnotte.bank.v1.BankLinePreview
+	(*BankStatementProblem)(nil),           // 16: cagnotte.bank.v1.BankStatementProblem
+	(*GetBankStatementRequest)(nil),        // 17: cagnotte.bank.v1.GetBankStatementRequest
+	(*ListBankStatementsRequest)(nil),      // 18: cagnotte.bank.v1.ListBankStatementsRequest
+	(*ListBankStatementsResponse)(nil),     // 19: cagnotte.bank.v1.ListBankStatementsResponse
+	(*GetBankLineRequest)(nil),             // 20: cagnotte.bank.v1.GetBankLineRequest
+	(*ListBankLinesRequest)(nil),           // 21: cagnotte.bank.v1.ListBankLinesRequest
+	(*ListBankLinesResponse)(nil),          // 22: cagnotte.bank.v1.ListBankLinesResponse
+	(*MatchBankLineRequest)(nil),           // 23: cagnotte.bank.v1.MatchBankLineRequest
+	(*SplitBankLineRequest)(nil),           // 24: cagnotte.bank.v1.SplitBankLineRequest
+	(*BankLinePart)(nil),                   // 25: cagnotte.bank.v1.BankLinePart
+	(*SuggestBankLineMatchesRequest)(nil),  // 26: cagnotte.bank.v1.SuggestBankLineMatchesRequest
+	(*SuggestBankLineMatchesResponse)(nil), // 27: cagnotte.bank.v1.SuggestBankLineMatchesResponse
+	(*BankLineSuggestion)(nil),             // 28: cagnotte.bank.v1.BankLineSuggestion
+	(*CountOpenBankLinesRequest)(nil),      // 29: cagnotte.bank.v1.CountOpenBankLinesRequest
+	(*CountOpenBankLinesResponse)(nil),     // 30: cagnotte.bank.v1.CountOpenBankLinesResponse
+	(*UnmatchBankLineRequest)(nil),         // 31: cagnotte.bank.v1.UnmatchBankLineRequest
+	(*IgnoreBankLineRequest)(nil),          // 32: cagnotte.bank.v1.IgnoreBankLineRequest
+	(*GetBankPositionRequest)(nil),         // 33: cagnotte.bank.v1.GetBankPositionRequest
+	(*v1.Money)(nil),                       // 34: cagnotte.money.v1.Money
+	(*timestamppb.Timestamp)(nil),          // 35: google.protobuf.Timestamp
 }
 var file_cagnotte_bank_v1_bank_proto_depIdxs = []int32{
-	20, // 0: cagnotte.bank.v1.BankStatement.opening_balance:type_name -> cagnotte.money.v1.Money
-	20, // 1: cagnotte.bank.v1.BankStatement.closing_balance:type_name -> cagnotte.money.v1.Money
-	21, // 2: cagnotte.bank.v1.BankStatement.create_time:type_name -> google.protobuf.Timestamp
-	20, // 3: cagnotte.bank.v1.BankLine.amount:type_name -> cagnotte.money.v1.Money
+	34, // 0: cagnotte.bank.v1.BankStatement.opening_balance:type_name -> cagnotte.money.v1.Money
+	34, // 1: cagnotte.bank.v1.BankStatement.closing_balance:type_name -> cagnotte.money.v1.Money
+	35, // 2: cagnotte.bank.v1.BankStatement.create_time:type_name -> google.protobuf.Timestamp
+	34, // 3: cagnotte.bank.v1.BankLine.amount:type_name -> cagnotte.money.v1.Money
 	0,  // 4: cagnotte.bank.v1.BankLine.state:type_name -> cagnotte.bank.v1.BankLineState
-	5,  // 5: cagnotte.bank.v1.BankLine.target:type_name -> cagnotte.bank.v1.BankLineTarget
-	21, // 6: cagnotte.bank.v1.BankLine.create_time:type_name -> google.protobuf.Timestamp
-	21, // 7: cagnotte.bank.v1.BankLine.update_time:type_name -> google.protobuf.Timestamp
-	1,  // 8: cagnotte.bank.v1.CsvFormat.encoding:type_name -> cagnotte.bank.v1.CsvEncoding
-	2,  // 9: cagnotte.bank.v1.CsvFormat.quotes:type_name -> cagnotte.bank.v1.CsvQuotes
-	20, // 10: cagnotte.bank.v1.BankPosition.book_balance:type_name -> cagnotte.money.v1.Money
-	20, // 11: cagnotte.bank.v1.BankPosition.statement_balance:type_name -> cagnotte.money.v1.Money
-	20, // 12: cagnotte.bank.v1.BankPosition.difference:type_name -> cagnotte.money.v1.Money
-	20, // 13: cagnotte.bank.v1.BankPosition.open_lines:type_name -> cagnotte.money.v1.Money
-	20, // 14: cagnotte.bank.v1.BankPosition.ignored_lines:type_name -> cagnotte.money.v1.Money
-	6,  // 15: cagnotte.bank.v1.ImportBankStatementRequest.csv:type_name -> cagnotte.bank.v1.CsvFormat
-	20, // 16: cagnotte.bank.v1.ImportBankStatementRequest.opening_balance:type_name -> cagnotte.money.v1.Money
-	20, // 17: cagnotte.bank.v1.ImportBankStatementRequest.closing_balance:type_name -> cagnotte.money.v1.Money
-	3,  // 18: cagnotte.bank.v1.ImportBankStatementResponse.bank_statements:type_name -> cagnotte.bank.v1.BankStatement
-	3,  // 19: cagnotte.bank.v1.ListBankStatementsResponse.bank_statements:type_name -> cagnotte.bank.v1.BankStatement
-	0,  // 20: cagnotte.bank.v1.ListBankLinesRequest.state:type_name -> cagnotte.bank.v1.BankLineState
-	4,  // 21: cagnotte.bank.v1.ListBankLinesResponse.bank_lines:type_name -> cagnotte.bank.v1.BankLine
-	5,  // 22: cagnotte.bank.v1.MatchBankLineRequest.target:type_name -> cagnotte.bank.v1.BankLineTarget
-	8,  // 23: cagnotte.bank.v1.BankService.ImportBankStatement:input_type -> cagnotte.bank.v1.ImportBankStatementRequest
-	10, // 24: cagnotte.bank.v1.BankService.GetBankStatement:input_type -> cagnotte.bank.v1.GetBankStatementRequest
-	11, // 25: cagnotte.bank.v1.BankService.ListBankStatements:input_type -> cagnotte.bank.v1.ListBankStatementsRequest
-	13, // 26: cagnotte.bank.v1.BankService.GetBankLine:input_type -> cagnotte.bank.v1.GetBankLineRequest
-	14, // 27: cagnotte.bank.v1.BankService.ListBankLines:input_type -> cagnotte.bank.v1.ListBankLinesRequest
-	16, // 28: cagnotte.bank.v1.BankService.MatchBankLine:input_type -> cagnotte.bank.v1.MatchBankLineRequest
-	17, // 29: cagnotte.bank.v1.BankService.UnmatchBankLine:input_type -> cagnotte.bank.v1.UnmatchBankLineRequest
-	18, // 30: cagnotte.bank.v1.BankService.IgnoreBankLine:input_type -> cagnotte.bank.v1.IgnoreBankLineRequest
-	19, // 31: cagnotte.bank.v1.BankService.GetBankPosition:input_type -> cagnotte.bank.v1.GetBankPositionRequest
-	9,  // 32: cagnotte.bank.v1.BankService.ImportBankStatement:output_type -> cagnotte.bank.v1.ImportBankStatementResponse
-	3,  // 33: cagnotte.bank.v1.BankService.GetBankStatement:output_type -> cagnotte.bank.v1.BankStatement
-	12, // 34: cagnotte.bank.v1.BankService.ListBankStatements:output_type -> cagnotte.bank.v1.ListBankStatementsResponse
-	4,  // 35: cagnotte.bank.v1.BankService.GetBankLine:output_type -> cagnotte.bank.v1.BankLine
-	15, // 36: cagnotte.bank.v1.BankService.ListBankLines:output_type -> cagnotte.bank.v1.ListBankLinesResponse
-	4,  // 37: cagnotte.bank.v1.BankService.MatchBankLine:output_type -> cagnotte.bank.v1.BankLine
-	4,  // 38: cagnotte.bank.v1.BankService.UnmatchBankLine:output_type -> cagnotte.bank.v1.BankLine
-	4,  // 39: cagnotte.bank.v1.BankService.IgnoreBankLine:output_type -> cagnotte.bank.v1.BankLine
-	7,  // 40: cagnotte.bank.v1.BankService.GetBankPosition:output_type -> cagnotte.bank.v1.BankPosition
-	32, // [32:41] is the sub-list for method output_type
-	23, // [23:32] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	9,  // 5: cagnotte.bank.v1.BankLine.target:type_name -> cagnotte.bank.v1.BankLineTarget
+	35, // 6: cagnotte.bank.v1.BankLine.create_time:type_name -> google.protobuf.Timestamp
+	35, // 7: cagnotte.bank.v1.BankLine.update_time:type_name -> google.protobuf.Timestamp
+	5,  // 8: cagnotte.bank.v1.CsvFormat.encoding:type_name -> cagnotte.bank.v1.CsvEncoding
+	6,  // 9: cagnotte.bank.v1.CsvFormat.quotes:type_name -> cagnotte.bank.v1.CsvQuotes
+	34, // 10: cagnotte.bank.v1.BankPosition.book_balance:type_name -> cagnotte.money.v1.Money
+	34, // 11: cagnotte.bank.v1.BankPosition.statement_balance:type_name -> cagnotte.money.v1.Money
+	34, // 12: cagnotte.bank.v1.BankPosition.difference:type_name -> cagnotte.money.v1.Money
+	34, // 13: cagnotte.bank.v1.BankPosition.open_lines:type_name -> cagnotte.money.v1.Money
+	34, // 14: cagnotte.bank.v1.BankPosition.ignored_lines:type_name -> cagnotte.money.v1.Money
+	10, // 15: cagnotte.bank.v1.ImportBankStatementRequest.csv:type_name -> cagnotte.bank.v1.CsvFormat
+	34, // 16: cagnotte.bank.v1.ImportBankStatementRequest.opening_balance:type_name -> cagnotte.money.v1.Money
+	34, // 17: cagnotte.bank.v1.ImportBankStatementRequest.closing_balance:type_name -> cagnotte.money.v1.Money
+	7,  // 18: cagnotte.bank.v1.ImportBankStatementResponse.bank_statements:type_name -> cagnotte.bank.v1.BankStatement
+	14, // 19: cagnotte.bank.v1.ImportBankStatementResponse.preview:type_name -> cagnotte.bank.v1.BankStatementPreview
+	1,  // 20: cagnotte.bank.v1.BankStatementPreview.format:type_name -> cagnotte.bank.v1.BankFileFormat
+	10, // 21: cagnotte.bank.v1.BankStatementPreview.csv:type_name -> cagnotte.bank.v1.CsvFormat
+	5,  // 22: cagnotte.bank.v1.BankStatementPreview.encoding:type_name -> cagnotte.bank.v1.CsvEncoding
+	15, // 23: cagnotte.bank.v1.BankStatementPreview.lines:type_name -> cagnotte.bank.v1.BankLinePreview
+	16, // 24: cagnotte.bank.v1.BankStatementPreview.problem:type_name -> cagnotte.bank.v1.BankStatementProblem
+	34, // 25: cagnotte.bank.v1.BankLinePreview.amount:type_name -> cagnotte.money.v1.Money
+	2,  // 26: cagnotte.bank.v1.BankStatementProblem.kind:type_name -> cagnotte.bank.v1.BankStatementProblemKind
+	34, // 27: cagnotte.bank.v1.BankStatementProblem.computed_balance:type_name -> cagnotte.money.v1.Money
+	34, // 28: cagnotte.bank.v1.BankStatementProblem.closing_balance:type_name -> cagnotte.money.v1.Money
+	7,  // 29: cagnotte.bank.v1.ListBankStatementsResponse.bank_statements:type_name -> cagnotte.bank.v1.BankStatement
+	0,  // 30: cagnotte.bank.v1.ListBankLinesRequest.state:type_name -> cagnotte.bank.v1.BankLineState
+	8,  // 31: cagnotte.bank.v1.ListBankLinesResponse.bank_lines:type_name -> cagnotte.bank.v1.BankLine
+	9,  // 32: cagnotte.bank.v1.MatchBankLineRequest.target:type_name -> cagnotte.bank.v1.BankLineTarget
+	25, // 33: cagnotte.bank.v1.SplitBankLineRequest.parts:type_name -> cagnotte.bank.v1.BankLinePart
+	34, // 34: cagnotte.bank.v1.BankLinePart.amount:type_name -> cagnotte.money.v1.Money
+	9,  // 35: cagnotte.bank.v1.BankLinePart.target:type_name -> cagnotte.bank.v1.BankLineTarget
+	28, // 36: cagnotte.bank.v1.SuggestBankLineMatchesResponse.suggestions:type_name -> cagnotte.bank.v1.BankLineSuggestion
+	9,  // 37: cagnotte.bank.v1.BankLineSuggestion.target:type_name -> cagnotte.bank.v1.BankLineTarget
+	3,  // 38: cagnotte.bank.v1.BankLineSuggestion.kind:type_name -> cagnotte.bank.v1.BankLineSuggestionKind
+	4,  // 39: cagnotte.bank.v1.BankLineSuggestion.reasons:type_name -> cagnotte.bank.v1.BankLineSuggestionReason
+	34, // 40: cagnotte.bank.v1.BankLineSuggestion.amount:type_name -> cagnotte.money.v1.Money
+	12, // 41: cagnotte.bank.v1.BankService.ImportBankStatement:input_type -> cagnotte.bank.v1.ImportBankStatementRequest
+	17, // 42: cagnotte.bank.v1.BankService.GetBankStatement:input_type -> cagnotte.bank.v1.GetBankStatementRequest
+	18, // 43: cagnotte.bank.v1.BankService.ListBankStatements:input_type -> cagnotte.bank.v1.ListBankStatementsRequest
+	20, // 44: cagnotte.bank.v1.BankService.GetBankLine:input_type -> cagnotte.bank.v1.GetBankLineRequest
+	21, // 45: cagnotte.bank.v1.BankService.ListBankLines:input_type -> cagnotte.bank.v1.ListBankLinesRequest
+	23, // 46: cagnotte.bank.v1.BankService.MatchBankLine:input_type -> cagnotte.bank.v1.MatchBankLineRequest
+	31, // 47: cagnotte.bank.v1.BankService.UnmatchBankLine:input_type -> cagnotte.bank.v1.UnmatchBankLineRequest
+	32, // 48: cagnotte.bank.v1.BankService.IgnoreBankLine:input_type -> cagnotte.bank.v1.IgnoreBankLineRequest
+	24, // 49: cagnotte.bank.v1.BankService.SplitBankLine:input_type -> cagnotte.bank.v1.SplitBankLineRequest
+	26, // 50: cagnotte.bank.v1.BankService.SuggestBankLineMatches:input_type -> cagnotte.bank.v1.SuggestBankLineMatchesRequest
+	29, // 51: cagnotte.bank.v1.BankService.CountOpenBankLines:input_type -> cagnotte.bank.v1.CountOpenBankLinesRequest
+	33, // 52: cagnotte.bank.v1.BankService.GetBankPosition:input_type -> cagnotte.bank.v1.GetBankPositionRequest
+	13, // 53: cagnotte.bank.v1.BankService.ImportBankStatement:output_type -> cagnotte.bank.v1.ImportBankStatementResponse
+	7,  // 54: cagnotte.bank.v1.BankService.GetBankStatement:output_type -> cagnotte.bank.v1.BankStatement
+	19, // 55: cagnotte.bank.v1.BankService.ListBankStatements:output_type -> cagnotte.bank.v1.ListBankStatementsResponse
+	8,  // 56: cagnotte.bank.v1.BankService.GetBankLine:output_type -> cagnotte.bank.v1.BankLine
+	22, // 57: cagnotte.bank.v1.BankService.ListBankLines:output_type -> cagnotte.bank.v1.ListBankLinesResponse
+	8,  // 58: cagnotte.bank.v1.BankService.MatchBankLine:output_type -> cagnotte.bank.v1.BankLine
+	8,  // 59: cagnotte.bank.v1.BankService.UnmatchBankLine:output_type -> cagnotte.bank.v1.BankLine
+	8,  // 60: cagnotte.bank.v1.BankService.IgnoreBankLine:output_type -> cagnotte.bank.v1.BankLine
+	8,  // 61: cagnotte.bank.v1.BankService.SplitBankLine:output_type -> cagnotte.bank.v1.BankLine
+	27, // 62: cagnotte.bank.v1.BankService.SuggestBankLineMatches:output_type -> cagnotte.bank.v1.SuggestBankLineMatchesResponse
+	30, // 63: cagnotte.bank.v1.BankService.CountOpenBankLines:output_type -> cagnotte.bank.v1.CountOpenBankLinesResponse
+	11, // 64: cagnotte.bank.v1.BankService.GetBankPosition:output_type -> cagnotte.bank.v1.BankPosition
+	53, // [53:65] is the sub-list for method output_type
+	41, // [41:53] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_cagnotte_bank_v1_bank_proto_init() }
@@ -2064,14 +3342,15 @@ func file_cagnotte_bank_v1_bank_proto_init() {
 	file_cagnotte_bank_v1_bank_proto_msgTypes[5].OneofWrappers = []any{
 		(*ImportBankStatementRequest_Camt053)(nil),
 		(*ImportBankStatementRequest_Csv)(nil),
+		(*ImportBankStatementRequest_Detect)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cagnotte_bank_v1_bank_proto_rawDesc), len(file_cagnotte_bank_v1_bank_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   17,
+			NumEnums:      7,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,15 +21,18 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	BankService_ImportBankStatement_FullMethodName = "/cagnotte.bank.v1.BankService/ImportBankStatement"
-	BankService_GetBankStatement_FullMethodName    = "/cagnotte.bank.v1.BankService/GetBankStatement"
-	BankService_ListBankStatements_FullMethodName  = "/cagnotte.bank.v1.BankService/ListBankStatements"
-	BankService_GetBankLine_FullMethodName         = "/cagnotte.bank.v1.BankService/GetBankLine"
-	BankService_ListBankLines_FullMethodName       = "/cagnotte.bank.v1.BankService/ListBankLines"
-	BankService_MatchBankLine_FullMethodName       = "/cagnotte.bank.v1.BankService/MatchBankLine"
-	BankService_UnmatchBankLine_FullMethodName     = "/cagnotte.bank.v1.BankService/UnmatchBankLine"
-	BankService_IgnoreBankLine_FullMethodName      = "/cagnotte.bank.v1.BankService/IgnoreBankLine"
-	BankService_GetBankPosition_FullMethodName     = "/cagnotte.bank.v1.BankService/GetBankPosition"
+	BankService_ImportBankStatement_FullMethodName    = "/cagnotte.bank.v1.BankService/ImportBankStatement"
+	BankService_GetBankStatement_FullMethodName       = "/cagnotte.bank.v1.BankService/GetBankStatement"
+	BankService_ListBankStatements_FullMethodName     = "/cagnotte.bank.v1.BankService/ListBankStatements"
+	BankService_GetBankLine_FullMethodName            = "/cagnotte.bank.v1.BankService/GetBankLine"
+	BankService_ListBankLines_FullMethodName          = "/cagnotte.bank.v1.BankService/ListBankLines"
+	BankService_MatchBankLine_FullMethodName          = "/cagnotte.bank.v1.BankService/MatchBankLine"
+	BankService_UnmatchBankLine_FullMethodName        = "/cagnotte.bank.v1.BankService/UnmatchBankLine"
+	BankService_IgnoreBankLine_FullMethodName         = "/cagnotte.bank.v1.BankService/IgnoreBankLine"
+	BankService_SplitBankLine_FullMethodName          = "/cagnotte.bank.v1.BankService/SplitBankLine"
+	BankService_SuggestBankLineMatches_FullMethodName = "/cagnotte.bank.v1.BankService/SuggestBankLineMatches"
+	BankService_CountOpenBankLines_FullMethodName     = "/cagnotte.bank.v1.BankService/CountOpenBankLines"
+	BankService_GetBankPosition_FullMethodName        = "/cagnotte.bank.v1.BankService/GetBankPosition"
 )
 
 // BankServiceClient is the client API for BankService service.
@@ -55,7 +58,11 @@ type BankServiceClient interface {
 	// closing balance; BANK_ACCOUNT_MISMATCH when the file is about another account than the collective's;
 	// STATEMENT_ACCOUNTS when it has several accounts and the request does not tell which is meant; STATEMENT_FORM_CHANGED
 	// when it has days whose lines were imported from another form of file (CAMT.053 or CSV, other columns for day, reference
-	// or text, another currency), because the same movement would be stored twice.
+	// or text, another currency), because the same movement would be stored twice; STATEMENT_FORMAT_UNKNOWN when the request
+	// leaves the format to be found out, and the file is neither CAMT.053 nor a CSV file whose columns are recognised.
+	//
+	// With `validate_only` nothing is stored, also not the request id, and the answer has a `preview`. A file that would be
+	// refused is answered with its problem then, and with no error.
 	ImportBankStatement(ctx context.Context, in *ImportBankStatementRequest, opts ...grpc.CallOption) (*ImportBankStatementResponse, error)
 	// Returns one bank statement.
 	GetBankStatement(ctx context.Context, in *GetBankStatementRequest, opts ...grpc.CallOption) (*BankStatement, error)
@@ -71,10 +78,22 @@ type BankServiceClient interface {
 	// target are not those of the line, or the target was reversed. A line may pay a part of an expense, and never more
 	// than remains to pay.
 	MatchBankLine(ctx context.Context, in *MatchBankLineRequest, opts ...grpc.CallOption) (*BankLine, error)
-	// Opens a line that was matched or ignored. What the match booked is reversed. FAILED_PRECONDITION: BANK_LINE_OPEN.
+	// Opens a line that was matched, ignored or split. What the match booked is reversed; of a split line, what the matches of
+	// its parts booked. FAILED_PRECONDITION: BANK_LINE_OPEN; BANK_LINE_SPLIT for a part that is withdrawn.
 	UnmatchBankLine(ctx context.Context, in *UnmatchBankLineRequest, opts ...grpc.CallOption) (*BankLine, error)
 	// Leaves a line out of the books, with a reason. FAILED_PRECONDITION: BANK_LINE_NOT_OPEN.
 	IgnoreBankLine(ctx context.Context, in *IgnoreBankLineRequest, opts ...grpc.CallOption) (*BankLine, error)
+	// Splits an open line into parts that add up to it, and matches those parts that have a target. Each part is a bank line of
+	// its own, with the day and the account of the line, and is matched, ignored and unmatched like any other. The line is in
+	// state SPLIT then. Unmatching it undoes all of it: what its parts booked is reversed, and they are WITHDRAWN.
+	// Errors are those of MatchBankLine; INVALID_ARGUMENT when the parts do not add up to the line or have another sign;
+	// FAILED_PRECONDITION (BANK_LINE_SPLIT) for a part, which cannot be split again.
+	SplitBankLine(ctx context.Context, in *SplitBankLineRequest, opts ...grpc.CallOption) (*BankLine, error)
+	// Returns what an open line may show, the most likely first, each with its reasons: pledges, expenses that are owed, and
+	// movements in the books that no line shows. Empty for a line that is not open.
+	SuggestBankLineMatches(ctx context.Context, in *SuggestBankLineMatchesRequest, opts ...grpc.CallOption) (*SuggestBankLineMatchesResponse, error)
+	// Counts the open lines of a collective, up to a bound.
+	CountOpenBankLines(ctx context.Context, in *CountOpenBankLinesRequest, opts ...grpc.CallOption) (*CountOpenBankLinesResponse, error)
 	// Compares the bank account in the books with the last statement of each account.
 	GetBankPosition(ctx context.Context, in *GetBankPositionRequest, opts ...grpc.CallOption) (*BankPosition, error)
 }
@@ -167,6 +186,36 @@ func (c *bankServiceClient) IgnoreBankLine(ctx context.Context, in *IgnoreBankLi
 	return out, nil
 }
 
+func (c *bankServiceClient) SplitBankLine(ctx context.Context, in *SplitBankLineRequest, opts ...grpc.CallOption) (*BankLine, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BankLine)
+	err := c.cc.Invoke(ctx, BankService_SplitBankLine_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *bankServiceClient) SuggestBankLineMatches(ctx context.Context, in *SuggestBankLineMatchesRequest, opts ...grpc.CallOption) (*SuggestBankLineMatchesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SuggestBankLineMatchesResponse)
+	err := c.cc.Invoke(ctx, BankService_SuggestBankLineMatches_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *bankServiceClient) CountOpenBankLines(ctx context.Context, in *CountOpenBankLinesRequest, opts ...grpc.CallOption) (*CountOpenBankLinesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CountOpenBankLinesResponse)
+	err := c.cc.Invoke(ctx, BankService_CountOpenBankLines_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *bankServiceClient) GetBankPosition(ctx context.Context, in *GetBankPositionRequest, opts ...grpc.CallOption) (*BankPosition, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(BankPosition)
@@ -200,7 +249,11 @@ type BankServiceServer interface {
 	// closing balance; BANK_ACCOUNT_MISMATCH when the file is about another account than the collective's;
 	// STATEMENT_ACCOUNTS when it has several accounts and the request does not tell which is meant; STATEMENT_FORM_CHANGED
 	// when it has days whose lines were imported from another form of file (CAMT.053 or CSV, other columns for day, reference
-	// or text, another currency), because the same movement would be stored twice.
+	// or text, another currency), because the same movement would be stored twice; STATEMENT_FORMAT_UNKNOWN when the request
+	// leaves the format to be found out, and the file is neither CAMT.053 nor a CSV file whose columns are recognised.
+	//
+	// With `validate_only` nothing is stored, also not the request id, and the answer has a `preview`. A file that would be
+	// refused is answered with its problem then, and with no error.
 	ImportBankStatement(context.Context, *ImportBankStatementRequest) (*ImportBankStatementResponse, error)
 	// Returns one bank statement.
 	GetBankStatement(context.Context, *GetBankStatementRequest) (*BankStatement, error)
@@ -216,10 +269,22 @@ type BankServiceServer interface {
 	// target are not those of the line, or the target was reversed. A line may pay a part of an expense, and never more
 	// than remains to pay.
 	MatchBankLine(context.Context, *MatchBankLineRequest) (*BankLine, error)
-	// Opens a line that was matched or ignored. What the match booked is reversed. FAILED_PRECONDITION: BANK_LINE_OPEN.
+	// Opens a line that was matched, ignored or split. What the match booked is reversed; of a split line, what the matches of
+	// its parts booked. FAILED_PRECONDITION: BANK_LINE_OPEN; BANK_LINE_SPLIT for a part that is withdrawn.
 	UnmatchBankLine(context.Context, *UnmatchBankLineRequest) (*BankLine, error)
 	// Leaves a line out of the books, with a reason. FAILED_PRECONDITION: BANK_LINE_NOT_OPEN.
 	IgnoreBankLine(context.Context, *IgnoreBankLineRequest) (*BankLine, error)
+	// Splits an open line into parts that add up to it, and matches those parts that have a target. Each part is a bank line of
+	// its own, with the day and the account of the line, and is matched, ignored and unmatched like any other. The line is in
+	// state SPLIT then. Unmatching it undoes all of it: what its parts booked is reversed, and they are WITHDRAWN.
+	// Errors are those of MatchBankLine; INVALID_ARGUMENT when the parts do not add up to the line or have another sign;
+	// FAILED_PRECONDITION (BANK_LINE_SPLIT) for a part, which cannot be split again.
+	SplitBankLine(context.Context, *SplitBankLineRequest) (*BankLine, error)
+	// Returns what an open line may show, the most likely first, each with its reasons: pledges, expenses that are owed, and
+	// movements in the books that no line shows. Empty for a line that is not open.
+	SuggestBankLineMatches(context.Context, *SuggestBankLineMatchesRequest) (*SuggestBankLineMatchesResponse, error)
+	// Counts the open lines of a collective, up to a bound.
+	CountOpenBankLines(context.Context, *CountOpenBankLinesRequest) (*CountOpenBankLinesResponse, error)
 	// Compares the bank account in the books with the last statement of each account.
 	GetBankPosition(context.Context, *GetBankPositionRequest) (*BankPosition, error)
 	mustEmbedUnimplementedBankServiceServer()
@@ -255,6 +320,15 @@ func (UnimplementedBankServiceServer) UnmatchBankLine(context.Context, *UnmatchB
 }
 func (UnimplementedBankServiceServer) IgnoreBankLine(context.Context, *IgnoreBankLineRequest) (*BankLine, error) {
 	return nil, status.Error(codes.Unimplemented, "method IgnoreBankLine not implemented")
+}
+func (UnimplementedBankServiceServer) SplitBankLine(context.Context, *SplitBankLineRequest) (*BankLine, error) {
+	return nil, status.Error(codes.Unimplemented, "method SplitBankLine not implemented")
+}
+func (UnimplementedBankServiceServer) SuggestBankLineMatches(context.Context, *SuggestBankLineMatchesRequest) (*SuggestBankLineMatchesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SuggestBankLineMatches not implemented")
+}
+func (UnimplementedBankServiceServer) CountOpenBankLines(context.Context, *CountOpenBankLinesRequest) (*CountOpenBankLinesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CountOpenBankLines not implemented")
 }
 func (UnimplementedBankServiceServer) GetBankPosition(context.Context, *GetBankPositionRequest) (*BankPosition, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetBankPosition not implemented")
@@ -424,6 +498,60 @@ func _BankService_IgnoreBankLine_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _BankService_SplitBankLine_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SplitBankLineRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BankServiceServer).SplitBankLine(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: BankService_SplitBankLine_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BankServiceServer).SplitBankLine(ctx, req.(*SplitBankLineRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _BankService_SuggestBankLineMatches_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SuggestBankLineMatchesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BankServiceServer).SuggestBankLineMatches(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: BankService_SuggestBankLineMatches_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BankServiceServer).SuggestBankLineMatches(ctx, req.(*SuggestBankLineMatchesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _BankService_CountOpenBankLines_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CountOpenBankLinesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BankServiceServer).CountOpenBankLines(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: BankService_CountOpenBankLines_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BankServiceServer).CountOpenBankLines(ctx, req.(*CountOpenBankLinesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _BankService_GetBankPosition_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetBankPositionRequest)
 	if err := dec(in); err != nil {
@@ -480,6 +608,18 @@ var BankService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "IgnoreBankLine",
 			Handler:    _BankService_IgnoreBankLine_Handler,
+		},
+		{
+			MethodName: "SplitBankLine",
+			Handler:    _BankService_SplitBankLine_Handler,
+		},
+		{
+			MethodName: "SuggestBankLineMatches",
+			Handler:    _BankService_SuggestBankLineMatches_Handler,
+		},
+		{
+			MethodName: "CountOpenBankLines",
+			Handler:    _BankService_CountOpenBankLines_Handler,
 		},
 		{
 			MethodName: "GetBankPosition",

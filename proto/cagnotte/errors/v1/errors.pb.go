@@ -203,6 +203,10 @@ const (
 	ErrorReason_EXPENSE_NOT_OWED ErrorReason = 1102
 	// The expense was reversed before.
 	ErrorReason_EXPENSE_REVERSED ErrorReason = 1103
+	// The content is no PDF, JPEG, PNG or WebP file.
+	ErrorReason_ATTACHMENT_TYPE ErrorReason = 1104
+	// The expense has as many attachments as it may have.
+	ErrorReason_TOO_MANY_ATTACHMENTS ErrorReason = 1105
 	// The file cannot be read as a statement of its format. The field violation says where, or which setting is needed.
 	ErrorReason_STATEMENT_UNREADABLE ErrorReason = 1201
 	// The opening balance and the lines do not sum to the closing balance.
@@ -225,6 +229,10 @@ const (
 	ErrorReason_BANK_LINE_BOOKED ErrorReason = 1210
 	// Another bank line shows the transaction.
 	ErrorReason_TRANSACTION_MATCHED ErrorReason = 1211
+	// The file is neither CAMT.053 nor a CSV file whose columns are recognised.
+	ErrorReason_STATEMENT_FORMAT_UNKNOWN ErrorReason = 1212
+	// The line is a part of a line that was split: it is not split again, and not opened once it is withdrawn.
+	ErrorReason_BANK_LINE_SPLIT ErrorReason = 1213
 	// Nothing was posted for the collective, so it has no book.
 	ErrorReason_BOOK_MISSING ErrorReason = 1301
 	// The book has transactions, so the roles of its accounts cannot move.
@@ -398,6 +406,8 @@ var (
 		1101: "DOCUMENT_EXISTS",
 		1102: "EXPENSE_NOT_OWED",
 		1103: "EXPENSE_REVERSED",
+		1104: "ATTACHMENT_TYPE",
+		1105: "TOO_MANY_ATTACHMENTS",
 		1201: "STATEMENT_UNREADABLE",
 		1202: "STATEMENT_UNBALANCED",
 		1203: "STATEMENT_ACCOUNTS",
@@ -409,6 +419,8 @@ var (
 		1209: "BANK_LINE_MATCHED",
 		1210: "BANK_LINE_BOOKED",
 		1211: "TRANSACTION_MATCHED",
+		1212: "STATEMENT_FORMAT_UNKNOWN",
+		1213: "BANK_LINE_SPLIT",
 		1301: "BOOK_MISSING",
 		1302: "BOOK_IN_USE",
 		1303: "ACCOUNT_EXISTS",
@@ -537,6 +549,8 @@ var (
 		"DOCUMENT_EXISTS":              1101,
 		"EXPENSE_NOT_OWED":             1102,
 		"EXPENSE_REVERSED":             1103,
+		"ATTACHMENT_TYPE":              1104,
+		"TOO_MANY_ATTACHMENTS":         1105,
 		"STATEMENT_UNREADABLE":         1201,
 		"STATEMENT_UNBALANCED":         1202,
 		"STATEMENT_ACCOUNTS":           1203,
@@ -548,6 +562,8 @@ var (
 		"BANK_LINE_MATCHED":            1209,
 		"BANK_LINE_BOOKED":             1210,
 		"TRANSACTION_MATCHED":          1211,
+		"STATEMENT_FORMAT_UNKNOWN":     1212,
+		"BANK_LINE_SPLIT":              1213,
 		"BOOK_MISSING":                 1301,
 		"BOOK_IN_USE":                  1302,
 		"ACCOUNT_EXISTS":               1303,
@@ -653,7 +669,7 @@ var File_cagnotte_errors_v1_errors_proto protoreflect.FileDescriptor
 
 const file_cagnotte_errors_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x1fcagnotte/errors/v1/errors.proto\x12\x12cagnotte.errors.v1\x1a google/protobuf/descriptor.proto\x1a\x15google/rpc/code.proto*\xae\x1f\n" +
+	"\x1fcagnotte/errors/v1/errors.proto\x12\x12cagnotte.errors.v1\x1a google/protobuf/descriptor.proto\x1a\x15google/rpc/code.proto*\xac \n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\bINTERNAL\x10e\x1a\x04\x88\xb5\x18\r\x12\x13\n" +
@@ -745,7 +761,9 @@ const file_cagnotte_errors_v1_errors_proto_rawDesc = "" +
 	"\x10PLEDGE_FULFILLED\x10\xee\a\x1a\x04\x88\xb5\x18\t\x12\x1a\n" +
 	"\x0fDOCUMENT_EXISTS\x10\xcd\b\x1a\x04\x88\xb5\x18\x06\x12\x1b\n" +
 	"\x10EXPENSE_NOT_OWED\x10\xce\b\x1a\x04\x88\xb5\x18\t\x12\x1b\n" +
-	"\x10EXPENSE_REVERSED\x10\xcf\b\x1a\x04\x88\xb5\x18\t\x12\x1f\n" +
+	"\x10EXPENSE_REVERSED\x10\xcf\b\x1a\x04\x88\xb5\x18\t\x12\x1a\n" +
+	"\x0fATTACHMENT_TYPE\x10\xd0\b\x1a\x04\x88\xb5\x18\x03\x12\x1f\n" +
+	"\x14TOO_MANY_ATTACHMENTS\x10\xd1\b\x1a\x04\x88\xb5\x18\t\x12\x1f\n" +
 	"\x14STATEMENT_UNREADABLE\x10\xb1\t\x1a\x04\x88\xb5\x18\x03\x12\x1f\n" +
 	"\x14STATEMENT_UNBALANCED\x10\xb2\t\x1a\x04\x88\xb5\x18\x03\x12\x1d\n" +
 	"\x12STATEMENT_ACCOUNTS\x10\xb3\t\x1a\x04\x88\xb5\x18\x03\x12!\n" +
@@ -756,7 +774,9 @@ const file_cagnotte_errors_v1_errors_proto_rawDesc = "" +
 	"\x11BANK_LINE_DIFFERS\x10\xb8\t\x1a\x04\x88\xb5\x18\t\x12\x1c\n" +
 	"\x11BANK_LINE_MATCHED\x10\xb9\t\x1a\x04\x88\xb5\x18\t\x12\x1b\n" +
 	"\x10BANK_LINE_BOOKED\x10\xba\t\x1a\x04\x88\xb5\x18\t\x12\x1e\n" +
-	"\x13TRANSACTION_MATCHED\x10\xbb\t\x1a\x04\x88\xb5\x18\t\x12\x17\n" +
+	"\x13TRANSACTION_MATCHED\x10\xbb\t\x1a\x04\x88\xb5\x18\t\x12#\n" +
+	"\x18STATEMENT_FORMAT_UNKNOWN\x10\xbc\t\x1a\x04\x88\xb5\x18\x03\x12\x1a\n" +
+	"\x0fBANK_LINE_SPLIT\x10\xbd\t\x1a\x04\x88\xb5\x18\t\x12\x17\n" +
 	"\fBOOK_MISSING\x10\x95\n" +
 	"\x1a\x04\x88\xb5\x18\t\x12\x16\n" +
 	"\vBOOK_IN_USE\x10\x96\n" +

@@ -12,6 +12,7 @@ import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	v1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
+	httpbody "google.golang.org/genproto/googleapis/api/httpbody"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -648,7 +649,9 @@ type Deposit struct {
 	// Output only. What the cheques add up to.
 	Total *v1.Money `protobuf:"bytes,6,opt,name=total,proto3" json:"total,omitempty"`
 	// Output only. When it was entered.
-	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// Output only. What the slip lists, in the order of `cheques`.
+	Items         []*DepositCheque `protobuf:"bytes,8,rep,name=items,proto3" json:"items,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -732,6 +735,86 @@ func (x *Deposit) GetCreateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Deposit) GetItems() []*DepositCheque {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+// One cheque on the slip of a deposit.
+type DepositCheque struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `collectives/{collective}/campaigns/{campaign}/offlineDonations/{offline_donation}`.
+	Cheque string `protobuf:"bytes,1,opt,name=cheque,proto3" json:"cheque,omitempty"`
+	// Its amount.
+	Amount *v1.Money `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
+	// Its number, or where its paper is found; may be empty.
+	Document string `protobuf:"bytes,3,opt,name=document,proto3" json:"document,omitempty"`
+	// What became of it.
+	State         OfflineDonationState `protobuf:"varint,4,opt,name=state,proto3,enum=cagnotte.treasury.v1.OfflineDonationState" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DepositCheque) Reset() {
+	*x = DepositCheque{}
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DepositCheque) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DepositCheque) ProtoMessage() {}
+
+func (x *DepositCheque) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DepositCheque.ProtoReflect.Descriptor instead.
+func (*DepositCheque) Descriptor() ([]byte, []int) {
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *DepositCheque) GetCheque() string {
+	if x != nil {
+		return x.Cheque
+	}
+	return ""
+}
+
+func (x *DepositCheque) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+func (x *DepositCheque) GetDocument() string {
+	if x != nil {
+		return x.Document
+	}
+	return ""
+}
+
+func (x *DepositCheque) GetState() OfflineDonationState {
+	if x != nil {
+		return x.State
+	}
+	return OfflineDonationState_OFFLINE_DONATION_STATE_UNSPECIFIED
+}
+
 // Something that keeps a clearing account from zero.
 type ClearingItem struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -755,7 +838,7 @@ type ClearingItem struct {
 
 func (x *ClearingItem) Reset() {
 	*x = ClearingItem{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[2]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -767,7 +850,7 @@ func (x *ClearingItem) String() string {
 func (*ClearingItem) ProtoMessage() {}
 
 func (x *ClearingItem) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[2]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -780,7 +863,7 @@ func (x *ClearingItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClearingItem.ProtoReflect.Descriptor instead.
 func (*ClearingItem) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{2}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ClearingItem) GetName() string {
@@ -861,7 +944,7 @@ type Pledge struct {
 
 func (x *Pledge) Reset() {
 	*x = Pledge{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[3]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -873,7 +956,7 @@ func (x *Pledge) String() string {
 func (*Pledge) ProtoMessage() {}
 
 func (x *Pledge) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[3]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -886,7 +969,7 @@ func (x *Pledge) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pledge.ProtoReflect.Descriptor instead.
 func (*Pledge) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{3}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Pledge) GetName() string {
@@ -980,7 +1063,7 @@ type TransferSlip struct {
 
 func (x *TransferSlip) Reset() {
 	*x = TransferSlip{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[4]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -992,7 +1075,7 @@ func (x *TransferSlip) String() string {
 func (*TransferSlip) ProtoMessage() {}
 
 func (x *TransferSlip) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[4]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1005,7 +1088,7 @@ func (x *TransferSlip) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferSlip.ProtoReflect.Descriptor instead.
 func (*TransferSlip) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{4}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *TransferSlip) GetHolder() string {
@@ -1063,7 +1146,7 @@ type ChequeSlip struct {
 
 func (x *ChequeSlip) Reset() {
 	*x = ChequeSlip{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[5]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1075,7 +1158,7 @@ func (x *ChequeSlip) String() string {
 func (*ChequeSlip) ProtoMessage() {}
 
 func (x *ChequeSlip) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[5]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1088,7 +1171,7 @@ func (x *ChequeSlip) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChequeSlip.ProtoReflect.Descriptor instead.
 func (*ChequeSlip) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{5}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ChequeSlip) GetPayee() string {
@@ -1143,14 +1226,16 @@ type Expense struct {
 	// Output only. When it was entered.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// Output only. When it last changed.
-	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// Output only. Its files, without their contents, the oldest first.
+	Attachments   []*ExpenseAttachment `protobuf:"bytes,19,rep,name=attachments,proto3" json:"attachments,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Expense) Reset() {
 	*x = Expense{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[6]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1162,7 +1247,7 @@ func (x *Expense) String() string {
 func (*Expense) ProtoMessage() {}
 
 func (x *Expense) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[6]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1175,7 +1260,7 @@ func (x *Expense) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Expense.ProtoReflect.Descriptor instead.
 func (*Expense) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{6}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Expense) GetName() string {
@@ -1304,6 +1389,113 @@ func (x *Expense) GetUpdateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Expense) GetAttachments() []*ExpenseAttachment {
+	if x != nil {
+		return x.Attachments
+	}
+	return nil
+}
+
+// A file of an expense: the invoice, a receipt.
+type ExpenseAttachment struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Output only. `collectives/{collective}/expenses/{expense}/attachments/{attachment}`.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Input only. The file: PDF, JPEG, PNG or WebP, at most 8 MiB.
+	Content []byte `protobuf:"bytes,2,opt,name=content,proto3" json:"content,omitempty"`
+	// Output only. What its content is: `application/pdf`, `image/jpeg`, `image/png` or `image/webp`.
+	ContentType string `protobuf:"bytes,3,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
+	// Output only. The size of its content in bytes.
+	SizeBytes int32 `protobuf:"varint,4,opt,name=size_bytes,json=sizeBytes,proto3" json:"size_bytes,omitempty"`
+	// Output only. SHA-256 of its content, in hexadecimal digits.
+	Sha256 string `protobuf:"bytes,5,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	// Output only. Who attached it, as for the expense.
+	Creator string `protobuf:"bytes,6,opt,name=creator,proto3" json:"creator,omitempty"`
+	// Output only. When it was attached.
+	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExpenseAttachment) Reset() {
+	*x = ExpenseAttachment{}
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExpenseAttachment) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExpenseAttachment) ProtoMessage() {}
+
+func (x *ExpenseAttachment) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExpenseAttachment.ProtoReflect.Descriptor instead.
+func (*ExpenseAttachment) Descriptor() ([]byte, []int) {
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ExpenseAttachment) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ExpenseAttachment) GetContent() []byte {
+	if x != nil {
+		return x.Content
+	}
+	return nil
+}
+
+func (x *ExpenseAttachment) GetContentType() string {
+	if x != nil {
+		return x.ContentType
+	}
+	return ""
+}
+
+func (x *ExpenseAttachment) GetSizeBytes() int32 {
+	if x != nil {
+		return x.SizeBytes
+	}
+	return 0
+}
+
+func (x *ExpenseAttachment) GetSha256() string {
+	if x != nil {
+		return x.Sha256
+	}
+	return ""
+}
+
+func (x *ExpenseAttachment) GetCreator() string {
+	if x != nil {
+		return x.Creator
+	}
+	return ""
+}
+
+func (x *ExpenseAttachment) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
 // Asks to record a donation.
 type CreateOfflineDonationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1319,7 +1511,7 @@ type CreateOfflineDonationRequest struct {
 
 func (x *CreateOfflineDonationRequest) Reset() {
 	*x = CreateOfflineDonationRequest{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[7]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1331,7 +1523,7 @@ func (x *CreateOfflineDonationRequest) String() string {
 func (*CreateOfflineDonationRequest) ProtoMessage() {}
 
 func (x *CreateOfflineDonationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[7]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1344,7 +1536,7 @@ func (x *CreateOfflineDonationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateOfflineDonationRequest.ProtoReflect.Descriptor instead.
 func (*CreateOfflineDonationRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{7}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CreateOfflineDonationRequest) GetParent() string {
@@ -1379,7 +1571,7 @@ type GetOfflineDonationRequest struct {
 
 func (x *GetOfflineDonationRequest) Reset() {
 	*x = GetOfflineDonationRequest{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[8]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1391,7 +1583,7 @@ func (x *GetOfflineDonationRequest) String() string {
 func (*GetOfflineDonationRequest) ProtoMessage() {}
 
 func (x *GetOfflineDonationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[8]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1404,7 +1596,7 @@ func (x *GetOfflineDonationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOfflineDonationRequest.ProtoReflect.Descriptor instead.
 func (*GetOfflineDonationRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{8}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GetOfflineDonationRequest) GetName() string {
@@ -1429,7 +1621,7 @@ type ListOfflineDonationsRequest struct {
 
 func (x *ListOfflineDonationsRequest) Reset() {
 	*x = ListOfflineDonationsRequest{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[9]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1441,7 +1633,7 @@ func (x *ListOfflineDonationsRequest) String() string {
 func (*ListOfflineDonationsRequest) ProtoMessage() {}
 
 func (x *ListOfflineDonationsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[9]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1454,7 +1646,7 @@ func (x *ListOfflineDonationsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOfflineDonationsRequest.ProtoReflect.Descriptor instead.
 func (*ListOfflineDonationsRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{9}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListOfflineDonationsRequest) GetParent() string {
@@ -1491,7 +1683,7 @@ type ListOfflineDonationsResponse struct {
 
 func (x *ListOfflineDonationsResponse) Reset() {
 	*x = ListOfflineDonationsResponse{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[10]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1503,7 +1695,7 @@ func (x *ListOfflineDonationsResponse) String() string {
 func (*ListOfflineDonationsResponse) ProtoMessage() {}
 
 func (x *ListOfflineDonationsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[10]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1516,7 +1708,7 @@ func (x *ListOfflineDonationsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOfflineDonationsResponse.ProtoReflect.Descriptor instead.
 func (*ListOfflineDonationsResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{10}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListOfflineDonationsResponse) GetOfflineDonations() []*OfflineDonation {
@@ -1548,7 +1740,7 @@ type BounceChequeRequest struct {
 
 func (x *BounceChequeRequest) Reset() {
 	*x = BounceChequeRequest{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[11]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1560,7 +1752,7 @@ func (x *BounceChequeRequest) String() string {
 func (*BounceChequeRequest) ProtoMessage() {}
 
 func (x *BounceChequeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[11]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1573,7 +1765,7 @@ func (x *BounceChequeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BounceChequeRequest.ProtoReflect.Descriptor instead.
 func (*BounceChequeRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{11}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *BounceChequeRequest) GetName() string {
@@ -1612,7 +1804,7 @@ type ReverseOfflineDonationRequest struct {
 
 func (x *ReverseOfflineDonationRequest) Reset() {
 	*x = ReverseOfflineDonationRequest{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[12]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1624,7 +1816,7 @@ func (x *ReverseOfflineDonationRequest) String() string {
 func (*ReverseOfflineDonationRequest) ProtoMessage() {}
 
 func (x *ReverseOfflineDonationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[12]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1637,7 +1829,7 @@ func (x *ReverseOfflineDonationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReverseOfflineDonationRequest.ProtoReflect.Descriptor instead.
 func (*ReverseOfflineDonationRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{12}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ReverseOfflineDonationRequest) GetName() string {
@@ -1676,7 +1868,7 @@ type CreateDepositRequest struct {
 
 func (x *CreateDepositRequest) Reset() {
 	*x = CreateDepositRequest{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[13]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1688,7 +1880,7 @@ func (x *CreateDepositRequest) String() string {
 func (*CreateDepositRequest) ProtoMessage() {}
 
 func (x *CreateDepositRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[13]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1701,7 +1893,7 @@ func (x *CreateDepositRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateDepositRequest.ProtoReflect.Descriptor instead.
 func (*CreateDepositRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{13}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CreateDepositRequest) GetParent() string {
@@ -1736,7 +1928,7 @@ type GetDepositRequest struct {
 
 func (x *GetDepositRequest) Reset() {
 	*x = GetDepositRequest{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[14]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1748,7 +1940,7 @@ func (x *GetDepositRequest) String() string {
 func (*GetDepositRequest) ProtoMessage() {}
 
 func (x *GetDepositRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[14]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1761,7 +1953,7 @@ func (x *GetDepositRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDepositRequest.ProtoReflect.Descriptor instead.
 func (*GetDepositRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{14}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *GetDepositRequest) GetName() string {
@@ -1786,7 +1978,7 @@ type ListDepositsRequest struct {
 
 func (x *ListDepositsRequest) Reset() {
 	*x = ListDepositsRequest{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[15]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1798,7 +1990,7 @@ func (x *ListDepositsRequest) String() string {
 func (*ListDepositsRequest) ProtoMessage() {}
 
 func (x *ListDepositsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[15]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1811,7 +2003,7 @@ func (x *ListDepositsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDepositsRequest.ProtoReflect.Descriptor instead.
 func (*ListDepositsRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{15}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListDepositsRequest) GetParent() string {
@@ -1848,7 +2040,7 @@ type ListDepositsResponse struct {
 
 func (x *ListDepositsResponse) Reset() {
 	*x = ListDepositsResponse{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[16]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1860,7 +2052,7 @@ func (x *ListDepositsResponse) String() string {
 func (*ListDepositsResponse) ProtoMessage() {}
 
 func (x *ListDepositsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[16]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1873,7 +2065,7 @@ func (x *ListDepositsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDepositsResponse.ProtoReflect.Descriptor instead.
 func (*ListDepositsResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{16}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListDepositsResponse) GetDeposits() []*Deposit {
@@ -1901,7 +2093,7 @@ type GetClearingItemRequest struct {
 
 func (x *GetClearingItemRequest) Reset() {
 	*x = GetClearingItemRequest{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[17]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1913,7 +2105,7 @@ func (x *GetClearingItemRequest) String() string {
 func (*GetClearingItemRequest) ProtoMessage() {}
 
 func (x *GetClearingItemRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[17]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1926,7 +2118,7 @@ func (x *GetClearingItemRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetClearingItemRequest.ProtoReflect.Descriptor instead.
 func (*GetClearingItemRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{17}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *GetClearingItemRequest) GetName() string {
@@ -1951,7 +2143,7 @@ type ListClearingItemsRequest struct {
 
 func (x *ListClearingItemsRequest) Reset() {
 	*x = ListClearingItemsRequest{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[18]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1963,7 +2155,7 @@ func (x *ListClearingItemsRequest) String() string {
 func (*ListClearingItemsRequest) ProtoMessage() {}
 
 func (x *ListClearingItemsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[18]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1976,7 +2168,7 @@ func (x *ListClearingItemsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListClearingItemsRequest.ProtoReflect.Descriptor instead.
 func (*ListClearingItemsRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{18}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListClearingItemsRequest) GetParent() string {
@@ -2013,7 +2205,7 @@ type ListClearingItemsResponse struct {
 
 func (x *ListClearingItemsResponse) Reset() {
 	*x = ListClearingItemsResponse{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[19]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2025,7 +2217,7 @@ func (x *ListClearingItemsResponse) String() string {
 func (*ListClearingItemsResponse) ProtoMessage() {}
 
 func (x *ListClearingItemsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[19]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2038,7 +2230,7 @@ func (x *ListClearingItemsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListClearingItemsResponse.ProtoReflect.Descriptor instead.
 func (*ListClearingItemsResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{19}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListClearingItemsResponse) GetClearingItems() []*ClearingItem {
@@ -2070,7 +2262,7 @@ type CreatePledgeRequest struct {
 
 func (x *CreatePledgeRequest) Reset() {
 	*x = CreatePledgeRequest{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[20]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2082,7 +2274,7 @@ func (x *CreatePledgeRequest) String() string {
 func (*CreatePledgeRequest) ProtoMessage() {}
 
 func (x *CreatePledgeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[20]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2095,7 +2287,7 @@ func (x *CreatePledgeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreatePledgeRequest.ProtoReflect.Descriptor instead.
 func (*CreatePledgeRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{20}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CreatePledgeRequest) GetParent() string {
@@ -2130,7 +2322,7 @@ type GetPledgeRequest struct {
 
 func (x *GetPledgeRequest) Reset() {
 	*x = GetPledgeRequest{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[21]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2142,7 +2334,7 @@ func (x *GetPledgeRequest) String() string {
 func (*GetPledgeRequest) ProtoMessage() {}
 
 func (x *GetPledgeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[21]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2155,7 +2347,7 @@ func (x *GetPledgeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPledgeRequest.ProtoReflect.Descriptor instead.
 func (*GetPledgeRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{21}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *GetPledgeRequest) GetName() string {
@@ -2182,7 +2374,7 @@ type ListPledgesRequest struct {
 
 func (x *ListPledgesRequest) Reset() {
 	*x = ListPledgesRequest{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[22]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2194,7 +2386,7 @@ func (x *ListPledgesRequest) String() string {
 func (*ListPledgesRequest) ProtoMessage() {}
 
 func (x *ListPledgesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[22]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2207,7 +2399,7 @@ func (x *ListPledgesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPledgesRequest.ProtoReflect.Descriptor instead.
 func (*ListPledgesRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{22}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ListPledgesRequest) GetParent() string {
@@ -2251,7 +2443,7 @@ type ListPledgesResponse struct {
 
 func (x *ListPledgesResponse) Reset() {
 	*x = ListPledgesResponse{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[23]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2263,7 +2455,7 @@ func (x *ListPledgesResponse) String() string {
 func (*ListPledgesResponse) ProtoMessage() {}
 
 func (x *ListPledgesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[23]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2276,7 +2468,7 @@ func (x *ListPledgesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPledgesResponse.ProtoReflect.Descriptor instead.
 func (*ListPledgesResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{23}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ListPledgesResponse) GetPledges() []*Pledge {
@@ -2304,7 +2496,7 @@ type ListPledgeMethodsRequest struct {
 
 func (x *ListPledgeMethodsRequest) Reset() {
 	*x = ListPledgeMethodsRequest{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[24]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2316,7 +2508,7 @@ func (x *ListPledgeMethodsRequest) String() string {
 func (*ListPledgeMethodsRequest) ProtoMessage() {}
 
 func (x *ListPledgeMethodsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[24]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2329,7 +2521,7 @@ func (x *ListPledgeMethodsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPledgeMethodsRequest.ProtoReflect.Descriptor instead.
 func (*ListPledgeMethodsRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{24}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListPledgeMethodsRequest) GetParent() string {
@@ -2350,7 +2542,7 @@ type ListPledgeMethodsResponse struct {
 
 func (x *ListPledgeMethodsResponse) Reset() {
 	*x = ListPledgeMethodsResponse{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[25]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2362,7 +2554,7 @@ func (x *ListPledgeMethodsResponse) String() string {
 func (*ListPledgeMethodsResponse) ProtoMessage() {}
 
 func (x *ListPledgeMethodsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[25]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2375,7 +2567,7 @@ func (x *ListPledgeMethodsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPledgeMethodsResponse.ProtoReflect.Descriptor instead.
 func (*ListPledgeMethodsResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{25}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListPledgeMethodsResponse) GetMethods() []OfflineMethod {
@@ -2400,7 +2592,7 @@ type CreateExpenseRequest struct {
 
 func (x *CreateExpenseRequest) Reset() {
 	*x = CreateExpenseRequest{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[26]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2412,7 +2604,7 @@ func (x *CreateExpenseRequest) String() string {
 func (*CreateExpenseRequest) ProtoMessage() {}
 
 func (x *CreateExpenseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[26]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2425,7 +2617,7 @@ func (x *CreateExpenseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateExpenseRequest.ProtoReflect.Descriptor instead.
 func (*CreateExpenseRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{26}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *CreateExpenseRequest) GetParent() string {
@@ -2460,7 +2652,7 @@ type GetExpenseRequest struct {
 
 func (x *GetExpenseRequest) Reset() {
 	*x = GetExpenseRequest{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[27]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2472,7 +2664,7 @@ func (x *GetExpenseRequest) String() string {
 func (*GetExpenseRequest) ProtoMessage() {}
 
 func (x *GetExpenseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[27]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2485,7 +2677,7 @@ func (x *GetExpenseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetExpenseRequest.ProtoReflect.Descriptor instead.
 func (*GetExpenseRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{27}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *GetExpenseRequest) GetName() string {
@@ -2512,7 +2704,7 @@ type ListExpensesRequest struct {
 
 func (x *ListExpensesRequest) Reset() {
 	*x = ListExpensesRequest{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[28]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2524,7 +2716,7 @@ func (x *ListExpensesRequest) String() string {
 func (*ListExpensesRequest) ProtoMessage() {}
 
 func (x *ListExpensesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[28]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2537,7 +2729,7 @@ func (x *ListExpensesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListExpensesRequest.ProtoReflect.Descriptor instead.
 func (*ListExpensesRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{28}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ListExpensesRequest) GetParent() string {
@@ -2581,7 +2773,7 @@ type ListExpensesResponse struct {
 
 func (x *ListExpensesResponse) Reset() {
 	*x = ListExpensesResponse{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[29]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2593,7 +2785,7 @@ func (x *ListExpensesResponse) String() string {
 func (*ListExpensesResponse) ProtoMessage() {}
 
 func (x *ListExpensesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[29]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2606,7 +2798,7 @@ func (x *ListExpensesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListExpensesResponse.ProtoReflect.Descriptor instead.
 func (*ListExpensesResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{29}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ListExpensesResponse) GetExpenses() []*Expense {
@@ -2640,7 +2832,7 @@ type PayExpenseRequest struct {
 
 func (x *PayExpenseRequest) Reset() {
 	*x = PayExpenseRequest{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[30]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2652,7 +2844,7 @@ func (x *PayExpenseRequest) String() string {
 func (*PayExpenseRequest) ProtoMessage() {}
 
 func (x *PayExpenseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[30]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2665,7 +2857,7 @@ func (x *PayExpenseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PayExpenseRequest.ProtoReflect.Descriptor instead.
 func (*PayExpenseRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{30}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *PayExpenseRequest) GetName() string {
@@ -2711,7 +2903,7 @@ type ReverseExpenseRequest struct {
 
 func (x *ReverseExpenseRequest) Reset() {
 	*x = ReverseExpenseRequest{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[31]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2723,7 +2915,7 @@ func (x *ReverseExpenseRequest) String() string {
 func (*ReverseExpenseRequest) ProtoMessage() {}
 
 func (x *ReverseExpenseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[31]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2736,7 +2928,7 @@ func (x *ReverseExpenseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReverseExpenseRequest.ProtoReflect.Descriptor instead.
 func (*ReverseExpenseRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{31}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ReverseExpenseRequest) GetName() string {
@@ -2760,11 +2952,286 @@ func (x *ReverseExpenseRequest) GetReason() string {
 	return ""
 }
 
+// Asks to attach a file to an expense.
+type CreateExpenseAttachmentRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `collectives/{collective}/expenses/{expense}`.
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// The attachment with its content.
+	ExpenseAttachment *ExpenseAttachment `protobuf:"bytes,2,opt,name=expense_attachment,json=expenseAttachment,proto3" json:"expense_attachment,omitempty"`
+	// A UUID that the caller makes for this request and keeps for repeats.
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateExpenseAttachmentRequest) Reset() {
+	*x = CreateExpenseAttachmentRequest{}
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateExpenseAttachmentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateExpenseAttachmentRequest) ProtoMessage() {}
+
+func (x *CreateExpenseAttachmentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateExpenseAttachmentRequest.ProtoReflect.Descriptor instead.
+func (*CreateExpenseAttachmentRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *CreateExpenseAttachmentRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *CreateExpenseAttachmentRequest) GetExpenseAttachment() *ExpenseAttachment {
+	if x != nil {
+		return x.ExpenseAttachment
+	}
+	return nil
+}
+
+func (x *CreateExpenseAttachmentRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// Asks for one attachment.
+type GetExpenseAttachmentRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name of the attachment.
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetExpenseAttachmentRequest) Reset() {
+	*x = GetExpenseAttachmentRequest{}
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetExpenseAttachmentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetExpenseAttachmentRequest) ProtoMessage() {}
+
+func (x *GetExpenseAttachmentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetExpenseAttachmentRequest.ProtoReflect.Descriptor instead.
+func (*GetExpenseAttachmentRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *GetExpenseAttachmentRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// Asks for a page of an expense's attachments.
+type ListExpenseAttachmentsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `collectives/{collective}/expenses/{expense}`.
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// How many at most: 50 when zero, and 200 when more is asked for.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// `next_page_token` of the page before; empty for the first page.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListExpenseAttachmentsRequest) Reset() {
+	*x = ListExpenseAttachmentsRequest{}
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListExpenseAttachmentsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListExpenseAttachmentsRequest) ProtoMessage() {}
+
+func (x *ListExpenseAttachmentsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListExpenseAttachmentsRequest.ProtoReflect.Descriptor instead.
+func (*ListExpenseAttachmentsRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *ListExpenseAttachmentsRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *ListExpenseAttachmentsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListExpenseAttachmentsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// A page of attachments.
+type ListExpenseAttachmentsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The attachments, the oldest first.
+	ExpenseAttachments []*ExpenseAttachment `protobuf:"bytes,1,rep,name=expense_attachments,json=expenseAttachments,proto3" json:"expense_attachments,omitempty"`
+	// Asks for the next page; empty on the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListExpenseAttachmentsResponse) Reset() {
+	*x = ListExpenseAttachmentsResponse{}
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListExpenseAttachmentsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListExpenseAttachmentsResponse) ProtoMessage() {}
+
+func (x *ListExpenseAttachmentsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListExpenseAttachmentsResponse.ProtoReflect.Descriptor instead.
+func (*ListExpenseAttachmentsResponse) Descriptor() ([]byte, []int) {
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *ListExpenseAttachmentsResponse) GetExpenseAttachments() []*ExpenseAttachment {
+	if x != nil {
+		return x.ExpenseAttachments
+	}
+	return nil
+}
+
+func (x *ListExpenseAttachmentsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// Asks for the content of an attachment.
+type DownloadExpenseAttachmentRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name of the attachment.
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DownloadExpenseAttachmentRequest) Reset() {
+	*x = DownloadExpenseAttachmentRequest{}
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DownloadExpenseAttachmentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DownloadExpenseAttachmentRequest) ProtoMessage() {}
+
+func (x *DownloadExpenseAttachmentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DownloadExpenseAttachmentRequest.ProtoReflect.Descriptor instead.
+func (*DownloadExpenseAttachmentRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *DownloadExpenseAttachmentRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
 var File_cagnotte_treasury_v1_treasury_proto protoreflect.FileDescriptor
 
 const file_cagnotte_treasury_v1_treasury_proto_rawDesc = "" +
 	"\n" +
-	"#cagnotte/treasury/v1/treasury.proto\x12\x14cagnotte.treasury.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x91\a\n" +
+	"#cagnotte/treasury/v1/treasury.proto\x12\x14cagnotte.treasury.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x91\a\n" +
 	"\x0fOfflineDonation\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x128\n" +
 	"\x06amount\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\x12G\n" +
@@ -2788,7 +3255,7 @@ const file_cagnotte_treasury_v1_treasury_proto_rawDesc = "" +
 	"\vcreate_time\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime\"\xbc\x03\n" +
+	"updateTime\"\xf7\x03\n" +
 	"\aDeposit\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x9f\x01\n" +
 	"\acheques\x18\x02 \x03(\tB\x84\x01\xbaH\x80\x01\x92\x01}\b\x01\x10\xc8\x01\x18\x01\"trr2p^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/offlineDonations/[0-9a-f-]{36}$R\acheques\x12@\n" +
@@ -2797,7 +3264,13 @@ const file_cagnotte_treasury_v1_treasury_proto_rawDesc = "" +
 	"\x0fallow_duplicate\x18\x05 \x01(\bR\x0eallowDuplicate\x12.\n" +
 	"\x05total\x18\x06 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x05total\x12;\n" +
 	"\vcreate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\"\xfc\x01\n" +
+	"createTime\x129\n" +
+	"\x05items\x18\b \x03(\v2#.cagnotte.treasury.v1.DepositChequeR\x05items\"\xb7\x01\n" +
+	"\rDepositCheque\x12\x16\n" +
+	"\x06cheque\x18\x01 \x01(\tR\x06cheque\x120\n" +
+	"\x06amount\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x06amount\x12\x1a\n" +
+	"\bdocument\x18\x03 \x01(\tR\bdocument\x12@\n" +
+	"\x05state\x18\x04 \x01(\x0e2*.cagnotte.treasury.v1.OfflineDonationStateR\x05state\"\xfc\x01\n" +
 	"\fClearingItem\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x126\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\".cagnotte.treasury.v1.ClearingKindR\x04kind\x12\x1a\n" +
@@ -2833,7 +3306,7 @@ const file_cagnotte_treasury_v1_treasury_proto_rawDesc = "" +
 	"\n" +
 	"ChequeSlip\x12\x14\n" +
 	"\x05payee\x18\x01 \x01(\tR\x05payee\x12%\n" +
-	"\x0epostal_address\x18\x02 \x03(\tR\rpostalAddress\"\xeb\a\n" +
+	"\x0epostal_address\x18\x02 \x03(\tR\rpostalAddress\"\xb6\b\n" +
 	"\aExpense\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x125\n" +
 	"\x04kind\x18\x02 \x01(\x0e2!.cagnotte.treasury.v1.ExpenseKindR\x04kind\x12=\n" +
@@ -2856,7 +3329,18 @@ const file_cagnotte_treasury_v1_treasury_proto_rawDesc = "" +
 	"\vcreate_time\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime\"\x93\x02\n" +
+	"updateTime\x12I\n" +
+	"\vattachments\x18\x13 \x03(\v2'.cagnotte.treasury.v1.ExpenseAttachmentR\vattachments\"\x80\x02\n" +
+	"\x11ExpenseAttachment\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12&\n" +
+	"\acontent\x18\x02 \x01(\fB\f\xbaH\tz\a\x10\x01\x18\x80\x80\x80\x04R\acontent\x12!\n" +
+	"\fcontent_type\x18\x03 \x01(\tR\vcontentType\x12\x1d\n" +
+	"\n" +
+	"size_bytes\x18\x04 \x01(\x05R\tsizeBytes\x12\x16\n" +
+	"\x06sha256\x18\x05 \x01(\tR\x06sha256\x12\x18\n" +
+	"\acreator\x18\x06 \x01(\tR\acreator\x12;\n" +
+	"\vcreate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\"\x93\x02\n" +
 	"\x1cCreateOfflineDonationRequest\x12p\n" +
 	"\x06parent\x18\x01 \x01(\tBX\xbaHUrS2Q^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12X\n" +
 	"\x10offline_donation\x18\x02 \x01(\v2%.cagnotte.treasury.v1.OfflineDonationB\x06\xbaH\x03\xc8\x01\x01R\x0fofflineDonation\x12'\n" +
@@ -2956,7 +3440,24 @@ const file_cagnotte_treasury_v1_treasury_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12\"\n" +
 	"\x06reason\x18\x03 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason*\xa1\x01\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\"\x8b\x02\n" +
+	"\x1eCreateExpenseAttachmentRequest\x12`\n" +
+	"\x06parent\x18\x01 \x01(\tBH\xbaHErC2A^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/expenses/[0-9a-f-]{36}$R\x06parent\x12^\n" +
+	"\x12expense_attachment\x18\x02 \x01(\v2'.cagnotte.treasury.v1.ExpenseAttachmentB\x06\xbaH\x03\xc8\x01\x01R\x11expenseAttachment\x12'\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\"\x95\x01\n" +
+	"\x1bGetExpenseAttachmentRequest\x12v\n" +
+	"\x04name\x18\x01 \x01(\tBb\xbaH_r]2[^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/expenses/[0-9a-f-]{36}/attachments/[0-9a-f-]{36}$R\x04name\"\xd0\x01\n" +
+	"\x1dListExpenseAttachmentsRequest\x12`\n" +
+	"\x06parent\x18\x01 \x01(\tBH\xbaHErC2A^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/expenses/[0-9a-f-]{36}$R\x06parent\x12$\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\xa2\x01\n" +
+	"\x1eListExpenseAttachmentsResponse\x12X\n" +
+	"\x13expense_attachments\x18\x01 \x03(\v2'.cagnotte.treasury.v1.ExpenseAttachmentR\x12expenseAttachments\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x9a\x01\n" +
+	" DownloadExpenseAttachmentRequest\x12v\n" +
+	"\x04name\x18\x01 \x01(\tBb\xbaH_r]2[^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/expenses/[0-9a-f-]{36}/attachments/[0-9a-f-]{36}$R\x04name*\xa1\x01\n" +
 	"\rOfflineMethod\x12\x1e\n" +
 	"\x1aOFFLINE_METHOD_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13OFFLINE_METHOD_CASH\x10\x01\x12\x1b\n" +
@@ -2992,7 +3493,7 @@ const file_cagnotte_treasury_v1_treasury_proto_rawDesc = "" +
 	"\rPaymentSource\x12\x1e\n" +
 	"\x1aPAYMENT_SOURCE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13PAYMENT_SOURCE_BANK\x10\x01\x12\x17\n" +
-	"\x13PAYMENT_SOURCE_CASH\x10\x022\xce\x17\n" +
+	"\x13PAYMENT_SOURCE_CASH\x10\x022\xaa\x1d\n" +
 	"\x0fTreasuryService\x12\xb6\x01\n" +
 	"\x15CreateOfflineDonation\x122.cagnotte.treasury.v1.CreateOfflineDonationRequest\x1a%.cagnotte.treasury.v1.OfflineDonation\"B\x82\xd3\xe4\x93\x02<:\x01*\"7/v1/{parent=collectives/*/campaigns/*}/offlineDonations\x12\xad\x01\n" +
 	"\x12GetOfflineDonation\x12/.cagnotte.treasury.v1.GetOfflineDonationRequest\x1a%.cagnotte.treasury.v1.OfflineDonation\"?\x82\xd3\xe4\x93\x029\x127/v1/{name=collectives/*/campaigns/*/offlineDonations/*}\x12\xbe\x01\n" +
@@ -3015,7 +3516,11 @@ const file_cagnotte_treasury_v1_treasury_proto_rawDesc = "" +
 	"\fListExpenses\x12).cagnotte.treasury.v1.ListExpensesRequest\x1a*.cagnotte.treasury.v1.ListExpensesResponse\"+\x82\xd3\xe4\x93\x02%\x12#/v1/{parent=collectives/*}/expenses\x12\x88\x01\n" +
 	"\n" +
 	"PayExpense\x12'.cagnotte.treasury.v1.PayExpenseRequest\x1a\x1d.cagnotte.treasury.v1.Expense\"2\x82\xd3\xe4\x93\x02,:\x01*\"'/v1/{name=collectives/*/expenses/*}:pay\x12\x94\x01\n" +
-	"\x0eReverseExpense\x12+.cagnotte.treasury.v1.ReverseExpenseRequest\x1a\x1d.cagnotte.treasury.v1.Expense\"6\x82\xd3\xe4\x93\x020:\x01*\"+/v1/{name=collectives/*/expenses/*}:reverseBDZBgithub.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1;treasuryv1b\x06proto3"
+	"\x0eReverseExpense\x12+.cagnotte.treasury.v1.ReverseExpenseRequest\x1a\x1d.cagnotte.treasury.v1.Expense\"6\x82\xd3\xe4\x93\x020:\x01*\"+/v1/{name=collectives/*/expenses/*}:reverse\x12\xb6\x01\n" +
+	"\x17CreateExpenseAttachment\x124.cagnotte.treasury.v1.CreateExpenseAttachmentRequest\x1a'.cagnotte.treasury.v1.ExpenseAttachment\"<\x82\xd3\xe4\x93\x026:\x01*\"1/v1/{parent=collectives/*/expenses/*}/attachments\x12\xad\x01\n" +
+	"\x14GetExpenseAttachment\x121.cagnotte.treasury.v1.GetExpenseAttachmentRequest\x1a'.cagnotte.treasury.v1.ExpenseAttachment\"9\x82\xd3\xe4\x93\x023\x121/v1/{name=collectives/*/expenses/*/attachments/*}\x12\xbe\x01\n" +
+	"\x16ListExpenseAttachments\x123.cagnotte.treasury.v1.ListExpenseAttachmentsRequest\x1a4.cagnotte.treasury.v1.ListExpenseAttachmentsResponse\"9\x82\xd3\xe4\x93\x023\x121/v1/{parent=collectives/*/expenses/*}/attachments\x12\xaf\x01\n" +
+	"\x19DownloadExpenseAttachment\x126.cagnotte.treasury.v1.DownloadExpenseAttachmentRequest\x1a\x14.google.api.HttpBody\"B\x82\xd3\xe4\x93\x02<\x12:/v1/{name=collectives/*/expenses/*/attachments/*}:download0\x01BDZBgithub.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1;treasuryv1b\x06proto3"
 
 var (
 	file_cagnotte_treasury_v1_treasury_proto_rawDescOnce sync.Once
@@ -3030,128 +3535,151 @@ func file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP() []byte {
 }
 
 var file_cagnotte_treasury_v1_treasury_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_cagnotte_treasury_v1_treasury_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
+var file_cagnotte_treasury_v1_treasury_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
 var file_cagnotte_treasury_v1_treasury_proto_goTypes = []any{
-	(OfflineMethod)(0),                    // 0: cagnotte.treasury.v1.OfflineMethod
-	(OfflineDonationState)(0),             // 1: cagnotte.treasury.v1.OfflineDonationState
-	(ClearingKind)(0),                     // 2: cagnotte.treasury.v1.ClearingKind
-	(PledgeState)(0),                      // 3: cagnotte.treasury.v1.PledgeState
-	(ExpenseKind)(0),                      // 4: cagnotte.treasury.v1.ExpenseKind
-	(ExpenseState)(0),                     // 5: cagnotte.treasury.v1.ExpenseState
-	(PaymentSource)(0),                    // 6: cagnotte.treasury.v1.PaymentSource
-	(*OfflineDonation)(nil),               // 7: cagnotte.treasury.v1.OfflineDonation
-	(*Deposit)(nil),                       // 8: cagnotte.treasury.v1.Deposit
-	(*ClearingItem)(nil),                  // 9: cagnotte.treasury.v1.ClearingItem
-	(*Pledge)(nil),                        // 10: cagnotte.treasury.v1.Pledge
-	(*TransferSlip)(nil),                  // 11: cagnotte.treasury.v1.TransferSlip
-	(*ChequeSlip)(nil),                    // 12: cagnotte.treasury.v1.ChequeSlip
-	(*Expense)(nil),                       // 13: cagnotte.treasury.v1.Expense
-	(*CreateOfflineDonationRequest)(nil),  // 14: cagnotte.treasury.v1.CreateOfflineDonationRequest
-	(*GetOfflineDonationRequest)(nil),     // 15: cagnotte.treasury.v1.GetOfflineDonationRequest
-	(*ListOfflineDonationsRequest)(nil),   // 16: cagnotte.treasury.v1.ListOfflineDonationsRequest
-	(*ListOfflineDonationsResponse)(nil),  // 17: cagnotte.treasury.v1.ListOfflineDonationsResponse
-	(*BounceChequeRequest)(nil),           // 18: cagnotte.treasury.v1.BounceChequeRequest
-	(*ReverseOfflineDonationRequest)(nil), // 19: cagnotte.treasury.v1.ReverseOfflineDonationRequest
-	(*CreateDepositRequest)(nil),          // 20: cagnotte.treasury.v1.CreateDepositRequest
-	(*GetDepositRequest)(nil),             // 21: cagnotte.treasury.v1.GetDepositRequest
-	(*ListDepositsRequest)(nil),           // 22: cagnotte.treasury.v1.ListDepositsRequest
-	(*ListDepositsResponse)(nil),          // 23: cagnotte.treasury.v1.ListDepositsResponse
-	(*GetClearingItemRequest)(nil),        // 24: cagnotte.treasury.v1.GetClearingItemRequest
-	(*ListClearingItemsRequest)(nil),      // 25: cagnotte.treasury.v1.ListClearingItemsRequest
-	(*ListClearingItemsResponse)(nil),     // 26: cagnotte.treasury.v1.ListClearingItemsResponse
-	(*CreatePledgeRequest)(nil),           // 27: cagnotte.treasury.v1.CreatePledgeRequest
-	(*GetPledgeRequest)(nil),              // 28: cagnotte.treasury.v1.GetPledgeRequest
-	(*ListPledgesRequest)(nil),            // 29: cagnotte.treasury.v1.ListPledgesRequest
-	(*ListPledgesResponse)(nil),           // 30: cagnotte.treasury.v1.ListPledgesResponse
-	(*ListPledgeMethodsRequest)(nil),      // 31: cagnotte.treasury.v1.ListPledgeMethodsRequest
-	(*ListPledgeMethodsResponse)(nil),     // 32: cagnotte.treasury.v1.ListPledgeMethodsResponse
-	(*CreateExpenseRequest)(nil),          // 33: cagnotte.treasury.v1.CreateExpenseRequest
-	(*GetExpenseRequest)(nil),             // 34: cagnotte.treasury.v1.GetExpenseRequest
-	(*ListExpensesRequest)(nil),           // 35: cagnotte.treasury.v1.ListExpensesRequest
-	(*ListExpensesResponse)(nil),          // 36: cagnotte.treasury.v1.ListExpensesResponse
-	(*PayExpenseRequest)(nil),             // 37: cagnotte.treasury.v1.PayExpenseRequest
-	(*ReverseExpenseRequest)(nil),         // 38: cagnotte.treasury.v1.ReverseExpenseRequest
-	(*v1.Money)(nil),                      // 39: cagnotte.money.v1.Money
-	(*timestamppb.Timestamp)(nil),         // 40: google.protobuf.Timestamp
+	(OfflineMethod)(0),                       // 0: cagnotte.treasury.v1.OfflineMethod
+	(OfflineDonationState)(0),                // 1: cagnotte.treasury.v1.OfflineDonationState
+	(ClearingKind)(0),                        // 2: cagnotte.treasury.v1.ClearingKind
+	(PledgeState)(0),                         // 3: cagnotte.treasury.v1.PledgeState
+	(ExpenseKind)(0),                         // 4: cagnotte.treasury.v1.ExpenseKind
+	(ExpenseState)(0),                        // 5: cagnotte.treasury.v1.ExpenseState
+	(PaymentSource)(0),                       // 6: cagnotte.treasury.v1.PaymentSource
+	(*OfflineDonation)(nil),                  // 7: cagnotte.treasury.v1.OfflineDonation
+	(*Deposit)(nil),                          // 8: cagnotte.treasury.v1.Deposit
+	(*DepositCheque)(nil),                    // 9: cagnotte.treasury.v1.DepositCheque
+	(*ClearingItem)(nil),                     // 10: cagnotte.treasury.v1.ClearingItem
+	(*Pledge)(nil),                           // 11: cagnotte.treasury.v1.Pledge
+	(*TransferSlip)(nil),                     // 12: cagnotte.treasury.v1.TransferSlip
+	(*ChequeSlip)(nil),                       // 13: cagnotte.treasury.v1.ChequeSlip
+	(*Expense)(nil),                          // 14: cagnotte.treasury.v1.Expense
+	(*ExpenseAttachment)(nil),                // 15: cagnotte.treasury.v1.ExpenseAttachment
+	(*CreateOfflineDonationRequest)(nil),     // 16: cagnotte.treasury.v1.CreateOfflineDonationRequest
+	(*GetOfflineDonationRequest)(nil),        // 17: cagnotte.treasury.v1.GetOfflineDonationRequest
+	(*ListOfflineDonationsRequest)(nil),      // 18: cagnotte.treasury.v1.ListOfflineDonationsRequest
+	(*ListOfflineDonationsResponse)(nil),     // 19: cagnotte.treasury.v1.ListOfflineDonationsResponse
+	(*BounceChequeRequest)(nil),              // 20: cagnotte.treasury.v1.BounceChequeRequest
+	(*ReverseOfflineDonationRequest)(nil),    // 21: cagnotte.treasury.v1.ReverseOfflineDonationRequest
+	(*CreateDepositRequest)(nil),             // 22: cagnotte.treasury.v1.CreateDepositRequest
+	(*GetDepositRequest)(nil),                // 23: cagnotte.treasury.v1.GetDepositRequest
+	(*ListDepositsRequest)(nil),              // 24: cagnotte.treasury.v1.ListDepositsRequest
+	(*ListDepositsResponse)(nil),             // 25: cagnotte.treasury.v1.ListDepositsResponse
+	(*GetClearingItemRequest)(nil),           // 26: cagnotte.treasury.v1.GetClearingItemRequest
+	(*ListClearingItemsRequest)(nil),         // 27: cagnotte.treasury.v1.ListClearingItemsRequest
+	(*ListClearingItemsResponse)(nil),        // 28: cagnotte.treasury.v1.ListClearingItemsResponse
+	(*CreatePledgeRequest)(nil),              // 29: cagnotte.treasury.v1.CreatePledgeRequest
+	(*GetPledgeRequest)(nil),                 // 30: cagnotte.treasury.v1.GetPledgeRequest
+	(*ListPledgesRequest)(nil),               // 31: cagnotte.treasury.v1.ListPledgesRequest
+	(*ListPledgesResponse)(nil),              // 32: cagnotte.treasury.v1.ListPledgesResponse
+	(*ListPledgeMethodsRequest)(nil),         // 33: cagnotte.treasury.v1.ListPledgeMethodsRequest
+	(*ListPledgeMethodsResponse)(nil),        // 34: cagnotte.treasury.v1.ListPledgeMethodsResponse
+	(*CreateExpenseRequest)(nil),             // 35: cagnotte.treasury.v1.CreateExpenseRequest
+	(*GetExpenseRequest)(nil),                // 36: cagnotte.treasury.v1.GetExpenseRequest
+	(*ListExpensesRequest)(nil),              // 37: cagnotte.treasury.v1.ListExpensesRequest
+	(*ListExpensesResponse)(nil),             // 38: cagnotte.treasury.v1.ListExpensesResponse
+	(*PayExpenseRequest)(nil),                // 39: cagnotte.treasury.v1.PayExpenseRequest
+	(*ReverseExpenseRequest)(nil),            // 40: cagnotte.treasury.v1.ReverseExpenseRequest
+	(*CreateExpenseAttachmentRequest)(nil),   // 41: cagnotte.treasury.v1.CreateExpenseAttachmentRequest
+	(*GetExpenseAttachmentRequest)(nil),      // 42: cagnotte.treasury.v1.GetExpenseAttachmentRequest
+	(*ListExpenseAttachmentsRequest)(nil),    // 43: cagnotte.treasury.v1.ListExpenseAttachmentsRequest
+	(*ListExpenseAttachmentsResponse)(nil),   // 44: cagnotte.treasury.v1.ListExpenseAttachmentsResponse
+	(*DownloadExpenseAttachmentRequest)(nil), // 45: cagnotte.treasury.v1.DownloadExpenseAttachmentRequest
+	(*v1.Money)(nil),                         // 46: cagnotte.money.v1.Money
+	(*timestamppb.Timestamp)(nil),            // 47: google.protobuf.Timestamp
+	(*httpbody.HttpBody)(nil),                // 48: google.api.HttpBody
 }
 var file_cagnotte_treasury_v1_treasury_proto_depIdxs = []int32{
-	39, // 0: cagnotte.treasury.v1.OfflineDonation.amount:type_name -> cagnotte.money.v1.Money
+	46, // 0: cagnotte.treasury.v1.OfflineDonation.amount:type_name -> cagnotte.money.v1.Money
 	0,  // 1: cagnotte.treasury.v1.OfflineDonation.method:type_name -> cagnotte.treasury.v1.OfflineMethod
 	1,  // 2: cagnotte.treasury.v1.OfflineDonation.state:type_name -> cagnotte.treasury.v1.OfflineDonationState
-	40, // 3: cagnotte.treasury.v1.OfflineDonation.create_time:type_name -> google.protobuf.Timestamp
-	40, // 4: cagnotte.treasury.v1.OfflineDonation.update_time:type_name -> google.protobuf.Timestamp
-	39, // 5: cagnotte.treasury.v1.Deposit.total:type_name -> cagnotte.money.v1.Money
-	40, // 6: cagnotte.treasury.v1.Deposit.create_time:type_name -> google.protobuf.Timestamp
-	2,  // 7: cagnotte.treasury.v1.ClearingItem.kind:type_name -> cagnotte.treasury.v1.ClearingKind
-	39, // 8: cagnotte.treasury.v1.ClearingItem.amount:type_name -> cagnotte.money.v1.Money
-	39, // 9: cagnotte.treasury.v1.Pledge.amount:type_name -> cagnotte.money.v1.Money
-	0,  // 10: cagnotte.treasury.v1.Pledge.method:type_name -> cagnotte.treasury.v1.OfflineMethod
-	3,  // 11: cagnotte.treasury.v1.Pledge.state:type_name -> cagnotte.treasury.v1.PledgeState
-	11, // 12: cagnotte.treasury.v1.Pledge.transfer:type_name -> cagnotte.treasury.v1.TransferSlip
-	12, // 13: cagnotte.treasury.v1.Pledge.cheque:type_name -> cagnotte.treasury.v1.ChequeSlip
-	40, // 14: cagnotte.treasury.v1.Pledge.create_time:type_name -> google.protobuf.Timestamp
-	40, // 15: cagnotte.treasury.v1.Pledge.expire_time:type_name -> google.protobuf.Timestamp
-	4,  // 16: cagnotte.treasury.v1.Expense.kind:type_name -> cagnotte.treasury.v1.ExpenseKind
-	39, // 17: cagnotte.treasury.v1.Expense.amount:type_name -> cagnotte.money.v1.Money
-	6,  // 18: cagnotte.treasury.v1.Expense.source:type_name -> cagnotte.treasury.v1.PaymentSource
-	5,  // 19: cagnotte.treasury.v1.Expense.state:type_name -> cagnotte.treasury.v1.ExpenseState
-	39, // 20: cagnotte.treasury.v1.Expense.remaining_amount:type_name -> cagnotte.money.v1.Money
-	40, // 21: cagnotte.treasury.v1.Expense.create_time:type_name -> google.protobuf.Timestamp
-	40, // 22: cagnotte.treasury.v1.Expense.update_time:type_name -> google.protobuf.Timestamp
-	7,  // 23: cagnotte.treasury.v1.CreateOfflineDonationRequest.offline_donation:type_name -> cagnotte.treasury.v1.OfflineDonation
-	7,  // 24: cagnotte.treasury.v1.ListOfflineDonationsResponse.offline_donations:type_name -> cagnotte.treasury.v1.OfflineDonation
-	8,  // 25: cagnotte.treasury.v1.CreateDepositRequest.deposit:type_name -> cagnotte.treasury.v1.Deposit
-	8,  // 26: cagnotte.treasury.v1.ListDepositsResponse.deposits:type_name -> cagnotte.treasury.v1.Deposit
-	9,  // 27: cagnotte.treasury.v1.ListClearingItemsResponse.clearing_items:type_name -> cagnotte.treasury.v1.ClearingItem
-	10, // 28: cagnotte.treasury.v1.CreatePledgeRequest.pledge:type_name -> cagnotte.treasury.v1.Pledge
-	10, // 29: cagnotte.treasury.v1.ListPledgesResponse.pledges:type_name -> cagnotte.treasury.v1.Pledge
-	0,  // 30: cagnotte.treasury.v1.ListPledgeMethodsResponse.methods:type_name -> cagnotte.treasury.v1.OfflineMethod
-	13, // 31: cagnotte.treasury.v1.CreateExpenseRequest.expense:type_name -> cagnotte.treasury.v1.Expense
-	13, // 32: cagnotte.treasury.v1.ListExpensesResponse.expenses:type_name -> cagnotte.treasury.v1.Expense
-	6,  // 33: cagnotte.treasury.v1.PayExpenseRequest.source:type_name -> cagnotte.treasury.v1.PaymentSource
-	14, // 34: cagnotte.treasury.v1.TreasuryService.CreateOfflineDonation:input_type -> cagnotte.treasury.v1.CreateOfflineDonationRequest
-	15, // 35: cagnotte.treasury.v1.TreasuryService.GetOfflineDonation:input_type -> cagnotte.treasury.v1.GetOfflineDonationRequest
-	16, // 36: cagnotte.treasury.v1.TreasuryService.ListOfflineDonations:input_type -> cagnotte.treasury.v1.ListOfflineDonationsRequest
-	18, // 37: cagnotte.treasury.v1.TreasuryService.BounceCheque:input_type -> cagnotte.treasury.v1.BounceChequeRequest
-	19, // 38: cagnotte.treasury.v1.TreasuryService.ReverseOfflineDonation:input_type -> cagnotte.treasury.v1.ReverseOfflineDonationRequest
-	20, // 39: cagnotte.treasury.v1.TreasuryService.CreateDeposit:input_type -> cagnotte.treasury.v1.CreateDepositRequest
-	21, // 40: cagnotte.treasury.v1.TreasuryService.GetDeposit:input_type -> cagnotte.treasury.v1.GetDepositRequest
-	22, // 41: cagnotte.treasury.v1.TreasuryService.ListDeposits:input_type -> cagnotte.treasury.v1.ListDepositsRequest
-	24, // 42: cagnotte.treasury.v1.TreasuryService.GetClearingItem:input_type -> cagnotte.treasury.v1.GetClearingItemRequest
-	25, // 43: cagnotte.treasury.v1.TreasuryService.ListClearingItems:input_type -> cagnotte.treasury.v1.ListClearingItemsRequest
-	27, // 44: cagnotte.treasury.v1.TreasuryService.CreatePledge:input_type -> cagnotte.treasury.v1.CreatePledgeRequest
-	28, // 45: cagnotte.treasury.v1.TreasuryService.GetPledge:input_type -> cagnotte.treasury.v1.GetPledgeRequest
-	29, // 46: cagnotte.treasury.v1.TreasuryService.ListPledges:input_type -> cagnotte.treasury.v1.ListPledgesRequest
-	31, // 47: cagnotte.treasury.v1.TreasuryService.ListPledgeMethods:input_type -> cagnotte.treasury.v1.ListPledgeMethodsRequest
-	33, // 48: cagnotte.treasury.v1.TreasuryService.CreateExpense:input_type -> cagnotte.treasury.v1.CreateExpenseRequest
-	34, // 49: cagnotte.treasury.v1.TreasuryService.GetExpense:input_type -> cagnotte.treasury.v1.GetExpenseRequest
-	35, // 50: cagnotte.treasury.v1.TreasuryService.ListExpenses:input_type -> cagnotte.treasury.v1.ListExpensesRequest
-	37, // 51: cagnotte.treasury.v1.TreasuryService.PayExpense:input_type -> cagnotte.treasury.v1.PayExpenseRequest
-	38, // 52: cagnotte.treasury.v1.TreasuryService.ReverseExpense:input_type -> cagnotte.treasury.v1.ReverseExpenseRequest
-	7,  // 53: cagnotte.treasury.v1.TreasuryService.CreateOfflineDonation:output_type -> cagnotte.treasury.v1.OfflineDonation
-	7,  // 54: cagnotte.treasury.v1.TreasuryService.GetOfflineDonation:output_type -> cagnotte.treasury.v1.OfflineDonation
-	17, // 55: cagnotte.treasury.v1.TreasuryService.ListOfflineDonations:output_type -> cagnotte.treasury.v1.ListOfflineDonationsResponse
-	7,  // 56: cagnotte.treasury.v1.TreasuryService.BounceCheque:output_type -> cagnotte.treasury.v1.OfflineDonation
-	7,  // 57: cagnotte.treasury.v1.TreasuryService.ReverseOfflineDonation:output_type -> cagnotte.treasury.v1.OfflineDonation
-	8,  // 58: cagnotte.treasury.v1.TreasuryService.CreateDeposit:output_type -> cagnotte.treasury.v1.Deposit
-	8,  // 59: cagnotte.treasury.v1.TreasuryService.GetDeposit:output_type -> cagnotte.treasury.v1.Deposit
-	23, // 60: cagnotte.treasury.v1.TreasuryService.ListDeposits:output_type -> cagnotte.treasury.v1.ListDepositsResponse
-	9,  // 61: cagnotte.treasury.v1.TreasuryService.GetClearingItem:output_type -> cagnotte.treasury.v1.ClearingItem
-	26, // 62: cagnotte.treasury.v1.TreasuryService.ListClearingItems:output_type -> cagnotte.treasury.v1.ListClearingItemsResponse
-	10, // 63: cagnotte.treasury.v1.TreasuryService.CreatePledge:output_type -> cagnotte.treasury.v1.Pledge
-	10, // 64: cagnotte.treasury.v1.TreasuryService.GetPledge:output_type -> cagnotte.treasury.v1.Pledge
-	30, // 65: cagnotte.treasury.v1.TreasuryService.ListPledges:output_type -> cagnotte.treasury.v1.ListPledgesResponse
-	32, // 66: cagnotte.treasury.v1.TreasuryService.ListPledgeMethods:output_type -> cagnotte.treasury.v1.ListPledgeMethodsResponse
-	13, // 67: cagnotte.treasury.v1.TreasuryService.CreateExpense:output_type -> cagnotte.treasury.v1.Expense
-	13, // 68: cagnotte.treasury.v1.TreasuryService.GetExpense:output_type -> cagnotte.treasury.v1.Expense
-	36, // 69: cagnotte.treasury.v1.TreasuryService.ListExpenses:output_type -> cagnotte.treasury.v1.ListExpensesResponse
-	13, // 70: cagnotte.treasury.v1.TreasuryService.PayExpense:output_type -> cagnotte.treasury.v1.Expense
-	13, // 71: cagnotte.treasury.v1.TreasuryService.ReverseExpense:output_type -> cagnotte.treasury.v1.Expense
-	53, // [53:72] is the sub-list for method output_type
-	34, // [34:53] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	47, // 3: cagnotte.treasury.v1.OfflineDonation.create_time:type_name -> google.protobuf.Timestamp
+	47, // 4: cagnotte.treasury.v1.OfflineDonation.update_time:type_name -> google.protobuf.Timestamp
+	46, // 5: cagnotte.treasury.v1.Deposit.total:type_name -> cagnotte.money.v1.Money
+	47, // 6: cagnotte.treasury.v1.Deposit.create_time:type_name -> google.protobuf.Timestamp
+	9,  // 7: cagnotte.treasury.v1.Deposit.items:type_name -> cagnotte.treasury.v1.DepositCheque
+	46, // 8: cagnotte.treasury.v1.DepositCheque.amount:type_name -> cagnotte.money.v1.Money
+	1,  // 9: cagnotte.treasury.v1.DepositCheque.state:type_name -> cagnotte.treasury.v1.OfflineDonationState
+	2,  // 10: cagnotte.treasury.v1.ClearingItem.kind:type_name -> cagnotte.treasury.v1.ClearingKind
+	46, // 11: cagnotte.treasury.v1.ClearingItem.amount:type_name -> cagnotte.money.v1.Money
+	46, // 12: cagnotte.treasury.v1.Pledge.amount:type_name -> cagnotte.money.v1.Money
+	0,  // 13: cagnotte.treasury.v1.Pledge.method:type_name -> cagnotte.treasury.v1.OfflineMethod
+	3,  // 14: cagnotte.treasury.v1.Pledge.state:type_name -> cagnotte.treasury.v1.PledgeState
+	12, // 15: cagnotte.treasury.v1.Pledge.transfer:type_name -> cagnotte.treasury.v1.TransferSlip
+	13, // 16: cagnotte.treasury.v1.Pledge.cheque:type_name -> cagnotte.treasury.v1.ChequeSlip
+	47, // 17: cagnotte.treasury.v1.Pledge.create_time:type_name -> google.protobuf.Timestamp
+	47, // 18: cagnotte.treasury.v1.Pledge.expire_time:type_name -> google.protobuf.Timestamp
+	4,  // 19: cagnotte.treasury.v1.Expense.kind:type_name -> cagnotte.treasury.v1.ExpenseKind
+	46, // 20: cagnotte.treasury.v1.Expense.amount:type_name -> cagnotte.money.v1.Money
+	6,  // 21: cagnotte.treasury.v1.Expense.source:type_name -> cagnotte.treasury.v1.PaymentSource
+	5,  // 22: cagnotte.treasury.v1.Expense.state:type_name -> cagnotte.treasury.v1.ExpenseState
+	46, // 23: cagnotte.treasury.v1.Expense.remaining_amount:type_name -> cagnotte.money.v1.Money
+	47, // 24: cagnotte.treasury.v1.Expense.create_time:type_name -> google.protobuf.Timestamp
+	47, // 25: cagnotte.treasury.v1.Expense.update_time:type_name -> google.protobuf.Timestamp
+	15, // 26: cagnotte.treasury.v1.Expense.attachments:type_name -> cagnotte.treasury.v1.ExpenseAttachment
+	47, // 27: cagnotte.treasury.v1.ExpenseAttachment.create_time:type_name -> google.protobuf.Timestamp
+	7,  // 28: cagnotte.treasury.v1.CreateOfflineDonationRequest.offline_donation:type_name -> cagnotte.treasury.v1.OfflineDonation
+	7,  // 29: cagnotte.treasury.v1.ListOfflineDonationsResponse.offline_donations:type_name -> cagnotte.treasury.v1.OfflineDonation
+	8,  // 30: cagnotte.treasury.v1.CreateDepositRequest.deposit:type_name -> cagnotte.treasury.v1.Deposit
+	8,  // 31: cagnotte.treasury.v1.ListDepositsResponse.deposits:type_name -> cagnotte.treasury.v1.Deposit
+	10, // 32: cagnotte.treasury.v1.ListClearingItemsResponse.clearing_items:type_name -> cagnotte.treasury.v1.ClearingItem
+	11, // 33: cagnotte.treasury.v1.CreatePledgeRequest.pledge:type_name -> cagnotte.treasury.v1.Pledge
+	11, // 34: cagnotte.treasury.v1.ListPledgesResponse.pledges:type_name -> cagnotte.treasury.v1.Pledge
+	0,  // 35: cagnotte.treasury.v1.ListPledgeMethodsResponse.methods:type_name -> cagnotte.treasury.v1.OfflineMethod
+	14, // 36: cagnotte.treasury.v1.CreateExpenseRequest.expense:type_name -> cagnotte.treasury.v1.Expense
+	14, // 37: cagnotte.treasury.v1.ListExpensesResponse.expenses:type_name -> cagnotte.treasury.v1.Expense
+	6,  // 38: cagnotte.treasury.v1.PayExpenseRequest.source:type_name -> cagnotte.treasury.v1.PaymentSource
+	15, // 39: cagnotte.treasury.v1.CreateExpenseAttachmentRequest.expense_attachment:type_name -> cagnotte.treasury.v1.ExpenseAttachment
+	15, // 40: cagnotte.treasury.v1.ListExpenseAttachmentsResponse.expense_attachments:type_name -> cagnotte.treasury.v1.ExpenseAttachment
+	16, // 41: cagnotte.treasury.v1.TreasuryService.CreateOfflineDonation:input_type -> cagnotte.treasury.v1.CreateOfflineDonationRequest
+	17, // 42: cagnotte.treasury.v1.TreasuryService.GetOfflineDonation:input_type -> cagnotte.treasury.v1.GetOfflineDonationRequest
+	18, // 43: cagnotte.treasury.v1.TreasuryService.ListOfflineDonations:input_type -> cagnotte.treasury.v1.ListOfflineDonationsRequest
+	20, // 44: cagnotte.treasury.v1.TreasuryService.BounceCheque:input_type -> cagnotte.treasury.v1.BounceChequeRequest
+	21, // 45: cagnotte.treasury.v1.TreasuryService.ReverseOfflineDonation:input_type -> cagnotte.treasury.v1.ReverseOfflineDonationRequest
+	22, // 46: cagnotte.treasury.v1.TreasuryService.CreateDeposit:input_type -> cagnotte.treasury.v1.CreateDepositRequest
+	23, // 47: cagnotte.treasury.v1.TreasuryService.GetDeposit:input_type -> cagnotte.treasury.v1.GetDepositRequest
+	24, // 48: cagnotte.treasury.v1.TreasuryService.ListDeposits:input_type -> cagnotte.treasury.v1.ListDepositsRequest
+	26, // 49: cagnotte.treasury.v1.TreasuryService.GetClearingItem:input_type -> cagnotte.treasury.v1.GetClearingItemRequest
+	27, // 50: cagnotte.treasury.v1.TreasuryService.ListClearingItems:input_type -> cagnotte.treasury.v1.ListClearingItemsRequest
+	29, // 51: cagnotte.treasury.v1.TreasuryService.CreatePledge:input_type -> cagnotte.treasury.v1.CreatePledgeRequest
+	30, // 52: cagnotte.treasury.v1.TreasuryService.GetPledge:input_type -> cagnotte.treasury.v1.GetPledgeRequest
+	31, // 53: cagnotte.treasury.v1.TreasuryService.ListPledges:input_type -> cagnotte.treasury.v1.ListPledgesRequest
+	33, // 54: cagnotte.treasury.v1.TreasuryService.ListPledgeMethods:input_type -> cagnotte.treasury.v1.ListPledgeMethodsRequest
+	35, // 55: cagnotte.treasury.v1.TreasuryService.CreateExpense:input_type -> cagnotte.treasury.v1.CreateExpenseRequest
+	36, // 56: cagnotte.treasury.v1.TreasuryService.GetExpense:input_type -> cagnotte.treasury.v1.GetExpenseRequest
+	37, // 57: cagnotte.treasury.v1.TreasuryService.ListExpenses:input_type -> cagnotte.treasury.v1.ListExpensesRequest
+	39, // 58: cagnotte.treasury.v1.TreasuryService.PayExpense:input_type -> cagnotte.treasury.v1.PayExpenseRequest
+	40, // 59: cagnotte.treasury.v1.TreasuryService.ReverseExpense:input_type -> cagnotte.treasury.v1.ReverseExpenseRequest
+	41, // 60: cagnotte.treasury.v1.TreasuryService.CreateExpenseAttachment:input_type -> cagnotte.treasury.v1.CreateExpenseAttachmentRequest
+	42, // 61: cagnotte.treasury.v1.TreasuryService.GetExpenseAttachment:input_type -> cagnotte.treasury.v1.GetExpenseAttachmentRequest
+	43, // 62: cagnotte.treasury.v1.TreasuryService.ListExpenseAttachments:input_type -> cagnotte.treasury.v1.ListExpenseAttachmentsRequest
+	45, // 63: cagnotte.treasury.v1.TreasuryService.DownloadExpenseAttachment:input_type -> cagnotte.treasury.v1.DownloadExpenseAttachmentRequest
+	7,  // 64: cagnotte.treasury.v1.TreasuryService.CreateOfflineDonation:output_type -> cagnotte.treasury.v1.OfflineDonation
+	7,  // 65: cagnotte.treasury.v1.TreasuryService.GetOfflineDonation:output_type -> cagnotte.treasury.v1.OfflineDonation
+	19, // 66: cagnotte.treasury.v1.TreasuryService.ListOfflineDonations:output_type -> cagnotte.treasury.v1.ListOfflineDonationsResponse
+	7,  // 67: cagnotte.treasury.v1.TreasuryService.BounceCheque:output_type -> cagnotte.treasury.v1.OfflineDonation
+	7,  // 68: cagnotte.treasury.v1.TreasuryService.ReverseOfflineDonation:output_type -> cagnotte.treasury.v1.OfflineDonation
+	8,  // 69: cagnotte.treasury.v1.TreasuryService.CreateDeposit:output_type -> cagnotte.treasury.v1.Deposit
+	8,  // 70: cagnotte.treasury.v1.TreasuryService.GetDeposit:output_type -> cagnotte.treasury.v1.Deposit
+	25, // 71: cagnotte.treasury.v1.TreasuryService.ListDeposits:output_type -> cagnotte.treasury.v1.ListDepositsResponse
+	10, // 72: cagnotte.treasury.v1.TreasuryService.GetClearingItem:output_type -> cagnotte.treasury.v1.ClearingItem
+	28, // 73: cagnotte.treasury.v1.TreasuryService.ListClearingItems:output_type -> cagnotte.treasury.v1.ListClearingItemsResponse
+	11, // 74: cagnotte.treasury.v1.TreasuryService.CreatePledge:output_type -> cagnotte.treasury.v1.Pledge
+	11, // 75: cagnotte.treasury.v1.TreasuryService.GetPledge:output_type -> cagnotte.treasury.v1.Pledge
+	32, // 76: cagnotte.treasury.v1.TreasuryService.ListPledges:output_type -> cagnotte.treasury.v1.ListPledgesResponse
+	34, // 77: cagnotte.treasury.v1.TreasuryService.ListPledgeMethods:output_type -> cagnotte.treasury.v1.ListPledgeMethodsResponse
+	14, // 78: cagnotte.treasury.v1.TreasuryService.CreateExpense:output_type -> cagnotte.treasury.v1.Expense
+	14, // 79: cagnotte.treasury.v1.TreasuryService.GetExpense:output_type -> cagnotte.treasury.v1.Expense
+	38, // 80: cagnotte.treasury.v1.TreasuryService.ListExpenses:output_type -> cagnotte.treasury.v1.ListExpensesResponse
+	14, // 81: cagnotte.treasury.v1.TreasuryService.PayExpense:output_type -> cagnotte.treasury.v1.Expense
+	14, // 82: cagnotte.treasury.v1.TreasuryService.ReverseExpense:output_type -> cagnotte.treasury.v1.Expense
+	15, // 83: cagnotte.treasury.v1.TreasuryService.CreateExpenseAttachment:output_type -> cagnotte.treasury.v1.ExpenseAttachment
+	15, // 84: cagnotte.treasury.v1.TreasuryService.GetExpenseAttachment:output_type -> cagnotte.treasury.v1.ExpenseAttachment
+	44, // 85: cagnotte.treasury.v1.TreasuryService.ListExpenseAttachments:output_type -> cagnotte.treasury.v1.ListExpenseAttachmentsResponse
+	48, // 86: cagnotte.treasury.v1.TreasuryService.DownloadExpenseAttachment:output_type -> google.api.HttpBody
+	64, // [64:87] is the sub-list for method output_type
+	41, // [41:64] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_cagnotte_treasury_v1_treasury_proto_init() }
@@ -3165,7 +3693,7 @@ func file_cagnotte_treasury_v1_treasury_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cagnotte_treasury_v1_treasury_proto_rawDesc), len(file_cagnotte_treasury_v1_treasury_proto_rawDesc)),
 			NumEnums:      7,
-			NumMessages:   32,
+			NumMessages:   39,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -894,6 +894,172 @@ func local_request_TreasuryService_ReverseExpense_0(ctx context.Context, marshal
 	return msg, metadata, err
 }
 
+func request_TreasuryService_CreateExpenseAttachment_0(ctx context.Context, marshaler runtime.Marshaler, client TreasuryServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq CreateExpenseAttachmentRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	val, ok := pathParams["parent"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "parent")
+	}
+	protoReq.Parent, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "parent", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	msg, err := client.CreateExpenseAttachment(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	return msg, metadata, err
+}
+
+func local_request_TreasuryService_CreateExpenseAttachment_0(ctx context.Context, marshaler runtime.Marshaler, server TreasuryServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq CreateExpenseAttachmentRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	val, ok := pathParams["parent"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "parent")
+	}
+	protoReq.Parent, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "parent", err)
+	}
+	msg, err := server.CreateExpenseAttachment(ctx, &protoReq)
+	return msg, metadata, err
+}
+
+func request_TreasuryService_GetExpenseAttachment_0(ctx context.Context, marshaler runtime.Marshaler, client TreasuryServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq GetExpenseAttachmentRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	val, ok := pathParams["name"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "name")
+	}
+	protoReq.Name, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "name", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	msg, err := client.GetExpenseAttachment(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	return msg, metadata, err
+}
+
+func local_request_TreasuryService_GetExpenseAttachment_0(ctx context.Context, marshaler runtime.Marshaler, server TreasuryServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq GetExpenseAttachmentRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	val, ok := pathParams["name"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "name")
+	}
+	protoReq.Name, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "name", err)
+	}
+	msg, err := server.GetExpenseAttachment(ctx, &protoReq)
+	return msg, metadata, err
+}
+
+var filter_TreasuryService_ListExpenseAttachments_0 = &utilities.DoubleArray{Encoding: map[string]int{"parent": 0}, Base: []int{1, 1, 0}, Check: []int{0, 1, 2}}
+
+func request_TreasuryService_ListExpenseAttachments_0(ctx context.Context, marshaler runtime.Marshaler, client TreasuryServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq ListExpenseAttachmentsRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	val, ok := pathParams["parent"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "parent")
+	}
+	protoReq.Parent, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "parent", err)
+	}
+	if err := req.ParseForm(); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_TreasuryService_ListExpenseAttachments_0); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	msg, err := client.ListExpenseAttachments(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	return msg, metadata, err
+}
+
+func local_request_TreasuryService_ListExpenseAttachments_0(ctx context.Context, marshaler runtime.Marshaler, server TreasuryServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq ListExpenseAttachmentsRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	val, ok := pathParams["parent"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "parent")
+	}
+	protoReq.Parent, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "parent", err)
+	}
+	if err := req.ParseForm(); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_TreasuryService_ListExpenseAttachments_0); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	msg, err := server.ListExpenseAttachments(ctx, &protoReq)
+	return msg, metadata, err
+}
+
+func request_TreasuryService_DownloadExpenseAttachment_0(ctx context.Context, marshaler runtime.Marshaler, client TreasuryServiceClient, req *http.Request, pathParams map[string]string) (TreasuryService_DownloadExpenseAttachmentClient, runtime.ServerMetadata, error) {
+	var (
+		protoReq DownloadExpenseAttachmentRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	val, ok := pathParams["name"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "name")
+	}
+	protoReq.Name, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "name", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	stream, err := client.DownloadExpenseAttachment(ctx, &protoReq)
+	if err != nil {
+		return nil, metadata, err
+	}
+	header, err := stream.Header()
+	if err != nil {
+		return nil, metadata, err
+	}
+	metadata.HeaderMD = header
+	return stream, metadata, nil
+}
+
 // RegisterTreasuryServiceHandlerServer registers the http handlers for service TreasuryService to "mux".
 // UnaryRPC     :call TreasuryServiceServer directly.
 // StreamingRPC :currently unsupported pending https://github.com/grpc/grpc-go/issues/906.
@@ -1280,6 +1446,73 @@ func RegisterTreasuryServiceHandlerServer(ctx context.Context, mux *runtime.Serv
 		}
 		forward_TreasuryService_ReverseExpense_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodPost, pattern_TreasuryService_CreateExpenseAttachment_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		var stream runtime.ServerTransportStream
+		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.treasury.v1.TreasuryService/CreateExpenseAttachment", runtime.WithHTTPPathPattern("/v1/{parent=collectives/*/expenses/*}/attachments"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := local_request_TreasuryService_CreateExpenseAttachment_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_TreasuryService_CreateExpenseAttachment_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
+	mux.Handle(http.MethodGet, pattern_TreasuryService_GetExpenseAttachment_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		var stream runtime.ServerTransportStream
+		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.treasury.v1.TreasuryService/GetExpenseAttachment", runtime.WithHTTPPathPattern("/v1/{name=collectives/*/expenses/*/attachments/*}"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := local_request_TreasuryService_GetExpenseAttachment_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_TreasuryService_GetExpenseAttachment_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
+	mux.Handle(http.MethodGet, pattern_TreasuryService_ListExpenseAttachments_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		var stream runtime.ServerTransportStream
+		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.treasury.v1.TreasuryService/ListExpenseAttachments", runtime.WithHTTPPathPattern("/v1/{parent=collectives/*/expenses/*}/attachments"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := local_request_TreasuryService_ListExpenseAttachments_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_TreasuryService_ListExpenseAttachments_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
+
+	mux.Handle(http.MethodGet, pattern_TreasuryService_DownloadExpenseAttachment_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		err := status.Error(codes.Unimplemented, "streaming calls are not yet supported in the in-process transport")
+		_, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+		return
+	})
 
 	return nil
 }
@@ -1643,49 +1876,125 @@ func RegisterTreasuryServiceHandlerClient(ctx context.Context, mux *runtime.Serv
 		}
 		forward_TreasuryService_ReverseExpense_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodPost, pattern_TreasuryService_CreateExpenseAttachment_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.treasury.v1.TreasuryService/CreateExpenseAttachment", runtime.WithHTTPPathPattern("/v1/{parent=collectives/*/expenses/*}/attachments"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_TreasuryService_CreateExpenseAttachment_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_TreasuryService_CreateExpenseAttachment_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
+	mux.Handle(http.MethodGet, pattern_TreasuryService_GetExpenseAttachment_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.treasury.v1.TreasuryService/GetExpenseAttachment", runtime.WithHTTPPathPattern("/v1/{name=collectives/*/expenses/*/attachments/*}"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_TreasuryService_GetExpenseAttachment_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_TreasuryService_GetExpenseAttachment_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
+	mux.Handle(http.MethodGet, pattern_TreasuryService_ListExpenseAttachments_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.treasury.v1.TreasuryService/ListExpenseAttachments", runtime.WithHTTPPathPattern("/v1/{parent=collectives/*/expenses/*}/attachments"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_TreasuryService_ListExpenseAttachments_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_TreasuryService_ListExpenseAttachments_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
+	mux.Handle(http.MethodGet, pattern_TreasuryService_DownloadExpenseAttachment_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.treasury.v1.TreasuryService/DownloadExpenseAttachment", runtime.WithHTTPPathPattern("/v1/{name=collectives/*/expenses/*/attachments/*}:download"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_TreasuryService_DownloadExpenseAttachment_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_TreasuryService_DownloadExpenseAttachment_0(annotatedContext, mux, outboundMarshaler, w, req, func() (proto.Message, error) { return resp.Recv() }, mux.GetForwardResponseOptions()...)
+	})
 	return nil
 }
 
 var (
-	pattern_TreasuryService_CreateOfflineDonation_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3, 2, 4}, []string{"v1", "collectives", "campaigns", "parent", "offlineDonations"}, ""))
-	pattern_TreasuryService_GetOfflineDonation_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 2, 3, 1, 0, 4, 6, 5, 4}, []string{"v1", "collectives", "campaigns", "offlineDonations", "name"}, ""))
-	pattern_TreasuryService_ListOfflineDonations_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3, 2, 4}, []string{"v1", "collectives", "campaigns", "parent", "offlineDonations"}, ""))
-	pattern_TreasuryService_BounceCheque_0           = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 2, 3, 1, 0, 4, 6, 5, 4}, []string{"v1", "collectives", "campaigns", "offlineDonations", "name"}, "bounce"))
-	pattern_TreasuryService_ReverseOfflineDonation_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 2, 3, 1, 0, 4, 6, 5, 4}, []string{"v1", "collectives", "campaigns", "offlineDonations", "name"}, "reverse"))
-	pattern_TreasuryService_CreateDeposit_0          = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "collectives", "parent", "deposits"}, ""))
-	pattern_TreasuryService_GetDeposit_0             = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "collectives", "deposits", "name"}, ""))
-	pattern_TreasuryService_ListDeposits_0           = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "collectives", "parent", "deposits"}, ""))
-	pattern_TreasuryService_GetClearingItem_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "collectives", "clearingItems", "name"}, ""))
-	pattern_TreasuryService_ListClearingItems_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "collectives", "parent", "clearingItems"}, ""))
-	pattern_TreasuryService_CreatePledge_0           = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3, 2, 4}, []string{"v1", "collectives", "campaigns", "parent", "pledges"}, ""))
-	pattern_TreasuryService_GetPledge_0              = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 2, 3, 1, 0, 4, 6, 5, 4}, []string{"v1", "collectives", "campaigns", "pledges", "name"}, ""))
-	pattern_TreasuryService_ListPledges_0            = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3, 2, 4}, []string{"v1", "collectives", "campaigns", "parent", "pledges"}, ""))
-	pattern_TreasuryService_ListPledgeMethods_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3, 2, 4}, []string{"v1", "collectives", "campaigns", "parent", "pledgeMethods"}, ""))
-	pattern_TreasuryService_CreateExpense_0          = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "collectives", "parent", "expenses"}, ""))
-	pattern_TreasuryService_GetExpense_0             = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "collectives", "expenses", "name"}, ""))
-	pattern_TreasuryService_ListExpenses_0           = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "collectives", "parent", "expenses"}, ""))
-	pattern_TreasuryService_PayExpense_0             = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "collectives", "expenses", "name"}, "pay"))
-	pattern_TreasuryService_ReverseExpense_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "collectives", "expenses", "name"}, "reverse"))
+	pattern_TreasuryService_CreateOfflineDonation_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3, 2, 4}, []string{"v1", "collectives", "campaigns", "parent", "offlineDonations"}, ""))
+	pattern_TreasuryService_GetOfflineDonation_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 2, 3, 1, 0, 4, 6, 5, 4}, []string{"v1", "collectives", "campaigns", "offlineDonations", "name"}, ""))
+	pattern_TreasuryService_ListOfflineDonations_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3, 2, 4}, []string{"v1", "collectives", "campaigns", "parent", "offlineDonations"}, ""))
+	pattern_TreasuryService_BounceCheque_0              = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 2, 3, 1, 0, 4, 6, 5, 4}, []string{"v1", "collectives", "campaigns", "offlineDonations", "name"}, "bounce"))
+	pattern_TreasuryService_ReverseOfflineDonation_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 2, 3, 1, 0, 4, 6, 5, 4}, []string{"v1", "collectives", "campaigns", "offlineDonations", "name"}, "reverse"))
+	pattern_TreasuryService_CreateDeposit_0             = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "collectives", "parent", "deposits"}, ""))
+	pattern_TreasuryService_GetDeposit_0                = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "collectives", "deposits", "name"}, ""))
+	pattern_TreasuryService_ListDeposits_0              = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "collectives", "parent", "deposits"}, ""))
+	pattern_TreasuryService_GetClearingItem_0           = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "collectives", "clearingItems", "name"}, ""))
+	pattern_TreasuryService_ListClearingItems_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "collectives", "parent", "clearingItems"}, ""))
+	pattern_TreasuryService_CreatePledge_0              = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3, 2, 4}, []string{"v1", "collectives", "campaigns", "parent", "pledges"}, ""))
+	pattern_TreasuryService_GetPledge_0                 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 2, 3, 1, 0, 4, 6, 5, 4}, []string{"v1", "collectives", "campaigns", "pledges", "name"}, ""))
+	pattern_TreasuryService_ListPledges_0               = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3, 2, 4}, []string{"v1", "collectives", "campaigns", "parent", "pledges"}, ""))
+	pattern_TreasuryService_ListPledgeMethods_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3, 2, 4}, []string{"v1", "collectives", "campaigns", "parent", "pledgeMethods"}, ""))
+	pattern_TreasuryService_CreateExpense_0             = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "collectives", "parent", "expenses"}, ""))
+	pattern_TreasuryService_GetExpense_0                = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "collectives", "expenses", "name"}, ""))
+	pattern_TreasuryService_ListExpenses_0              = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "collectives", "parent", "expenses"}, ""))
+	pattern_TreasuryService_PayExpense_0                = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "collectives", "expenses", "name"}, "pay"))
+	pattern_TreasuryService_ReverseExpense_0            = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "collectives", "expenses", "name"}, "reverse"))
+	pattern_TreasuryService_CreateExpenseAttachment_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3, 2, 4}, []string{"v1", "collectives", "expenses", "parent", "attachments"}, ""))
+	pattern_TreasuryService_GetExpenseAttachment_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 2, 3, 1, 0, 4, 6, 5, 4}, []string{"v1", "collectives", "expenses", "attachments", "name"}, ""))
+	pattern_TreasuryService_ListExpenseAttachments_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3, 2, 4}, []string{"v1", "collectives", "expenses", "parent", "attachments"}, ""))
+	pattern_TreasuryService_DownloadExpenseAttachment_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 2, 3, 1, 0, 4, 6, 5, 4}, []string{"v1", "collectives", "expenses", "attachments", "name"}, "download"))
 )
 
 var (
-	forward_TreasuryService_CreateOfflineDonation_0  = runtime.ForwardResponseMessage
-	forward_TreasuryService_GetOfflineDonation_0     = runtime.ForwardResponseMessage
-	forward_TreasuryService_ListOfflineDonations_0   = runtime.ForwardResponseMessage
-	forward_TreasuryService_BounceCheque_0           = runtime.ForwardResponseMessage
-	forward_TreasuryService_ReverseOfflineDonation_0 = runtime.ForwardResponseMessage
-	forward_TreasuryService_CreateDeposit_0          = runtime.ForwardResponseMessage
-	forward_TreasuryService_GetDeposit_0             = runtime.ForwardResponseMessage
-	forward_TreasuryService_ListDeposits_0           = runtime.ForwardResponseMessage
-	forward_TreasuryService_GetClearingItem_0        = runtime.ForwardResponseMessage
-	forward_TreasuryService_ListClearingItems_0      = runtime.ForwardResponseMessage
-	forward_TreasuryService_CreatePledge_0           = runtime.ForwardResponseMessage
-	forward_TreasuryService_GetPledge_0              = runtime.ForwardResponseMessage
-	forward_TreasuryService_ListPledges_0            = runtime.ForwardResponseMessage
-	forward_TreasuryService_ListPledgeMethods_0      = runtime.ForwardResponseMessage
-	forward_TreasuryService_CreateExpense_0          = runtime.ForwardResponseMessage
-	forward_TreasuryService_GetExpense_0             = runtime.ForwardResponseMessage
-	forward_TreasuryService_ListExpenses_0           = runtime.ForwardResponseMessage
-	forward_TreasuryService_PayExpense_0             = runtime.ForwardResponseMessage
-	forward_TreasuryService_ReverseExpense_0         = runtime.ForwardResponseMessage
+	forward_TreasuryService_CreateOfflineDonation_0     = runtime.ForwardResponseMessage
+	forward_TreasuryService_GetOfflineDonation_0        = runtime.ForwardResponseMessage
+	forward_TreasuryService_ListOfflineDonations_0      = runtime.ForwardResponseMessage
+	forward_TreasuryService_BounceCheque_0              = runtime.ForwardResponseMessage
+	forward_TreasuryService_ReverseOfflineDonation_0    = runtime.ForwardResponseMessage
+	forward_TreasuryService_CreateDeposit_0             = runtime.ForwardResponseMessage
+	forward_TreasuryService_GetDeposit_0                = runtime.ForwardResponseMessage
+	forward_TreasuryService_ListDeposits_0              = runtime.ForwardResponseMessage
+	forward_TreasuryService_GetClearingItem_0           = runtime.ForwardResponseMessage
+	forward_TreasuryService_ListClearingItems_0         = runtime.ForwardResponseMessage
+	forward_TreasuryService_CreatePledge_0              = runtime.ForwardResponseMessage
+	forward_TreasuryService_GetPledge_0                 = runtime.ForwardResponseMessage
+	forward_TreasuryService_ListPledges_0               = runtime.ForwardResponseMessage
+	forward_TreasuryService_ListPledgeMethods_0         = runtime.ForwardResponseMessage
+	forward_TreasuryService_CreateExpense_0             = runtime.ForwardResponseMessage
+	forward_TreasuryService_GetExpense_0                = runtime.ForwardResponseMessage
+	forward_TreasuryService_ListExpenses_0              = runtime.ForwardResponseMessage
+	forward_TreasuryService_PayExpense_0                = runtime.ForwardResponseMessage
+	forward_TreasuryService_ReverseExpense_0            = runtime.ForwardResponseMessage
+	forward_TreasuryService_CreateExpenseAttachment_0   = runtime.ForwardResponseMessage
+	forward_TreasuryService_GetExpenseAttachment_0      = runtime.ForwardResponseMessage
+	forward_TreasuryService_ListExpenseAttachments_0    = runtime.ForwardResponseMessage
+	forward_TreasuryService_DownloadExpenseAttachment_0 = runtime.ForwardResponseStream
 )

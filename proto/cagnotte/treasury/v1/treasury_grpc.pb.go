@@ -10,6 +10,7 @@ package treasuryv1
 
 import (
 	context "context"
+	httpbody "google.golang.org/genproto/googleapis/api/httpbody"
 	grpc "google.golang.org/grpc"
 	codes "google.golang.org/grpc/codes"
 	status "google.golang.org/grpc/status"
@@ -21,25 +22,29 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	TreasuryService_CreateOfflineDonation_FullMethodName  = "/cagnotte.treasury.v1.TreasuryService/CreateOfflineDonation"
-	TreasuryService_GetOfflineDonation_FullMethodName     = "/cagnotte.treasury.v1.TreasuryService/GetOfflineDonation"
-	TreasuryService_ListOfflineDonations_FullMethodName   = "/cagnotte.treasury.v1.TreasuryService/ListOfflineDonations"
-	TreasuryService_BounceCheque_FullMethodName           = "/cagnotte.treasury.v1.TreasuryService/BounceCheque"
-	TreasuryService_ReverseOfflineDonation_FullMethodName = "/cagnotte.treasury.v1.TreasuryService/ReverseOfflineDonation"
-	TreasuryService_CreateDeposit_FullMethodName          = "/cagnotte.treasury.v1.TreasuryService/CreateDeposit"
-	TreasuryService_GetDeposit_FullMethodName             = "/cagnotte.treasury.v1.TreasuryService/GetDeposit"
-	TreasuryService_ListDeposits_FullMethodName           = "/cagnotte.treasury.v1.TreasuryService/ListDeposits"
-	TreasuryService_GetClearingItem_FullMethodName        = "/cagnotte.treasury.v1.TreasuryService/GetClearingItem"
-	TreasuryService_ListClearingItems_FullMethodName      = "/cagnotte.treasury.v1.TreasuryService/ListClearingItems"
-	TreasuryService_CreatePledge_FullMethodName           = "/cagnotte.treasury.v1.TreasuryService/CreatePledge"
-	TreasuryService_GetPledge_FullMethodName              = "/cagnotte.treasury.v1.TreasuryService/GetPledge"
-	TreasuryService_ListPledges_FullMethodName            = "/cagnotte.treasury.v1.TreasuryService/ListPledges"
-	TreasuryService_ListPledgeMethods_FullMethodName      = "/cagnotte.treasury.v1.TreasuryService/ListPledgeMethods"
-	TreasuryService_CreateExpense_FullMethodName          = "/cagnotte.treasury.v1.TreasuryService/CreateExpense"
-	TreasuryService_GetExpense_FullMethodName             = "/cagnotte.treasury.v1.TreasuryService/GetExpense"
-	TreasuryService_ListExpenses_FullMethodName           = "/cagnotte.treasury.v1.TreasuryService/ListExpenses"
-	TreasuryService_PayExpense_FullMethodName             = "/cagnotte.treasury.v1.TreasuryService/PayExpense"
-	TreasuryService_ReverseExpense_FullMethodName         = "/cagnotte.treasury.v1.TreasuryService/ReverseExpense"
+	TreasuryService_CreateOfflineDonation_FullMethodName     = "/cagnotte.treasury.v1.TreasuryService/CreateOfflineDonation"
+	TreasuryService_GetOfflineDonation_FullMethodName        = "/cagnotte.treasury.v1.TreasuryService/GetOfflineDonation"
+	TreasuryService_ListOfflineDonations_FullMethodName      = "/cagnotte.treasury.v1.TreasuryService/ListOfflineDonations"
+	TreasuryService_BounceCheque_FullMethodName              = "/cagnotte.treasury.v1.TreasuryService/BounceCheque"
+	TreasuryService_ReverseOfflineDonation_FullMethodName    = "/cagnotte.treasury.v1.TreasuryService/ReverseOfflineDonation"
+	TreasuryService_CreateDeposit_FullMethodName             = "/cagnotte.treasury.v1.TreasuryService/CreateDeposit"
+	TreasuryService_GetDeposit_FullMethodName                = "/cagnotte.treasury.v1.TreasuryService/GetDeposit"
+	TreasuryService_ListDeposits_FullMethodName              = "/cagnotte.treasury.v1.TreasuryService/ListDeposits"
+	TreasuryService_GetClearingItem_FullMethodName           = "/cagnotte.treasury.v1.TreasuryService/GetClearingItem"
+	TreasuryService_ListClearingItems_FullMethodName         = "/cagnotte.treasury.v1.TreasuryService/ListClearingItems"
+	TreasuryService_CreatePledge_FullMethodName              = "/cagnotte.treasury.v1.TreasuryService/CreatePledge"
+	TreasuryService_GetPledge_FullMethodName                 = "/cagnotte.treasury.v1.TreasuryService/GetPledge"
+	TreasuryService_ListPledges_FullMethodName               = "/cagnotte.treasury.v1.TreasuryService/ListPledges"
+	TreasuryService_ListPledgeMethods_FullMethodName         = "/cagnotte.treasury.v1.TreasuryService/ListPledgeMethods"
+	TreasuryService_CreateExpense_FullMethodName             = "/cagnotte.treasury.v1.TreasuryService/CreateExpense"
+	TreasuryService_GetExpense_FullMethodName                = "/cagnotte.treasury.v1.TreasuryService/GetExpense"
+	TreasuryService_ListExpenses_FullMethodName              = "/cagnotte.treasury.v1.TreasuryService/ListExpenses"
+	TreasuryService_PayExpense_FullMethodName                = "/cagnotte.treasury.v1.TreasuryService/PayExpense"
+	TreasuryService_ReverseExpense_FullMethodName            = "/cagnotte.treasury.v1.TreasuryService/ReverseExpense"
+	TreasuryService_CreateExpenseAttachment_FullMethodName   = "/cagnotte.treasury.v1.TreasuryService/CreateExpenseAttachment"
+	TreasuryService_GetExpenseAttachment_FullMethodName      = "/cagnotte.treasury.v1.TreasuryService/GetExpenseAttachment"
+	TreasuryService_ListExpenseAttachments_FullMethodName    = "/cagnotte.treasury.v1.TreasuryService/ListExpenseAttachments"
+	TreasuryService_DownloadExpenseAttachment_FullMethodName = "/cagnotte.treasury.v1.TreasuryService/DownloadExpenseAttachment"
 )
 
 // TreasuryServiceClient is the client API for TreasuryService service.
@@ -111,6 +116,17 @@ type TreasuryServiceClient interface {
 	// Reverses an expense that was entered wrongly, and its payments. FAILED_PRECONDITION: EXPENSE_REVERSED;
 	// BANK_LINE_MATCHED when a line of a bank statement shows a payment: unmatch that line first.
 	ReverseExpense(ctx context.Context, in *ReverseExpenseRequest, opts ...grpc.CallOption) (*Expense, error)
+	// Attaches a file to an expense: the invoice, a receipt. What it is, its content tells: PDF, JPEG, PNG or WebP. The same
+	// content is attached once. An attachment is kept as long as its expense, for ten years by article L123-22 of the Code de
+	// commerce, and cannot be deleted or changed: a bad photograph is followed by a better one. It may be attached to an
+	// expense that was reversed. INVALID_ARGUMENT: ATTACHMENT_TYPE; FAILED_PRECONDITION: TOO_MANY_ATTACHMENTS above 20.
+	CreateExpenseAttachment(ctx context.Context, in *CreateExpenseAttachmentRequest, opts ...grpc.CallOption) (*ExpenseAttachment, error)
+	// Returns one attachment without its content.
+	GetExpenseAttachment(ctx context.Context, in *GetExpenseAttachmentRequest, opts ...grpc.CallOption) (*ExpenseAttachment, error)
+	// Lists the attachments of an expense without their contents, the oldest first.
+	ListExpenseAttachments(ctx context.Context, in *ListExpenseAttachmentsRequest, opts ...grpc.CallOption) (*ListExpenseAttachmentsResponse, error)
+	// Streams the content of an attachment. Over REST it is answered as a file to save, which browsers do not open in the page.
+	DownloadExpenseAttachment(ctx context.Context, in *DownloadExpenseAttachmentRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[httpbody.HttpBody], error)
 }
 
 type treasuryServiceClient struct {
@@ -311,6 +327,55 @@ func (c *treasuryServiceClient) ReverseExpense(ctx context.Context, in *ReverseE
 	return out, nil
 }
 
+func (c *treasuryServiceClient) CreateExpenseAttachment(ctx context.Context, in *CreateExpenseAttachmentRequest, opts ...grpc.CallOption) (*ExpenseAttachment, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExpenseAttachment)
+	err := c.cc.Invoke(ctx, TreasuryService_CreateExpenseAttachment_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *treasuryServiceClient) GetExpenseAttachment(ctx context.Context, in *GetExpenseAttachmentRequest, opts ...grpc.CallOption) (*ExpenseAttachment, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExpenseAttachment)
+	err := c.cc.Invoke(ctx, TreasuryService_GetExpenseAttachment_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *treasuryServiceClient) ListExpenseAttachments(ctx context.Context, in *ListExpenseAttachmentsRequest, opts ...grpc.CallOption) (*ListExpenseAttachmentsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListExpenseAttachmentsResponse)
+	err := c.cc.Invoke(ctx, TreasuryService_ListExpenseAttachments_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *treasuryServiceClient) DownloadExpenseAttachment(ctx context.Context, in *DownloadExpenseAttachmentRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[httpbody.HttpBody], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &TreasuryService_ServiceDesc.Streams[0], TreasuryService_DownloadExpenseAttachment_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[DownloadExpenseAttachmentRequest, httpbody.HttpBody]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type TreasuryService_DownloadExpenseAttachmentClient = grpc.ServerStreamingClient[httpbody.HttpBody]
+
 // TreasuryServiceServer is the server API for TreasuryService service.
 // All implementations must embed UnimplementedTreasuryServiceServer
 // for forward compatibility.
@@ -380,6 +445,17 @@ type TreasuryServiceServer interface {
 	// Reverses an expense that was entered wrongly, and its payments. FAILED_PRECONDITION: EXPENSE_REVERSED;
 	// BANK_LINE_MATCHED when a line of a bank statement shows a payment: unmatch that line first.
 	ReverseExpense(context.Context, *ReverseExpenseRequest) (*Expense, error)
+	// Attaches a file to an expense: the invoice, a receipt. What it is, its content tells: PDF, JPEG, PNG or WebP. The same
+	// content is attached once. An attachment is kept as long as its expense, for ten years by article L123-22 of the Code de
+	// commerce, and cannot be deleted or changed: a bad photograph is followed by a better one. It may be attached to an
+	// expense that was reversed. INVALID_ARGUMENT: ATTACHMENT_TYPE; FAILED_PRECONDITION: TOO_MANY_ATTACHMENTS above 20.
+	CreateExpenseAttachment(context.Context, *CreateExpenseAttachmentRequest) (*ExpenseAttachment, error)
+	// Returns one attachment without its content.
+	GetExpenseAttachment(context.Context, *GetExpenseAttachmentRequest) (*ExpenseAttachment, error)
+	// Lists the attachments of an expense without their contents, the oldest first.
+	ListExpenseAttachments(context.Context, *ListExpenseAttachmentsRequest) (*ListExpenseAttachmentsResponse, error)
+	// Streams the content of an attachment. Over REST it is answered as a file to save, which browsers do not open in the page.
+	DownloadExpenseAttachment(*DownloadExpenseAttachmentRequest, grpc.ServerStreamingServer[httpbody.HttpBody]) error
 	mustEmbedUnimplementedTreasuryServiceServer()
 }
 
@@ -446,6 +522,18 @@ func (UnimplementedTreasuryServiceServer) PayExpense(context.Context, *PayExpens
 }
 func (UnimplementedTreasuryServiceServer) ReverseExpense(context.Context, *ReverseExpenseRequest) (*Expense, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReverseExpense not implemented")
+}
+func (UnimplementedTreasuryServiceServer) CreateExpenseAttachment(context.Context, *CreateExpenseAttachmentRequest) (*ExpenseAttachment, error) {
+	return nil, status.Error(codes.Unimplemented, "method CreateExpenseAttachment not implemented")
+}
+func (UnimplementedTreasuryServiceServer) GetExpenseAttachment(context.Context, *GetExpenseAttachmentRequest) (*ExpenseAttachment, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetExpenseAttachment not implemented")
+}
+func (UnimplementedTreasuryServiceServer) ListExpenseAttachments(context.Context, *ListExpenseAttachmentsRequest) (*ListExpenseAttachmentsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListExpenseAttachments not implemented")
+}
+func (UnimplementedTreasuryServiceServer) DownloadExpenseAttachment(*DownloadExpenseAttachmentRequest, grpc.ServerStreamingServer[httpbody.HttpBody]) error {
+	return status.Error(codes.Unimplemented, "method DownloadExpenseAttachment not implemented")
 }
 func (UnimplementedTreasuryServiceServer) mustEmbedUnimplementedTreasuryServiceServer() {}
 func (UnimplementedTreasuryServiceServer) testEmbeddedByValue()                         {}
@@ -810,6 +898,71 @@ func _TreasuryService_ReverseExpense_Handler(srv interface{}, ctx context.Contex
 	return interceptor(ctx, in, info, handler)
 }
 
+func _TreasuryService_CreateExpenseAttachment_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CreateExpenseAttachmentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TreasuryServiceServer).CreateExpenseAttachment(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TreasuryService_CreateExpenseAttachment_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TreasuryServiceServer).CreateExpenseAttachment(ctx, req.(*CreateExpenseAttachmentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TreasuryService_GetExpenseAttachment_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetExpenseAttachmentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TreasuryServiceServer).GetExpenseAttachment(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TreasuryService_GetExpenseAttachment_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TreasuryServiceServer).GetExpenseAttachment(ctx, req.(*GetExpenseAttachmentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TreasuryService_ListExpenseAttachments_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListExpenseAttachmentsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TreasuryServiceServer).ListExpenseAttachments(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TreasuryService_ListExpenseAttachments_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TreasuryServiceServer).ListExpenseAttachments(ctx, req.(*ListExpenseAttachmentsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TreasuryService_DownloadExpenseAttachment_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(DownloadExpenseAttachmentRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(TreasuryServiceServer).DownloadExpenseAttachment(m, &grpc.GenericServerStream[DownloadExpenseAttachmentRequest, httpbody.HttpBody]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type TreasuryService_DownloadExpenseAttachmentServer = grpc.ServerStreamingServer[httpbody.HttpBody]
+
 // TreasuryService_ServiceDesc is the grpc.ServiceDesc for TreasuryService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -893,7 +1046,25 @@ var TreasuryService_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "ReverseExpense",
 			Handler:    _TreasuryService_ReverseExpense_Handler,
 		},
+		{
+			MethodName: "CreateExpenseAttachment",
+			Handler:    _TreasuryService_CreateExpenseAttachment_Handler,
+		},
+		{
+			MethodName: "GetExpenseAttachment",
+			Handler:    _TreasuryService_GetExpenseAttachment_Handler,
+		},
+		{
+			MethodName: "ListExpenseAttachments",
+			Handler:    _TreasuryService_ListExpenseAttachments_Handler,
+		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "DownloadExpenseAttachment",
+			Handler:       _TreasuryService_DownloadExpenseAttachment_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "cagnotte/treasury/v1/treasury.proto",
 }
