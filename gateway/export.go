@@ -64,20 +64,28 @@ func export(conn grpc.ClientConnInterface, logger *slog.Logger) runtime.HandlerF
 		// From here on an error can only break the connection.
 		w.WriteHeader(setVersionHeaders(w.Header(), header, request.GetOffset()))
 
-		out := http.NewResponseController(w)
-		for ; err == nil; chunk, err = stream.Recv() {
-			// A server without deadlines needs none here.
-			if derr := out.SetWriteDeadline(time.Now().Add(chunkTimeout)); derr != nil && !errors.Is(derr, http.ErrNotSupported) {
-				panic(http.ErrAbortHandler)
-			}
-			if _, werr := w.Write(chunk.GetData()); werr != nil {
-				panic(http.ErrAbortHandler)
-			}
-		}
-		if !errors.Is(err, io.EOF) {
-			logger.WarnContext(r.Context(), "an export broke off", "request_id", requestIDFrom(r.Context()), "code", status.Code(err).String())
+		sendChunks(w, r, stream, chunk, err, logger)
+	}
+}
+
+// sendChunks sends the first chunk and those that follow. It panics with http.ErrAbortHandler, which breaks the connection,
+// when the stream or the client ends too early. err is that of the first chunk: io.EOF for an empty file.
+func sendChunks(w http.ResponseWriter, r *http.Request, stream grpc.ServerStreamingClient[httpbody.HttpBody], chunk *httpbody.HttpBody, err error,
+	logger *slog.Logger,
+) {
+	out := http.NewResponseController(w)
+	for ; err == nil; chunk, err = stream.Recv() {
+		// A server without deadlines needs none here.
+		if derr := out.SetWriteDeadline(time.Now().Add(chunkTimeout)); derr != nil && !errors.Is(derr, http.ErrNotSupported) {
 			panic(http.ErrAbortHandler)
 		}
+		if _, werr := w.Write(chunk.GetData()); werr != nil {
+			panic(http.ErrAbortHandler)
+		}
+	}
+	if !errors.Is(err, io.EOF) {
+		logger.WarnContext(r.Context(), "an export broke off", "request_id", requestIDFrom(r.Context()), "code", status.Code(err).String())
+		panic(http.ErrAbortHandler)
 	}
 }
 

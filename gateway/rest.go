@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
+	auditv1 "github.com/cagnotte/cagnotte/proto/cagnotte/audit/v1"
 	bankv1 "github.com/cagnotte/cagnotte/proto/cagnotte/bank/v1"
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	collectivesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
@@ -75,6 +76,7 @@ func newREST(conn grpc.ClientConnInterface, b *bodies, logger *slog.Logger) (htt
 	// Exports are no generated routes: see export.
 	err = errors.Join(
 		accessv1.RegisterAccessServiceHandlerClient(ctx, mux, accessv1.NewAccessServiceClient(conn)),
+		auditv1.RegisterAuditServiceHandlerClient(ctx, mux, auditv1.NewAuditServiceClient(conn)),
 		bankv1.RegisterBankServiceHandlerClient(ctx, mux, bankv1.NewBankServiceClient(conn)),
 		campaignsv1.RegisterCampaignsServiceHandlerClient(ctx, mux, campaignsv1.NewCampaignsServiceClient(conn)),
 		collectivesv1.RegisterCollectivesServiceHandlerClient(ctx, mux, collectivesv1.NewCollectivesServiceClient(conn)),
@@ -92,6 +94,8 @@ func newREST(conn grpc.ClientConnInterface, b *bodies, logger *slog.Logger) (htt
 		webhooksv1.RegisterWebhooksServiceHandlerClient(ctx, mux, webhooksv1.NewWebhooksServiceClient(conn)),
 		mux.HandlePath(http.MethodGet, exportPath, export(conn, logger)),
 		mux.HandlePath(http.MethodGet, bookExportPath, export(conn, logger)),
+		mux.HandlePath(http.MethodGet, auditExportPath, exportAudit(conn, logger)),
+		mux.HandlePath(http.MethodGet, instanceAuditExportPath, exportAudit(conn, logger)),
 	)
 	if err != nil {
 		return nil, err

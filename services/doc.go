@@ -3,6 +3,7 @@
 //	money         leaf: amounts in whole minor units, and currencies
 //	access        who calls: API keys, roles, the one permission table
 //	notices       what members or the operator must know: kinds, texts, mails, acknowledgements
+//	audit         who changed what: one entry for each change of a member or the operator
 //	collectives   who raises money: settings, time zone, which Stripe account
 //	connect       accounts at Stripe: onboarding, what they may do, disconnection; whose the platform's own is
 //	campaigns     what money is raised for: lifecycle, texts, stages, origins
@@ -44,7 +45,7 @@
 //	payouts              -> ledger, collectives, notices
 //	connect              -> collectives, notices, access
 //	collectives          -> notices, access
-//	notices              -> access
+//	notices, audit       -> access
 //	campaigns, ledger, instance -> no sibling
 //	access, money        -> no sibling
 //	ledger/proof         -> money alone, so that what it verifies needs no database

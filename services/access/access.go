@@ -142,6 +142,19 @@ type Config struct {
 	Now func() time.Time
 	// TellTx tells the other members that a key was made or revoked, in the same transaction. When nil, nobody is told.
 	TellTx func(ctx context.Context, tx pgx.Tx, change KeyChange) error
+	// AuditTx writes the audit log's entry of a change, in the same transaction: audit.WriteTx, which this package cannot
+	// import. When nil, none is written.
+	AuditTx func(ctx context.Context, tx pgx.Tx, change AuditChange) error
+}
+
+// AuditChange is what the audit log says of a change: audit.Change, which tells the rules.
+type AuditChange struct {
+	// Collective is its slug; empty for the instance.
+	Collective string
+	// Resource is the name of what changed.
+	Resource string
+	// Before and After are the fields that changed.
+	Before, After map[string]string
 }
 
 // KeyChange is the making or revoking of a key.
@@ -158,11 +171,16 @@ type Service struct {
 	pool   *pgxpool.Pool
 	now    func() time.Time
 	tellTx func(ctx context.Context, tx pgx.Tx, change KeyChange) error
+	// auditTx is never nil.
+	auditTx func(ctx context.Context, tx pgx.Tx, change AuditChange) error
 }
 
 // New returns a Service.
 func New(c Config) *Service {
-	s := &Service{pool: c.Pool, now: c.Now, tellTx: c.TellTx}
+	s := &Service{pool: c.Pool, now: c.Now, tellTx: c.TellTx, auditTx: c.AuditTx}
+	if s.auditTx == nil {
+		s.auditTx = func(context.Context, pgx.Tx, AuditChange) error { return nil }
+	}
 	if s.tellTx == nil {
 		s.tellTx = func(context.Context, pgx.Tx, KeyChange) error { return nil }
 	}
@@ -246,7 +264,13 @@ func (s *Service) Create(ctx context.Context, k Key) (Key, string, error) {
 		if err := insertTx(ctx, tx, k, token, hashSecret(secret)); err != nil {
 			return err
 		}
-		return s.tellTx(ctx, tx, KeyChange{Key: k, By: by})
+		if err := s.tellTx(ctx, tx, KeyChange{Key: k, By: by}); err != nil {
+			return err
+		}
+		return s.auditTx(ctx, tx, AuditChange{
+			Collective: k.Collective, Resource: k.Name(),
+			After: map[string]string{"display_name": k.DisplayName, "role": string(k.Role)},
+		})
 	})
 	if err != nil {
 		return Key{}, "", err
@@ -281,7 +305,13 @@ func (s *Service) Revoke(ctx context.Context, collective, id string) (k Key, err
 		if k, revoked, err = revokeTx(ctx, tx, collective, id, s.now().UTC().Truncate(time.Microsecond)); err != nil || !revoked {
 			return err
 		}
-		return s.tellTx(ctx, tx, KeyChange{Key: k, By: by})
+		if err := s.tellTx(ctx, tx, KeyChange{Key: k, By: by}); err != nil {
+			return err
+		}
+		return s.auditTx(ctx, tx, AuditChange{
+			Collective: collective, Resource: k.Name(),
+			Before: map[string]string{"display_name": k.DisplayName, "role": string(k.Role)},
+		})
 	})
 	if err != nil {
 		return Key{}, err

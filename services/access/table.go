@@ -68,6 +68,11 @@ var table = map[string]rule{
 	"/cagnotte.instance.v1.InstanceService/GetLedgerVerification":    {allow: operator, field: "name", resource: "ledgerVerifications"},
 	"/cagnotte.instance.v1.InstanceService/ListLedgerVerifications":  {allow: operator, field: "parent", resource: "ledgerVerifications"},
 
+	// Entries tell bank accounts, refunds and expenses, which editors do not read.
+	"/cagnotte.audit.v1.AuditService/ListAuditEntries":   {allow: bookkeepers | operator, field: "parent", resource: "auditEntries"},
+	"/cagnotte.audit.v1.AuditService/GetAuditEntry":      {allow: bookkeepers | operator, field: "name", resource: "auditEntries"},
+	"/cagnotte.audit.v1.AuditService/ExportAuditEntries": {allow: bookkeepers | operator, field: "parent", resource: "auditEntries"},
+
 	// Who follows the link sets the bank account that donations are paid out to.
 	"/cagnotte.connect.v1.ConnectService/StartOnboarding": {allow: owner | operator, field: "name", resource: "collectives"},
 	"/cagnotte.connect.v1.ConnectService/GetConnection":   {allow: members | operator, field: "name", resource: "collectives"},

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
+	_ "github.com/cagnotte/cagnotte/proto/cagnotte/audit/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/bank/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
@@ -66,6 +67,10 @@ var matrix = map[string]string{
 	"cagnotte.instance.v1.InstanceService/CreateLedgerVerification": "UNNNNP",
 	"cagnotte.instance.v1.InstanceService/GetLedgerVerification":    "UNNNNP",
 	"cagnotte.instance.v1.InstanceService/ListLedgerVerifications":  "UNNNNP",
+
+	"cagnotte.audit.v1.AuditService/ListAuditEntries":   "UPNPPP",
+	"cagnotte.audit.v1.AuditService/GetAuditEntry":      "UPNPPP",
+	"cagnotte.audit.v1.AuditService/ExportAuditEntries": "UPNPPP",
 
 	"cagnotte.connect.v1.ConnectService/StartOnboarding": "UPNNNP",
 	"cagnotte.connect.v1.ConnectService/GetConnection":   "UPPPPP",

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/cagnotte/cagnotte/services/internal/csvcell"
 	"github.com/cagnotte/cagnotte/services/ledger"
 	"github.com/cagnotte/cagnotte/services/money"
 	"github.com/cagnotte/cagnotte/services/payouts"
@@ -98,29 +99,29 @@ func (w *payoutsWriter) write(ctx context.Context) error {
 
 // row writes a line of the report. The date of the bank and the payout stand in each, so that a spreadsheet can filter.
 func (w *payoutsWriter) row(l payouts.Line) error {
-	b := appendText(w.b, w.payout)
+	b := csvcell.Append(w.b, w.payout)
 	b = append(b, ',')
 	b = w.move.Effective.In(w.x.zone).AppendFormat(b, time.DateOnly)
 	b = append(b, ',')
 	b = strconv.AppendInt(b, w.line, 10)
 	b = append(b, ',')
-	b = appendText(b, string(l.Kind))
+	b = csvcell.Append(b, string(l.Kind))
 	b = append(b, ',')
 	if !l.Time.IsZero() {
 		b = l.Time.In(w.x.zone).AppendFormat(b, time.DateOnly)
 	}
 	b = append(b, ',')
-	b = appendText(b, l.Transaction)
+	b = csvcell.Append(b, l.Transaction)
 	for _, minor := range []int64{l.Gross, l.Fee, l.Net} {
 		b = append(b, ',')
 		b = append(b, money.Amount{Minor: minor, Currency: w.move.Currency}.Decimal()...)
 	}
 	b = append(b, ',')
-	b = appendText(b, string(w.move.Currency))
+	b = csvcell.Append(b, string(w.move.Currency))
 	b = append(b, ',')
-	b = appendText(b, l.Campaign)
+	b = csvcell.Append(b, l.Campaign)
 	b = append(b, ',')
-	b = appendText(b, l.Donation)
+	b = csvcell.Append(b, l.Donation)
 	w.b = append(b, "\r\n"...)
 	w.line++
 	return w.spill()

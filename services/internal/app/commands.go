@@ -14,6 +14,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/exports"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/internal/rpc"
 	"github.com/cagnotte/cagnotte/services/ledger"
 	"github.com/cagnotte/cagnotte/services/payouts"
 	"github.com/cagnotte/cagnotte/services/treasury"
@@ -46,7 +47,8 @@ func Migrate(ctx context.Context, databaseURL string, logger *slog.Logger) error
 // CreateOperatorKey creates a key of the instance and answers it, this once.
 func CreateOperatorKey(ctx context.Context, databaseURL, name string) (key string, err error) {
 	err = withPool(ctx, databaseURL, func(pool *pgxpool.Pool) error {
-		key, err = access.New(access.Config{Pool: pool, Now: time.Now}).CreateOperatorKey(ctx, name)
+		ctx := rpc.WithCaller(ctx, rpc.Caller{Method: "cagnotte operator create-key"})
+		key, err = access.New(access.Config{Pool: pool, Now: time.Now, AuditTx: auditAccessTx}).CreateOperatorKey(ctx, name)
 		return err
 	})
 	return key, err

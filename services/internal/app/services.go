@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
+	auditv1 "github.com/cagnotte/cagnotte/proto/cagnotte/audit/v1"
 	bankv1 "github.com/cagnotte/cagnotte/proto/cagnotte/bank/v1"
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	collectivesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
@@ -28,6 +30,7 @@ import (
 	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
 	webhooksv1 "github.com/cagnotte/cagnotte/proto/cagnotte/webhooks/v1"
 	"github.com/cagnotte/cagnotte/services/access"
+	"github.com/cagnotte/cagnotte/services/audit"
 	"github.com/cagnotte/cagnotte/services/bank"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/collectives"
@@ -52,6 +55,7 @@ import (
 type services struct {
 	stripe      *stripe.Client
 	access      *access.Service
+	audit       *audit.Service
 	notices     *notices.Service
 	collectives *collectives.Service
 	connect     *connect.Service
@@ -95,7 +99,8 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 	s.notices = notices.New(notices.Config{
 		Pool: a.pool, Jobs: jobs, Mail: sender, OperatorEmails: cfg.AlertEmails, Now: cfg.Now, Metrics: registry,
 	})
-	s.access = access.New(access.Config{Pool: a.pool, Now: cfg.Now, TellTx: s.notices.TellKeyTx})
+	s.access = access.New(access.Config{Pool: a.pool, Now: cfg.Now, TellTx: s.notices.TellKeyTx, AuditTx: auditAccessTx})
+	s.audit = audit.New(audit.Config{Pool: a.pool})
 	s.collectives = collectives.New(collectives.Config{
 		Pool: a.pool, Notices: s.notices, Now: cfg.Now,
 	})
@@ -207,6 +212,7 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 	}
 	healthv1.RegisterHealthServer(a.rpc, a.health)
 	accessv1.RegisterAccessServiceServer(a.rpc, access.NewServer(s.access))
+	auditv1.RegisterAuditServiceServer(a.rpc, audit.NewServer(s.audit))
 	collectivesv1.RegisterCollectivesServiceServer(a.rpc, collectives.NewServer(s.collectives))
 	collectivesv1.RegisterApplicationsServiceServer(a.rpc, collectives.NewApplicationServer(s.collectives))
 	instancev1.RegisterInstanceServiceServer(a.rpc, instance.NewServer())
@@ -232,4 +238,9 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 		Ledger: s.ledger, Collectives: s.collectives, Payouts: s.payouts, Documents: documentsOf(a.pool), Pace: exports.DefaultPace,
 	})))
 	return nil
+}
+
+// auditAccessTx writes the audit log for access, which audit imports.
+func auditAccessTx(ctx context.Context, tx pgx.Tx, c access.AuditChange) error {
+	return audit.WriteTx(ctx, tx, audit.Change{Collective: c.Collective, Resource: c.Resource, Before: c.Before, After: c.After})
 }

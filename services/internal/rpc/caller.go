@@ -32,6 +32,9 @@ type Caller struct {
 	Network netip.Prefix
 	// Origin is the browser's Origin header; empty when there was none.
 	Origin string
+	// Method is what is called, "/package.Service/Method", or the name of a command; empty for what the program does by
+	// itself.
+	Method string
 	// RequestID stands in the log and in the answer.
 	RequestID string
 	// AcceptLanguage is the Accept-Language header or metadata, for the texts of errors; empty when there was none.

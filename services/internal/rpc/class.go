@@ -160,6 +160,10 @@ var kinds = map[string]kind{
 	"/cagnotte.instance.v1.InstanceService/GetLedgerVerification":    read,
 	"/cagnotte.instance.v1.InstanceService/ListLedgerVerifications":  read,
 
+	"/cagnotte.audit.v1.AuditService/ListAuditEntries":   read,
+	"/cagnotte.audit.v1.AuditService/GetAuditEntry":      read,
+	"/cagnotte.audit.v1.AuditService/ExportAuditEntries": file,
+
 	"/cagnotte.connect.v1.ConnectService/StartOnboarding": waits,
 	"/cagnotte.connect.v1.ConnectService/GetConnection":   read,
 

@@ -26,6 +26,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
+	_ "github.com/cagnotte/cagnotte/proto/cagnotte/audit/v1"
 	bankv1 "github.com/cagnotte/cagnotte/proto/cagnotte/bank/v1"
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
@@ -33,6 +34,7 @@ import (
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/disputes/v1"
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/exports/v1"
+	_ "github.com/cagnotte/cagnotte/proto/cagnotte/instance/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1"

@@ -140,6 +140,7 @@ type call struct {
 // begin is steps 2 and 5; end, deferred, is steps 1, 3 and 4.
 func (c *chain) begin(ctx context.Context, method string) (context.Context, *call) {
 	caller := newCaller(ctx)
+	caller.Method = method
 	ctx = WithCaller(ctx, caller)
 	// Fails only when the stream is already broken, and then nobody reads it.
 	_ = grpc.SetHeader(ctx, metadata.Pairs("x-request-id", caller.RequestID))

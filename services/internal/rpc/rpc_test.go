@@ -300,7 +300,10 @@ func TestWhoCalls(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := rpc.Caller{Network: netip.MustParsePrefix("203.0.113.0/24"), Origin: "https://vallon.example", RequestID: "request-from-gateway"}
+		want := rpc.Caller{
+			Network: netip.MustParsePrefix("203.0.113.0/24"), Origin: "https://vallon.example", RequestID: "request-from-gateway",
+			Method: campaignsv1.CampaignsService_GetCampaign_FullMethodName,
+		}
 		if diff := cmp.Diff(want, seen, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
 			t.Error(diff)
 		}

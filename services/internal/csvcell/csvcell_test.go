@@ -1,4 +1,4 @@
-package exports
+package csvcell
 
 import (
 	"encoding/csv"
@@ -43,7 +43,7 @@ func TestQuote(t *testing.T) {
 		"=a,b":        `"'=a,b"`,
 		"l'été":       "l'été",
 	} {
-		if got := string(appendText(nil, text)); got != want {
+		if got := string(Append(nil, text)); got != want {
 			t.Errorf("%q is written %s, want %s", text, got, want)
 		}
 	}
@@ -56,7 +56,7 @@ func FuzzCell(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		line := append(appendText([]byte("before,"), text), ",after\r\n"...)
+		line := append(Append([]byte("before,"), text), ",after\r\n"...)
 		records, err := csv.NewReader(strings.NewReader(string(line))).ReadAll()
 		if err != nil || len(records) != 1 || len(records[0]) != 3 || records[0][0] != "before" || records[0][2] != "after" {
 			t.Fatalf("%q is read as %q: %v", line, records, err)
