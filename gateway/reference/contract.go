@@ -110,7 +110,12 @@ func loadContract() ([]group, error) {
 	}
 	var groups []group
 	for _, f := range files {
-		g := group{Name: packageName(f)}
+		// A package may have several files, which share one page.
+		at := slices.IndexFunc(groups, func(g group) bool { return g.Name == packageName(f) })
+		if at < 0 {
+			at, groups = len(groups), append(groups, group{Name: packageName(f)})
+		}
+		g := &groups[at]
 		// The requests are collected first, so that the messages below can leave them out.
 		requests := map[protoreflect.FullName]bool{}
 		for i := range f.Services().Len() {
@@ -135,7 +140,6 @@ func loadContract() ([]group, error) {
 		for i := range f.Enums().Len() {
 			g.Enums = append(g.Enums, enumOf(f.Enums().Get(i)))
 		}
-		groups = append(groups, g)
 	}
 	return groups, nil
 }

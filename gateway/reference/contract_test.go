@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
+	_ "github.com/cagnotte/cagnotte/proto/cagnotte/audit/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/bank/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
@@ -17,6 +18,7 @@ import (
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/exports/v1"
+	_ "github.com/cagnotte/cagnotte/proto/cagnotte/instance/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1"
