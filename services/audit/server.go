@@ -150,7 +150,7 @@ func toProto(ctx context.Context, e Entry) *auditv1.AuditEntry {
 		p.Actor, p.ActorDisplayName, p.Member, p.Credential = e.Actor, e.ActorDisplayName, e.Member, e.Credential
 	}
 	for _, field := range slices.Sorted(maps.Keys(union(e.Before, e.After))) {
-		p.Changes = append(p.Changes, &auditv1.AuditEntry_FieldChange{Field: field, Before: e.Before[field], After: e.After[field]})
+		p.Changes = append(p.Changes, &auditv1.FieldChange{Field: field, Before: e.Before[field], After: e.After[field]})
 	}
 	return p
 }

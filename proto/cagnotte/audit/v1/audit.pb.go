@@ -27,6 +27,70 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// The value of a field before and after the change.
+type FieldChange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The field's name, such as "bank_account".
+	Field string `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
+	// The value before; empty for none. Long texts are shortened, and IBANs and email addresses are shown in part.
+	Before string `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
+	// The value after, in the same form; empty for none.
+	After         string `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FieldChange) Reset() {
+	*x = FieldChange{}
+	mi := &file_cagnotte_audit_v1_audit_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FieldChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FieldChange) ProtoMessage() {}
+
+func (x *FieldChange) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_audit_v1_audit_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FieldChange.ProtoReflect.Descriptor instead.
+func (*FieldChange) Descriptor() ([]byte, []int) {
+	return file_cagnotte_audit_v1_audit_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *FieldChange) GetField() string {
+	if x != nil {
+		return x.Field
+	}
+	return ""
+}
+
+func (x *FieldChange) GetBefore() string {
+	if x != nil {
+		return x.Before
+	}
+	return ""
+}
+
+func (x *FieldChange) GetAfter() string {
+	if x != nil {
+		return x.After
+	}
+	return ""
+}
+
 // One change.
 type AuditEntry struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -50,7 +114,7 @@ type AuditEntry struct {
 	// The name of the resource that was changed.
 	Resource string `protobuf:"bytes,9,opt,name=resource,proto3" json:"resource,omitempty"`
 	// The fields that changed, by name. Empty where the method says all.
-	Changes []*AuditEntry_FieldChange `protobuf:"bytes,10,rep,name=changes,proto3" json:"changes,omitempty"`
+	Changes []*FieldChange `protobuf:"bytes,10,rep,name=changes,proto3" json:"changes,omitempty"`
 	// The request id of the call, as in the answer's header `x-request-id`.
 	RequestId string `protobuf:"bytes,11,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Its number in the sealed log, which counts from 1 without a gap over the whole instance; 0 until it is sealed, which
@@ -62,7 +126,7 @@ type AuditEntry struct {
 
 func (x *AuditEntry) Reset() {
 	*x = AuditEntry{}
-	mi := &file_cagnotte_audit_v1_audit_proto_msgTypes[0]
+	mi := &file_cagnotte_audit_v1_audit_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -74,7 +138,7 @@ func (x *AuditEntry) String() string {
 func (*AuditEntry) ProtoMessage() {}
 
 func (x *AuditEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_audit_v1_audit_proto_msgTypes[0]
+	mi := &file_cagnotte_audit_v1_audit_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -87,7 +151,7 @@ func (x *AuditEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditEntry.ProtoReflect.Descriptor instead.
 func (*AuditEntry) Descriptor() ([]byte, []int) {
-	return file_cagnotte_audit_v1_audit_proto_rawDescGZIP(), []int{0}
+	return file_cagnotte_audit_v1_audit_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *AuditEntry) GetName() string {
@@ -153,7 +217,7 @@ func (x *AuditEntry) GetResource() string {
 	return ""
 }
 
-func (x *AuditEntry) GetChanges() []*AuditEntry_FieldChange {
+func (x *AuditEntry) GetChanges() []*FieldChange {
 	if x != nil {
 		return x.Changes
 	}
@@ -201,7 +265,7 @@ type ListAuditEntriesRequest struct {
 
 func (x *ListAuditEntriesRequest) Reset() {
 	*x = ListAuditEntriesRequest{}
-	mi := &file_cagnotte_audit_v1_audit_proto_msgTypes[1]
+	mi := &file_cagnotte_audit_v1_audit_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -213,7 +277,7 @@ func (x *ListAuditEntriesRequest) String() string {
 func (*ListAuditEntriesRequest) ProtoMessage() {}
 
 func (x *ListAuditEntriesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_audit_v1_audit_proto_msgTypes[1]
+	mi := &file_cagnotte_audit_v1_audit_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -226,7 +290,7 @@ func (x *ListAuditEntriesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAuditEntriesRequest.ProtoReflect.Descriptor instead.
 func (*ListAuditEntriesRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_audit_v1_audit_proto_rawDescGZIP(), []int{1}
+	return file_cagnotte_audit_v1_audit_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *ListAuditEntriesRequest) GetParent() string {
@@ -305,7 +369,7 @@ type ListAuditEntriesResponse struct {
 
 func (x *ListAuditEntriesResponse) Reset() {
 	*x = ListAuditEntriesResponse{}
-	mi := &file_cagnotte_audit_v1_audit_proto_msgTypes[2]
+	mi := &file_cagnotte_audit_v1_audit_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -317,7 +381,7 @@ func (x *ListAuditEntriesResponse) String() string {
 func (*ListAuditEntriesResponse) ProtoMessage() {}
 
 func (x *ListAuditEntriesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_audit_v1_audit_proto_msgTypes[2]
+	mi := &file_cagnotte_audit_v1_audit_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -330,7 +394,7 @@ func (x *ListAuditEntriesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAuditEntriesResponse.ProtoReflect.Descriptor instead.
 func (*ListAuditEntriesResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_audit_v1_audit_proto_rawDescGZIP(), []int{2}
+	return file_cagnotte_audit_v1_audit_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ListAuditEntriesResponse) GetAuditEntries() []*AuditEntry {
@@ -358,7 +422,7 @@ type GetAuditEntryRequest struct {
 
 func (x *GetAuditEntryRequest) Reset() {
 	*x = GetAuditEntryRequest{}
-	mi := &file_cagnotte_audit_v1_audit_proto_msgTypes[3]
+	mi := &file_cagnotte_audit_v1_audit_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -370,7 +434,7 @@ func (x *GetAuditEntryRequest) String() string {
 func (*GetAuditEntryRequest) ProtoMessage() {}
 
 func (x *GetAuditEntryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_audit_v1_audit_proto_msgTypes[3]
+	mi := &file_cagnotte_audit_v1_audit_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -383,7 +447,7 @@ func (x *GetAuditEntryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAuditEntryRequest.ProtoReflect.Descriptor instead.
 func (*GetAuditEntryRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_audit_v1_audit_proto_rawDescGZIP(), []int{3}
+	return file_cagnotte_audit_v1_audit_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GetAuditEntryRequest) GetName() string {
@@ -422,7 +486,7 @@ type ExportAuditEntriesRequest struct {
 
 func (x *ExportAuditEntriesRequest) Reset() {
 	*x = ExportAuditEntriesRequest{}
-	mi := &file_cagnotte_audit_v1_audit_proto_msgTypes[4]
+	mi := &file_cagnotte_audit_v1_audit_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -434,7 +498,7 @@ func (x *ExportAuditEntriesRequest) String() string {
 func (*ExportAuditEntriesRequest) ProtoMessage() {}
 
 func (x *ExportAuditEntriesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_audit_v1_audit_proto_msgTypes[4]
+	mi := &file_cagnotte_audit_v1_audit_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -447,7 +511,7 @@ func (x *ExportAuditEntriesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportAuditEntriesRequest.ProtoReflect.Descriptor instead.
 func (*ExportAuditEntriesRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_audit_v1_audit_proto_rawDescGZIP(), []int{4}
+	return file_cagnotte_audit_v1_audit_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ExportAuditEntriesRequest) GetParent() string {
@@ -506,75 +570,15 @@ func (x *ExportAuditEntriesRequest) GetIncludeCollectives() bool {
 	return false
 }
 
-// The value of a field before and after the change.
-type AuditEntry_FieldChange struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The field's name, such as "bank_account".
-	Field string `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
-	// The value before; empty for none. Long texts are shortened, and IBANs and email addresses are shown in part.
-	Before string `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
-	// The value after, in the same form; empty for none.
-	After         string `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *AuditEntry_FieldChange) Reset() {
-	*x = AuditEntry_FieldChange{}
-	mi := &file_cagnotte_audit_v1_audit_proto_msgTypes[5]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *AuditEntry_FieldChange) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*AuditEntry_FieldChange) ProtoMessage() {}
-
-func (x *AuditEntry_FieldChange) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_audit_v1_audit_proto_msgTypes[5]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use AuditEntry_FieldChange.ProtoReflect.Descriptor instead.
-func (*AuditEntry_FieldChange) Descriptor() ([]byte, []int) {
-	return file_cagnotte_audit_v1_audit_proto_rawDescGZIP(), []int{0, 0}
-}
-
-func (x *AuditEntry_FieldChange) GetField() string {
-	if x != nil {
-		return x.Field
-	}
-	return ""
-}
-
-func (x *AuditEntry_FieldChange) GetBefore() string {
-	if x != nil {
-		return x.Before
-	}
-	return ""
-}
-
-func (x *AuditEntry_FieldChange) GetAfter() string {
-	if x != nil {
-		return x.After
-	}
-	return ""
-}
-
 var File_cagnotte_audit_v1_audit_proto protoreflect.FileDescriptor
 
 const file_cagnotte_audit_v1_audit_proto_rawDesc = "" +
 	"\n" +
-	"\x1dcagnotte/audit/v1/audit.proto\x12\x11cagnotte.audit.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfd\x03\n" +
+	"\x1dcagnotte/audit/v1/audit.proto\x12\x11cagnotte.audit.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"Q\n" +
+	"\vFieldChange\x12\x14\n" +
+	"\x05field\x18\x01 \x01(\tR\x05field\x12\x16\n" +
+	"\x06before\x18\x02 \x01(\tR\x06before\x12\x14\n" +
+	"\x05after\x18\x03 \x01(\tR\x05after\"\x9f\x03\n" +
 	"\n" +
 	"AuditEntry\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12;\n" +
@@ -589,16 +593,12 @@ const file_cagnotte_audit_v1_audit_proto_rawDesc = "" +
 	"\vby_operator\x18\a \x01(\bR\n" +
 	"byOperator\x12\x16\n" +
 	"\x06method\x18\b \x01(\tR\x06method\x12\x1a\n" +
-	"\bresource\x18\t \x01(\tR\bresource\x12C\n" +
+	"\bresource\x18\t \x01(\tR\bresource\x128\n" +
 	"\achanges\x18\n" +
-	" \x03(\v2).cagnotte.audit.v1.AuditEntry.FieldChangeR\achanges\x12\x1d\n" +
+	" \x03(\v2\x1e.cagnotte.audit.v1.FieldChangeR\achanges\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\v \x01(\tR\trequestId\x12\x16\n" +
-	"\x06number\x18\f \x01(\x03R\x06number\x1aQ\n" +
-	"\vFieldChange\x12\x14\n" +
-	"\x05field\x18\x01 \x01(\tR\x05field\x12\x16\n" +
-	"\x06before\x18\x02 \x01(\tR\x06before\x12\x14\n" +
-	"\x05after\x18\x03 \x01(\tR\x05after\"\xc9\x03\n" +
+	"\x06number\x18\f \x01(\x03R\x06number\"\xc9\x03\n" +
 	"\x17ListAuditEntriesRequest\x12T\n" +
 	"\x06parent\x18\x01 \x01(\tB<\xbaH9r725^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)$R\x06parent\x12$\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
@@ -645,28 +645,28 @@ func file_cagnotte_audit_v1_audit_proto_rawDescGZIP() []byte {
 
 var file_cagnotte_audit_v1_audit_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_cagnotte_audit_v1_audit_proto_goTypes = []any{
-	(*AuditEntry)(nil),                // 0: cagnotte.audit.v1.AuditEntry
-	(*ListAuditEntriesRequest)(nil),   // 1: cagnotte.audit.v1.ListAuditEntriesRequest
-	(*ListAuditEntriesResponse)(nil),  // 2: cagnotte.audit.v1.ListAuditEntriesResponse
-	(*GetAuditEntryRequest)(nil),      // 3: cagnotte.audit.v1.GetAuditEntryRequest
-	(*ExportAuditEntriesRequest)(nil), // 4: cagnotte.audit.v1.ExportAuditEntriesRequest
-	(*AuditEntry_FieldChange)(nil),    // 5: cagnotte.audit.v1.AuditEntry.FieldChange
+	(*FieldChange)(nil),               // 0: cagnotte.audit.v1.FieldChange
+	(*AuditEntry)(nil),                // 1: cagnotte.audit.v1.AuditEntry
+	(*ListAuditEntriesRequest)(nil),   // 2: cagnotte.audit.v1.ListAuditEntriesRequest
+	(*ListAuditEntriesResponse)(nil),  // 3: cagnotte.audit.v1.ListAuditEntriesResponse
+	(*GetAuditEntryRequest)(nil),      // 4: cagnotte.audit.v1.GetAuditEntryRequest
+	(*ExportAuditEntriesRequest)(nil), // 5: cagnotte.audit.v1.ExportAuditEntriesRequest
 	(*timestamppb.Timestamp)(nil),     // 6: google.protobuf.Timestamp
 	(*httpbody.HttpBody)(nil),         // 7: google.api.HttpBody
 }
 var file_cagnotte_audit_v1_audit_proto_depIdxs = []int32{
 	6,  // 0: cagnotte.audit.v1.AuditEntry.create_time:type_name -> google.protobuf.Timestamp
-	5,  // 1: cagnotte.audit.v1.AuditEntry.changes:type_name -> cagnotte.audit.v1.AuditEntry.FieldChange
+	0,  // 1: cagnotte.audit.v1.AuditEntry.changes:type_name -> cagnotte.audit.v1.FieldChange
 	6,  // 2: cagnotte.audit.v1.ListAuditEntriesRequest.start_time:type_name -> google.protobuf.Timestamp
 	6,  // 3: cagnotte.audit.v1.ListAuditEntriesRequest.end_time:type_name -> google.protobuf.Timestamp
-	0,  // 4: cagnotte.audit.v1.ListAuditEntriesResponse.audit_entries:type_name -> cagnotte.audit.v1.AuditEntry
+	1,  // 4: cagnotte.audit.v1.ListAuditEntriesResponse.audit_entries:type_name -> cagnotte.audit.v1.AuditEntry
 	6,  // 5: cagnotte.audit.v1.ExportAuditEntriesRequest.start_time:type_name -> google.protobuf.Timestamp
 	6,  // 6: cagnotte.audit.v1.ExportAuditEntriesRequest.end_time:type_name -> google.protobuf.Timestamp
-	1,  // 7: cagnotte.audit.v1.AuditService.ListAuditEntries:input_type -> cagnotte.audit.v1.ListAuditEntriesRequest
-	3,  // 8: cagnotte.audit.v1.AuditService.GetAuditEntry:input_type -> cagnotte.audit.v1.GetAuditEntryRequest
-	4,  // 9: cagnotte.audit.v1.AuditService.ExportAuditEntries:input_type -> cagnotte.audit.v1.ExportAuditEntriesRequest
-	2,  // 10: cagnotte.audit.v1.AuditService.ListAuditEntries:output_type -> cagnotte.audit.v1.ListAuditEntriesResponse
-	0,  // 11: cagnotte.audit.v1.AuditService.GetAuditEntry:output_type -> cagnotte.audit.v1.AuditEntry
+	2,  // 7: cagnotte.audit.v1.AuditService.ListAuditEntries:input_type -> cagnotte.audit.v1.ListAuditEntriesRequest
+	4,  // 8: cagnotte.audit.v1.AuditService.GetAuditEntry:input_type -> cagnotte.audit.v1.GetAuditEntryRequest
+	5,  // 9: cagnotte.audit.v1.AuditService.ExportAuditEntries:input_type -> cagnotte.audit.v1.ExportAuditEntriesRequest
+	3,  // 10: cagnotte.audit.v1.AuditService.ListAuditEntries:output_type -> cagnotte.audit.v1.ListAuditEntriesResponse
+	1,  // 11: cagnotte.audit.v1.AuditService.GetAuditEntry:output_type -> cagnotte.audit.v1.AuditEntry
 	7,  // 12: cagnotte.audit.v1.AuditService.ExportAuditEntries:output_type -> google.api.HttpBody
 	10, // [10:13] is the sub-list for method output_type
 	7,  // [7:10] is the sub-list for method input_type
