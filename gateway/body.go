@@ -27,17 +27,18 @@ const (
 const (
 	// maxPublicBytes is far above a donation, with its addresses.
 	maxPublicBytes = 16 << 10
-	// maxJSONBytes holds the largest campaign, twelve stories of 20,000 characters, in any script.
-	maxJSONBytes = 1 << 20
-	// importSuffix ends the path of the call whose body is large: a bank statement, 4 MiB in base64.
-	importSuffix   = "/bankStatements:import"
-	maxImportBytes = 6 << 20
-	// attachmentSuffix ends that of the call with the largest body: a file of an expense, 8 MiB in base64.
-	attachmentSuffix   = "/attachments"
-	maxAttachmentBytes = 12 << 20
+	// maxJSONBytes holds the largest campaign, twelve stories of 20,000 characters and as many thank-you texts, in any script.
+	maxJSONBytes = 1<<20 + 128<<10
 	// maxEventBytes is far above Stripe's largest events, and what ReceiveStripeEvent takes.
 	maxEventBytes = 256 << 10
 )
+
+// largeBodies are the calls whose body is large, by the end of their path, with the most bytes.
+var largeBodies = map[string]int64{
+	"/bankStatements:import": 6 << 20,  // a bank statement, 4 MiB in base64
+	"/attachments":           12 << 20, // a file of an expense, 8 MiB in base64
+	"/images":                12 << 20, // a picture, 8 MiB in base64
+}
 
 // Budget limits the bytes that the bodies of requests hold at once. Take takes n bytes in the name of a caller, and returns
 // the function that gives them back; ok is false when there are not enough. Package places has one.
@@ -62,11 +63,11 @@ func (b *bodies) whole(next http.Handler) http.Handler {
 				writeError(r.Context(), w, err)
 				return
 			}
-			switch limit = maxJSONBytes; {
-			case strings.HasSuffix(r.URL.Path, importSuffix):
-				limit = maxImportBytes
-			case strings.HasSuffix(r.URL.Path, attachmentSuffix):
-				limit = maxAttachmentBytes
+			limit = maxJSONBytes
+			for suffix, most := range largeBodies {
+				if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, suffix) {
+					limit = most
+				}
 			}
 		}
 		body, release, err := b.read(w, r, limit)

@@ -21,6 +21,7 @@ import (
 	connectv1 "github.com/cagnotte/cagnotte/proto/cagnotte/connect/v1"
 	disputesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/disputes/v1"
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
+	imagesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/images/v1"
 	instancev1 "github.com/cagnotte/cagnotte/proto/cagnotte/instance/v1"
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 	noticesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1"
@@ -79,6 +80,7 @@ func newREST(conn grpc.ClientConnInterface, b *bodies, logger *slog.Logger) (htt
 		auditv1.RegisterAuditServiceHandlerClient(ctx, mux, auditv1.NewAuditServiceClient(conn)),
 		bankv1.RegisterBankServiceHandlerClient(ctx, mux, bankv1.NewBankServiceClient(conn)),
 		campaignsv1.RegisterCampaignsServiceHandlerClient(ctx, mux, campaignsv1.NewCampaignsServiceClient(conn)),
+		campaignsv1.RegisterNewsServiceHandlerClient(ctx, mux, campaignsv1.NewNewsServiceClient(conn)),
 		collectivesv1.RegisterCollectivesServiceHandlerClient(ctx, mux, collectivesv1.NewCollectivesServiceClient(conn)),
 		collectivesv1.RegisterApplicationsServiceHandlerClient(ctx, mux, collectivesv1.NewApplicationsServiceClient(conn)),
 		connectv1.RegisterConnectServiceHandlerClient(ctx, mux, connectv1.NewConnectServiceClient(conn)),
@@ -86,6 +88,7 @@ func newREST(conn grpc.ClientConnInterface, b *bodies, logger *slog.Logger) (htt
 		refundsv1.RegisterRefundsServiceHandlerClient(ctx, mux, refundsv1.NewRefundsServiceClient(conn)),
 		disputesv1.RegisterDisputesServiceHandlerClient(ctx, mux, disputesv1.NewDisputesServiceClient(conn)),
 		instancev1.RegisterInstanceServiceHandlerClient(ctx, mux, instancev1.NewInstanceServiceClient(conn)),
+		imagesv1.RegisterImagesServiceHandlerClient(ctx, mux, imagesv1.NewImagesServiceClient(conn)),
 		ledgerv1.RegisterLedgerServiceHandlerClient(ctx, mux, ledgerv1.NewLedgerServiceClient(conn)),
 		payoutsv1.RegisterPayoutsServiceHandlerClient(ctx, mux, payoutsv1.NewPayoutsServiceClient(conn)),
 		noticesv1.RegisterNoticesServiceHandlerClient(ctx, mux, noticesv1.NewNoticesServiceClient(conn)),

@@ -6,7 +6,8 @@
 //	audit         who changed what: one entry for each change of a member or the operator
 //	collectives   who raises money: settings, time zone, which Stripe account
 //	connect       accounts at Stripe: onboarding, what they may do, disconnection; whose the platform's own is
-//	campaigns     what money is raised for: lifecycle, texts, stages, origins
+//	campaigns     what money is raised for: lifecycle, texts, stages, origins, news
+//	images        pictures of campaigns and collectives: decoded, encoded anew, stored by their content
 //	donations     a donation, once or monthly: intent, Stripe Checkout, outcome; how often a network may start one
 //	refunds       what happens to a payment later: refunds, disputes, fraud warnings
 //	payouts       from Stripe's balance to the bank: lines at the bank, what is inside, differences
@@ -46,7 +47,7 @@
 //	connect              -> collectives, notices, access
 //	collectives          -> notices, access
 //	notices, audit       -> access
-//	campaigns, ledger, instance -> no sibling
+//	campaigns, images, ledger, instance -> no sibling
 //	access, money        -> no sibling
 //	ledger/proof         -> money alone, so that what it verifies needs no database
 //	bank/statement       -> money, proto, internal/calendar, internal/errs, so that reading a file needs no database

@@ -73,6 +73,18 @@ var table = map[string]rule{
 	"/cagnotte.audit.v1.AuditService/GetAuditEntry":      {allow: bookkeepers | operator, field: "name", resource: "auditEntries"},
 	"/cagnotte.audit.v1.AuditService/ExportAuditEntries": {allow: bookkeepers | operator, field: "parent", resource: "auditEntries"},
 
+	// Until a campaign is published, the service answers it to members alone.
+	"/cagnotte.collectives.v1.CollectivesService/GetCollectiveProfile": {public: true},
+	"/cagnotte.collectives.v1.CollectivesService/UpdateCollectiveProfile": {
+		allow: owner | editor | operator, field: "collective_profile.name", resource: "collectives",
+	},
+
+	"/cagnotte.images.v1.ImagesService/CreateImage": {allow: owner | editor | operator, field: "parent", resource: "images"},
+	// Public is what a published campaign or the profile shows; the service hides the others.
+	"/cagnotte.images.v1.ImagesService/GetImage":        {public: true},
+	"/cagnotte.images.v1.ImagesService/ListImages":      {allow: members | operator, field: "parent", resource: "images"},
+	"/cagnotte.images.v1.ImagesService/GetImageContent": {public: true},
+
 	// Who follows the link sets the bank account that donations are paid out to.
 	"/cagnotte.connect.v1.ConnectService/StartOnboarding": {allow: owner | operator, field: "name", resource: "collectives"},
 	"/cagnotte.connect.v1.ConnectService/GetConnection":   {allow: members | operator, field: "name", resource: "collectives"},
@@ -90,7 +102,24 @@ var table = map[string]rule{
 	"/cagnotte.campaigns.v1.CampaignsService/PauseCampaign":   {allow: owner | editor, field: "name", resource: "campaigns"},
 	"/cagnotte.campaigns.v1.CampaignsService/ResumeCampaign":  {allow: owner | editor, field: "name", resource: "campaigns"},
 	"/cagnotte.campaigns.v1.CampaignsService/CloseCampaign":   {allow: owner | editor, field: "name", resource: "campaigns"},
-	"/cagnotte.campaigns.v1.CampaignsService/CheckOrigin":     {public: true},
+	"/cagnotte.campaigns.v1.CampaignsService/CopyCampaign":    {allow: owner | editor, field: "name", resource: "campaigns"},
+	"/cagnotte.campaigns.v1.CampaignsService/RenameCampaign":  {allow: owner | editor, field: "name", resource: "campaigns"},
+	"/cagnotte.campaigns.v1.CampaignsService/DeleteCampaign":  {allow: owner | editor, field: "name", resource: "campaigns"},
+	"/cagnotte.campaigns.v1.CampaignsService/GetPublishChecklist": {
+		allow: members | operator, field: "name", resource: "campaigns",
+	},
+	"/cagnotte.campaigns.v1.CampaignsService/ListRefusedOrigins": {
+		allow: owner | editor | operator, field: "parent", resource: "campaigns",
+	},
+	"/cagnotte.campaigns.v1.CampaignsService/CheckOrigin": {public: true},
+
+	"/cagnotte.campaigns.v1.NewsService/CreateNewsItem":   {allow: owner | editor, field: "parent", resource: "news"},
+	"/cagnotte.campaigns.v1.NewsService/GetNewsItem":      {public: true},
+	"/cagnotte.campaigns.v1.NewsService/ListNewsItems":    {public: true},
+	"/cagnotte.campaigns.v1.NewsService/UpdateNewsItem":   {allow: owner | editor, field: "news_item.name", resource: "news"},
+	"/cagnotte.campaigns.v1.NewsService/PublishNewsItem":  {allow: owner | editor, field: "name", resource: "news"},
+	"/cagnotte.campaigns.v1.NewsService/WithdrawNewsItem": {allow: owner | editor, field: "name", resource: "news"},
+	"/cagnotte.campaigns.v1.NewsService/DeleteNewsItem":   {allow: owner | editor, field: "name", resource: "news"},
 
 	"/cagnotte.donations.v1.DonationsService/CreateDonation": {public: true},
 	// A donation names nobody, so the editor may see whether its campaign works.

@@ -23,6 +23,7 @@ import (
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/exports/v1"
+	_ "github.com/cagnotte/cagnotte/proto/cagnotte/images/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/instance/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1"
@@ -72,6 +73,14 @@ var matrix = map[string]string{
 	"cagnotte.audit.v1.AuditService/GetAuditEntry":      "UPNPPP",
 	"cagnotte.audit.v1.AuditService/ExportAuditEntries": "UPNPPP",
 
+	"cagnotte.collectives.v1.CollectivesService/GetCollectiveProfile":    "PPPPPP",
+	"cagnotte.collectives.v1.CollectivesService/UpdateCollectiveProfile": "UPPNNP",
+
+	"cagnotte.images.v1.ImagesService/CreateImage":     "UPPNNP",
+	"cagnotte.images.v1.ImagesService/GetImage":        "PPPPPP",
+	"cagnotte.images.v1.ImagesService/ListImages":      "UPPPPP",
+	"cagnotte.images.v1.ImagesService/GetImageContent": "PPPPPP",
+
 	"cagnotte.connect.v1.ConnectService/StartOnboarding": "UPNNNP",
 	"cagnotte.connect.v1.ConnectService/GetConnection":   "UPPPPP",
 
@@ -88,6 +97,20 @@ var matrix = map[string]string{
 	"cagnotte.campaigns.v1.CampaignsService/ResumeCampaign":  "UPPNNN",
 	"cagnotte.campaigns.v1.CampaignsService/CloseCampaign":   "UPPNNN",
 	"cagnotte.campaigns.v1.CampaignsService/CheckOrigin":     "PPPPPP",
+
+	"cagnotte.campaigns.v1.CampaignsService/CopyCampaign":        "UPPNNN",
+	"cagnotte.campaigns.v1.CampaignsService/RenameCampaign":      "UPPNNN",
+	"cagnotte.campaigns.v1.CampaignsService/DeleteCampaign":      "UPPNNN",
+	"cagnotte.campaigns.v1.CampaignsService/GetPublishChecklist": "UPPPPP",
+	"cagnotte.campaigns.v1.CampaignsService/ListRefusedOrigins":  "UPPNNP",
+
+	"cagnotte.campaigns.v1.NewsService/CreateNewsItem":   "UPPNNN",
+	"cagnotte.campaigns.v1.NewsService/GetNewsItem":      "PPPPPP",
+	"cagnotte.campaigns.v1.NewsService/ListNewsItems":    "PPPPPP",
+	"cagnotte.campaigns.v1.NewsService/UpdateNewsItem":   "UPPNNN",
+	"cagnotte.campaigns.v1.NewsService/PublishNewsItem":  "UPPNNN",
+	"cagnotte.campaigns.v1.NewsService/WithdrawNewsItem": "UPPNNN",
+	"cagnotte.campaigns.v1.NewsService/DeleteNewsItem":   "UPPNNN",
 
 	"cagnotte.donations.v1.DonationsService/CreateDonation":    "PPPPPP",
 	"cagnotte.donations.v1.DonationsService/GetDonation":       "UPPPPP",

@@ -21,6 +21,7 @@ import (
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	exportsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/exports/v1"
+	imagesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/images/v1"
 	instancev1 "github.com/cagnotte/cagnotte/proto/cagnotte/instance/v1"
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 	noticesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1"
@@ -37,6 +38,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/connect"
 	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/exports"
+	"github.com/cagnotte/cagnotte/services/images"
 	"github.com/cagnotte/cagnotte/services/instance"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/mail"
@@ -219,6 +221,8 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 	noticesv1.RegisterNoticesServiceServer(a.rpc, notices.NewServer(s.notices))
 	connectv1.RegisterConnectServiceServer(a.rpc, connect.NewServer(s.connect))
 	campaignsv1.RegisterCampaignsServiceServer(a.rpc, campaigns.NewServer(s.campaigns, s.treasury.WithSpent(s.donations.Progress)))
+	campaignsv1.RegisterNewsServiceServer(a.rpc, campaigns.NewNewsServer(s.campaigns))
+	imagesv1.RegisterImagesServiceServer(a.rpc, images.NewServer(images.New(images.Config{Pool: a.pool, Now: cfg.Now})))
 	donationsv1.RegisterDonationsServiceServer(a.rpc, donations.NewServer(s.donations))
 	recurringv1.RegisterRecurringServiceServer(a.rpc, donations.NewRecurringServer(s.donations))
 	refundsv1.RegisterRefundsServiceServer(a.rpc, refunds.NewServer(s.refunds))

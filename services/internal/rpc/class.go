@@ -61,11 +61,12 @@ const (
 
 	// maxPublicBytes is far above a donation with its addresses.
 	maxPublicBytes = 16 * kilobyte
-	// maxMemberBytes holds the largest campaign, twelve stories of 20,000 characters, in any script.
-	maxMemberBytes = 1*megabyte + 64*kilobyte
+	// maxMemberBytes holds the largest campaign, twelve stories of 20,000 characters and as many thank-you texts, in any
+	// script.
+	maxMemberBytes = 1*megabyte + 192*kilobyte
 	// maxEventBytes holds an event of 256 KiB and its signature.
 	maxEventBytes = 264 * kilobyte
-	// maxImportBytes holds the largest attachment of an expense, 8 MiB, and what is around it. A bank statement is at most
+	// maxImportBytes holds the largest attachment of an expense or picture, 8 MiB, and what is around it. A bank statement is at most
 	// half of that.
 	maxImportBytes = 8*megabyte + 64*kilobyte
 )
@@ -164,6 +165,14 @@ var kinds = map[string]kind{
 	"/cagnotte.audit.v1.AuditService/GetAuditEntry":      read,
 	"/cagnotte.audit.v1.AuditService/ExportAuditEntries": file,
 
+	"/cagnotte.collectives.v1.CollectivesService/GetCollectiveProfile":    read,
+	"/cagnotte.collectives.v1.CollectivesService/UpdateCollectiveProfile": write,
+
+	"/cagnotte.images.v1.ImagesService/CreateImage":     large,
+	"/cagnotte.images.v1.ImagesService/GetImage":        read,
+	"/cagnotte.images.v1.ImagesService/ListImages":      read,
+	"/cagnotte.images.v1.ImagesService/GetImageContent": read,
+
 	"/cagnotte.connect.v1.ConnectService/StartOnboarding": waits,
 	"/cagnotte.connect.v1.ConnectService/GetConnection":   read,
 
@@ -180,6 +189,20 @@ var kinds = map[string]kind{
 	"/cagnotte.campaigns.v1.CampaignsService/ResumeCampaign":  write,
 	"/cagnotte.campaigns.v1.CampaignsService/CloseCampaign":   write,
 	"/cagnotte.campaigns.v1.CampaignsService/CheckOrigin":     read,
+
+	"/cagnotte.campaigns.v1.CampaignsService/CopyCampaign":        write,
+	"/cagnotte.campaigns.v1.CampaignsService/RenameCampaign":      write,
+	"/cagnotte.campaigns.v1.CampaignsService/DeleteCampaign":      write,
+	"/cagnotte.campaigns.v1.CampaignsService/GetPublishChecklist": read,
+	"/cagnotte.campaigns.v1.CampaignsService/ListRefusedOrigins":  read,
+
+	"/cagnotte.campaigns.v1.NewsService/CreateNewsItem":   write,
+	"/cagnotte.campaigns.v1.NewsService/GetNewsItem":      read,
+	"/cagnotte.campaigns.v1.NewsService/ListNewsItems":    read,
+	"/cagnotte.campaigns.v1.NewsService/UpdateNewsItem":   write,
+	"/cagnotte.campaigns.v1.NewsService/PublishNewsItem":  write,
+	"/cagnotte.campaigns.v1.NewsService/WithdrawNewsItem": write,
+	"/cagnotte.campaigns.v1.NewsService/DeleteNewsItem":   write,
 
 	"/cagnotte.donations.v1.DonationsService/CreateDonation":    waits,
 	"/cagnotte.donations.v1.DonationsService/GetDonation":       read,

@@ -14,6 +14,7 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	emptypb "google.golang.org/protobuf/types/known/emptypb"
 	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
@@ -27,6 +28,154 @@ const (
 	// Verify that runtime/protoimpl is sufficiently up-to-date.
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
+
+// What an item of a checklist is about.
+type ChecklistSubject int32
+
+const (
+	// Unspecified; never answered.
+	ChecklistSubject_CHECKLIST_SUBJECT_UNSPECIFIED ChecklistSubject = 0
+	// The collective's Stripe account takes payments.
+	ChecklistSubject_CHECKLIST_SUBJECT_STRIPE ChecklistSubject = 1
+	// There is a goal. A campaign always has one.
+	ChecklistSubject_CHECKLIST_SUBJECT_GOAL ChecklistSubject = 2
+	// There is a story in each language.
+	ChecklistSubject_CHECKLIST_SUBJECT_STORY ChecklistSubject = 3
+	// There is an image.
+	ChecklistSubject_CHECKLIST_SUBJECT_IMAGE ChecklistSubject = 4
+	// The collective's profile has a legal notice.
+	ChecklistSubject_CHECKLIST_SUBJECT_LEGAL_NOTICE ChecklistSubject = 5
+	// The collective's profile has an e-mail address or a page for contact.
+	ChecklistSubject_CHECKLIST_SUBJECT_CONTACT ChecklistSubject = 6
+	// The deadline is in the future, or absent.
+	ChecklistSubject_CHECKLIST_SUBJECT_DEADLINE ChecklistSubject = 7
+	// There is a thank-you text in each language.
+	ChecklistSubject_CHECKLIST_SUBJECT_THANK_YOU ChecklistSubject = 8
+	// A text seems to promise tax receipts. Only a body of general interest may issue them, and whether a litigation fund is one
+	// is uncertain (CGI art. 200 and 238 bis).
+	ChecklistSubject_CHECKLIST_SUBJECT_TAX_RECEIPT ChecklistSubject = 9
+	// A text seems to collect for fines, costs or damages of a conviction, which may not be done publicly (law of 29 July 1881,
+	// art. 40).
+	ChecklistSubject_CHECKLIST_SUBJECT_PENALTIES ChecklistSubject = 10
+	// The goal is above 153,000 euros. Who collects more in a year declares it to the prefect (law 91-772 art. 3).
+	ChecklistSubject_CHECKLIST_SUBJECT_DECLARATION ChecklistSubject = 11
+)
+
+// Enum value maps for ChecklistSubject.
+var (
+	ChecklistSubject_name = map[int32]string{
+		0:  "CHECKLIST_SUBJECT_UNSPECIFIED",
+		1:  "CHECKLIST_SUBJECT_STRIPE",
+		2:  "CHECKLIST_SUBJECT_GOAL",
+		3:  "CHECKLIST_SUBJECT_STORY",
+		4:  "CHECKLIST_SUBJECT_IMAGE",
+		5:  "CHECKLIST_SUBJECT_LEGAL_NOTICE",
+		6:  "CHECKLIST_SUBJECT_CONTACT",
+		7:  "CHECKLIST_SUBJECT_DEADLINE",
+		8:  "CHECKLIST_SUBJECT_THANK_YOU",
+		9:  "CHECKLIST_SUBJECT_TAX_RECEIPT",
+		10: "CHECKLIST_SUBJECT_PENALTIES",
+		11: "CHECKLIST_SUBJECT_DECLARATION",
+	}
+	ChecklistSubject_value = map[string]int32{
+		"CHECKLIST_SUBJECT_UNSPECIFIED":  0,
+		"CHECKLIST_SUBJECT_STRIPE":       1,
+		"CHECKLIST_SUBJECT_GOAL":         2,
+		"CHECKLIST_SUBJECT_STORY":        3,
+		"CHECKLIST_SUBJECT_IMAGE":        4,
+		"CHECKLIST_SUBJECT_LEGAL_NOTICE": 5,
+		"CHECKLIST_SUBJECT_CONTACT":      6,
+		"CHECKLIST_SUBJECT_DEADLINE":     7,
+		"CHECKLIST_SUBJECT_THANK_YOU":    8,
+		"CHECKLIST_SUBJECT_TAX_RECEIPT":  9,
+		"CHECKLIST_SUBJECT_PENALTIES":    10,
+		"CHECKLIST_SUBJECT_DECLARATION":  11,
+	}
+)
+
+func (x ChecklistSubject) Enum() *ChecklistSubject {
+	p := new(ChecklistSubject)
+	*p = x
+	return p
+}
+
+func (x ChecklistSubject) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ChecklistSubject) Descriptor() protoreflect.EnumDescriptor {
+	return file_cagnotte_campaigns_v1_campaigns_proto_enumTypes[0].Descriptor()
+}
+
+func (ChecklistSubject) Type() protoreflect.EnumType {
+	return &file_cagnotte_campaigns_v1_campaigns_proto_enumTypes[0]
+}
+
+func (x ChecklistSubject) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ChecklistSubject.Descriptor instead.
+func (ChecklistSubject) EnumDescriptor() ([]byte, []int) {
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{0}
+}
+
+// How an item of a checklist is.
+type ChecklistState int32
+
+const (
+	// Unspecified; never answered.
+	ChecklistState_CHECKLIST_STATE_UNSPECIFIED ChecklistState = 0
+	// It is ready.
+	ChecklistState_CHECKLIST_STATE_READY ChecklistState = 1
+	// It is missing.
+	ChecklistState_CHECKLIST_STATE_MISSING ChecklistState = 2
+	// It should be read again, by a lawyer if in doubt.
+	ChecklistState_CHECKLIST_STATE_WARNING ChecklistState = 3
+)
+
+// Enum value maps for ChecklistState.
+var (
+	ChecklistState_name = map[int32]string{
+		0: "CHECKLIST_STATE_UNSPECIFIED",
+		1: "CHECKLIST_STATE_READY",
+		2: "CHECKLIST_STATE_MISSING",
+		3: "CHECKLIST_STATE_WARNING",
+	}
+	ChecklistState_value = map[string]int32{
+		"CHECKLIST_STATE_UNSPECIFIED": 0,
+		"CHECKLIST_STATE_READY":       1,
+		"CHECKLIST_STATE_MISSING":     2,
+		"CHECKLIST_STATE_WARNING":     3,
+	}
+)
+
+func (x ChecklistState) Enum() *ChecklistState {
+	p := new(ChecklistState)
+	*p = x
+	return p
+}
+
+func (x ChecklistState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ChecklistState) Descriptor() protoreflect.EnumDescriptor {
+	return file_cagnotte_campaigns_v1_campaigns_proto_enumTypes[1].Descriptor()
+}
+
+func (ChecklistState) Type() protoreflect.EnumType {
+	return &file_cagnotte_campaigns_v1_campaigns_proto_enumTypes[1]
+}
+
+func (x ChecklistState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ChecklistState.Descriptor instead.
+func (ChecklistState) EnumDescriptor() ([]byte, []int) {
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{1}
+}
 
 // A campaign's state.
 type CampaignState int32
@@ -73,11 +222,11 @@ func (x CampaignState) String() string {
 }
 
 func (CampaignState) Descriptor() protoreflect.EnumDescriptor {
-	return file_cagnotte_campaigns_v1_campaigns_proto_enumTypes[0].Descriptor()
+	return file_cagnotte_campaigns_v1_campaigns_proto_enumTypes[2].Descriptor()
 }
 
 func (CampaignState) Type() protoreflect.EnumType {
-	return &file_cagnotte_campaigns_v1_campaigns_proto_enumTypes[0]
+	return &file_cagnotte_campaigns_v1_campaigns_proto_enumTypes[2]
 }
 
 func (x CampaignState) Number() protoreflect.EnumNumber {
@@ -86,13 +235,14 @@ func (x CampaignState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CampaignState.Descriptor instead.
 func (CampaignState) EnumDescriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{0}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{2}
 }
 
 // What money is raised for. Fields marked public are seen without a key.
 type Campaign struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Public. `collectives/{collective}/campaigns/{campaign}`; never changes.
+	// Public. `collectives/{collective}/campaigns/{campaign}`. It changes by RenameCampaign alone, and never once the campaign
+	// has a donation.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Public. Title and story by language code ("fr", "en"); "fr" is required.
 	Texts map[string]*CampaignText `protobuf:"bytes,2,rep,name=texts,proto3" json:"texts,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
@@ -134,7 +284,9 @@ type Campaign struct {
 	Spent *v1.Money `protobuf:"bytes,19,opt,name=spent,proto3" json:"spent,omitempty"`
 	// OUTPUT_ONLY. Public. The estimated fee of a payment by card, which donors can add to their donation; absent where they
 	// cannot.
-	FeeEstimate   *FeeEstimate `protobuf:"bytes,20,opt,name=fee_estimate,json=feeEstimate,proto3" json:"fee_estimate,omitempty"`
+	FeeEstimate *FeeEstimate `protobuf:"bytes,20,opt,name=fee_estimate,json=feeEstimate,proto3" json:"fee_estimate,omitempty"`
+	// Public. `collectives/{collective}/images/{image}` of the same collective; empty for none. Each text has an `image_alt` then.
+	Image         string `protobuf:"bytes,21,opt,name=image,proto3" json:"image,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -309,6 +461,13 @@ func (x *Campaign) GetFeeEstimate() *FeeEstimate {
 	return nil
 }
 
+func (x *Campaign) GetImage() string {
+	if x != nil {
+		return x.Image
+	}
+	return ""
+}
+
 // An estimate of Stripe's fee for a payment by card: a share of it and a fixed part. The fee itself is known when the payment
 // is booked in the ledger.
 type FeeEstimate struct {
@@ -371,7 +530,11 @@ type CampaignText struct {
 	// One line.
 	Title string `protobuf:"bytes,1,opt,name=title,proto3" json:"title,omitempty"`
 	// Markdown. Pages show it sanitised.
-	Story         string `protobuf:"bytes,2,opt,name=story,proto3" json:"story,omitempty"`
+	Story string `protobuf:"bytes,2,opt,name=story,proto3" json:"story,omitempty"`
+	// Markdown that donors read after they paid. Pages show it sanitised. Empty for the service's own words.
+	ThankYou string `protobuf:"bytes,3,opt,name=thank_you,json=thankYou,proto3" json:"thank_you,omitempty"`
+	// One line that says what the image shows, for those who do not see it. Required while the campaign has an image.
+	ImageAlt      string `protobuf:"bytes,4,opt,name=image_alt,json=imageAlt,proto3" json:"image_alt,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -416,6 +579,20 @@ func (x *CampaignText) GetTitle() string {
 func (x *CampaignText) GetStory() string {
 	if x != nil {
 		return x.Story
+	}
+	return ""
+}
+
+func (x *CampaignText) GetThankYou() string {
+	if x != nil {
+		return x.ThankYou
+	}
+	return ""
+}
+
+func (x *CampaignText) GetImageAlt() string {
+	if x != nil {
+		return x.ImageAlt
 	}
 	return ""
 }
@@ -1019,6 +1196,573 @@ func (x *CloseCampaignRequest) GetName() string {
 	return ""
 }
 
+// Asks for a copy of a campaign.
+type CopyCampaignRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name of the campaign to copy.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The slug of the copy: 3 to 40 lower-case letters, digits and dashes.
+	CampaignId    string `protobuf:"bytes,2,opt,name=campaign_id,json=campaignId,proto3" json:"campaign_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CopyCampaignRequest) Reset() {
+	*x = CopyCampaignRequest{}
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CopyCampaignRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CopyCampaignRequest) ProtoMessage() {}
+
+func (x *CopyCampaignRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CopyCampaignRequest.ProtoReflect.Descriptor instead.
+func (*CopyCampaignRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *CopyCampaignRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *CopyCampaignRequest) GetCampaignId() string {
+	if x != nil {
+		return x.CampaignId
+	}
+	return ""
+}
+
+// Asks to change a campaign's id.
+type RenameCampaignRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The campaign's name.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The new slug: 3 to 40 lower-case letters, digits and dashes.
+	CampaignId string `protobuf:"bytes,2,opt,name=campaign_id,json=campaignId,proto3" json:"campaign_id,omitempty"`
+	// The etag that was read; empty to rename whatever is stored.
+	Etag          string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RenameCampaignRequest) Reset() {
+	*x = RenameCampaignRequest{}
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RenameCampaignRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RenameCampaignRequest) ProtoMessage() {}
+
+func (x *RenameCampaignRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RenameCampaignRequest.ProtoReflect.Descriptor instead.
+func (*RenameCampaignRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *RenameCampaignRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *RenameCampaignRequest) GetCampaignId() string {
+	if x != nil {
+		return x.CampaignId
+	}
+	return ""
+}
+
+func (x *RenameCampaignRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+// Asks to delete a draft.
+type DeleteCampaignRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The campaign's name.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The etag that was read; empty to delete whatever is stored.
+	Etag          string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteCampaignRequest) Reset() {
+	*x = DeleteCampaignRequest{}
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteCampaignRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteCampaignRequest) ProtoMessage() {}
+
+func (x *DeleteCampaignRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteCampaignRequest.ProtoReflect.Descriptor instead.
+func (*DeleteCampaignRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *DeleteCampaignRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *DeleteCampaignRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+// Asks for a campaign's checklist.
+type GetPublishChecklistRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `collectives/{collective}/campaigns/{campaign}/publishChecklist`.
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetPublishChecklistRequest) Reset() {
+	*x = GetPublishChecklistRequest{}
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetPublishChecklistRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetPublishChecklistRequest) ProtoMessage() {}
+
+func (x *GetPublishChecklistRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetPublishChecklistRequest.ProtoReflect.Descriptor instead.
+func (*GetPublishChecklistRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *GetPublishChecklistRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// What is ready, and what is missing, before a campaign is published.
+type PublishChecklist struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `collectives/{collective}/campaigns/{campaign}/publishChecklist`.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// One item for each subject that the campaign has, in one order. A warning about a text stands once for each language.
+	Items []*ChecklistItem `protobuf:"bytes,2,rep,name=items,proto3" json:"items,omitempty"`
+	// Whether PublishCampaign would publish now: no item that blocks is missing.
+	Publishable   bool `protobuf:"varint,3,opt,name=publishable,proto3" json:"publishable,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PublishChecklist) Reset() {
+	*x = PublishChecklist{}
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PublishChecklist) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PublishChecklist) ProtoMessage() {}
+
+func (x *PublishChecklist) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PublishChecklist.ProtoReflect.Descriptor instead.
+func (*PublishChecklist) Descriptor() ([]byte, []int) {
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *PublishChecklist) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *PublishChecklist) GetItems() []*ChecklistItem {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+func (x *PublishChecklist) GetPublishable() bool {
+	if x != nil {
+		return x.Publishable
+	}
+	return false
+}
+
+// One item of a checklist.
+type ChecklistItem struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it is about.
+	Subject ChecklistSubject `protobuf:"varint,1,opt,name=subject,proto3,enum=cagnotte.campaigns.v1.ChecklistSubject" json:"subject,omitempty"`
+	// How it is.
+	State ChecklistState `protobuf:"varint,2,opt,name=state,proto3,enum=cagnotte.campaigns.v1.ChecklistState" json:"state,omitempty"`
+	// Whether PublishCampaign refuses while it is missing.
+	Blocking bool `protobuf:"varint,3,opt,name=blocking,proto3" json:"blocking,omitempty"`
+	// The language of the text that it is about; empty for all.
+	Language string `protobuf:"bytes,4,opt,name=language,proto3" json:"language,omitempty"`
+	// The words of the text that it is about; empty when it is not about words.
+	Excerpt       string `protobuf:"bytes,5,opt,name=excerpt,proto3" json:"excerpt,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChecklistItem) Reset() {
+	*x = ChecklistItem{}
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChecklistItem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChecklistItem) ProtoMessage() {}
+
+func (x *ChecklistItem) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChecklistItem.ProtoReflect.Descriptor instead.
+func (*ChecklistItem) Descriptor() ([]byte, []int) {
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ChecklistItem) GetSubject() ChecklistSubject {
+	if x != nil {
+		return x.Subject
+	}
+	return ChecklistSubject_CHECKLIST_SUBJECT_UNSPECIFIED
+}
+
+func (x *ChecklistItem) GetState() ChecklistState {
+	if x != nil {
+		return x.State
+	}
+	return ChecklistState_CHECKLIST_STATE_UNSPECIFIED
+}
+
+func (x *ChecklistItem) GetBlocking() bool {
+	if x != nil {
+		return x.Blocking
+	}
+	return false
+}
+
+func (x *ChecklistItem) GetLanguage() string {
+	if x != nil {
+		return x.Language
+	}
+	return ""
+}
+
+func (x *ChecklistItem) GetExcerpt() string {
+	if x != nil {
+		return x.Excerpt
+	}
+	return ""
+}
+
+// Asks for the origins that were refused.
+type ListRefusedOriginsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The campaign's name.
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// How many at most: 50 when zero, and 200 when more is asked for.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// `next_page_token` of the page before.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRefusedOriginsRequest) Reset() {
+	*x = ListRefusedOriginsRequest{}
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRefusedOriginsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRefusedOriginsRequest) ProtoMessage() {}
+
+func (x *ListRefusedOriginsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRefusedOriginsRequest.ProtoReflect.Descriptor instead.
+func (*ListRefusedOriginsRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ListRefusedOriginsRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *ListRefusedOriginsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListRefusedOriginsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// A page of refused origins.
+type ListRefusedOriginsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The origins, those that asked last first.
+	RefusedOrigins []*RefusedOrigin `protobuf:"bytes,1,rep,name=refused_origins,json=refusedOrigins,proto3" json:"refused_origins,omitempty"`
+	// Asks for the next page; empty on the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRefusedOriginsResponse) Reset() {
+	*x = ListRefusedOriginsResponse{}
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRefusedOriginsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRefusedOriginsResponse) ProtoMessage() {}
+
+func (x *ListRefusedOriginsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRefusedOriginsResponse.ProtoReflect.Descriptor instead.
+func (*ListRefusedOriginsResponse) Descriptor() ([]byte, []int) {
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ListRefusedOriginsResponse) GetRefusedOrigins() []*RefusedOrigin {
+	if x != nil {
+		return x.RefusedOrigins
+	}
+	return nil
+}
+
+func (x *ListRefusedOriginsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// An origin whose pages asked for a campaign and are not allowed to.
+type RefusedOrigin struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The origin as the browser sent it, such as "https://vallon.example".
+	Origin string `protobuf:"bytes,1,opt,name=origin,proto3" json:"origin,omitempty"`
+	// About how often its pages asked. Requests within five seconds count once.
+	Count int64 `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
+	// When they asked first.
+	FirstTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=first_time,json=firstTime,proto3" json:"first_time,omitempty"`
+	// When they asked last.
+	LastTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=last_time,json=lastTime,proto3" json:"last_time,omitempty"`
+	// Whether `allowed_origins` can have it: false for a page that was sent in the clear, or from an address without a name.
+	Allowable     bool `protobuf:"varint,5,opt,name=allowable,proto3" json:"allowable,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RefusedOrigin) Reset() {
+	*x = RefusedOrigin{}
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RefusedOrigin) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RefusedOrigin) ProtoMessage() {}
+
+func (x *RefusedOrigin) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RefusedOrigin.ProtoReflect.Descriptor instead.
+func (*RefusedOrigin) Descriptor() ([]byte, []int) {
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *RefusedOrigin) GetOrigin() string {
+	if x != nil {
+		return x.Origin
+	}
+	return ""
+}
+
+func (x *RefusedOrigin) GetCount() int64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *RefusedOrigin) GetFirstTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.FirstTime
+	}
+	return nil
+}
+
+func (x *RefusedOrigin) GetLastTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastTime
+	}
+	return nil
+}
+
+func (x *RefusedOrigin) GetAllowable() bool {
+	if x != nil {
+		return x.Allowable
+	}
+	return false
+}
+
 // Asks whether an origin may call a campaign.
 type CheckOriginRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1032,7 +1776,7 @@ type CheckOriginRequest struct {
 
 func (x *CheckOriginRequest) Reset() {
 	*x = CheckOriginRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[14]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1044,7 +1788,7 @@ func (x *CheckOriginRequest) String() string {
 func (*CheckOriginRequest) ProtoMessage() {}
 
 func (x *CheckOriginRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[14]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1057,7 +1801,7 @@ func (x *CheckOriginRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckOriginRequest.ProtoReflect.Descriptor instead.
 func (*CheckOriginRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{14}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CheckOriginRequest) GetName() string {
@@ -1085,7 +1829,7 @@ type CheckOriginResponse struct {
 
 func (x *CheckOriginResponse) Reset() {
 	*x = CheckOriginResponse{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[15]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1097,7 +1841,7 @@ func (x *CheckOriginResponse) String() string {
 func (*CheckOriginResponse) ProtoMessage() {}
 
 func (x *CheckOriginResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[15]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1110,7 +1854,7 @@ func (x *CheckOriginResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckOriginResponse.ProtoReflect.Descriptor instead.
 func (*CheckOriginResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{15}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *CheckOriginResponse) GetAllowed() bool {
@@ -1124,7 +1868,8 @@ var File_cagnotte_campaigns_v1_campaigns_proto protoreflect.FileDescriptor
 
 const file_cagnotte_campaigns_v1_campaigns_proto_rawDesc = "" +
 	"\n" +
-	"%cagnotte/campaigns/v1/campaigns.proto\x12\x15cagnotte.campaigns.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcb\t\n" +
+	"%cagnotte/campaigns/v1/campaigns.proto\x12\x15cagnotte.campaigns.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xab\n" +
+	"\n" +
 	"\bCampaign\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12Z\n" +
 	"\x05texts\x18\x02 \x03(\v2*.cagnotte.campaigns.v1.Campaign.TextsEntryB\x18\xbaH\x15\x9a\x01\x12\x10\f\"\x0er\f2\n" +
@@ -1150,17 +1895,20 @@ const file_cagnotte_campaigns_v1_campaigns_proto_rawDesc = "" +
 	"updateTime\x12\x1b\n" +
 	"\x04etag\x18\x12 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12.\n" +
 	"\x05spent\x18\x13 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x05spent\x12E\n" +
-	"\ffee_estimate\x18\x14 \x01(\v2\".cagnotte.campaigns.v1.FeeEstimateR\vfeeEstimate\x1a]\n" +
+	"\ffee_estimate\x18\x14 \x01(\v2\".cagnotte.campaigns.v1.FeeEstimateR\vfeeEstimate\x12^\n" +
+	"\x05image\x18\x15 \x01(\tBH\xbaHErC2A^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/images/[0-9a-f]{64})?$R\x05image\x1a]\n" +
 	"\n" +
 	"TextsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x129\n" +
 	"\x05value\x18\x02 \x01(\v2#.cagnotte.campaigns.v1.CampaignTextR\x05value:\x028\x01\"`\n" +
 	"\vFeeEstimate\x12!\n" +
 	"\fbasis_points\x18\x01 \x01(\x05R\vbasisPoints\x12.\n" +
-	"\x05fixed\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x05fixed\"P\n" +
+	"\x05fixed\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x05fixed\"\x9e\x01\n" +
 	"\fCampaignText\x12\x1f\n" +
 	"\x05title\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18xR\x05title\x12\x1f\n" +
-	"\x05story\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\xa0\x9c\x01R\x05story\"\xbc\x02\n" +
+	"\x05story\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\xa0\x9c\x01R\x05story\x12%\n" +
+	"\tthank_you\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\bthankYou\x12%\n" +
+	"\timage_alt\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xac\x02R\bimageAlt\"\xbc\x02\n" +
 	"\x05Stage\x12d\n" +
 	"\x06titles\x18\x01 \x03(\v2(.cagnotte.campaigns.v1.Stage.TitlesEntryB\"\xbaH\x1f\x9a\x01\x1c\b\x01\x10\f\"\x0er\f2\n" +
 	"^[a-z]{2}$*\x06r\x04\x10\x01\x18xR\x06titles\x128\n" +
@@ -1199,20 +1947,77 @@ const file_cagnotte_campaigns_v1_campaigns_proto_rawDesc = "" +
 	"\x15ResumeCampaignRequest\x12l\n" +
 	"\x04name\x18\x01 \x01(\tBX\xbaHUrS2Q^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x04name\"\x84\x01\n" +
 	"\x14CloseCampaignRequest\x12l\n" +
-	"\x04name\x18\x01 \x01(\tBX\xbaHUrS2Q^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x04name\"\xa6\x01\n" +
+	"\x04name\x18\x01 \x01(\tBX\xbaHUrS2Q^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x04name\"\xcb\x01\n" +
+	"\x13CopyCampaignRequest\x12l\n" +
+	"\x04name\x18\x01 \x01(\tBX\xbaHUrS2Q^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x04name\x12F\n" +
+	"\vcampaign_id\x18\x02 \x01(\tB%\xbaH\"r 2\x1e^[a-z][a-z0-9-]{1,38}[a-z0-9]$R\n" +
+	"campaignId\"\xea\x01\n" +
+	"\x15RenameCampaignRequest\x12l\n" +
+	"\x04name\x18\x01 \x01(\tBX\xbaHUrS2Q^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x04name\x12F\n" +
+	"\vcampaign_id\x18\x02 \x01(\tB%\xbaH\"r 2\x1e^[a-z][a-z0-9-]{1,38}[a-z0-9]$R\n" +
+	"campaignId\x12\x1b\n" +
+	"\x04etag\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\"\xa2\x01\n" +
+	"\x15DeleteCampaignRequest\x12l\n" +
+	"\x04name\x18\x01 \x01(\tBX\xbaHUrS2Q^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x04name\x12\x1b\n" +
+	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\"\x9b\x01\n" +
+	"\x1aGetPublishChecklistRequest\x12}\n" +
+	"\x04name\x18\x01 \x01(\tBi\xbaHfrd2b^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/publishChecklist$R\x04name\"\x84\x01\n" +
+	"\x10PublishChecklist\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12:\n" +
+	"\x05items\x18\x02 \x03(\v2$.cagnotte.campaigns.v1.ChecklistItemR\x05items\x12 \n" +
+	"\vpublishable\x18\x03 \x01(\bR\vpublishable\"\xe1\x01\n" +
+	"\rChecklistItem\x12A\n" +
+	"\asubject\x18\x01 \x01(\x0e2'.cagnotte.campaigns.v1.ChecklistSubjectR\asubject\x12;\n" +
+	"\x05state\x18\x02 \x01(\x0e2%.cagnotte.campaigns.v1.ChecklistStateR\x05state\x12\x1a\n" +
+	"\bblocking\x18\x03 \x01(\bR\bblocking\x12\x1a\n" +
+	"\blanguage\x18\x04 \x01(\tR\blanguage\x12\x18\n" +
+	"\aexcerpt\x18\x05 \x01(\tR\aexcerpt\"\xdc\x01\n" +
+	"\x19ListRefusedOriginsRequest\x12p\n" +
+	"\x06parent\x18\x01 \x01(\tBX\xbaHUrS2Q^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12$\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\x93\x01\n" +
+	"\x1aListRefusedOriginsResponse\x12M\n" +
+	"\x0frefused_origins\x18\x01 \x03(\v2$.cagnotte.campaigns.v1.RefusedOriginR\x0erefusedOrigins\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xcf\x01\n" +
+	"\rRefusedOrigin\x12\x16\n" +
+	"\x06origin\x18\x01 \x01(\tR\x06origin\x12\x14\n" +
+	"\x05count\x18\x02 \x01(\x03R\x05count\x129\n" +
+	"\n" +
+	"first_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tfirstTime\x127\n" +
+	"\tlast_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\blastTime\x12\x1c\n" +
+	"\tallowable\x18\x05 \x01(\bR\tallowable\"\xa6\x01\n" +
 	"\x12CheckOriginRequest\x12l\n" +
 	"\x04name\x18\x01 \x01(\tBX\xbaHUrS2Q^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x04name\x12\"\n" +
 	"\x06origin\x18\x02 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xfd\x01R\x06origin\"/\n" +
 	"\x13CheckOriginResponse\x12\x18\n" +
-	"\aallowed\x18\x01 \x01(\bR\aallowed*\x9d\x01\n" +
+	"\aallowed\x18\x01 \x01(\bR\aallowed*\x94\x03\n" +
+	"\x10ChecklistSubject\x12!\n" +
+	"\x1dCHECKLIST_SUBJECT_UNSPECIFIED\x10\x00\x12\x1c\n" +
+	"\x18CHECKLIST_SUBJECT_STRIPE\x10\x01\x12\x1a\n" +
+	"\x16CHECKLIST_SUBJECT_GOAL\x10\x02\x12\x1b\n" +
+	"\x17CHECKLIST_SUBJECT_STORY\x10\x03\x12\x1b\n" +
+	"\x17CHECKLIST_SUBJECT_IMAGE\x10\x04\x12\"\n" +
+	"\x1eCHECKLIST_SUBJECT_LEGAL_NOTICE\x10\x05\x12\x1d\n" +
+	"\x19CHECKLIST_SUBJECT_CONTACT\x10\x06\x12\x1e\n" +
+	"\x1aCHECKLIST_SUBJECT_DEADLINE\x10\a\x12\x1f\n" +
+	"\x1bCHECKLIST_SUBJECT_THANK_YOU\x10\b\x12!\n" +
+	"\x1dCHECKLIST_SUBJECT_TAX_RECEIPT\x10\t\x12\x1f\n" +
+	"\x1bCHECKLIST_SUBJECT_PENALTIES\x10\n" +
+	"\x12!\n" +
+	"\x1dCHECKLIST_SUBJECT_DECLARATION\x10\v*\x86\x01\n" +
+	"\x0eChecklistState\x12\x1f\n" +
+	"\x1bCHECKLIST_STATE_UNSPECIFIED\x10\x00\x12\x19\n" +
+	"\x15CHECKLIST_STATE_READY\x10\x01\x12\x1b\n" +
+	"\x17CHECKLIST_STATE_MISSING\x10\x02\x12\x1b\n" +
+	"\x17CHECKLIST_STATE_WARNING\x10\x03*\x9d\x01\n" +
 	"\rCampaignState\x12\x1e\n" +
 	"\x1aCAMPAIGN_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14CAMPAIGN_STATE_DRAFT\x10\x01\x12\x1c\n" +
 	"\x18CAMPAIGN_STATE_PUBLISHED\x10\x02\x12\x19\n" +
 	"\x15CAMPAIGN_STATE_PAUSED\x10\x03\x12\x19\n" +
-	"\x15CAMPAIGN_STATE_CLOSED\x10\x042\xfa\n" +
-	"\n" +
+	"\x15CAMPAIGN_STATE_CLOSED\x10\x042\x9d\x11\n" +
 	"\x10CampaignsService\x12\x97\x01\n" +
 	"\x0eCreateCampaign\x12,.cagnotte.campaigns.v1.CreateCampaignRequest\x1a\x1f.cagnotte.campaigns.v1.Campaign\"6\x82\xd3\xe4\x93\x020:\bcampaign\"$/v1/{parent=collectives/*}/campaigns\x12\x87\x01\n" +
 	"\vGetCampaign\x12).cagnotte.campaigns.v1.GetCampaignRequest\x1a\x1f.cagnotte.campaigns.v1.Campaign\",\x82\xd3\xe4\x93\x02&\x12$/v1/{name=collectives/*/campaigns/*}\x12\x98\x01\n" +
@@ -1221,7 +2026,12 @@ const file_cagnotte_campaigns_v1_campaigns_proto_rawDesc = "" +
 	"\x0fPublishCampaign\x12-.cagnotte.campaigns.v1.PublishCampaignRequest\x1a\x1f.cagnotte.campaigns.v1.Campaign\"7\x82\xd3\xe4\x93\x021:\x01*\",/v1/{name=collectives/*/campaigns/*}:publish\x12\x94\x01\n" +
 	"\rPauseCampaign\x12+.cagnotte.campaigns.v1.PauseCampaignRequest\x1a\x1f.cagnotte.campaigns.v1.Campaign\"5\x82\xd3\xe4\x93\x02/:\x01*\"*/v1/{name=collectives/*/campaigns/*}:pause\x12\x97\x01\n" +
 	"\x0eResumeCampaign\x12,.cagnotte.campaigns.v1.ResumeCampaignRequest\x1a\x1f.cagnotte.campaigns.v1.Campaign\"6\x82\xd3\xe4\x93\x020:\x01*\"+/v1/{name=collectives/*/campaigns/*}:resume\x12\x94\x01\n" +
-	"\rCloseCampaign\x12+.cagnotte.campaigns.v1.CloseCampaignRequest\x1a\x1f.cagnotte.campaigns.v1.Campaign\"5\x82\xd3\xe4\x93\x02/:\x01*\"*/v1/{name=collectives/*/campaigns/*}:close\x12\x9e\x01\n" +
+	"\rCloseCampaign\x12+.cagnotte.campaigns.v1.CloseCampaignRequest\x1a\x1f.cagnotte.campaigns.v1.Campaign\"5\x82\xd3\xe4\x93\x02/:\x01*\"*/v1/{name=collectives/*/campaigns/*}:close\x12\x91\x01\n" +
+	"\fCopyCampaign\x12*.cagnotte.campaigns.v1.CopyCampaignRequest\x1a\x1f.cagnotte.campaigns.v1.Campaign\"4\x82\xd3\xe4\x93\x02.:\x01*\")/v1/{name=collectives/*/campaigns/*}:copy\x12\x97\x01\n" +
+	"\x0eRenameCampaign\x12,.cagnotte.campaigns.v1.RenameCampaignRequest\x1a\x1f.cagnotte.campaigns.v1.Campaign\"6\x82\xd3\xe4\x93\x020:\x01*\"+/v1/{name=collectives/*/campaigns/*}:rename\x12\x84\x01\n" +
+	"\x0eDeleteCampaign\x12,.cagnotte.campaigns.v1.DeleteCampaignRequest\x1a\x16.google.protobuf.Empty\",\x82\xd3\xe4\x93\x02&*$/v1/{name=collectives/*/campaigns/*}\x12\xb0\x01\n" +
+	"\x13GetPublishChecklist\x121.cagnotte.campaigns.v1.GetPublishChecklistRequest\x1a'.cagnotte.campaigns.v1.PublishChecklist\"=\x82\xd3\xe4\x93\x027\x125/v1/{name=collectives/*/campaigns/*/publishChecklist}\x12\xb8\x01\n" +
+	"\x12ListRefusedOrigins\x120.cagnotte.campaigns.v1.ListRefusedOriginsRequest\x1a1.cagnotte.campaigns.v1.ListRefusedOriginsResponse\"=\x82\xd3\xe4\x93\x027\x125/v1/{parent=collectives/*/campaigns/*}/refusedOrigins\x12\x9e\x01\n" +
 	"\vCheckOrigin\x12).cagnotte.campaigns.v1.CheckOriginRequest\x1a*.cagnotte.campaigns.v1.CheckOriginResponse\"8\x82\xd3\xe4\x93\x022\x120/v1/{name=collectives/*/campaigns/*}:checkOriginBFZDgithub.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1;campaignsv1b\x06proto3"
 
 var (
@@ -1236,82 +2046,110 @@ func file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP() []byte {
 	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescData
 }
 
-var file_cagnotte_campaigns_v1_campaigns_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_cagnotte_campaigns_v1_campaigns_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_cagnotte_campaigns_v1_campaigns_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_cagnotte_campaigns_v1_campaigns_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_cagnotte_campaigns_v1_campaigns_proto_goTypes = []any{
-	(CampaignState)(0),             // 0: cagnotte.campaigns.v1.CampaignState
-	(*Campaign)(nil),               // 1: cagnotte.campaigns.v1.Campaign
-	(*FeeEstimate)(nil),            // 2: cagnotte.campaigns.v1.FeeEstimate
-	(*CampaignText)(nil),           // 3: cagnotte.campaigns.v1.CampaignText
-	(*Stage)(nil),                  // 4: cagnotte.campaigns.v1.Stage
-	(*Progress)(nil),               // 5: cagnotte.campaigns.v1.Progress
-	(*CreateCampaignRequest)(nil),  // 6: cagnotte.campaigns.v1.CreateCampaignRequest
-	(*GetCampaignRequest)(nil),     // 7: cagnotte.campaigns.v1.GetCampaignRequest
-	(*ListCampaignsRequest)(nil),   // 8: cagnotte.campaigns.v1.ListCampaignsRequest
-	(*ListCampaignsResponse)(nil),  // 9: cagnotte.campaigns.v1.ListCampaignsResponse
-	(*UpdateCampaignRequest)(nil),  // 10: cagnotte.campaigns.v1.UpdateCampaignRequest
-	(*PublishCampaignRequest)(nil), // 11: cagnotte.campaigns.v1.PublishCampaignRequest
-	(*PauseCampaignRequest)(nil),   // 12: cagnotte.campaigns.v1.PauseCampaignRequest
-	(*ResumeCampaignRequest)(nil),  // 13: cagnotte.campaigns.v1.ResumeCampaignRequest
-	(*CloseCampaignRequest)(nil),   // 14: cagnotte.campaigns.v1.CloseCampaignRequest
-	(*CheckOriginRequest)(nil),     // 15: cagnotte.campaigns.v1.CheckOriginRequest
-	(*CheckOriginResponse)(nil),    // 16: cagnotte.campaigns.v1.CheckOriginResponse
-	nil,                            // 17: cagnotte.campaigns.v1.Campaign.TextsEntry
-	nil,                            // 18: cagnotte.campaigns.v1.Stage.TitlesEntry
-	(*v1.Money)(nil),               // 19: cagnotte.money.v1.Money
-	(*timestamppb.Timestamp)(nil),  // 20: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),  // 21: google.protobuf.FieldMask
+	(ChecklistSubject)(0),              // 0: cagnotte.campaigns.v1.ChecklistSubject
+	(ChecklistState)(0),                // 1: cagnotte.campaigns.v1.ChecklistState
+	(CampaignState)(0),                 // 2: cagnotte.campaigns.v1.CampaignState
+	(*Campaign)(nil),                   // 3: cagnotte.campaigns.v1.Campaign
+	(*FeeEstimate)(nil),                // 4: cagnotte.campaigns.v1.FeeEstimate
+	(*CampaignText)(nil),               // 5: cagnotte.campaigns.v1.CampaignText
+	(*Stage)(nil),                      // 6: cagnotte.campaigns.v1.Stage
+	(*Progress)(nil),                   // 7: cagnotte.campaigns.v1.Progress
+	(*CreateCampaignRequest)(nil),      // 8: cagnotte.campaigns.v1.CreateCampaignRequest
+	(*GetCampaignRequest)(nil),         // 9: cagnotte.campaigns.v1.GetCampaignRequest
+	(*ListCampaignsRequest)(nil),       // 10: cagnotte.campaigns.v1.ListCampaignsRequest
+	(*ListCampaignsResponse)(nil),      // 11: cagnotte.campaigns.v1.ListCampaignsResponse
+	(*UpdateCampaignRequest)(nil),      // 12: cagnotte.campaigns.v1.UpdateCampaignRequest
+	(*PublishCampaignRequest)(nil),     // 13: cagnotte.campaigns.v1.PublishCampaignRequest
+	(*PauseCampaignRequest)(nil),       // 14: cagnotte.campaigns.v1.PauseCampaignRequest
+	(*ResumeCampaignRequest)(nil),      // 15: cagnotte.campaigns.v1.ResumeCampaignRequest
+	(*CloseCampaignRequest)(nil),       // 16: cagnotte.campaigns.v1.CloseCampaignRequest
+	(*CopyCampaignRequest)(nil),        // 17: cagnotte.campaigns.v1.CopyCampaignRequest
+	(*RenameCampaignRequest)(nil),      // 18: cagnotte.campaigns.v1.RenameCampaignRequest
+	(*DeleteCampaignRequest)(nil),      // 19: cagnotte.campaigns.v1.DeleteCampaignRequest
+	(*GetPublishChecklistRequest)(nil), // 20: cagnotte.campaigns.v1.GetPublishChecklistRequest
+	(*PublishChecklist)(nil),           // 21: cagnotte.campaigns.v1.PublishChecklist
+	(*ChecklistItem)(nil),              // 22: cagnotte.campaigns.v1.ChecklistItem
+	(*ListRefusedOriginsRequest)(nil),  // 23: cagnotte.campaigns.v1.ListRefusedOriginsRequest
+	(*ListRefusedOriginsResponse)(nil), // 24: cagnotte.campaigns.v1.ListRefusedOriginsResponse
+	(*RefusedOrigin)(nil),              // 25: cagnotte.campaigns.v1.RefusedOrigin
+	(*CheckOriginRequest)(nil),         // 26: cagnotte.campaigns.v1.CheckOriginRequest
+	(*CheckOriginResponse)(nil),        // 27: cagnotte.campaigns.v1.CheckOriginResponse
+	nil,                                // 28: cagnotte.campaigns.v1.Campaign.TextsEntry
+	nil,                                // 29: cagnotte.campaigns.v1.Stage.TitlesEntry
+	(*v1.Money)(nil),                   // 30: cagnotte.money.v1.Money
+	(*timestamppb.Timestamp)(nil),      // 31: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),      // 32: google.protobuf.FieldMask
+	(*emptypb.Empty)(nil),              // 33: google.protobuf.Empty
 }
 var file_cagnotte_campaigns_v1_campaigns_proto_depIdxs = []int32{
-	17, // 0: cagnotte.campaigns.v1.Campaign.texts:type_name -> cagnotte.campaigns.v1.Campaign.TextsEntry
-	19, // 1: cagnotte.campaigns.v1.Campaign.goal:type_name -> cagnotte.money.v1.Money
-	19, // 2: cagnotte.campaigns.v1.Campaign.presets:type_name -> cagnotte.money.v1.Money
-	19, // 3: cagnotte.campaigns.v1.Campaign.minimum:type_name -> cagnotte.money.v1.Money
-	19, // 4: cagnotte.campaigns.v1.Campaign.maximum:type_name -> cagnotte.money.v1.Money
-	20, // 5: cagnotte.campaigns.v1.Campaign.deadline:type_name -> google.protobuf.Timestamp
-	4,  // 6: cagnotte.campaigns.v1.Campaign.stages:type_name -> cagnotte.campaigns.v1.Stage
-	0,  // 7: cagnotte.campaigns.v1.Campaign.state:type_name -> cagnotte.campaigns.v1.CampaignState
-	5,  // 8: cagnotte.campaigns.v1.Campaign.progress:type_name -> cagnotte.campaigns.v1.Progress
-	20, // 9: cagnotte.campaigns.v1.Campaign.publish_time:type_name -> google.protobuf.Timestamp
-	20, // 10: cagnotte.campaigns.v1.Campaign.close_time:type_name -> google.protobuf.Timestamp
-	20, // 11: cagnotte.campaigns.v1.Campaign.create_time:type_name -> google.protobuf.Timestamp
-	20, // 12: cagnotte.campaigns.v1.Campaign.update_time:type_name -> google.protobuf.Timestamp
-	19, // 13: cagnotte.campaigns.v1.Campaign.spent:type_name -> cagnotte.money.v1.Money
-	2,  // 14: cagnotte.campaigns.v1.Campaign.fee_estimate:type_name -> cagnotte.campaigns.v1.FeeEstimate
-	19, // 15: cagnotte.campaigns.v1.FeeEstimate.fixed:type_name -> cagnotte.money.v1.Money
-	18, // 16: cagnotte.campaigns.v1.Stage.titles:type_name -> cagnotte.campaigns.v1.Stage.TitlesEntry
-	19, // 17: cagnotte.campaigns.v1.Stage.amount:type_name -> cagnotte.money.v1.Money
-	19, // 18: cagnotte.campaigns.v1.Stage.spent:type_name -> cagnotte.money.v1.Money
-	19, // 19: cagnotte.campaigns.v1.Progress.settled:type_name -> cagnotte.money.v1.Money
-	19, // 20: cagnotte.campaigns.v1.Progress.pending:type_name -> cagnotte.money.v1.Money
-	1,  // 21: cagnotte.campaigns.v1.CreateCampaignRequest.campaign:type_name -> cagnotte.campaigns.v1.Campaign
-	1,  // 22: cagnotte.campaigns.v1.ListCampaignsResponse.campaigns:type_name -> cagnotte.campaigns.v1.Campaign
-	1,  // 23: cagnotte.campaigns.v1.UpdateCampaignRequest.campaign:type_name -> cagnotte.campaigns.v1.Campaign
-	21, // 24: cagnotte.campaigns.v1.UpdateCampaignRequest.update_mask:type_name -> google.protobuf.FieldMask
-	3,  // 25: cagnotte.campaigns.v1.Campaign.TextsEntry.value:type_name -> cagnotte.campaigns.v1.CampaignText
-	6,  // 26: cagnotte.campaigns.v1.CampaignsService.CreateCampaign:input_type -> cagnotte.campaigns.v1.CreateCampaignRequest
-	7,  // 27: cagnotte.campaigns.v1.CampaignsService.GetCampaign:input_type -> cagnotte.campaigns.v1.GetCampaignRequest
-	8,  // 28: cagnotte.campaigns.v1.CampaignsService.ListCampaigns:input_type -> cagnotte.campaigns.v1.ListCampaignsRequest
-	10, // 29: cagnotte.campaigns.v1.CampaignsService.UpdateCampaign:input_type -> cagnotte.campaigns.v1.UpdateCampaignRequest
-	11, // 30: cagnotte.campaigns.v1.CampaignsService.PublishCampaign:input_type -> cagnotte.campaigns.v1.PublishCampaignRequest
-	12, // 31: cagnotte.campaigns.v1.CampaignsService.PauseCampaign:input_type -> cagnotte.campaigns.v1.PauseCampaignRequest
-	13, // 32: cagnotte.campaigns.v1.CampaignsService.ResumeCampaign:input_type -> cagnotte.campaigns.v1.ResumeCampaignRequest
-	14, // 33: cagnotte.campaigns.v1.CampaignsService.CloseCampaign:input_type -> cagnotte.campaigns.v1.CloseCampaignRequest
-	15, // 34: cagnotte.campaigns.v1.CampaignsService.CheckOrigin:input_type -> cagnotte.campaigns.v1.CheckOriginRequest
-	1,  // 35: cagnotte.campaigns.v1.CampaignsService.CreateCampaign:output_type -> cagnotte.campaigns.v1.Campaign
-	1,  // 36: cagnotte.campaigns.v1.CampaignsService.GetCampaign:output_type -> cagnotte.campaigns.v1.Campaign
-	9,  // 37: cagnotte.campaigns.v1.CampaignsService.ListCampaigns:output_type -> cagnotte.campaigns.v1.ListCampaignsResponse
-	1,  // 38: cagnotte.campaigns.v1.CampaignsService.UpdateCampaign:output_type -> cagnotte.campaigns.v1.Campaign
-	1,  // 39: cagnotte.campaigns.v1.CampaignsService.PublishCampaign:output_type -> cagnotte.campaigns.v1.Campaign
-	1,  // 40: cagnotte.campaigns.v1.CampaignsService.PauseCampaign:output_type -> cagnotte.campaigns.v1.Campaign
-	1,  // 41: cagnotte.campaigns.v1.CampaignsService.ResumeCampaign:output_type -> cagnotte.campaigns.v1.Campaign
-	1,  // 42: cagnotte.campaigns.v1.CampaignsService.CloseCampaign:output_type -> cagnotte.campaigns.v1.Campaign
-	16, // 43: cagnotte.campaigns.v1.CampaignsService.CheckOrigin:output_type -> cagnotte.campaigns.v1.CheckOriginResponse
-	35, // [35:44] is the sub-list for method output_type
-	26, // [26:35] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	28, // 0: cagnotte.campaigns.v1.Campaign.texts:type_name -> cagnotte.campaigns.v1.Campaign.TextsEntry
+	30, // 1: cagnotte.campaigns.v1.Campaign.goal:type_name -> cagnotte.money.v1.Money
+	30, // 2: cagnotte.campaigns.v1.Campaign.presets:type_name -> cagnotte.money.v1.Money
+	30, // 3: cagnotte.campaigns.v1.Campaign.minimum:type_name -> cagnotte.money.v1.Money
+	30, // 4: cagnotte.campaigns.v1.Campaign.maximum:type_name -> cagnotte.money.v1.Money
+	31, // 5: cagnotte.campaigns.v1.Campaign.deadline:type_name -> google.protobuf.Timestamp
+	6,  // 6: cagnotte.campaigns.v1.Campaign.stages:type_name -> cagnotte.campaigns.v1.Stage
+	2,  // 7: cagnotte.campaigns.v1.Campaign.state:type_name -> cagnotte.campaigns.v1.CampaignState
+	7,  // 8: cagnotte.campaigns.v1.Campaign.progress:type_name -> cagnotte.campaigns.v1.Progress
+	31, // 9: cagnotte.campaigns.v1.Campaign.publish_time:type_name -> google.protobuf.Timestamp
+	31, // 10: cagnotte.campaigns.v1.Campaign.close_time:type_name -> google.protobuf.Timestamp
+	31, // 11: cagnotte.campaigns.v1.Campaign.create_time:type_name -> google.protobuf.Timestamp
+	31, // 12: cagnotte.campaigns.v1.Campaign.update_time:type_name -> google.protobuf.Timestamp
+	30, // 13: cagnotte.campaigns.v1.Campaign.spent:type_name -> cagnotte.money.v1.Money
+	4,  // 14: cagnotte.campaigns.v1.Campaign.fee_estimate:type_name -> cagnotte.campaigns.v1.FeeEstimate
+	30, // 15: cagnotte.campaigns.v1.FeeEstimate.fixed:type_name -> cagnotte.money.v1.Money
+	29, // 16: cagnotte.campaigns.v1.Stage.titles:type_name -> cagnotte.campaigns.v1.Stage.TitlesEntry
+	30, // 17: cagnotte.campaigns.v1.Stage.amount:type_name -> cagnotte.money.v1.Money
+	30, // 18: cagnotte.campaigns.v1.Stage.spent:type_name -> cagnotte.money.v1.Money
+	30, // 19: cagnotte.campaigns.v1.Progress.settled:type_name -> cagnotte.money.v1.Money
+	30, // 20: cagnotte.campaigns.v1.Progress.pending:type_name -> cagnotte.money.v1.Money
+	3,  // 21: cagnotte.campaigns.v1.CreateCampaignRequest.campaign:type_name -> cagnotte.campaigns.v1.Campaign
+	3,  // 22: cagnotte.campaigns.v1.ListCampaignsResponse.campaigns:type_name -> cagnotte.campaigns.v1.Campaign
+	3,  // 23: cagnotte.campaigns.v1.UpdateCampaignRequest.campaign:type_name -> cagnotte.campaigns.v1.Campaign
+	32, // 24: cagnotte.campaigns.v1.UpdateCampaignRequest.update_mask:type_name -> google.protobuf.FieldMask
+	22, // 25: cagnotte.campaigns.v1.PublishChecklist.items:type_name -> cagnotte.campaigns.v1.ChecklistItem
+	0,  // 26: cagnotte.campaigns.v1.ChecklistItem.subject:type_name -> cagnotte.campaigns.v1.ChecklistSubject
+	1,  // 27: cagnotte.campaigns.v1.ChecklistItem.state:type_name -> cagnotte.campaigns.v1.ChecklistState
+	25, // 28: cagnotte.campaigns.v1.ListRefusedOriginsResponse.refused_origins:type_name -> cagnotte.campaigns.v1.RefusedOrigin
+	31, // 29: cagnotte.campaigns.v1.RefusedOrigin.first_time:type_name -> google.protobuf.Timestamp
+	31, // 30: cagnotte.campaigns.v1.RefusedOrigin.last_time:type_name -> google.protobuf.Timestamp
+	5,  // 31: cagnotte.campaigns.v1.Campaign.TextsEntry.value:type_name -> cagnotte.campaigns.v1.CampaignText
+	8,  // 32: cagnotte.campaigns.v1.CampaignsService.CreateCampaign:input_type -> cagnotte.campaigns.v1.CreateCampaignRequest
+	9,  // 33: cagnotte.campaigns.v1.CampaignsService.GetCampaign:input_type -> cagnotte.campaigns.v1.GetCampaignRequest
+	10, // 34: cagnotte.campaigns.v1.CampaignsService.ListCampaigns:input_type -> cagnotte.campaigns.v1.ListCampaignsRequest
+	12, // 35: cagnotte.campaigns.v1.CampaignsService.UpdateCampaign:input_type -> cagnotte.campaigns.v1.UpdateCampaignRequest
+	13, // 36: cagnotte.campaigns.v1.CampaignsService.PublishCampaign:input_type -> cagnotte.campaigns.v1.PublishCampaignRequest
+	14, // 37: cagnotte.campaigns.v1.CampaignsService.PauseCampaign:input_type -> cagnotte.campaigns.v1.PauseCampaignRequest
+	15, // 38: cagnotte.campaigns.v1.CampaignsService.ResumeCampaign:input_type -> cagnotte.campaigns.v1.ResumeCampaignRequest
+	16, // 39: cagnotte.campaigns.v1.CampaignsService.CloseCampaign:input_type -> cagnotte.campaigns.v1.CloseCampaignRequest
+	17, // 40: cagnotte.campaigns.v1.CampaignsService.CopyCampaign:input_type -> cagnotte.campaigns.v1.CopyCampaignRequest
+	18, // 41: cagnotte.campaigns.v1.CampaignsService.RenameCampaign:input_type -> cagnotte.campaigns.v1.RenameCampaignRequest
+	19, // 42: cagnotte.campaigns.v1.CampaignsService.DeleteCampaign:input_type -> cagnotte.campaigns.v1.DeleteCampaignRequest
+	20, // 43: cagnotte.campaigns.v1.CampaignsService.GetPublishChecklist:input_type -> cagnotte.campaigns.v1.GetPublishChecklistRequest
+	23, // 44: cagnotte.campaigns.v1.CampaignsService.ListRefusedOrigins:input_type -> cagnotte.campaigns.v1.ListRefusedOriginsRequest
+	26, // 45: cagnotte.campaigns.v1.CampaignsService.CheckOrigin:input_type -> cagnotte.campaigns.v1.CheckOriginRequest
+	3,  // 46: cagnotte.campaigns.v1.CampaignsService.CreateCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	3,  // 47: cagnotte.campaigns.v1.CampaignsService.GetCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	11, // 48: cagnotte.campaigns.v1.CampaignsService.ListCampaigns:output_type -> cagnotte.campaigns.v1.ListCampaignsResponse
+	3,  // 49: cagnotte.campaigns.v1.CampaignsService.UpdateCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	3,  // 50: cagnotte.campaigns.v1.CampaignsService.PublishCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	3,  // 51: cagnotte.campaigns.v1.CampaignsService.PauseCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	3,  // 52: cagnotte.campaigns.v1.CampaignsService.ResumeCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	3,  // 53: cagnotte.campaigns.v1.CampaignsService.CloseCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	3,  // 54: cagnotte.campaigns.v1.CampaignsService.CopyCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	3,  // 55: cagnotte.campaigns.v1.CampaignsService.RenameCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	33, // 56: cagnotte.campaigns.v1.CampaignsService.DeleteCampaign:output_type -> google.protobuf.Empty
+	21, // 57: cagnotte.campaigns.v1.CampaignsService.GetPublishChecklist:output_type -> cagnotte.campaigns.v1.PublishChecklist
+	24, // 58: cagnotte.campaigns.v1.CampaignsService.ListRefusedOrigins:output_type -> cagnotte.campaigns.v1.ListRefusedOriginsResponse
+	27, // 59: cagnotte.campaigns.v1.CampaignsService.CheckOrigin:output_type -> cagnotte.campaigns.v1.CheckOriginResponse
+	46, // [46:60] is the sub-list for method output_type
+	32, // [32:46] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_cagnotte_campaigns_v1_campaigns_proto_init() }
@@ -1324,8 +2162,8 @@ func file_cagnotte_campaigns_v1_campaigns_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cagnotte_campaigns_v1_campaigns_proto_rawDesc), len(file_cagnotte_campaigns_v1_campaigns_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   18,
+			NumEnums:      3,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -13,6 +13,7 @@ import (
 	grpc "google.golang.org/grpc"
 	codes "google.golang.org/grpc/codes"
 	status "google.golang.org/grpc/status"
+	emptypb "google.golang.org/protobuf/types/known/emptypb"
 )
 
 // This is a compile-time assertion to ensure that this generated file
@@ -21,15 +22,20 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	CampaignsService_CreateCampaign_FullMethodName  = "/cagnotte.campaigns.v1.CampaignsService/CreateCampaign"
-	CampaignsService_GetCampaign_FullMethodName     = "/cagnotte.campaigns.v1.CampaignsService/GetCampaign"
-	CampaignsService_ListCampaigns_FullMethodName   = "/cagnotte.campaigns.v1.CampaignsService/ListCampaigns"
-	CampaignsService_UpdateCampaign_FullMethodName  = "/cagnotte.campaigns.v1.CampaignsService/UpdateCampaign"
-	CampaignsService_PublishCampaign_FullMethodName = "/cagnotte.campaigns.v1.CampaignsService/PublishCampaign"
-	CampaignsService_PauseCampaign_FullMethodName   = "/cagnotte.campaigns.v1.CampaignsService/PauseCampaign"
-	CampaignsService_ResumeCampaign_FullMethodName  = "/cagnotte.campaigns.v1.CampaignsService/ResumeCampaign"
-	CampaignsService_CloseCampaign_FullMethodName   = "/cagnotte.campaigns.v1.CampaignsService/CloseCampaign"
-	CampaignsService_CheckOrigin_FullMethodName     = "/cagnotte.campaigns.v1.CampaignsService/CheckOrigin"
+	CampaignsService_CreateCampaign_FullMethodName      = "/cagnotte.campaigns.v1.CampaignsService/CreateCampaign"
+	CampaignsService_GetCampaign_FullMethodName         = "/cagnotte.campaigns.v1.CampaignsService/GetCampaign"
+	CampaignsService_ListCampaigns_FullMethodName       = "/cagnotte.campaigns.v1.CampaignsService/ListCampaigns"
+	CampaignsService_UpdateCampaign_FullMethodName      = "/cagnotte.campaigns.v1.CampaignsService/UpdateCampaign"
+	CampaignsService_PublishCampaign_FullMethodName     = "/cagnotte.campaigns.v1.CampaignsService/PublishCampaign"
+	CampaignsService_PauseCampaign_FullMethodName       = "/cagnotte.campaigns.v1.CampaignsService/PauseCampaign"
+	CampaignsService_ResumeCampaign_FullMethodName      = "/cagnotte.campaigns.v1.CampaignsService/ResumeCampaign"
+	CampaignsService_CloseCampaign_FullMethodName       = "/cagnotte.campaigns.v1.CampaignsService/CloseCampaign"
+	CampaignsService_CopyCampaign_FullMethodName        = "/cagnotte.campaigns.v1.CampaignsService/CopyCampaign"
+	CampaignsService_RenameCampaign_FullMethodName      = "/cagnotte.campaigns.v1.CampaignsService/RenameCampaign"
+	CampaignsService_DeleteCampaign_FullMethodName      = "/cagnotte.campaigns.v1.CampaignsService/DeleteCampaign"
+	CampaignsService_GetPublishChecklist_FullMethodName = "/cagnotte.campaigns.v1.CampaignsService/GetPublishChecklist"
+	CampaignsService_ListRefusedOrigins_FullMethodName  = "/cagnotte.campaigns.v1.CampaignsService/ListRefusedOrigins"
+	CampaignsService_CheckOrigin_FullMethodName         = "/cagnotte.campaigns.v1.CampaignsService/CheckOrigin"
 )
 
 // CampaignsServiceClient is the client API for CampaignsService service.
@@ -64,8 +70,28 @@ type CampaignsServiceClient interface {
 	// Ends a campaign, which cannot be opened again. Its page stays public. Its monthly donations end with the paid month.
 	// Closing a closed campaign changes nothing.
 	CloseCampaign(ctx context.Context, in *CloseCampaignRequest, opts ...grpc.CallOption) (*Campaign, error)
+	// Makes a draft of another campaign's texts, image, stages, amounts and allowed origins, in the same collective. Donations,
+	// news, state and deadline are not copied. The same request answers the copy that exists while it has the same content;
+	// otherwise it is ALREADY_EXISTS (CAMPAIGN_EXISTS).
+	CopyCampaign(ctx context.Context, in *CopyCampaignRequest, opts ...grpc.CallOption) (*Campaign, error)
+	// Changes a campaign's id, which is part of its name and of its public address, until anything refers to it. A campaign that
+	// has the new id already is answered as it is. The old address leads nowhere afterwards.
+	//
+	// FAILED_PRECONDITION: CAMPAIGN_IN_USE when it has a donation, a pledge, an expense or an entry in the books, paid or not;
+	// CAMPAIGN_CLOSED. ALREADY_EXISTS: CAMPAIGN_EXISTS. ABORTED: ETAG_MISMATCH.
+	RenameCampaign(ctx context.Context, in *RenameCampaignRequest, opts ...grpc.CallOption) (*Campaign, error)
+	// Deletes a draft, with its news and the origins that were refused. A second call is NOT_FOUND.
+	//
+	// FAILED_PRECONDITION: CAMPAIGN_NOT_DRAFT; CAMPAIGN_IN_USE when an expense or an entry in the books refers to it. ABORTED:
+	// ETAG_MISMATCH.
+	DeleteCampaign(ctx context.Context, in *DeleteCampaignRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
+	// Answers what is ready, and what is missing, before a campaign is published. For all members.
+	GetPublishChecklist(ctx context.Context, in *GetPublishChecklistRequest, opts ...grpc.CallOption) (*PublishChecklist, error)
+	// Lists the origins whose pages asked for the campaign within 30 days and are not allowed to, those that asked last first.
+	// Owners, editors and the operator. 20 are remembered for each campaign.
+	ListRefusedOrigins(ctx context.Context, in *ListRefusedOriginsRequest, opts ...grpc.CallOption) (*ListRefusedOriginsResponse, error)
 	// Answers whether a page of this origin may call the campaign from a browser. Public: the gateway needs it to answer CORS
-	// requests.
+	// requests. An origin that may not is remembered: see ListRefusedOrigins.
 	CheckOrigin(ctx context.Context, in *CheckOriginRequest, opts ...grpc.CallOption) (*CheckOriginResponse, error)
 }
 
@@ -157,6 +183,56 @@ func (c *campaignsServiceClient) CloseCampaign(ctx context.Context, in *CloseCam
 	return out, nil
 }
 
+func (c *campaignsServiceClient) CopyCampaign(ctx context.Context, in *CopyCampaignRequest, opts ...grpc.CallOption) (*Campaign, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Campaign)
+	err := c.cc.Invoke(ctx, CampaignsService_CopyCampaign_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *campaignsServiceClient) RenameCampaign(ctx context.Context, in *RenameCampaignRequest, opts ...grpc.CallOption) (*Campaign, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Campaign)
+	err := c.cc.Invoke(ctx, CampaignsService_RenameCampaign_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *campaignsServiceClient) DeleteCampaign(ctx context.Context, in *DeleteCampaignRequest, opts ...grpc.CallOption) (*emptypb.Empty, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(emptypb.Empty)
+	err := c.cc.Invoke(ctx, CampaignsService_DeleteCampaign_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *campaignsServiceClient) GetPublishChecklist(ctx context.Context, in *GetPublishChecklistRequest, opts ...grpc.CallOption) (*PublishChecklist, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PublishChecklist)
+	err := c.cc.Invoke(ctx, CampaignsService_GetPublishChecklist_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *campaignsServiceClient) ListRefusedOrigins(ctx context.Context, in *ListRefusedOriginsRequest, opts ...grpc.CallOption) (*ListRefusedOriginsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListRefusedOriginsResponse)
+	err := c.cc.Invoke(ctx, CampaignsService_ListRefusedOrigins_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *campaignsServiceClient) CheckOrigin(ctx context.Context, in *CheckOriginRequest, opts ...grpc.CallOption) (*CheckOriginResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CheckOriginResponse)
@@ -199,8 +275,28 @@ type CampaignsServiceServer interface {
 	// Ends a campaign, which cannot be opened again. Its page stays public. Its monthly donations end with the paid month.
 	// Closing a closed campaign changes nothing.
 	CloseCampaign(context.Context, *CloseCampaignRequest) (*Campaign, error)
+	// Makes a draft of another campaign's texts, image, stages, amounts and allowed origins, in the same collective. Donations,
+	// news, state and deadline are not copied. The same request answers the copy that exists while it has the same content;
+	// otherwise it is ALREADY_EXISTS (CAMPAIGN_EXISTS).
+	CopyCampaign(context.Context, *CopyCampaignRequest) (*Campaign, error)
+	// Changes a campaign's id, which is part of its name and of its public address, until anything refers to it. A campaign that
+	// has the new id already is answered as it is. The old address leads nowhere afterwards.
+	//
+	// FAILED_PRECONDITION: CAMPAIGN_IN_USE when it has a donation, a pledge, an expense or an entry in the books, paid or not;
+	// CAMPAIGN_CLOSED. ALREADY_EXISTS: CAMPAIGN_EXISTS. ABORTED: ETAG_MISMATCH.
+	RenameCampaign(context.Context, *RenameCampaignRequest) (*Campaign, error)
+	// Deletes a draft, with its news and the origins that were refused. A second call is NOT_FOUND.
+	//
+	// FAILED_PRECONDITION: CAMPAIGN_NOT_DRAFT; CAMPAIGN_IN_USE when an expense or an entry in the books refers to it. ABORTED:
+	// ETAG_MISMATCH.
+	DeleteCampaign(context.Context, *DeleteCampaignRequest) (*emptypb.Empty, error)
+	// Answers what is ready, and what is missing, before a campaign is published. For all members.
+	GetPublishChecklist(context.Context, *GetPublishChecklistRequest) (*PublishChecklist, error)
+	// Lists the origins whose pages asked for the campaign within 30 days and are not allowed to, those that asked last first.
+	// Owners, editors and the operator. 20 are remembered for each campaign.
+	ListRefusedOrigins(context.Context, *ListRefusedOriginsRequest) (*ListRefusedOriginsResponse, error)
 	// Answers whether a page of this origin may call the campaign from a browser. Public: the gateway needs it to answer CORS
-	// requests.
+	// requests. An origin that may not is remembered: see ListRefusedOrigins.
 	CheckOrigin(context.Context, *CheckOriginRequest) (*CheckOriginResponse, error)
 	mustEmbedUnimplementedCampaignsServiceServer()
 }
@@ -235,6 +331,21 @@ func (UnimplementedCampaignsServiceServer) ResumeCampaign(context.Context, *Resu
 }
 func (UnimplementedCampaignsServiceServer) CloseCampaign(context.Context, *CloseCampaignRequest) (*Campaign, error) {
 	return nil, status.Error(codes.Unimplemented, "method CloseCampaign not implemented")
+}
+func (UnimplementedCampaignsServiceServer) CopyCampaign(context.Context, *CopyCampaignRequest) (*Campaign, error) {
+	return nil, status.Error(codes.Unimplemented, "method CopyCampaign not implemented")
+}
+func (UnimplementedCampaignsServiceServer) RenameCampaign(context.Context, *RenameCampaignRequest) (*Campaign, error) {
+	return nil, status.Error(codes.Unimplemented, "method RenameCampaign not implemented")
+}
+func (UnimplementedCampaignsServiceServer) DeleteCampaign(context.Context, *DeleteCampaignRequest) (*emptypb.Empty, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteCampaign not implemented")
+}
+func (UnimplementedCampaignsServiceServer) GetPublishChecklist(context.Context, *GetPublishChecklistRequest) (*PublishChecklist, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetPublishChecklist not implemented")
+}
+func (UnimplementedCampaignsServiceServer) ListRefusedOrigins(context.Context, *ListRefusedOriginsRequest) (*ListRefusedOriginsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListRefusedOrigins not implemented")
 }
 func (UnimplementedCampaignsServiceServer) CheckOrigin(context.Context, *CheckOriginRequest) (*CheckOriginResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CheckOrigin not implemented")
@@ -404,6 +515,96 @@ func _CampaignsService_CloseCampaign_Handler(srv interface{}, ctx context.Contex
 	return interceptor(ctx, in, info, handler)
 }
 
+func _CampaignsService_CopyCampaign_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CopyCampaignRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CampaignsServiceServer).CopyCampaign(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CampaignsService_CopyCampaign_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CampaignsServiceServer).CopyCampaign(ctx, req.(*CopyCampaignRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CampaignsService_RenameCampaign_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RenameCampaignRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CampaignsServiceServer).RenameCampaign(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CampaignsService_RenameCampaign_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CampaignsServiceServer).RenameCampaign(ctx, req.(*RenameCampaignRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CampaignsService_DeleteCampaign_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteCampaignRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CampaignsServiceServer).DeleteCampaign(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CampaignsService_DeleteCampaign_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CampaignsServiceServer).DeleteCampaign(ctx, req.(*DeleteCampaignRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CampaignsService_GetPublishChecklist_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetPublishChecklistRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CampaignsServiceServer).GetPublishChecklist(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CampaignsService_GetPublishChecklist_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CampaignsServiceServer).GetPublishChecklist(ctx, req.(*GetPublishChecklistRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CampaignsService_ListRefusedOrigins_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListRefusedOriginsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CampaignsServiceServer).ListRefusedOrigins(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CampaignsService_ListRefusedOrigins_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CampaignsServiceServer).ListRefusedOrigins(ctx, req.(*ListRefusedOriginsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _CampaignsService_CheckOrigin_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(CheckOriginRequest)
 	if err := dec(in); err != nil {
@@ -460,6 +661,26 @@ var CampaignsService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CloseCampaign",
 			Handler:    _CampaignsService_CloseCampaign_Handler,
+		},
+		{
+			MethodName: "CopyCampaign",
+			Handler:    _CampaignsService_CopyCampaign_Handler,
+		},
+		{
+			MethodName: "RenameCampaign",
+			Handler:    _CampaignsService_RenameCampaign_Handler,
+		},
+		{
+			MethodName: "DeleteCampaign",
+			Handler:    _CampaignsService_DeleteCampaign_Handler,
+		},
+		{
+			MethodName: "GetPublishChecklist",
+			Handler:    _CampaignsService_GetPublishChecklist_Handler,
+		},
+		{
+			MethodName: "ListRefusedOrigins",
+			Handler:    _CampaignsService_ListRefusedOrigins_Handler,
 		},
 		{
 			MethodName: "CheckOrigin",

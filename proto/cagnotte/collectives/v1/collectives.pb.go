@@ -647,7 +647,7 @@ var File_cagnotte_collectives_v1_collectives_proto protoreflect.FileDescriptor
 
 const file_cagnotte_collectives_v1_collectives_proto_rawDesc = "" +
 	"\n" +
-	")cagnotte/collectives/v1/collectives.proto\x12\x17cagnotte.collectives.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc1\x06\n" +
+	")cagnotte/collectives/v1/collectives.proto\x12\x17cagnotte.collectives.v1\x1a\x1bbuf/validate/validate.proto\x1a%cagnotte/collectives/v1/profile.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc1\x06\n" +
 	"\n" +
 	"Collective\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12,\n" +
@@ -701,7 +701,8 @@ const file_cagnotte_collectives_v1_collectives_proto_rawDesc = "" +
 	"\x06reason\x18\x02 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xe8\aR\x06reason\"`\n" +
 	"\x17ResumeCollectiveRequest\x12E\n" +
-	"\x04name\x18\x01 \x01(\tB1\xbaH.r,2*^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x04name2\x95\a\n" +
+	"\x04name\x18\x01 \x01(\tB1\xbaH.r,2*^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x04name2\x8c\n" +
+	"\n" +
 	"\x12CollectivesService\x12\x8e\x01\n" +
 	"\x10CreateCollective\x120.cagnotte.collectives.v1.CreateCollectiveRequest\x1a#.cagnotte.collectives.v1.Collective\"#\x82\xd3\xe4\x93\x02\x1d:\n" +
 	"collective\"\x0f/v1/collectives\x12\x85\x01\n" +
@@ -710,7 +711,9 @@ const file_cagnotte_collectives_v1_collectives_proto_rawDesc = "" +
 	"\x10UpdateCollective\x120.cagnotte.collectives.v1.UpdateCollectiveRequest\x1a#.cagnotte.collectives.v1.Collective\"7\x82\xd3\xe4\x93\x021:\n" +
 	"collective2#/v1/{collective.name=collectives/*}\x12\x98\x01\n" +
 	"\x11SuspendCollective\x121.cagnotte.collectives.v1.SuspendCollectiveRequest\x1a#.cagnotte.collectives.v1.Collective\"+\x82\xd3\xe4\x93\x02%:\x01*\" /v1/{name=collectives/*}:suspend\x12\x95\x01\n" +
-	"\x10ResumeCollective\x120.cagnotte.collectives.v1.ResumeCollectiveRequest\x1a#.cagnotte.collectives.v1.Collective\"*\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1/{name=collectives/*}:resumeBJZHgithub.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1;collectivesv1b\x06proto3"
+	"\x10ResumeCollective\x120.cagnotte.collectives.v1.ResumeCollectiveRequest\x1a#.cagnotte.collectives.v1.Collective\"*\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1/{name=collectives/*}:resume\x12\xa2\x01\n" +
+	"\x14GetCollectiveProfile\x124.cagnotte.collectives.v1.GetCollectiveProfileRequest\x1a*.cagnotte.collectives.v1.CollectiveProfile\"(\x82\xd3\xe4\x93\x02\"\x12 /v1/{name=collectives/*/profile}\x12\xcf\x01\n" +
+	"\x17UpdateCollectiveProfile\x127.cagnotte.collectives.v1.UpdateCollectiveProfileRequest\x1a*.cagnotte.collectives.v1.CollectiveProfile\"O\x82\xd3\xe4\x93\x02I:\x12collective_profile23/v1/{collective_profile.name=collectives/*/profile}BJZHgithub.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1;collectivesv1b\x06proto3"
 
 var (
 	file_cagnotte_collectives_v1_collectives_proto_rawDescOnce sync.Once
@@ -726,18 +729,21 @@ func file_cagnotte_collectives_v1_collectives_proto_rawDescGZIP() []byte {
 
 var file_cagnotte_collectives_v1_collectives_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_cagnotte_collectives_v1_collectives_proto_goTypes = []any{
-	(*Collective)(nil),               // 0: cagnotte.collectives.v1.Collective
-	(*BankAccount)(nil),              // 1: cagnotte.collectives.v1.BankAccount
-	(*CreateCollectiveRequest)(nil),  // 2: cagnotte.collectives.v1.CreateCollectiveRequest
-	(*GetCollectiveRequest)(nil),     // 3: cagnotte.collectives.v1.GetCollectiveRequest
-	(*ListCollectivesRequest)(nil),   // 4: cagnotte.collectives.v1.ListCollectivesRequest
-	(*ListCollectivesResponse)(nil),  // 5: cagnotte.collectives.v1.ListCollectivesResponse
-	(*UpdateCollectiveRequest)(nil),  // 6: cagnotte.collectives.v1.UpdateCollectiveRequest
-	(*SuspendCollectiveRequest)(nil), // 7: cagnotte.collectives.v1.SuspendCollectiveRequest
-	(*ResumeCollectiveRequest)(nil),  // 8: cagnotte.collectives.v1.ResumeCollectiveRequest
-	(*timestamppb.Timestamp)(nil),    // 9: google.protobuf.Timestamp
-	(*v1.Money)(nil),                 // 10: cagnotte.money.v1.Money
-	(*fieldmaskpb.FieldMask)(nil),    // 11: google.protobuf.FieldMask
+	(*Collective)(nil),                     // 0: cagnotte.collectives.v1.Collective
+	(*BankAccount)(nil),                    // 1: cagnotte.collectives.v1.BankAccount
+	(*CreateCollectiveRequest)(nil),        // 2: cagnotte.collectives.v1.CreateCollectiveRequest
+	(*GetCollectiveRequest)(nil),           // 3: cagnotte.collectives.v1.GetCollectiveRequest
+	(*ListCollectivesRequest)(nil),         // 4: cagnotte.collectives.v1.ListCollectivesRequest
+	(*ListCollectivesResponse)(nil),        // 5: cagnotte.collectives.v1.ListCollectivesResponse
+	(*UpdateCollectiveRequest)(nil),        // 6: cagnotte.collectives.v1.UpdateCollectiveRequest
+	(*SuspendCollectiveRequest)(nil),       // 7: cagnotte.collectives.v1.SuspendCollectiveRequest
+	(*ResumeCollectiveRequest)(nil),        // 8: cagnotte.collectives.v1.ResumeCollectiveRequest
+	(*timestamppb.Timestamp)(nil),          // 9: google.protobuf.Timestamp
+	(*v1.Money)(nil),                       // 10: cagnotte.money.v1.Money
+	(*fieldmaskpb.FieldMask)(nil),          // 11: google.protobuf.FieldMask
+	(*GetCollectiveProfileRequest)(nil),    // 12: cagnotte.collectives.v1.GetCollectiveProfileRequest
+	(*UpdateCollectiveProfileRequest)(nil), // 13: cagnotte.collectives.v1.UpdateCollectiveProfileRequest
+	(*CollectiveProfile)(nil),              // 14: cagnotte.collectives.v1.CollectiveProfile
 }
 var file_cagnotte_collectives_v1_collectives_proto_depIdxs = []int32{
 	9,  // 0: cagnotte.collectives.v1.Collective.create_time:type_name -> google.protobuf.Timestamp
@@ -755,14 +761,18 @@ var file_cagnotte_collectives_v1_collectives_proto_depIdxs = []int32{
 	6,  // 12: cagnotte.collectives.v1.CollectivesService.UpdateCollective:input_type -> cagnotte.collectives.v1.UpdateCollectiveRequest
 	7,  // 13: cagnotte.collectives.v1.CollectivesService.SuspendCollective:input_type -> cagnotte.collectives.v1.SuspendCollectiveRequest
 	8,  // 14: cagnotte.collectives.v1.CollectivesService.ResumeCollective:input_type -> cagnotte.collectives.v1.ResumeCollectiveRequest
-	0,  // 15: cagnotte.collectives.v1.CollectivesService.CreateCollective:output_type -> cagnotte.collectives.v1.Collective
-	0,  // 16: cagnotte.collectives.v1.CollectivesService.GetCollective:output_type -> cagnotte.collectives.v1.Collective
-	5,  // 17: cagnotte.collectives.v1.CollectivesService.ListCollectives:output_type -> cagnotte.collectives.v1.ListCollectivesResponse
-	0,  // 18: cagnotte.collectives.v1.CollectivesService.UpdateCollective:output_type -> cagnotte.collectives.v1.Collective
-	0,  // 19: cagnotte.collectives.v1.CollectivesService.SuspendCollective:output_type -> cagnotte.collectives.v1.Collective
-	0,  // 20: cagnotte.collectives.v1.CollectivesService.ResumeCollective:output_type -> cagnotte.collectives.v1.Collective
-	15, // [15:21] is the sub-list for method output_type
-	9,  // [9:15] is the sub-list for method input_type
+	12, // 15: cagnotte.collectives.v1.CollectivesService.GetCollectiveProfile:input_type -> cagnotte.collectives.v1.GetCollectiveProfileRequest
+	13, // 16: cagnotte.collectives.v1.CollectivesService.UpdateCollectiveProfile:input_type -> cagnotte.collectives.v1.UpdateCollectiveProfileRequest
+	0,  // 17: cagnotte.collectives.v1.CollectivesService.CreateCollective:output_type -> cagnotte.collectives.v1.Collective
+	0,  // 18: cagnotte.collectives.v1.CollectivesService.GetCollective:output_type -> cagnotte.collectives.v1.Collective
+	5,  // 19: cagnotte.collectives.v1.CollectivesService.ListCollectives:output_type -> cagnotte.collectives.v1.ListCollectivesResponse
+	0,  // 20: cagnotte.collectives.v1.CollectivesService.UpdateCollective:output_type -> cagnotte.collectives.v1.Collective
+	0,  // 21: cagnotte.collectives.v1.CollectivesService.SuspendCollective:output_type -> cagnotte.collectives.v1.Collective
+	0,  // 22: cagnotte.collectives.v1.CollectivesService.ResumeCollective:output_type -> cagnotte.collectives.v1.Collective
+	14, // 23: cagnotte.collectives.v1.CollectivesService.GetCollectiveProfile:output_type -> cagnotte.collectives.v1.CollectiveProfile
+	14, // 24: cagnotte.collectives.v1.CollectivesService.UpdateCollectiveProfile:output_type -> cagnotte.collectives.v1.CollectiveProfile
+	17, // [17:25] is the sub-list for method output_type
+	9,  // [9:17] is the sub-list for method input_type
 	9,  // [9:9] is the sub-list for extension type_name
 	9,  // [9:9] is the sub-list for extension extendee
 	0,  // [0:9] is the sub-list for field type_name
@@ -773,6 +783,7 @@ func file_cagnotte_collectives_v1_collectives_proto_init() {
 	if File_cagnotte_collectives_v1_collectives_proto != nil {
 		return
 	}
+	file_cagnotte_collectives_v1_profile_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

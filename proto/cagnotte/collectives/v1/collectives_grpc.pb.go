@@ -21,12 +21,14 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	CollectivesService_CreateCollective_FullMethodName  = "/cagnotte.collectives.v1.CollectivesService/CreateCollective"
-	CollectivesService_GetCollective_FullMethodName     = "/cagnotte.collectives.v1.CollectivesService/GetCollective"
-	CollectivesService_ListCollectives_FullMethodName   = "/cagnotte.collectives.v1.CollectivesService/ListCollectives"
-	CollectivesService_UpdateCollective_FullMethodName  = "/cagnotte.collectives.v1.CollectivesService/UpdateCollective"
-	CollectivesService_SuspendCollective_FullMethodName = "/cagnotte.collectives.v1.CollectivesService/SuspendCollective"
-	CollectivesService_ResumeCollective_FullMethodName  = "/cagnotte.collectives.v1.CollectivesService/ResumeCollective"
+	CollectivesService_CreateCollective_FullMethodName        = "/cagnotte.collectives.v1.CollectivesService/CreateCollective"
+	CollectivesService_GetCollective_FullMethodName           = "/cagnotte.collectives.v1.CollectivesService/GetCollective"
+	CollectivesService_ListCollectives_FullMethodName         = "/cagnotte.collectives.v1.CollectivesService/ListCollectives"
+	CollectivesService_UpdateCollective_FullMethodName        = "/cagnotte.collectives.v1.CollectivesService/UpdateCollective"
+	CollectivesService_SuspendCollective_FullMethodName       = "/cagnotte.collectives.v1.CollectivesService/SuspendCollective"
+	CollectivesService_ResumeCollective_FullMethodName        = "/cagnotte.collectives.v1.CollectivesService/ResumeCollective"
+	CollectivesService_GetCollectiveProfile_FullMethodName    = "/cagnotte.collectives.v1.CollectivesService/GetCollectiveProfile"
+	CollectivesService_UpdateCollectiveProfile_FullMethodName = "/cagnotte.collectives.v1.CollectivesService/UpdateCollectiveProfile"
 )
 
 // CollectivesServiceClient is the client API for CollectivesService service.
@@ -57,6 +59,13 @@ type CollectivesServiceClient interface {
 	// Ends a suspension. Monthly donations are charged again from their next date on; the months between are not charged
 	// afterwards. Operator only. A collective that is not suspended stays as it is.
 	ResumeCollective(ctx context.Context, in *ResumeCollectiveRequest, opts ...grpc.CallOption) (*Collective, error)
+	// Gets what a collective tells the public about itself. Public, once it has published a campaign; before that, for its members
+	// and the operator, and NOT_FOUND for all others.
+	GetCollectiveProfile(ctx context.Context, in *GetCollectiveProfileRequest, opts ...grpc.CallOption) (*CollectiveProfile, error)
+	// Changes what a collective tells the public about itself. Owner, editor or operator.
+	//
+	// ABORTED: ETAG_MISMATCH when the profile was changed since its `etag` was read.
+	UpdateCollectiveProfile(ctx context.Context, in *UpdateCollectiveProfileRequest, opts ...grpc.CallOption) (*CollectiveProfile, error)
 }
 
 type collectivesServiceClient struct {
@@ -127,6 +136,26 @@ func (c *collectivesServiceClient) ResumeCollective(ctx context.Context, in *Res
 	return out, nil
 }
 
+func (c *collectivesServiceClient) GetCollectiveProfile(ctx context.Context, in *GetCollectiveProfileRequest, opts ...grpc.CallOption) (*CollectiveProfile, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CollectiveProfile)
+	err := c.cc.Invoke(ctx, CollectivesService_GetCollectiveProfile_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *collectivesServiceClient) UpdateCollectiveProfile(ctx context.Context, in *UpdateCollectiveProfileRequest, opts ...grpc.CallOption) (*CollectiveProfile, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CollectiveProfile)
+	err := c.cc.Invoke(ctx, CollectivesService_UpdateCollectiveProfile_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // CollectivesServiceServer is the server API for CollectivesService service.
 // All implementations must embed UnimplementedCollectivesServiceServer
 // for forward compatibility.
@@ -155,6 +184,13 @@ type CollectivesServiceServer interface {
 	// Ends a suspension. Monthly donations are charged again from their next date on; the months between are not charged
 	// afterwards. Operator only. A collective that is not suspended stays as it is.
 	ResumeCollective(context.Context, *ResumeCollectiveRequest) (*Collective, error)
+	// Gets what a collective tells the public about itself. Public, once it has published a campaign; before that, for its members
+	// and the operator, and NOT_FOUND for all others.
+	GetCollectiveProfile(context.Context, *GetCollectiveProfileRequest) (*CollectiveProfile, error)
+	// Changes what a collective tells the public about itself. Owner, editor or operator.
+	//
+	// ABORTED: ETAG_MISMATCH when the profile was changed since its `etag` was read.
+	UpdateCollectiveProfile(context.Context, *UpdateCollectiveProfileRequest) (*CollectiveProfile, error)
 	mustEmbedUnimplementedCollectivesServiceServer()
 }
 
@@ -182,6 +218,12 @@ func (UnimplementedCollectivesServiceServer) SuspendCollective(context.Context, 
 }
 func (UnimplementedCollectivesServiceServer) ResumeCollective(context.Context, *ResumeCollectiveRequest) (*Collective, error) {
 	return nil, status.Error(codes.Unimplemented, "method ResumeCollective not implemented")
+}
+func (UnimplementedCollectivesServiceServer) GetCollectiveProfile(context.Context, *GetCollectiveProfileRequest) (*CollectiveProfile, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetCollectiveProfile not implemented")
+}
+func (UnimplementedCollectivesServiceServer) UpdateCollectiveProfile(context.Context, *UpdateCollectiveProfileRequest) (*CollectiveProfile, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateCollectiveProfile not implemented")
 }
 func (UnimplementedCollectivesServiceServer) mustEmbedUnimplementedCollectivesServiceServer() {}
 func (UnimplementedCollectivesServiceServer) testEmbeddedByValue()                            {}
@@ -312,6 +354,42 @@ func _CollectivesService_ResumeCollective_Handler(srv interface{}, ctx context.C
 	return interceptor(ctx, in, info, handler)
 }
 
+func _CollectivesService_GetCollectiveProfile_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetCollectiveProfileRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CollectivesServiceServer).GetCollectiveProfile(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CollectivesService_GetCollectiveProfile_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CollectivesServiceServer).GetCollectiveProfile(ctx, req.(*GetCollectiveProfileRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CollectivesService_UpdateCollectiveProfile_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateCollectiveProfileRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CollectivesServiceServer).UpdateCollectiveProfile(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CollectivesService_UpdateCollectiveProfile_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CollectivesServiceServer).UpdateCollectiveProfile(ctx, req.(*UpdateCollectiveProfileRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // CollectivesService_ServiceDesc is the grpc.ServiceDesc for CollectivesService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -342,6 +420,14 @@ var CollectivesService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ResumeCollective",
 			Handler:    _CollectivesService_ResumeCollective_Handler,
+		},
+		{
+			MethodName: "GetCollectiveProfile",
+			Handler:    _CollectivesService_GetCollectiveProfile_Handler,
+		},
+		{
+			MethodName: "UpdateCollectiveProfile",
+			Handler:    _CollectivesService_UpdateCollectiveProfile_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

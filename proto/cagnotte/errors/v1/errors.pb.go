@@ -132,6 +132,20 @@ const (
 	ErrorReason_CURRENCY_FIXED ErrorReason = 606
 	// The deadline of the campaign has passed. Set a later one first.
 	ErrorReason_DEADLINE_PASSED ErrorReason = 607
+	// Donations, pledges, expenses or entries in the books refer to the campaign, so its name is fixed and it stays.
+	ErrorReason_CAMPAIGN_IN_USE ErrorReason = 608
+	// The news item is public. Withdraw it first.
+	ErrorReason_NEWS_ITEM_PUBLISHED ErrorReason = 609
+	// The news item is a draft, so there is nothing to withdraw.
+	ErrorReason_NEWS_ITEM_NOT_PUBLISHED ErrorReason = 610
+	// The campaign has 500 news items. Delete one first.
+	ErrorReason_TOO_MANY_NEWS_ITEMS ErrorReason = 611
+	// The file is no picture that can be read: PNG, JPEG, WebP or GIF.
+	ErrorReason_IMAGE_UNREADABLE ErrorReason = 612
+	// The picture has too many pixels or bytes. The field violation tells the limit.
+	ErrorReason_IMAGE_TOO_LARGE ErrorReason = 613
+	// The collective has 100 images. One that nothing names is removed a day after it was stored.
+	ErrorReason_TOO_MANY_IMAGES ErrorReason = 614
 	// The amount is below the minimum of the campaign, which the field violation tells.
 	ErrorReason_AMOUNT_TOO_SMALL ErrorReason = 701
 	// The amount is above the maximum of the campaign, or of a card payment; the field violation tells it.
@@ -371,6 +385,13 @@ var (
 		605:  "CAMPAIGN_NOT_OPEN",
 		606:  "CURRENCY_FIXED",
 		607:  "DEADLINE_PASSED",
+		608:  "CAMPAIGN_IN_USE",
+		609:  "NEWS_ITEM_PUBLISHED",
+		610:  "NEWS_ITEM_NOT_PUBLISHED",
+		611:  "TOO_MANY_NEWS_ITEMS",
+		612:  "IMAGE_UNREADABLE",
+		613:  "IMAGE_TOO_LARGE",
+		614:  "TOO_MANY_IMAGES",
 		701:  "AMOUNT_TOO_SMALL",
 		702:  "AMOUNT_TOO_LARGE",
 		703:  "CURRENCY_MISMATCH",
@@ -514,6 +535,13 @@ var (
 		"CAMPAIGN_NOT_OPEN":            605,
 		"CURRENCY_FIXED":               606,
 		"DEADLINE_PASSED":              607,
+		"CAMPAIGN_IN_USE":              608,
+		"NEWS_ITEM_PUBLISHED":          609,
+		"NEWS_ITEM_NOT_PUBLISHED":      610,
+		"TOO_MANY_NEWS_ITEMS":          611,
+		"IMAGE_UNREADABLE":             612,
+		"IMAGE_TOO_LARGE":              613,
+		"TOO_MANY_IMAGES":              614,
 		"AMOUNT_TOO_SMALL":             701,
 		"AMOUNT_TOO_LARGE":             702,
 		"CURRENCY_MISMATCH":            703,
@@ -669,7 +697,7 @@ var File_cagnotte_errors_v1_errors_proto protoreflect.FileDescriptor
 
 const file_cagnotte_errors_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x1fcagnotte/errors/v1/errors.proto\x12\x12cagnotte.errors.v1\x1a google/protobuf/descriptor.proto\x1a\x15google/rpc/code.proto*\xac \n" +
+	"\x1fcagnotte/errors/v1/errors.proto\x12\x12cagnotte.errors.v1\x1a google/protobuf/descriptor.proto\x1a\x15google/rpc/code.proto*\x81\"\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\bINTERNAL\x10e\x1a\x04\x88\xb5\x18\r\x12\x13\n" +
@@ -726,7 +754,14 @@ const file_cagnotte_errors_v1_errors_proto_rawDesc = "" +
 	"\x0fCAMPAIGN_CLOSED\x10\xdc\x04\x1a\x04\x88\xb5\x18\t\x12\x1c\n" +
 	"\x11CAMPAIGN_NOT_OPEN\x10\xdd\x04\x1a\x04\x88\xb5\x18\t\x12\x19\n" +
 	"\x0eCURRENCY_FIXED\x10\xde\x04\x1a\x04\x88\xb5\x18\t\x12\x1a\n" +
-	"\x0fDEADLINE_PASSED\x10\xdf\x04\x1a\x04\x88\xb5\x18\t\x12\x1b\n" +
+	"\x0fDEADLINE_PASSED\x10\xdf\x04\x1a\x04\x88\xb5\x18\t\x12\x1a\n" +
+	"\x0fCAMPAIGN_IN_USE\x10\xe0\x04\x1a\x04\x88\xb5\x18\t\x12\x1e\n" +
+	"\x13NEWS_ITEM_PUBLISHED\x10\xe1\x04\x1a\x04\x88\xb5\x18\t\x12\"\n" +
+	"\x17NEWS_ITEM_NOT_PUBLISHED\x10\xe2\x04\x1a\x04\x88\xb5\x18\t\x12\x1e\n" +
+	"\x13TOO_MANY_NEWS_ITEMS\x10\xe3\x04\x1a\x04\x88\xb5\x18\t\x12\x1b\n" +
+	"\x10IMAGE_UNREADABLE\x10\xe4\x04\x1a\x04\x88\xb5\x18\x03\x12\x1a\n" +
+	"\x0fIMAGE_TOO_LARGE\x10\xe5\x04\x1a\x04\x88\xb5\x18\x03\x12\x1a\n" +
+	"\x0fTOO_MANY_IMAGES\x10\xe6\x04\x1a\x04\x88\xb5\x18\t\x12\x1b\n" +
 	"\x10AMOUNT_TOO_SMALL\x10\xbd\x05\x1a\x04\x88\xb5\x18\x03\x12\x1b\n" +
 	"\x10AMOUNT_TOO_LARGE\x10\xbe\x05\x1a\x04\x88\xb5\x18\x03\x12\x1c\n" +
 	"\x11CURRENCY_MISMATCH\x10\xbf\x05\x1a\x04\x88\xb5\x18\x03\x12 \n" +
