@@ -165,7 +165,7 @@ func TestWhatTheGatewayRefuses(t *testing.T) {
 	}{
 		{"an address that does not exist", "GET", "/v1/nothing", "", 404, "NO_SUCH_ADDRESS", ""},
 		{"an address outside of the API", "GET", "/wp-login.php", "", 404, "NO_SUCH_ADDRESS", ""},
-		{"a method that does not exist", "DELETE", "/v1/" + campaignName, "", 405, "METHOD_NOT_ALLOWED", ""},
+		{"a method that does not exist", "PUT", "/v1/" + campaignName, "", 405, "METHOD_NOT_ALLOWED", ""},
 		{"a method that a fixed route lacks", "POST", "/healthz", "", 405, "METHOD_NOT_ALLOWED", ""},
 		{"a field that does not exist", "POST", donations, `{"ammount":{}}`, 400, "INVALID_REQUEST", "ammount"},
 		{"a nested field that does not exist", "POST", donations, `{"donation":{"amount":{"cents":1}}}`, 400, "INVALID_REQUEST", "cents"},
@@ -206,13 +206,13 @@ func TestWhatTheGatewayRefuses(t *testing.T) {
 	})
 	t.Run("and says which methods there are", func(t *testing.T) {
 		for path, want := range map[string]string{
-			"/v1/" + campaignName:                  "GET, PATCH",
+			"/v1/" + campaignName:                  "DELETE, GET, PATCH",
 			"/v1/" + campaignName + ":publish":     "POST",
 			donations:                              "GET, POST",
 			"/v1/collectives/vallon/ledger:export": "GET",
 			"/readyz":                              "GET",
 		} {
-			if got := send(t, "DELETE", front.URL+path, ""); got.StatusCode != 405 || got.Header.Get("Allow") != want {
+			if got := send(t, "PUT", front.URL+path, ""); got.StatusCode != 405 || got.Header.Get("Allow") != want {
 				t.Errorf("%s: got %d, Allow %q, want %q", path, got.StatusCode, got.Header.Get("Allow"), want)
 			}
 		}

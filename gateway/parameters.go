@@ -64,6 +64,8 @@ func (p parameters) add(method protoreflect.MethodDescriptor) error {
 			verb, template = http.MethodPost, pattern.Post
 		case *annotations.HttpRule_Patch:
 			verb, template = http.MethodPatch, pattern.Patch
+		case *annotations.HttpRule_Delete:
+			verb, template = http.MethodDelete, pattern.Delete
 		default:
 			return fmt.Errorf("gateway: %s has a binding of an unforeseen method", method.FullName())
 		}

@@ -2,6 +2,7 @@ package reference
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	_ "embed"
 	"fmt"
@@ -169,7 +170,7 @@ func readFiles() ([]protoreflect.FileDescriptor, error) {
 		files = append(files, f)
 	}
 	slices.SortFunc(files, func(a, b protoreflect.FileDescriptor) int {
-		return strings.Compare(string(a.Package()), string(b.Package()))
+		return cmp.Or(strings.Compare(string(a.Package()), string(b.Package())), strings.Compare(a.Path(), b.Path()))
 	})
 	return files, nil
 }

@@ -18,6 +18,7 @@ import (
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/exports/v1"
+	_ "github.com/cagnotte/cagnotte/proto/cagnotte/images/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/instance/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"

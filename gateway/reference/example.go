@@ -26,6 +26,7 @@ var sampleNames = map[string]string{
 	"campaigns":          "avocate",
 	"books":              "acct_1Example",
 	"accounts":           "512",
+	"images":             "3f79bb7b435b05321651daefd374cdc681dc06faa65e374e38337b88ca046dea",
 	"transactions":       "1",
 	"events":             "evt_1Example",
 	"webhookEvents":      "evt_1Example",
