@@ -125,6 +125,8 @@ func newCampaignView(w *text.Words, c *campaignsv1.Campaign) campaignView {
 		if d := c.GetDeadline(); d != nil {
 			v.Deadline = w.T("deadline", "date", w.Date(d.AsTime()))
 		}
+	case c.GetCollectiveSuspended():
+		v.Closed, v.Badge = w.T("suspended"), w.T("stateSuspended")
 	case c.GetState() == campaignsv1.CampaignState_CAMPAIGN_STATE_PAUSED:
 		v.Closed, v.Badge = w.T("paused"), w.T("statePaused")
 	default:

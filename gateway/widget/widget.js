@@ -203,6 +203,7 @@
       const words = this.#words;
       const textLang = campaign.texts[words.lang] ? words.lang : "fr";
       const stages = campaign.stages ?? [];
+      const closed = campaign.collective_suspended ? "suspended" : campaign.state === "CAMPAIGN_STATE_PAUSED" ? "paused" : "ended";
       const page = `${base}c/${this.#name.replace("collectives/", "").replace("campaigns/", "")}?lang=${words.lang}`;
       return h("section", { class: "card", part: "card", lang: words.lang, "aria-labelledby": "title" },
         h("div", { class: "head" },
@@ -218,7 +219,7 @@
           campaign.deadline && campaign.accepting_donations
             ? h("p", { class: "pending", part: "deadline" }, words.say("deadline", { date: words.date(campaign.deadline) })) : null),
         campaign.accepting_donations ? this.#form(page) : h("div", { class: "give" },
-          h("p", { class: "closed", part: "closed" }, words.say(campaign.state === "CAMPAIGN_STATE_PAUSED" ? "paused" : "ended")),
+          h("p", { class: "closed", part: "closed" }, words.say(closed)),
           this.#more(page)),
         stages.length ? h("div", { class: "steps", part: "stages" }, h("h3", {}, words.say("stages")), h("ol", {})) : null);
     }

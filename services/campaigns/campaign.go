@@ -107,6 +107,8 @@ type Campaign struct {
 	State State
 	// CollectiveDisplayName is the name of the collective for people.
 	CollectiveDisplayName string
+	// CollectiveSuspended: the operator suspended the collective.
+	CollectiveSuspended bool
 	// PublishTime is when it was first published; zero for a draft.
 	PublishTime time.Time
 	// CloseTime is when it was closed; zero while it is not.
@@ -122,9 +124,11 @@ type Campaign struct {
 }
 
 // AcceptsDonations returns nil when a donation can be started at this time. Otherwise it is FAILED_PRECONDITION
-// (CAMPAIGN_NOT_OPEN): the campaign is a draft, paused, closed, or past its deadline.
+// (CAMPAIGN_NOT_OPEN): the campaign is a draft, paused, closed, or past its deadline; or COLLECTIVE_SUSPENDED.
 func (c Campaign) AcceptsDonations(now time.Time) error {
 	switch {
+	case c.CollectiveSuspended && c.State != StateDraft:
+		return errs.New(errorsv1.ErrorReason_COLLECTIVE_SUSPENDED, "%s accepts no donations: its collective is suspended.", c.Name)
 	case c.State != StatePublished:
 		return errs.New(errorsv1.ErrorReason_CAMPAIGN_NOT_OPEN, "%s accepts no donations: it is %s.", c.Name, c.State)
 	case c.deadlinePassed(now):

@@ -35,7 +35,7 @@ var isPublic = map[protoreflect.Name]bool{
 	"deadline": true, "stages": true, "allowed_origins": false, "state": true, "progress": true,
 	"accepting_donations": true, "collective_display_name": true, "publish_time": true, "close_time": true,
 	"create_time": false, "update_time": false, "etag": false,
-	"fee_estimate": true, "spent": true,
+	"fee_estimate": true, "spent": true, "collective_suspended": true,
 }
 
 // full is a campaign with something in every field.
@@ -51,6 +51,12 @@ func full() Campaign {
 func TestPublicFormIsAnAllowList(t *testing.T) {
 	public := publicProto(full(), Progress{}, start).ProtoReflect()
 	member := memberProto(full(), Progress{}, start).ProtoReflect()
+	// No campaign has this field and accepts donations.
+	suspended := full()
+	suspended.CollectiveSuspended = true
+	field := public.Descriptor().Fields().ByName("collective_suspended")
+	public.Set(field, publicProto(suspended, Progress{}, start).ProtoReflect().Get(field))
+	member.Set(field, memberProto(suspended, Progress{}, start).ProtoReflect().Get(field))
 	fields := public.Descriptor().Fields()
 	for i := range fields.Len() {
 		fd := fields.Get(i)

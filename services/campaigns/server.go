@@ -205,6 +205,7 @@ func publicProto(c Campaign, p Progress, now time.Time) *campaignsv1.Campaign {
 		Spent:                 wire.Money(money.Amount{Minor: p.Spent.Minor, Currency: c.Currency}),
 		AcceptingDonations:    c.AcceptsDonations(now) == nil,
 		CollectiveDisplayName: c.CollectiveDisplayName,
+		CollectiveSuspended:   c.CollectiveSuspended,
 		PublishTime:           wire.Time(c.PublishTime),
 		CloseTime:             wire.Time(c.CloseTime),
 		FeeEstimate:           feeToProto(c.fee, c.Currency),

@@ -33,7 +33,8 @@ SELECT
 	c.created_at,
 	c.updated_at,
 	c.version,
-	g.display_name
+	g.display_name,
+	g.suspended_at IS NOT NULL
 FROM campaigns.campaigns AS c
 JOIN collectives.collectives AS g ON g.id = c.collective
 WHERE c.collective = @collective
@@ -85,7 +86,8 @@ SELECT
 	c.created_at,
 	c.updated_at,
 	c.version,
-	g.display_name
+	g.display_name,
+	g.suspended_at IS NOT NULL
 FROM campaigns.campaigns AS c
 JOIN collectives.collectives AS g ON g.id = c.collective
 WHERE c.collective = @collective
@@ -324,7 +326,7 @@ func scan(r pgx.CollectableRow) (Campaign, error) {
 	)
 	if err := r.Scan(&c.Name.Collective, &c.Name.Campaign, &texts, &c.Currency, &c.Goal.Minor, &presets,
 		&c.Minimum.Minor, &c.Maximum.Minor, &deadline, &stages, &c.AllowedOrigins, &c.State,
-		&published, &closed, &c.CreateTime, &c.UpdateTime, &c.version, &c.CollectiveDisplayName); err != nil {
+		&published, &closed, &c.CreateTime, &c.UpdateTime, &c.version, &c.CollectiveDisplayName, &c.CollectiveSuspended); err != nil {
 		return Campaign{}, err
 	}
 	c.Goal.Currency, c.Minimum.Currency, c.Maximum.Currency = c.Currency, c.Currency, c.Currency

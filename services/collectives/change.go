@@ -40,6 +40,8 @@ func (s *Service) tellChangesTx(ctx context.Context, tx pgx.Tx, stored, changed 
 			shortAddresses(stored.AlertEmails), shortAddresses(changed.AlertEmails),
 		},
 		// Account ids are told in full, unlike IBANs and addresses.
+		{notices.CollectiveSuspended, stored.SuspendTime.IsZero() && !changed.SuspendTime.IsZero(), "", changed.SuspendReason},
+		{notices.CollectiveResumed, !stored.SuspendTime.IsZero() && changed.SuspendTime.IsZero(), stored.SuspendReason, ""},
 		{notices.StripeAccountChanged, stored.StripeAccount != changed.StripeAccount, stored.StripeAccount, changed.StripeAccount},
 	} {
 		if !change.differs {

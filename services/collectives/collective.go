@@ -36,6 +36,9 @@ type Collective struct {
 	TimeZone string
 	// Settings are the rest of what its members decide.
 	Settings
+	// SuspendTime is when the operator suspended it; zero while it is not suspended. SuspendReason is why, for its members.
+	SuspendTime   time.Time
+	SuspendReason string
 	// CreateTime is when it was created.
 	CreateTime time.Time
 	// UpdateTime is when it was last changed.
@@ -142,7 +145,7 @@ func (s *Service) Create(ctx context.Context, c Collective) (Collective, error) 
 	}
 	c.CreateTime = s.nowMicros()
 	c.UpdateTime = c.CreateTime
-	created, inserted, err := s.insert(ctx, c)
+	created, inserted, err := insert(ctx, s.pool, c)
 	if err != nil || inserted {
 		return created, err
 	}

@@ -93,6 +93,24 @@ func (s *server) UpdateCollective(ctx context.Context, req *collectivesv1.Update
 	return answer(ctx, updated, err)
 }
 
+func (s *server) SuspendCollective(ctx context.Context, req *collectivesv1.SuspendCollectiveRequest) (*collectivesv1.Collective, error) {
+	id, ok := ParseName(req.GetName())
+	if !ok {
+		return nil, errs.NotFound(req.GetName())
+	}
+	c, err := s.service.Suspend(ctx, id, req.GetReason())
+	return answer(ctx, c, err)
+}
+
+func (s *server) ResumeCollective(ctx context.Context, req *collectivesv1.ResumeCollectiveRequest) (*collectivesv1.Collective, error) {
+	id, ok := ParseName(req.GetName())
+	if !ok {
+		return nil, errs.NotFound(req.GetName())
+	}
+	c, err := s.service.Resume(ctx, id)
+	return answer(ctx, c, err)
+}
+
 // writable are the fields that an update may change.
 var writable = []string{
 	"display_name", "stripe_account", "time_zone", "language", "alert_emails", "refund_approval", "bank_account",
@@ -149,6 +167,8 @@ func toProto(c Collective) *collectivesv1.Collective {
 		ChequePayee:        c.ChequePayee,
 		PostalAddress:      c.PostalAddress,
 		OwnAccountRequired: c.OwnAccountRequired,
+		SuspendTime:        wire.Time(c.SuspendTime),
+		SuspendReason:      c.SuspendReason,
 	}
 	// Absent means that no refund needs a second member, and zero that each one does.
 	if c.RefundApproval.Currency != "" {

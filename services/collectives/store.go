@@ -3,6 +3,7 @@ package collectives
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -28,6 +29,8 @@ const columns = `
 	c.cheque_payee,
 	c.postal_address,
 	c.own_account_required,
+	c.suspended_at,
+	c.suspend_reason,
 	c.created_at,
 	c.updated_at,
 	c.version`
@@ -119,15 +122,22 @@ RETURNING
 	cheque_payee,
 	postal_address,
 	own_account_required,
+	suspended_at,
+	suspend_reason,
 	created_at,
 	updated_at,
 	version`
 
+// queryer is a pool or a transaction.
+type queryer interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
 // insert reports false when the id is taken.
-func (s *Service) insert(ctx context.Context, c Collective) (created Collective, inserted bool, err error) {
+func insert(ctx context.Context, db queryer, c Collective) (created Collective, inserted bool, err error) {
 	named := c.namedArgs()
 	named["created_at"] = c.CreateTime
-	rows, err := s.pool.Query(ctx, insertSQL, named)
+	rows, err := db.Query(ctx, insertSQL, named)
 	if err != nil {
 		return Collective{}, false, postgres.Error(err)
 	}
@@ -161,6 +171,8 @@ SET
 	cheque_payee = @cheque_payee,
 	postal_address = @postal_address,
 	own_account_required = @own_account_required,
+	suspended_at = @suspended_at,
+	suspend_reason = @suspend_reason,
 	updated_at = @updated_at,
 	version = c.version + 1
 WHERE c.id = @id
@@ -239,6 +251,11 @@ func (c Collective) namedArgs() pgx.NamedArgs {
 		"cheque_payee":             c.ChequePayee,
 		"postal_address":           c.PostalAddress,
 		"own_account_required":     c.OwnAccountRequired,
+		"suspended_at":             nil,
+		"suspend_reason":           c.SuspendReason,
+	}
+	if !c.SuspendTime.IsZero() {
+		named["suspended_at"] = c.SuspendTime
 	}
 	if c.RefundApproval.Currency != "" {
 		named["refund_approval_minor"], named["refund_approval_currency"] = c.RefundApproval.Minor, string(c.RefundApproval.Currency)
@@ -252,11 +269,15 @@ func scan(r pgx.CollectableRow) (Collective, error) {
 	var c Collective
 	var approvalMinor *int64
 	var approvalCurrency *string
+	var suspended *time.Time
 	err := r.Scan(&c.ID, &c.DisplayName, &c.StripeAccount, &c.TimeZone, &c.Language, &c.AlertEmails, &approvalMinor, &approvalCurrency,
 		&c.BankAccount.Holder, &c.BankAccount.IBAN, &c.BankAccount.BIC, &c.ChequePayee, &c.PostalAddress,
-		&c.OwnAccountRequired, &c.CreateTime, &c.UpdateTime, &c.version)
+		&c.OwnAccountRequired, &suspended, &c.SuspendReason, &c.CreateTime, &c.UpdateTime, &c.version)
 	if approvalMinor != nil {
 		c.RefundApproval = money.Amount{Minor: *approvalMinor, Currency: money.Currency(*approvalCurrency)}
+	}
+	if suspended != nil {
+		c.SuspendTime = suspended.UTC()
 	}
 	c.CreateTime, c.UpdateTime = c.CreateTime.UTC(), c.UpdateTime.UTC()
 	return c, err

@@ -61,7 +61,7 @@ func recurringJob() *river.PeriodicJob {
 	)
 }
 
-// KeepRecurring ends the monthly donations of campaigns that are over, applies pending changes, reads monthly donations
+// KeepRecurring stops what suspended collectives would be paid, ends the monthly donations of campaigns that are over, applies pending changes, reads monthly donations
 // at Stripe that are due for it, and deletes expired tokens. It is safe to interrupt and to repeat; of two at once each
 // thing is done by one.
 func (s *Service) KeepRecurring(ctx context.Context) error {
@@ -79,6 +79,7 @@ func (s *Service) KeepRecurring(ctx context.Context) error {
 	}
 	// Pending changes come before readings, and a failure of one does not keep the other from running.
 	return errors.Join(
+		s.keepSuspensions(ctx),
 		s.each(ctx, "cannot apply a monthly donation's pending change", dueChangesSQL, s.applyChange),
 		s.each(ctx, "cannot read a monthly donation at Stripe", dueLooksSQL, s.RefreshRecurring),
 	)

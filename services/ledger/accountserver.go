@@ -112,7 +112,7 @@ func (s *server) UpdateAccount(ctx context.Context, req *ledgerv1.UpdateAccountR
 		}
 		there, err := readAccount(ctx, tx, book, code)
 		if err != nil {
-			return errs.NotFound(sent.GetName())
+			return err
 		}
 		// The account as it is, with the fields of the mask from the request.
 		merged := accountToProto(parent, there)

@@ -76,6 +76,12 @@ const (
 	StripeAccountChanged Kind = "stripe_account_changed"
 	// OnboardingStarted: somebody was given a link with which to say to Stripe where money is paid out to.
 	OnboardingStarted Kind = "onboarding_started"
+	// CollectiveSuspended: the operator suspended the collective; the change has the reason.
+	CollectiveSuspended Kind = "collective_suspended"
+	// CollectiveResumed: the operator ended the suspension.
+	CollectiveResumed Kind = "collective_resumed"
+	// ApplicationReceived: somebody asked the operator for a collective.
+	ApplicationReceived Kind = "application_received"
 	// KeyCreated: there is another API key.
 	KeyCreated Kind = "key_created"
 	// KeyRevoked: an API key works no more.

@@ -63,8 +63,8 @@ func about(ctx context.Context, kind reflect.Type) reflect.Value {
 
 // platforms are the methods that are about the platform itself: its key, its endpoints, the accounts that it opens.
 var platforms = []string{
-	"Clock", "CreateAccount", "CreateAccountLink", "CreateWebhookEndpoint", "GetAccount", "ListWebhookEndpoints", "OwnAccount",
-	"Probe", "UpdateWebhookEndpoint",
+	"Clock", "CreateAccount", "CreateAccountLink", "CreateWebhookEndpoint", "DeleteWebhookEndpoint", "GetAccount",
+	"ListWebhookEndpoints", "OwnAccount", "Probe", "UpdateWebhookEndpoint",
 }
 
 // https://docs.stripe.com/connect/authentication: without the header a call is about the platform's own account. One
@@ -86,9 +86,12 @@ func TestEveryCallAboutAnAccountBearsItsHeader(t *testing.T) {
 
 // A key that stripe-go makes at random does not survive a restart: what is sent after one would be done twice.
 func TestIdempotencyKeysSurviveARestart(t *testing.T) {
-	// Another session of the portal changes nothing, an end that is asked for twice is one end, and endpoints are made
-	// by a person, who looks before.
-	free := []string{"CancelSubscription", "CreatePortalSession", "CreateWebhookEndpoint", "UpdateWebhookEndpoint"}
+	// Another session of the portal changes nothing, an end, a pause or a deletion that is asked for twice is one, and
+	// endpoints are made by a person, who looks before.
+	free := []string{
+		"CancelSubscription", "CreatePortalSession", "CreateWebhookEndpoint", "DeleteWebhookEndpoint", "PauseSubscription",
+		"ResumeSubscription", "UpdateWebhookEndpoint",
+	}
 	var random []string
 	before, after := everyCall(t), everyCall(t)
 	for name, requests := range before {

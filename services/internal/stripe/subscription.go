@@ -175,6 +175,27 @@ func (c *Client) ChangeSubscription(ctx context.Context, ch SubscriptionChange) 
 	return answer.subscription(), err
 }
 
+// PauseSubscription has the invoices of a subscription voided instead of collected, until [Client.ResumeSubscription]. An
+// invoice that was made before is collected all the same (https://docs.stripe.com/billing/subscriptions/pause-payment). It
+// replaces a pause that members set. A subscription that has ended is Refused. Repeating the call is safe.
+func (c *Client) PauseSubscription(ctx context.Context, account, id string) (Subscription, error) {
+	return c.setPause(ctx, account, id, query("pause_collection[behavior]", "void", "expand[0]", latestPayment))
+}
+
+// ResumeSubscription ends a pause: the next period's invoice is collected. Those that were voided stay so. Repeating the
+// call is safe.
+func (c *Client) ResumeSubscription(ctx context.Context, account, id string) (Subscription, error) {
+	return c.setPause(ctx, account, id, query("pause_collection", "", "expand[0]", latestPayment))
+}
+
+func (c *Client) setPause(ctx context.Context, account, id string, body *form.Values) (Subscription, error) {
+	var answer subscriptionAnswer
+	err := c.call(ctx, request{
+		method: http.MethodPost, path: "/v1/subscriptions/" + url.PathEscape(id), account: account, body: body,
+	}, &answer)
+	return answer.subscription(), err
+}
+
 // CancelSubscription ends a subscription now. It is Missing when it has ended already, so repeating the call is safe.
 func (c *Client) CancelSubscription(ctx context.Context, account, id string) (Subscription, error) {
 	var answer subscriptionAnswer

@@ -6,6 +6,7 @@ import (
 	"net/url"
 
 	stripego "github.com/stripe/stripe-go/v76"
+	"github.com/stripe/stripe-go/v76/form"
 )
 
 // WebhookEndpoint is an address that Stripe sends events to.
@@ -98,4 +99,9 @@ func (c *Client) UpdateWebhookEndpoint(ctx context.Context, id string, events []
 		values.Add("enabled_events["+decimal(int64(i))+"]", kind)
 	}
 	return c.call(ctx, request{method: http.MethodPost, path: "/v1/webhook_endpoints/" + url.PathEscape(id), body: values}, &endpointJSON{})
+}
+
+// DeleteWebhookEndpoint deletes an endpoint. Stripe sends nothing to it any more. One that is gone is Missing.
+func (c *Client) DeleteWebhookEndpoint(ctx context.Context, id string) error {
+	return c.call(ctx, request{method: http.MethodDelete, path: "/v1/webhook_endpoints/" + url.PathEscape(id), body: &form.Values{}}, &endpointJSON{})
 }

@@ -101,6 +101,16 @@ func hash(s schema) spec {
 	}
 }
 
+// unset accepts an empty value, the wish to unset a parameter, and otherwise what the spec accepts.
+func unset(s spec) spec {
+	return func(name string, f *form) (any, *apiError) {
+		if f.isLeaf() && f.value == "" {
+			return "", nil
+		}
+		return s(name, f)
+	}
+}
+
 // list accepts up to limit elements (zero: any number), sent with or without indexes.
 func list(of spec, limit int) spec {
 	return func(name string, f *form) (any, *apiError) {

@@ -123,9 +123,10 @@ func New(cfg Config) (*Sim, error) {
 	s.worlds[s.platform.ID] = s.platform
 	s.handler = s.routes()
 	s.unsub = s.clock.subscribe(s.clockChanged)
+	// The agenda performs at once what became due while no simulator ran, and its events need a dispatcher.
+	s.dispatcher.start()
 	s.running.Go(s.runAgenda)
 	s.running.Go(s.runSaver)
-	s.dispatcher.start()
 	return s, nil
 }
 

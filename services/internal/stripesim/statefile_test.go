@@ -78,6 +78,20 @@ func TestState(t *testing.T) {
 		})
 	})
 
+	t.Run("delivers what became due while none ran", func(t *testing.T) {
+		path = filepath.Join(t.TempDir(), "due.json")
+		run(t, stripesim.Config{}, func(_ *stripesim.Sim, api *client.API) { create(t, api, keyed("due", 2000)) })
+		hook := receive(t, secret, nil)
+		later := stripesim.NewClockAt(time.Now().Add(48 * time.Hour))
+		run(t, stripesim.Config{Clock: later, Endpoints: []stripesim.Endpoint{hook.endpoint()}}, func(sim *stripesim.Sim, _ *client.API) {
+			sim.Sessions("") // what is due is performed
+			waitDelivered(t, sim)
+			if got := hook.types(); got != "checkout.session.expired" {
+				t.Errorf("got %q", got)
+			}
+		})
+	})
+
 	t.Run("survives a kill", func(t *testing.T) {
 		saved := filepath.Join(t.TempDir(), "killed.json")
 		sim, api := start(t, stripesim.Config{StatePath: saved})

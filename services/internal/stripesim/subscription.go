@@ -262,18 +262,23 @@ var subscriptionUpdateParams = schema{
 		"billing_thresholds": elsewhere, "clear_usage": elsewhere, "deleted": elsewhere, "metadata": elsewhere,
 		"price": elsewhere, "tax_rates": elsewhere,
 	}), 20)),
-	"expand":            opt(list(text(0), 0)),
+	"expand": opt(list(text(0), 0)),
+	"pause_collection": opt(unset(hash(schema{
+		"behavior":   req(oneOf(string(PauseKeepsDrafts), string(PauseGivesInvoicesUp), string(PauseVoidsInvoices))),
+		"resumes_at": opt(timestamp),
+	}))),
 	"add_invoice_items": elsewhere, "application_fee_percent": elsewhere, "automatic_tax": elsewhere,
 	"billing_cycle_anchor": elsewhere, "billing_thresholds": elsewhere, "cancel_at": elsewhere,
 	"cancellation_details": elsewhere, "collection_method": elsewhere, "coupon": elsewhere, "days_until_due": elsewhere,
 	"default_payment_method": elsewhere, "default_source": elsewhere, "default_tax_rates": elsewhere,
 	"description": elsewhere, "metadata": elsewhere, "off_session": elsewhere, "on_behalf_of": elsewhere,
-	"pause_collection": elsewhere, "payment_behavior": elsewhere, "payment_settings": elsewhere,
+	"payment_behavior": elsewhere, "payment_settings": elsewhere,
 	"pending_invoice_item_interval": elsewhere, "promotion_code": elsewhere, "proration_date": elsewhere,
 	"transfer_data": elsewhere, "trial_end": elsewhere, "trial_from_plan": elsewhere, "trial_settings": elsewhere,
 }
 
-// updateSubscription changes the price of later periods, and whether the subscription ends with its period. Nothing is
+// updateSubscription changes the price of later periods, whether the subscription ends with its period, and whether its
+// invoices are collected. Nothing is
 // changed before all parameters are checked. A call that changes nothing emits no event.
 func (s *Sim) updateSubscription(c *call) (document, *apiError) {
 	sub, err := c.subscription()
@@ -295,6 +300,9 @@ func (s *Sim) updateSubscription(c *call) (document, *apiError) {
 	}
 	if c.params.has("cancel_at_period_end") && c.params.flag("cancel_at_period_end") != sub.CancelAtPeriodEnd {
 		sub.setCancelAtPeriodEnd(c.params.flag("cancel_at_period_end"), previous, c.now)
+	}
+	if c.params.has("pause_collection") {
+		s.changePause(sub, newPause(c.params.obj("pause_collection")), previous, c.world)
 	}
 	if len(previous) > 0 {
 		s.emit(c.world, "customer.subscription.updated", sub.render(), previous, c.request, c.now)

@@ -85,12 +85,30 @@ func (s *Sim) setPause(subscriptionID string, next *pause) error {
 		return err
 	}
 	previous := document{"pause_collection": sub.Pause.render()}
+	s.changePause(sub, next, previous, w)
+	s.emit(w, "customer.subscription.updated", sub.render(), previous, pageRequest(), now)
+	return nil
+}
+
+// changePause sets a pause, or ends it with nil, and notes in previous what was there when that differs.
+func (s *Sim) changePause(sub *subscription, next *pause, previous document, w *world) {
+	if (sub.Pause == nil) == (next == nil) && (next == nil || *next == *sub.Pause) {
+		return
+	}
+	previous["pause_collection"] = sub.Pause.render()
 	sub.Pause = next
 	if next != nil && next.ResumesAt != 0 {
 		s.agenda.add(due{At: time.Unix(next.ResumesAt, 0), Kind: dueSubscriptionResume, Account: w.ID, ID: sub.ID})
 	}
-	s.emit(w, "customer.subscription.updated", sub.render(), previous, pageRequest(), now)
-	return nil
+}
+
+// newPause reads the parameter; nil when it is empty.
+func newPause(p params) *pause {
+	if p == nil {
+		return nil
+	}
+	resumes, _ := p.num("resumes_at")
+	return &pause{Behavior: PauseBehavior(p.str("behavior")), ResumesAt: resumes}
 }
 
 // endOnTime ends a subscription whose cancel_at has come.

@@ -265,7 +265,7 @@ type Campaign struct {
 	State CampaignState `protobuf:"varint,10,opt,name=state,proto3,enum=cagnotte.campaigns.v1.CampaignState" json:"state,omitempty"`
 	// Public. The sum of its donations.
 	Progress *Progress `protobuf:"bytes,11,opt,name=progress,proto3" json:"progress,omitempty"`
-	// Public. Whether a donation can be started now: published, and before the deadline.
+	// Public. Whether a donation can be started now: published, before the deadline, and the collective is not suspended.
 	AcceptingDonations bool `protobuf:"varint,12,opt,name=accepting_donations,json=acceptingDonations,proto3" json:"accepting_donations,omitempty"`
 	// Public. The collective's display name.
 	CollectiveDisplayName string `protobuf:"bytes,13,opt,name=collective_display_name,json=collectiveDisplayName,proto3" json:"collective_display_name,omitempty"`
@@ -286,9 +286,11 @@ type Campaign struct {
 	// cannot.
 	FeeEstimate *FeeEstimate `protobuf:"bytes,20,opt,name=fee_estimate,json=feeEstimate,proto3" json:"fee_estimate,omitempty"`
 	// Public. `collectives/{collective}/images/{image}` of the same collective; empty for none. Each text has an `image_alt` then.
-	Image         string `protobuf:"bytes,21,opt,name=image,proto3" json:"image,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Image string `protobuf:"bytes,21,opt,name=image,proto3" json:"image,omitempty"`
+	// OUTPUT_ONLY. Public. Whether the operator suspended the collective: no campaign of it takes donations then.
+	CollectiveSuspended bool `protobuf:"varint,40,opt,name=collective_suspended,json=collectiveSuspended,proto3" json:"collective_suspended,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *Campaign) Reset() {
@@ -466,6 +468,13 @@ func (x *Campaign) GetImage() string {
 		return x.Image
 	}
 	return ""
+}
+
+func (x *Campaign) GetCollectiveSuspended() bool {
+	if x != nil {
+		return x.CollectiveSuspended
+	}
+	return false
 }
 
 // An estimate of Stripe's fee for a payment by card: a share of it and a fixed part. The fee itself is known when the payment
@@ -1868,7 +1877,7 @@ var File_cagnotte_campaigns_v1_campaigns_proto protoreflect.FileDescriptor
 
 const file_cagnotte_campaigns_v1_campaigns_proto_rawDesc = "" +
 	"\n" +
-	"%cagnotte/campaigns/v1/campaigns.proto\x12\x15cagnotte.campaigns.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xab\n" +
+	"%cagnotte/campaigns/v1/campaigns.proto\x12\x15cagnotte.campaigns.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xde\n" +
 	"\n" +
 	"\bCampaign\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12Z\n" +
@@ -1896,7 +1905,8 @@ const file_cagnotte_campaigns_v1_campaigns_proto_rawDesc = "" +
 	"\x04etag\x18\x12 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12.\n" +
 	"\x05spent\x18\x13 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x05spent\x12E\n" +
 	"\ffee_estimate\x18\x14 \x01(\v2\".cagnotte.campaigns.v1.FeeEstimateR\vfeeEstimate\x12^\n" +
-	"\x05image\x18\x15 \x01(\tBH\xbaHErC2A^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/images/[0-9a-f]{64})?$R\x05image\x1a]\n" +
+	"\x05image\x18\x15 \x01(\tBH\xbaHErC2A^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/images/[0-9a-f]{64})?$R\x05image\x121\n" +
+	"\x14collective_suspended\x18( \x01(\bR\x13collectiveSuspended\x1a]\n" +
 	"\n" +
 	"TextsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x129\n" +
