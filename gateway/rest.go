@@ -78,6 +78,8 @@ func newREST(conn grpc.ClientConnInterface, b *bodies, logger *slog.Logger) (htt
 	err = errors.Join(
 		accessv1.RegisterAccessServiceHandlerClient(ctx, mux, accessv1.NewAccessServiceClient(conn)),
 		auditv1.RegisterAuditServiceHandlerClient(ctx, mux, auditv1.NewAuditServiceClient(conn)),
+		accessv1.RegisterSignInServiceHandlerClient(ctx, mux, accessv1.NewSignInServiceClient(conn)),
+		accessv1.RegisterMembersServiceHandlerClient(ctx, mux, accessv1.NewMembersServiceClient(conn)),
 		bankv1.RegisterBankServiceHandlerClient(ctx, mux, bankv1.NewBankServiceClient(conn)),
 		campaignsv1.RegisterCampaignsServiceHandlerClient(ctx, mux, campaignsv1.NewCampaignsServiceClient(conn)),
 		campaignsv1.RegisterNewsServiceHandlerClient(ctx, mux, campaignsv1.NewNewsServiceClient(conn)),

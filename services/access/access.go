@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -16,59 +17,6 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
-
-// Role is what a key may do. The zero Role has no rights.
-type Role string
-
-// The roles. All but the operator act within one collective.
-const (
-	// RoleOwner does everything in its collective, keys included.
-	RoleOwner Role = "owner"
-	// RoleEditor writes campaigns, and reads campaigns and donations.
-	RoleEditor Role = "editor"
-	// RoleTreasurer reads the money: donations, ledger, exports.
-	RoleTreasurer Role = "treasurer"
-	// RoleAuditor reads all of its collective and changes nothing.
-	RoleAuditor Role = "auditor"
-	// RoleOperator runs the instance.
-	RoleOperator Role = "operator"
-)
-
-// Principal is the holder of the key that a call came with. The zero Principal is a call without a key.
-type Principal struct {
-	// Key is the resource name of the key: `collectives/{collective}/apiKeys/{api_key}`
-	// or `instance/apiKeys/{api_key}`.
-	Key string
-	// DisplayName is the key's name for people.
-	DisplayName string
-	// Role is the key's role.
-	Role Role
-	// Collective is the id of the key's collective; empty for the operator.
-	Collective string
-	// Member is the name of the key that stands for the whole member; see [Key.Member].
-	Member string
-}
-
-// IsZero reports whether the call came without a key.
-func (p Principal) IsZero() bool { return p == Principal{} }
-
-// Sees reports whether p may read what members of the collective with this id may read: its members and the operator may.
-func (p Principal) Sees(collective string) bool {
-	return p.Role == RoleOperator || p.Collective != "" && p.Collective == collective
-}
-
-type principalKey struct{}
-
-// WithPrincipal returns a context with the caller. The rpc package sets it once for each call, after it checked the key.
-func WithPrincipal(ctx context.Context, p Principal) context.Context {
-	return context.WithValue(ctx, principalKey{}, p)
-}
-
-// PrincipalFrom returns the caller of a context; the zero Principal when it has none.
-func PrincipalFrom(ctx context.Context) Principal {
-	p, _ := ctx.Value(principalKey{}).(Principal)
-	return p
-}
 
 // Key is an API key as it is stored, without its secret.
 type Key struct {
@@ -86,18 +34,32 @@ type Key struct {
 	LastUseTime time.Time
 	// RevokeTime is when it was revoked; zero while it works.
 	RevokeTime time.Time
-	// Maker is the resource name of the key that made it; empty for the command line.
+	// EndTime is when it stops to work; zero for a key without an end.
+	EndTime time.Time
+	// Pending: it works once a second member has agreed.
+	Pending bool
+	// Maker is the resource name of the key or member that made it; empty for the command line.
 	Maker string
-	// Root is the id of the first key of the member, which is of the same collective; empty when this key is the first.
+	// Person is the id of the member whose key it is; uuid.Nil for a key of no person.
+	Person uuid.UUID
+	// PersonName is that member's name for people; empty for a key of no person.
+	PersonName string
+	// Root is the id of the first key of a chain of keys of no person, in which each made the next. It is of the same
+	// collective, and empty when this key is the first.
 	Root string
 }
 
-// Member returns the resource name of the member's first key: the beginning of the chain of keys in which each made the
-// next. Two keys with the same Member belong to one member. A key that the operator or the command line made is a first
-// key. Revoking keys changes no Member.
-func (k Key) Member() string { return keyName(k.Collective, cmp.Or(k.Root, k.ID)) }
+// Member returns whose key it is: `members/{member}` for a person's. For a key of no person it is the resource name of the
+// first key of its chain; a key that the operator's key or the command line made is a first key. Two keys with the same
+// Member belong to one member. Revoking keys changes no Member.
+func (k Key) Member() string {
+	if k.Person != uuid.Nil {
+		return memberName(k.Person)
+	}
+	return keyName(k.Collective, cmp.Or(k.Root, k.ID))
+}
 
-// MadeByOperator reports whether the key was made by the operator's key, or on the command line.
+// MadeByOperator reports whether the key was made by an operator's key of no person, or on the command line.
 func (k Key) MadeByOperator() bool {
 	return k.Maker == "" || strings.HasPrefix(k.Maker, instance+"/")
 }
@@ -106,10 +68,7 @@ func (k Key) MadeByOperator() bool {
 func (k Key) Name() string { return keyName(k.Collective, k.ID) }
 
 func keyName(collective, id string) string {
-	if collective == "" {
-		return instance + "/apiKeys/" + id
-	}
-	return "collectives/" + collective + "/apiKeys/" + id
+	return scopeName(collective) + "/apiKeys/" + id
 }
 
 // parseKeyName splits a key's resource name; ok is false when it is not one.
@@ -122,8 +81,30 @@ func parseKeyName(name string) (collective, id string, ok bool) {
 	return collective, id, ok
 }
 
+const membersPrefix = "members/"
+
+func memberName(id uuid.UUID) string { return membersPrefix + id.String() }
+
+// parseMemberName returns the id in `members/{member}`; ok is false when the name is anything else.
+func parseMemberName(name string) (id uuid.UUID, ok bool) {
+	text, ok := strings.CutPrefix(name, membersPrefix)
+	if !ok {
+		return uuid.Nil, false
+	}
+	id, err := uuid.Parse(text)
+	return id, err == nil && id.String() == text
+}
+
 // instance is the scope of what belongs to no collective: the first segment of its names, and its parent.
 const instance = "instance"
+
+// scopeName returns the parent of what belongs to a collective or, when that is empty, to the instance.
+func scopeName(collective string) string {
+	if collective == "" {
+		return instance
+	}
+	return "collectives/" + collective
+}
 
 // parseScope returns the collective's id in a parent, which is empty for the instance; ok is false when it is neither.
 func parseScope(parent string) (collective string, ok bool) {
@@ -215,11 +196,12 @@ func (s *Service) Authenticate(ctx context.Context, bearer string) (Principal, e
 		s.touch(ctx, token, now)
 	}
 	return Principal{
+		Name:        row.key.Name(),
+		Member:      row.key.Member(),
 		Key:         row.key.Name(),
 		DisplayName: row.key.DisplayName,
-		Role:        row.key.Role,
-		Collective:  row.key.Collective,
-		Member:      row.key.Member(),
+		Fresh:       true,
+		Grants:      []Grant{{row.key.Collective, row.key.Role}},
 	}, nil
 }
 
@@ -253,7 +235,7 @@ func (s *Service) Create(ctx context.Context, k Key) (Key, string, error) {
 	err := postgres.InTx(ctx, s.pool, func(ctx context.Context, tx pgx.Tx) error {
 		k.Maker, k.Root = by.Key, ""
 		if by.Key != "" {
-			maker, err := HoldTx(ctx, tx, by.Key)
+			maker, err := holdKeyTx(ctx, tx, by.Key)
 			if err != nil {
 				return err
 			}
@@ -297,7 +279,7 @@ func (s *Service) Revoke(ctx context.Context, collective, id string) (k Key, err
 			return err
 		}
 		if by.Key != "" {
-			if _, err := HoldTx(ctx, tx, by.Key); err != nil {
+			if _, err := holdKeyTx(ctx, tx, by.Key); err != nil {
 				return err
 			}
 		}

@@ -75,9 +75,12 @@ func TestKeyOpensItsCollective(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := access.Principal{Key: "collectives/vallon/apiKeys/k-" + string(role), DisplayName: "Laptop", Role: role, Collective: "vallon", Member: "collectives/vallon/apiKeys/k-" + string(role)}
-		if got != want {
-			t.Errorf("got %+v, want %+v", got, want)
+		name := "collectives/vallon/apiKeys/k-" + string(role)
+		want := access.Principal{
+			Name: name, Key: name, Member: name, DisplayName: "Laptop", Fresh: true, Grants: []access.Grant{{Collective: "vallon", Role: role}},
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("(-want +got)\n%s", diff)
 		}
 		if !regexp.MustCompile(`^cag_[a-z2-7]{16}_[A-Za-z0-9_-]{43}$`).MatchString(secret) {
 			t.Errorf("a key of another form: %q", secret)
@@ -88,7 +91,7 @@ func TestKeyOpensItsCollective(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := s.Authenticate(ctx, secret)
-	if err != nil || got.Role != access.RoleOperator || got.Collective != "" || !strings.HasPrefix(got.Key, "instance/apiKeys/") {
+	if err != nil || !got.IsOperator() || got.Collectives() != nil || !strings.HasPrefix(got.Key, "instance/apiKeys/") {
 		t.Errorf("operator: %+v, %v", got, err)
 	}
 }

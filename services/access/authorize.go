@@ -13,13 +13,23 @@ import (
 // Authorize decides whether p may call the method ("/package.Service/Method") with this request. It reads the permission
 // table and the request only, so it can run before the request is validated. For a public method req may be nil.
 //
-// Errors: UNAUTHENTICATED without a key where one is needed; NOT_FOUND about the resource that the request names without
-// the right to it, as when it does not exist; UNIMPLEMENTED (UNKNOWN_METHOD) for a method without a row in the table.
+// Errors: UNAUTHENTICATED without a key or session where one is needed; NOT_FOUND about the resource that the request names
+// without the right to it, as when it does not exist; FAILED_PRECONDITION (REAUTHENTICATION_REQUIRED) where a fresh proof is
+// needed; UNIMPLEMENTED (UNKNOWN_METHOD) for a method without a row in the table.
 func Authorize(p Principal, fullMethod string, req proto.Message) error {
 	if err := AuthorizeUnread(p, fullMethod); err != nil {
 		return err
 	}
 	r := table[fullMethod]
+	if r.own {
+		if p.Session == "" {
+			return errs.NotFound(r.resource)
+		}
+		if r.fresh {
+			return p.requireFresh()
+		}
+		return nil
+	}
 	if r.public || r.anyKey {
 		return nil
 	}
@@ -27,13 +37,22 @@ func Authorize(p Principal, fullMethod string, req proto.Message) error {
 	if named, ok := fieldAt(req, r.field); ok && named != "" {
 		name = named
 	}
-	if r.allow&grantOf(p.Role) == 0 {
+	if !r.allows(p, name) {
 		return errs.NotFound(name)
 	}
-	if p.Role == RoleOperator || r.field != "" && p.Sees(collectiveOf(name)) {
-		return nil
+	if r.fresh {
+		return p.requireFresh()
 	}
-	return errs.NotFound(name)
+	return nil
+}
+
+// allows reports whether p has a role for the resource with this name: in its collective, or as the operator.
+func (r rule) allows(p Principal, name string) bool {
+	if p.IsOperator() && r.allow&operator != 0 {
+		return true
+	}
+	collective := collectiveOf(name)
+	return r.field != "" && collective != "" && r.allow&grantOf(p.Role(collective)) != 0
 }
 
 // AuthorizeUnread is the part of Authorize that needs no request. It lets the server refuse a call without a key before it
@@ -44,7 +63,7 @@ func AuthorizeUnread(p Principal, fullMethod string) error {
 		return errs.New(errorsv1.ErrorReason_UNKNOWN_METHOD, "There is no method %s.", fullMethod)
 	}
 	if !r.public && p.IsZero() {
-		return errs.New(errorsv1.ErrorReason_UNAUTHENTICATED, "This needs an API key: Authorization: Bearer KEY.")
+		return errs.New(errorsv1.ErrorReason_UNAUTHENTICATED, "This needs an API key or a session: Authorization: Bearer KEY.")
 	}
 	return nil
 }

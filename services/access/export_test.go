@@ -3,7 +3,7 @@ package access
 // Roles are those that may call a method; "" stands for everybody.
 func Roles(fullMethod string) (roles []Role) {
 	r := table[fullMethod]
-	if r.public || r.anyKey {
+	if r.public || r.anyKey || r.own {
 		return []Role{""}
 	}
 	for _, role := range []Role{RoleOwner, RoleEditor, RoleTreasurer, RoleAuditor, RoleOperator} {

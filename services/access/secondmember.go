@@ -2,48 +2,122 @@ package access
 
 import (
 	"context"
+	"errors"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
-// CheckSecondMemberTx is an error unless the key of one name may agree to what the key of another asked for, and returns
-// the members of both. The agreeing key cannot be revoked before the transaction ends.
+// Actor is who acts, held until the transaction ends.
+type Actor struct {
+	// Name is as in [Principal]: the key's resource name, or `members/{member}`.
+	Name string
+	// Member is whose it is, as in [Principal].
+	Member string
+	// Role is the one that it acts with. A member without a role in the collective may be an operator.
+	Role Role
+	// KeySince is when the key was made; zero for a session.
+	KeySince time.Time
+	// RoleSince is since when the person has the role; zero for a key of no person.
+	RoleSince time.Time
+}
+
+// HoldTx returns who has this name, and locks the key, and a person's membership, until the transaction ends, so that nobody
+// revokes or ends them before. It is called in the transaction that writes a decision of theirs. The name is [Principal]'s
+// Name; the collective is that of the decision, and empty for the instance.
 //
-//   - FAILED_PRECONDITION: SECOND_MEMBER_NEEDED, both keys are one member's; KEY_TOO_YOUNG, the key was made after the time
-//     at which it was asked, unless that is zero
-//   - UNAUTHENTICATED: INVALID_KEY, the agreeing key was revoked meanwhile
-func CheckSecondMemberTx(ctx context.Context, tx pgx.Tx, asked, agrees string, since time.Time) (asker, second string, err error) {
-	by, err := HoldTx(ctx, tx, agrees)
+// Errors: UNAUTHENTICATED (INVALID_KEY) when the key was revoked since the call began; NOT_FOUND when the person has no role
+// there any more, or there is no such key.
+func HoldTx(ctx context.Context, tx pgx.Tx, collective, name string) (Actor, error) {
+	if id, ok := parseMemberName(name); ok {
+		role, since, err := holdMembershipTx(ctx, tx, collective, id)
+		return Actor{Name: name, Member: name, Role: role, RoleSince: since}, err
+	}
+	k, err := holdKeyTx(ctx, tx, name)
+	if err != nil {
+		return Actor{}, err
+	}
+	a := Actor{Name: name, Member: k.Member(), Role: k.Role, KeySince: k.CreateTime}
+	if k.Person != uuid.Nil {
+		_, a.RoleSince, err = holdMembershipTx(ctx, tx, k.Collective, k.Person)
+	}
+	return a, err
+}
+
+// MemberTx returns whose a name is, for all names that rows store: a person's is the person, and a key's may have been
+// revoked. NOT_FOUND when there is no such key.
+func MemberTx(ctx context.Context, tx pgx.Tx, name string) (string, error) {
+	if _, ok := parseMemberName(name); ok {
+		return name, nil
+	}
+	k, err := KeyTx(ctx, tx, name)
+	return k.Member(), err
+}
+
+// holdMembershipSQL prefers the role in the collective to that of an operator.
+const holdMembershipSQL = `
+SELECT
+	m.role,
+	m.created_at
+FROM access.memberships AS m
+WHERE m.member = @member
+	AND coalesce(m.collective, '') IN (@collective, '')
+	AND m.ended_at IS NULL
+ORDER BY
+	coalesce(m.collective, '') DESC,
+	m.id
+LIMIT 1
+FOR SHARE OF m`
+
+func holdMembershipTx(ctx context.Context, tx pgx.Tx, collective string, member uuid.UUID) (role Role, since time.Time, err error) {
+	err = tx.QueryRow(ctx, holdMembershipSQL, pgx.NamedArgs{"member": member, "collective": collective}).Scan(&role, &since)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", time.Time{}, errs.NotFound(scopeName(collective))
+	}
+	return role, since, postgres.Error(err)
+}
+
+// CheckSecondMemberTx is an error unless one may agree to what another asked for, and returns the members of both. Asked and
+// agrees are names as in [Principal]: with whatever key or session, one is one person. Who agrees is held as by [HoldTx].
+//
+//   - FAILED_PRECONDITION: SECOND_MEMBER_NEEDED, both are one member; KEY_TOO_YOUNG and MEMBER_TOO_YOUNG, the key was made,
+//     or the person got the role, after the time at which it was asked, unless that is zero
+//   - UNAUTHENTICATED: INVALID_KEY, the agreeing key was revoked meanwhile; NOT_FOUND, the agreeing person has left
+func CheckSecondMemberTx(ctx context.Context, tx pgx.Tx, collective, asked, agrees string, since time.Time) (asker, second string, err error) {
+	by, err := HoldTx(ctx, tx, collective, agrees)
 	if err != nil {
 		return "", "", err
 	}
-	first, err := KeyTx(ctx, tx, asked)
+	first, err := MemberTx(ctx, tx, asked)
 	if err != nil {
 		return "", "", err
 	}
 	switch {
-	case by.Member() == first.Member():
+	case by.Member == first:
 		return "", "", errs.New(errorsv1.ErrorReason_SECOND_MEMBER_NEEDED,
 			"Another member than the one who asked must decide. Keys of which one made the other are one member's.")
-	case !since.IsZero() && by.CreateTime.After(since):
+	case !since.IsZero() && by.KeySince.After(since):
 		return "", "", errs.New(errorsv1.ErrorReason_KEY_TOO_YOUNG, "This API key was made after the request. A member whose key is older must approve it.")
+	case !since.IsZero() && by.RoleSince.After(since):
+		return "", "", errs.New(errorsv1.ErrorReason_MEMBER_TOO_YOUNG, "You got this role after the request. A member who had it before must approve it.")
 	}
-	return first.Member(), by.Member(), nil
+	return first, by.Member, nil
 }
 
-// SameMemberTx reports whether two keys are one member's.
+// SameMemberTx reports whether two names, as in [Principal], are one member's.
 func SameMemberTx(ctx context.Context, tx pgx.Tx, one, other string) (same bool, err error) {
 	if one == other {
 		return true, nil
 	}
-	a, err := KeyTx(ctx, tx, one)
+	a, err := MemberTx(ctx, tx, one)
 	if err != nil {
 		return false, err
 	}
-	b, err := KeyTx(ctx, tx, other)
-	return err == nil && a.Member() == b.Member(), err
+	b, err := MemberTx(ctx, tx, other)
+	return err == nil && a == b, err
 }

@@ -20,9 +20,15 @@ func NewServer(s *Service) accessv1.AccessServiceServer { return &server{service
 
 func (s *server) GetPrincipal(ctx context.Context, _ *accessv1.GetPrincipalRequest) (*accessv1.Principal, error) {
 	p := PrincipalFrom(ctx)
-	answer := &accessv1.Principal{ApiKey: p.Key, DisplayName: p.DisplayName, Role: roleToProto[p.Role]}
-	if p.Collective != "" {
-		answer.Collective = "collectives/" + p.Collective
+	answer := &accessv1.Principal{
+		Name: p.Name, Member: p.Member, ApiKey: p.Key, Session: p.Session, DisplayName: p.DisplayName, Language: p.Language,
+		ProveTime: wire.Time(p.ProveTime),
+	}
+	if p.Key != "" && len(p.Grants) == 1 {
+		answer.Role = roleToProto[p.Grants[0].Role]
+		if c := p.Grants[0].Collective; c != "" {
+			answer.Collective = scopeName(c)
+		}
 	}
 	return answer, nil
 }
@@ -32,6 +38,12 @@ func (s *server) CreateApiKey(ctx context.Context, req *accessv1.CreateApiKeyReq
 	collective, ok := parseScope(req.GetParent())
 	if !ok {
 		return nil, errs.NotFound(req.GetParent())
+	}
+	// A key of no person makes keys only if it is an owner's or the operator's.
+	if p := PrincipalFrom(ctx); p.Session == "" && !managesKeys(p, collective) {
+		if _, ok := parseMemberName(p.Member); !ok {
+			return nil, errs.NotFound(req.GetParent())
+		}
 	}
 	k, secret, err := s.service.Create(ctx, Key{
 		Collective:  collective,
@@ -52,8 +64,13 @@ func (s *server) ListApiKeys(ctx context.Context, req *accessv1.ListApiKeysReque
 	if !ok {
 		return nil, errs.NotFound(req.GetParent())
 	}
-	keys, next, err := page.List(req, req.GetParent(), newest, func(before position, count int) ([]Key, error) {
-		return s.service.list(ctx, collective, before, count)
+	// Who may not see all sees its own.
+	var own string
+	if p := PrincipalFrom(ctx); !seesKeys(p, collective) {
+		own = p.Member
+	}
+	keys, next, err := page.List(req, req.GetParent()+" "+own, newest, func(before position, count int) ([]Key, error) {
+		return s.service.list(ctx, collective, own, before, count)
 	}, func(k Key) position { return position{k.CreateTime, k.ID} })
 	if err != nil {
 		return nil, err
@@ -70,6 +87,9 @@ func (s *server) GetApiKey(ctx context.Context, req *accessv1.GetApiKeyRequest) 
 	if err != nil {
 		return nil, err
 	}
+	if p := PrincipalFrom(ctx); !seesKeys(p, k.Collective) && k.Member() != p.Member {
+		return nil, errs.NotFound(req.GetName())
+	}
 	return keyToProto(k), nil
 }
 
@@ -78,11 +98,27 @@ func (s *server) RevokeApiKey(ctx context.Context, req *accessv1.RevokeApiKeyReq
 	if !ok {
 		return nil, errs.NotFound(req.GetName())
 	}
+	if p := PrincipalFrom(ctx); !managesKeys(p, collective) {
+		if k, err := s.service.get(ctx, req.GetName()); err != nil || k.Member() != p.Member {
+			return nil, errs.NotFound(req.GetName())
+		}
+	}
 	k, err := s.service.Revoke(ctx, collective, id)
 	if err != nil {
 		return nil, err
 	}
 	return keyToProto(k), nil
+}
+
+// managesKeys reports whether p makes and revokes keys of others too. A context without a caller is the program itself.
+func managesKeys(p Principal, collective string) bool {
+	return p.IsZero() || p.IsOperator() || p.Role(collective) == RoleOwner
+}
+
+// seesKeys reports whether p sees the keys of others too.
+func seesKeys(p Principal, collective string) bool {
+	role := p.Role(collective)
+	return managesKeys(p, collective) || role == RoleTreasurer || role == RoleAuditor
 }
 
 func keyToProto(k Key) *accessv1.ApiKey {
@@ -95,6 +131,9 @@ func keyToProto(k Key) *accessv1.ApiKey {
 		RevokeTime:  wire.Time(k.RevokeTime),
 		Maker:       maker(k),
 		Member:      k.Member(),
+		EndTime:     wire.Time(k.EndTime),
+
+		MemberDisplayName: k.PersonName,
 	}
 }
 

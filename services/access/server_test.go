@@ -54,6 +54,7 @@ func TestServerKeyLife(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantWho := &accessv1.Principal{
+		Name: "collectives/vallon/apiKeys/laptop", Member: "collectives/vallon/apiKeys/laptop",
 		ApiKey: "collectives/vallon/apiKeys/laptop", DisplayName: "Laptop",
 		Role: accessv1.Role_ROLE_TREASURER, Collective: "collectives/vallon",
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
@@ -28,8 +29,12 @@ const keyColumns = `
 	k.created_at,
 	k.last_used_at,
 	k.revoked_at,
+	k.ends_at,
+	k.pending,
 	k.maker,
-	k.member`
+	k.member,
+	k.person,
+	(SELECT p.display_name FROM access.members AS p WHERE p.id = k.person)`
 
 const findTokenSQL = `
 SELECT` + keyColumns + `,
@@ -95,8 +100,11 @@ INSERT INTO access.api_keys (
 	display_name,
 	role,
 	created_at,
+	ends_at,
+	pending,
 	maker,
-	member
+	member,
+	person
 )
 VALUES (
 	@token,
@@ -106,8 +114,11 @@ VALUES (
 	@display_name,
 	@role,
 	@created_at,
+	@ends_at,
+	@pending,
 	@maker,
-	@member
+	@member,
+	@person
 )`
 
 func insertTx(ctx context.Context, tx pgx.Tx, k Key, token string, hash [sha256.Size]byte) error {
@@ -119,8 +130,11 @@ func insertTx(ctx context.Context, tx pgx.Tx, k Key, token string, hash [sha256.
 		"display_name": k.DisplayName,
 		"role":         string(k.Role),
 		"created_at":   k.CreateTime,
+		"ends_at":      orNull(k.EndTime),
+		"pending":      k.Pending,
 		"maker":        k.Maker,
 		"member":       k.Root,
+		"person":       uuid.NullUUID{UUID: k.Person, Valid: k.Person != uuid.Nil},
 	})
 	return postgres.ErrorFor(err, map[string]*errs.Error{
 		"api_keys_name_key":        errs.New(errorsv1.ErrorReason_API_KEY_EXISTS, "%s exists; its secret is not shown again.", k.Name()),
@@ -152,11 +166,11 @@ func KeyTx(ctx context.Context, tx pgx.Tx, name string) (Key, error) {
 const holdSQL = keyByNameSQL + `
 FOR SHARE OF k`
 
-// HoldTx returns the key with this resource name and locks it until the transaction ends, so that nobody revokes it
-// before. It is called in the transaction that writes a decision of the key's.
+// holdKeyTx returns the key with this resource name and locks it until the transaction ends, so that nobody revokes it
+// before.
 //
 // Errors: UNAUTHENTICATED (INVALID_KEY) when the key was revoked since the call began; NOT_FOUND when there is none.
-func HoldTx(ctx context.Context, tx pgx.Tx, name string) (Key, error) {
+func holdKeyTx(ctx context.Context, tx pgx.Tx, name string) (Key, error) {
 	k, err := keyTx(ctx, tx, holdSQL, name)
 	if err == nil && !k.RevokeTime.IsZero() {
 		err = invalidKey()
@@ -212,24 +226,38 @@ func revokeTx(ctx context.Context, tx pgx.Tx, collective, id string, now time.Ti
 	return k, err == nil, postgres.Error(err)
 }
 
+// otherMembersSQL counts persons by their memberships, and keys of no person by their chains.
 const otherMembersSQL = `
 SELECT EXISTS (
 	SELECT
 	FROM access.api_keys AS k
 	WHERE coalesce(k.collective, '') = @collective
-		AND coalesce(nullif(k.member, ''), k.id) <> @member
+		AND coalesce(nullif(k.member, ''), k.id) <> @root
 		AND k.role = ANY(@roles::text[])
+		AND k.person IS NULL
 		AND k.revoked_at IS NULL
+		AND NOT k.pending
+		AND coalesce(k.ends_at, 'infinity') > now()
+) OR EXISTS (
+	SELECT
+	FROM access.memberships AS m
+	WHERE coalesce(m.collective, '') = @collective
+		AND m.member IS DISTINCT FROM @person
+		AND m.role = ANY(@roles::text[])
+		AND m.ended_at IS NULL
 )`
 
-// OtherMemberTx reports whether another member than the one with this name has a working key with one of the roles, in the
-// collective or, when that is empty, in the instance.
+// OtherMemberTx reports whether another member than this one has one of the roles, in the collective or, when that is empty,
+// in the instance. The member is [Principal]'s Member.
 func OtherMemberTx(ctx context.Context, tx pgx.Tx, collective, member string, roles ...Role) (other bool, err error) {
-	of, id, _ := parseKeyName(member)
-	if of != collective {
-		id = ""
+	named := pgx.NamedArgs{"collective": collective, "root": "", "person": nil, "roles": roles}
+	if of, id, ok := parseKeyName(member); ok && of == collective {
+		named["root"] = id
 	}
-	err = tx.QueryRow(ctx, otherMembersSQL, pgx.NamedArgs{"collective": collective, "member": id, "roles": roles}).Scan(&other)
+	if id, ok := parseMemberName(member); ok {
+		named["person"] = id
+	}
+	err = tx.QueryRow(ctx, otherMembersSQL, named).Scan(&other)
 	return other, postgres.Error(err)
 }
 
@@ -238,6 +266,7 @@ SELECT` + keyColumns + `
 FROM access.api_keys AS k
 WHERE coalesce(k.collective, '') = @collective
 	AND (k.created_at, k.id) < (@before_time, @before_id)
+	AND (@own = '' OR k.person = @person)
 ORDER BY
 	k.created_at DESC,
 	k.id DESC
@@ -252,12 +281,15 @@ type position struct {
 // newest is before every key.
 var newest = position{CreateTime: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)}
 
-// list returns up to count keys, newest first.
-func (s *Service) list(ctx context.Context, collective string, before position, count int) ([]Key, error) {
+// list returns up to count keys, newest first: all, or those of the member with the name own.
+func (s *Service) list(ctx context.Context, collective, own string, before position, count int) ([]Key, error) {
+	person, _ := parseMemberName(own)
 	rows, err := s.pool.Query(ctx, listKeysSQL, pgx.NamedArgs{
 		"collective":  collective,
 		"before_time": before.CreateTime,
 		"before_id":   before.ID,
+		"own":         own,
+		"person":      person,
 		"count":       count,
 	})
 	if err != nil {
@@ -275,19 +307,40 @@ func scanKey(r pgx.CollectableRow, rest ...any) (Key, error) {
 		k                 Key
 		collective        *string
 		lastUsed, revoked *time.Time
+		ends              *time.Time
+		person            uuid.NullUUID
+		personName        *string
 	)
-	columns := []any{&collective, &k.ID, &k.DisplayName, &k.Role, &k.CreateTime, &lastUsed, &revoked, &k.Maker, &k.Root}
+	columns := []any{
+		&collective, &k.ID, &k.DisplayName, &k.Role, &k.CreateTime, &lastUsed, &revoked, &ends, &k.Pending, &k.Maker, &k.Root,
+		&person, &personName,
+	}
 	if err := r.Scan(append(columns, rest...)...); err != nil {
 		return Key{}, err
 	}
 	if collective != nil {
 		k.Collective = *collective
 	}
-	if lastUsed != nil {
-		k.LastUseTime = *lastUsed
-	}
-	if revoked != nil {
-		k.RevokeTime = *revoked
+	k.LastUseTime, k.RevokeTime, k.EndTime = orZero(lastUsed), orZero(revoked), orZero(ends)
+	k.Person = person.UUID
+	if personName != nil {
+		k.PersonName = *personName
 	}
 	return k, nil
+}
+
+// orNull writes the zero time as NULL.
+func orNull(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// orZero reads NULL as the zero time.
+func orZero(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return *t
 }

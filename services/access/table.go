@@ -12,7 +12,7 @@ const (
 )
 
 const (
-	// members are all keys of the collective.
+	// members are all roles of the collective.
 	members = owner | editor | treasurer | auditor
 	// bookkeepers read the money.
 	bookkeepers = owner | treasurer | auditor
@@ -24,6 +24,10 @@ type rule struct {
 	public bool
 	// anyKey: every key may call. The server answers only what is the caller's own.
 	anyKey bool
+	// own: every session may call, and no key. The server answers only what is the caller's own.
+	own bool
+	// fresh: a session needs a fresh proof; see RequireFresh.
+	fresh bool
 	// allow are the roles that may call. A member may call it for its own collective, the operator for all.
 	allow grant
 	// field is the path in the request to the name of a resource, which begins with the collective. It is empty when the
@@ -38,11 +42,42 @@ type rule struct {
 // registered services, and all rights of all roles with a second table.
 var table = map[string]rule{
 	"/cagnotte.access.v1.AccessService/GetPrincipal": {anyKey: true},
-	"/cagnotte.access.v1.AccessService/CreateApiKey": {allow: owner | operator, field: "parent", resource: "apiKeys"},
-	// To see who holds a key belongs to an audit; secrets are not in the answer.
-	"/cagnotte.access.v1.AccessService/ListApiKeys":  {allow: owner | auditor | operator, field: "parent", resource: "apiKeys"},
-	"/cagnotte.access.v1.AccessService/GetApiKey":    {allow: owner | auditor | operator, field: "name", resource: "apiKeys"},
-	"/cagnotte.access.v1.AccessService/RevokeApiKey": {allow: owner | operator, field: "name", resource: "apiKeys"},
+	// A member makes and revokes keys of its own. The server keeps all but owners and the operator to those.
+	"/cagnotte.access.v1.AccessService/CreateApiKey": {allow: members | operator, field: "parent", resource: "apiKeys", fresh: true},
+	// To see who holds a key belongs to an audit; secrets are not in the answer. An editor gets its own.
+	"/cagnotte.access.v1.AccessService/ListApiKeys":  {allow: members | operator, field: "parent", resource: "apiKeys"},
+	"/cagnotte.access.v1.AccessService/GetApiKey":    {allow: members | operator, field: "name", resource: "apiKeys"},
+	"/cagnotte.access.v1.AccessService/RevokeApiKey": {allow: members | operator, field: "name", resource: "apiKeys", fresh: true},
+
+	// A link, a passkey or an invitation is the proof.
+	"/cagnotte.access.v1.SignInService/RequestSignInLink":   {public: true},
+	"/cagnotte.access.v1.SignInService/RedeemSignInLink":    {public: true},
+	"/cagnotte.access.v1.SignInService/BeginPasskeySignIn":  {public: true},
+	"/cagnotte.access.v1.SignInService/FinishPasskeySignIn": {public: true},
+	"/cagnotte.access.v1.SignInService/LookUpInvitation":    {public: true},
+	"/cagnotte.access.v1.SignInService/AcceptInvitation":    {public: true},
+
+	// A key that was stolen must not make its thief the person.
+	"/cagnotte.access.v1.MembersService/GetMember":                 {own: true, resource: "members"},
+	"/cagnotte.access.v1.MembersService/UpdateMember":              {own: true, resource: "members"},
+	"/cagnotte.access.v1.MembersService/ListSessions":              {own: true, resource: "sessions"},
+	"/cagnotte.access.v1.MembersService/RevokeSession":             {own: true, resource: "sessions"},
+	"/cagnotte.access.v1.MembersService/SignOut":                   {own: true, resource: "members"},
+	"/cagnotte.access.v1.MembersService/BeginPasskeyRegistration":  {own: true, resource: "passkeys", fresh: true},
+	"/cagnotte.access.v1.MembersService/FinishPasskeyRegistration": {own: true, resource: "passkeys", fresh: true},
+	"/cagnotte.access.v1.MembersService/ListPasskeys":              {own: true, resource: "passkeys"},
+	"/cagnotte.access.v1.MembersService/DeletePasskey":             {own: true, resource: "passkeys", fresh: true},
+	"/cagnotte.access.v1.MembersService/ListMemberships":           {allow: members | operator, field: "parent", resource: "memberships"},
+	"/cagnotte.access.v1.MembersService/GetMembership":             {allow: members | operator, field: "name", resource: "memberships"},
+	"/cagnotte.access.v1.MembersService/UpdateMembership": {
+		allow: owner | operator, field: "membership.name", resource: "memberships", fresh: true,
+	},
+	// Everybody may leave. The server keeps all but owners and the operator to that.
+	"/cagnotte.access.v1.MembersService/DeleteMembership": {allow: members | operator, field: "name", resource: "memberships", fresh: true},
+	"/cagnotte.access.v1.MembersService/CreateInvitation": {allow: owner | operator, field: "parent", resource: "invitations", fresh: true},
+	"/cagnotte.access.v1.MembersService/GetInvitation":    {allow: owner | operator, field: "name", resource: "invitations"},
+	"/cagnotte.access.v1.MembersService/ListInvitations":  {allow: owner | operator, field: "parent", resource: "invitations"},
+	"/cagnotte.access.v1.MembersService/RevokeInvitation": {allow: owner | operator, field: "name", resource: "invitations"},
 
 	"/cagnotte.collectives.v1.CollectivesService/CreateCollective":  {allow: operator, resource: "collectives"},
 	"/cagnotte.collectives.v1.CollectivesService/GetCollective":     {allow: members | operator, field: "name", resource: "collectives"},
@@ -86,7 +121,7 @@ var table = map[string]rule{
 	"/cagnotte.images.v1.ImagesService/GetImageContent": {public: true},
 
 	// Who follows the link sets the bank account that donations are paid out to.
-	"/cagnotte.connect.v1.ConnectService/StartOnboarding": {allow: owner | operator, field: "name", resource: "collectives"},
+	"/cagnotte.connect.v1.ConnectService/StartOnboarding": {allow: owner | operator, field: "name", resource: "collectives", fresh: true},
 	"/cagnotte.connect.v1.ConnectService/GetConnection":   {allow: members | operator, field: "name", resource: "collectives"},
 
 	"/cagnotte.notices.v1.NoticesService/GetNotice":   {allow: bookkeepers | operator, field: "name", resource: "notices"},
@@ -191,7 +226,7 @@ var table = map[string]rule{
 	// The donation's id cannot be guessed; its donor has no key.
 	"/cagnotte.ledger.v1.LedgerService/GetDonationProof": {public: true},
 	// An auditor reads all and changes nothing.
-	"/cagnotte.ledger.v1.LedgerService/ClosePeriod": {allow: owner | treasurer | operator, field: "name", resource: "ledger"},
+	"/cagnotte.ledger.v1.LedgerService/ClosePeriod": {allow: owner | treasurer | operator, field: "name", resource: "ledger", fresh: true},
 
 	"/cagnotte.payouts.v1.PayoutsService/ListPayouts":     {allow: bookkeepers | operator, field: "parent", resource: "payouts"},
 	"/cagnotte.payouts.v1.PayoutsService/GetPayout":       {allow: bookkeepers | operator, field: "name", resource: "payouts"},

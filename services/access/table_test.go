@@ -41,10 +41,36 @@ import (
 // nobody, owner, editor, treasurer, auditor, operator.
 var matrix = map[string]string{
 	"cagnotte.access.v1.AccessService/GetPrincipal": "UPPPPP",
-	"cagnotte.access.v1.AccessService/CreateApiKey": "UPNNNP",
-	"cagnotte.access.v1.AccessService/ListApiKeys":  "UPNNPP",
-	"cagnotte.access.v1.AccessService/GetApiKey":    "UPNNPP",
-	"cagnotte.access.v1.AccessService/RevokeApiKey": "UPNNNP",
+	"cagnotte.access.v1.AccessService/CreateApiKey": "UPPPPP",
+	"cagnotte.access.v1.AccessService/ListApiKeys":  "UPPPPP",
+	"cagnotte.access.v1.AccessService/GetApiKey":    "UPPPPP",
+	"cagnotte.access.v1.AccessService/RevokeApiKey": "UPPPPP",
+
+	"cagnotte.access.v1.SignInService/RequestSignInLink":   "PPPPPP",
+	"cagnotte.access.v1.SignInService/RedeemSignInLink":    "PPPPPP",
+	"cagnotte.access.v1.SignInService/BeginPasskeySignIn":  "PPPPPP",
+	"cagnotte.access.v1.SignInService/FinishPasskeySignIn": "PPPPPP",
+	"cagnotte.access.v1.SignInService/LookUpInvitation":    "PPPPPP",
+	"cagnotte.access.v1.SignInService/AcceptInvitation":    "PPPPPP",
+
+	// What is a member's own needs a session.
+	"cagnotte.access.v1.MembersService/GetMember":                 "UNNNNN",
+	"cagnotte.access.v1.MembersService/UpdateMember":              "UNNNNN",
+	"cagnotte.access.v1.MembersService/ListSessions":              "UNNNNN",
+	"cagnotte.access.v1.MembersService/RevokeSession":             "UNNNNN",
+	"cagnotte.access.v1.MembersService/SignOut":                   "UNNNNN",
+	"cagnotte.access.v1.MembersService/BeginPasskeyRegistration":  "UNNNNN",
+	"cagnotte.access.v1.MembersService/FinishPasskeyRegistration": "UNNNNN",
+	"cagnotte.access.v1.MembersService/ListPasskeys":              "UNNNNN",
+	"cagnotte.access.v1.MembersService/DeletePasskey":             "UNNNNN",
+	"cagnotte.access.v1.MembersService/ListMemberships":           "UPPPPP",
+	"cagnotte.access.v1.MembersService/GetMembership":             "UPPPPP",
+	"cagnotte.access.v1.MembersService/UpdateMembership":          "UPNNNP",
+	"cagnotte.access.v1.MembersService/DeleteMembership":          "UPPPPP",
+	"cagnotte.access.v1.MembersService/CreateInvitation":          "UPNNNP",
+	"cagnotte.access.v1.MembersService/GetInvitation":             "UPNNNP",
+	"cagnotte.access.v1.MembersService/ListInvitations":           "UPNNNP",
+	"cagnotte.access.v1.MembersService/RevokeInvitation":          "UPNNNP",
 
 	"cagnotte.collectives.v1.CollectivesService/CreateCollective":  "UNNNNP",
 	"cagnotte.collectives.v1.CollectivesService/GetCollective":     "UPPPPP",
@@ -244,9 +270,10 @@ func holder(role Role, collective string) Principal {
 	case "":
 		return Principal{}
 	case RoleOperator:
-		return Principal{Key: "instance/apiKeys/k", Role: role}
+		return Principal{Name: "instance/apiKeys/k", Key: "instance/apiKeys/k", Fresh: true, Grants: []Grant{{"", role}}}
 	}
-	return Principal{Key: keyName(collective, "k"), Role: role, Collective: collective}
+	name := keyName(collective, "k")
+	return Principal{Name: name, Key: name, Fresh: true, Grants: []Grant{{collective, role}}}
 }
 
 // requestOf makes a request of the method with the name in the field.
@@ -314,8 +341,12 @@ func TestTableCoversEveryMethod(t *testing.T) {
 func checkRow(t *testing.T, name string, r rule, method protoreflect.MethodDescriptor) {
 	t.Helper()
 	switch {
+	case r.own:
+		if r.public || r.anyKey || r.allow != 0 || r.field != "" || r.resource == "" {
+			t.Errorf("%s: a row of what is a member's own says only what it is", name)
+		}
 	case r.public || r.anyKey:
-		if r.public && r.anyKey || r.allow != 0 || r.field != "" {
+		if r.public && r.anyKey || r.allow != 0 || r.field != "" || r.fresh {
 			t.Errorf("%s: a row that lets all in says nothing else", name)
 		}
 	case r.allow == 0:
@@ -353,7 +384,7 @@ func TestAuthorizeComparesTheWholeCollective(t *testing.T) {
 			t.Errorf("%q: %v, want NOT_FOUND", name, got)
 		}
 		// Whoever holds a broken principal without a collective belongs to none.
-		if got := errs.Code(Authorize(Principal{Key: "k", Role: RoleOwner}, "/"+method, req)); got != codes.NotFound {
+		if got := errs.Code(Authorize(Principal{Name: "k", Key: "k", Grants: []Grant{{"", RoleOwner}}}, "/"+method, req)); got != codes.NotFound {
 			t.Errorf("%q by a principal without collective: %v, want NOT_FOUND", name, got)
 		}
 	}
@@ -372,7 +403,7 @@ func TestAuthorizeFailsClosed(t *testing.T) {
 	if got := errs.Code(Authorize(holder(RoleOwner, "vallon"), scoped, other)); got != codes.NotFound {
 		t.Errorf("a request without the field: %v, want NOT_FOUND", got)
 	}
-	if got := errs.Code(Authorize(Principal{Key: "k", Role: "king", Collective: "vallon"}, scoped,
+	if got := errs.Code(Authorize(Principal{Name: "k", Key: "k", Grants: []Grant{{"vallon", "king"}}}, scoped,
 		requestOf(t, scoped[1:], "parent", "collectives/vallon"))); got != codes.NotFound {
 		t.Errorf("an unknown role: %v, want NOT_FOUND", got)
 	}

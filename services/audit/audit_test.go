@@ -34,8 +34,14 @@ func TestMain(m *testing.M) { pgtest.Main(m) }
 const updateCampaign = "cagnotte.campaigns.v1.CampaignsService/UpdateCampaign"
 
 var (
-	camille  = access.Principal{Key: "collectives/vallon/apiKeys/camille", DisplayName: "Camille", Role: access.RoleOwner, Collective: "vallon", Member: "collectives/vallon/apiKeys/camille"}
-	operator = access.Principal{Key: "instance/apiKeys/root", DisplayName: "Root", Role: access.RoleOperator, Member: "instance/apiKeys/root"}
+	camille = access.Principal{
+		Name: "collectives/vallon/apiKeys/camille", Key: "collectives/vallon/apiKeys/camille", Member: "collectives/vallon/apiKeys/camille",
+		DisplayName: "Camille", Grants: []access.Grant{{Collective: "vallon", Role: access.RoleOwner}},
+	}
+	operator = access.Principal{
+		Name: "instance/apiKeys/root", Key: "instance/apiKeys/root", Member: "instance/apiKeys/root", DisplayName: "Root",
+		Grants: []access.Grant{{Role: access.RoleOperator}},
+	}
 )
 
 // calling is the context of an RPC.

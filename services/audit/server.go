@@ -115,7 +115,7 @@ type filtered interface {
 func filterOf(ctx context.Context, req filtered) (f filter, err error) {
 	f = filter{
 		Actor: req.GetActor(), Method: req.GetMethod(), Resource: req.GetResource(), All: req.GetIncludeCollectives(),
-		HideOperator: access.PrincipalFrom(ctx).Role != access.RoleOperator,
+		HideOperator: !access.PrincipalFrom(ctx).IsOperator(),
 	}
 	var ok bool
 	if f.Collective, ok = parseParent(req.GetParent()); !ok {
@@ -146,7 +146,7 @@ func toProto(ctx context.Context, e Entry) *auditv1.AuditEntry {
 		RequestId:  e.RequestID,
 	}
 	// The operator's members and keys are for the operator to see.
-	if !p.GetByOperator() || access.PrincipalFrom(ctx).Role == access.RoleOperator {
+	if !p.GetByOperator() || access.PrincipalFrom(ctx).IsOperator() {
 		p.Actor, p.ActorDisplayName, p.Member, p.Credential = e.Actor, e.ActorDisplayName, e.Member, e.Credential
 	}
 	for _, field := range slices.Sorted(maps.Keys(union(e.Before, e.After))) {

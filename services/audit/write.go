@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -80,11 +81,11 @@ func WriteTx(ctx context.Context, tx pgx.Tx, c Change) error {
 	}
 	_, err := tx.Exec(ctx, insertSQL, pgx.NamedArgs{
 		"collective":         c.Collective,
-		"actor":              p.Key,
+		"actor":              p.Name,
 		"actor_display_name": p.DisplayName,
 		"member":             p.Member,
-		"credential":         p.Key,
-		"role":               string(p.Role),
+		"credential":         cmp.Or(p.Session, p.Key),
+		"role":               string(roleIn(p, c.Collective)),
 		"method":             method,
 		"resource":           c.Resource,
 		"before":             before,
@@ -92,6 +93,14 @@ func WriteTx(ctx context.Context, tx pgx.Tx, c Change) error {
 		"request_id":         caller.RequestID,
 	})
 	return postgres.Error(err)
+}
+
+// roleIn returns the role that p acts with: its own in the collective, or the operator's.
+func roleIn(p access.Principal, collective string) access.Role {
+	if role := p.Role(collective); role != "" || !p.IsOperator() {
+		return role
+	}
+	return access.RoleOperator
 }
 
 // differing returns what differs, shortened. Changed is false when both had fields, and none differs.

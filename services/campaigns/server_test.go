@@ -24,7 +24,7 @@ import (
 )
 
 func as(role access.Role, collective string) context.Context {
-	return rpc.WithCaller(context.Background(), rpc.Caller{Principal: access.Principal{Key: "k", Role: role, Collective: collective}})
+	return rpc.WithCaller(context.Background(), rpc.Caller{Principal: access.Principal{Name: "k", Grants: []access.Grant{{Collective: collective, Role: role}}}})
 }
 
 var (

@@ -2,6 +2,7 @@ package collectives
 
 import (
 	"context"
+	"slices"
 
 	collectivesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
 	"github.com/cagnotte/cagnotte/services/access"
@@ -39,7 +40,7 @@ func (s *server) GetCollective(ctx context.Context, req *collectivesv1.GetCollec
 // ListCollectives lists all collectives for the operator, and for a member its own.
 func (s *server) ListCollectives(ctx context.Context, req *collectivesv1.ListCollectivesRequest) (*collectivesv1.ListCollectivesResponse, error) {
 	p := access.PrincipalFrom(ctx)
-	if p.Role != access.RoleOperator {
+	if !p.IsOperator() {
 		return s.own(ctx, p)
 	}
 	found, next, err := page.List(req, listFilter, "", func(after string, count int) ([]Collective, error) {
@@ -58,13 +59,17 @@ func (s *server) ListCollectives(ctx context.Context, req *collectivesv1.ListCol
 // listFilter keeps the tokens of other lists out.
 const listFilter = "collectives"
 
-// own is a member's list: its one collective.
+// own is a member's list: the collectives in which it has a role.
 func (s *server) own(ctx context.Context, p access.Principal) (*collectivesv1.ListCollectivesResponse, error) {
-	c, err := s.service.Get(ctx, p.Collective)
-	if err != nil {
-		return nil, err
+	resp := &collectivesv1.ListCollectivesResponse{}
+	for _, id := range slices.Sorted(slices.Values(p.Collectives())) {
+		c, err := s.service.Get(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		resp.Collectives = append(resp.Collectives, visible(ctx, c))
 	}
-	return &collectivesv1.ListCollectivesResponse{Collectives: []*collectivesv1.Collective{visible(ctx, c)}}, nil
+	return resp, nil
 }
 
 // UpdateCollective applies the mask to the stored settings under the row's lock, so that fields which the mask leaves
@@ -75,7 +80,7 @@ func (s *server) UpdateCollective(ctx context.Context, req *collectivesv1.Update
 	if !ok {
 		return nil, errs.NotFound(sent.GetName())
 	}
-	isOperator := access.PrincipalFrom(ctx).Role == access.RoleOperator
+	isOperator := access.PrincipalFrom(ctx).IsOperator()
 	updated, err := s.service.Update(ctx, id, sent.GetEtag(), func(c *Collective) error {
 		stored := *c
 		merged := toProto(stored)
@@ -146,7 +151,7 @@ func answer(ctx context.Context, c Collective, err error) (*collectivesv1.Collec
 // visible is what the caller may see: the addresses of members are for who may change them.
 func visible(ctx context.Context, c Collective) *collectivesv1.Collective {
 	p := toProto(c)
-	if role := access.PrincipalFrom(ctx).Role; role != access.RoleOwner && role != access.RoleOperator {
+	if by := access.PrincipalFrom(ctx); by.Role(c.ID) != access.RoleOwner && !by.IsOperator() {
 		p.AlertEmails = nil
 	}
 	return p

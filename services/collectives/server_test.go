@@ -22,7 +22,10 @@ import (
 )
 
 func as(role access.Role, collective string) context.Context {
-	return access.WithPrincipal(context.Background(), access.Principal{Key: "k", Role: role, Collective: collective})
+	if role == access.RoleOperator {
+		collective = ""
+	}
+	return access.WithPrincipal(context.Background(), access.Principal{Name: "k", Grants: []access.Grant{{Collective: collective, Role: role}}})
 }
 
 func operator() context.Context { return as(access.RoleOperator, "") }

@@ -45,7 +45,7 @@ func (s *server) StartOnboarding(ctx context.Context, req *connectv1.StartOnboar
 		return nil, errs.Invalid("request_id", "must be a UUID")
 	}
 	// A link into a shared account would let one collective set where the money of all is paid out.
-	if access.PrincipalFrom(ctx).Role != access.RoleOperator {
+	if !access.PrincipalFrom(ctx).IsOperator() {
 		if err := s.service.checkOwnAccount(ctx, collective); err != nil {
 			return nil, err
 		}

@@ -2,7 +2,6 @@ package notices
 
 import (
 	"context"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -11,16 +10,16 @@ import (
 
 // Change is what somebody changed of what guards a collective's money: who, and from what to what.
 type Change struct {
-	// Key and DisplayName are those of the API key; empty for the command line.
-	Key, DisplayName string
-	// Member is the name of the key that stands for its member.
+	// Actor and DisplayName are the name of the API key, or `members/{member}`, and what people call it; empty for the
+	// command line.
+	Actor, DisplayName string
+	// Member is whose it is, as in [access.Principal].
 	Member string
+	// Operator reports a change by the operator, who has no role in the collective, or by the command line.
+	Operator bool
 	// Before and After are short and hold no secret: an IBAN and addresses are shortened. They are empty for nothing.
 	Before, After string
 }
-
-// byOperator reports a change by the operator, by key or on the command line.
-func (c Change) byOperator() bool { return !strings.HasPrefix(c.Key, namePrefix) }
 
 // maxChangeChars is more than any setting has, shortened.
 const maxChangeChars = 1000
@@ -30,7 +29,8 @@ const maxChangeChars = 1000
 func (s *Service) TellChangeTx(ctx context.Context, tx pgx.Tx, n Notice, before, after string, alsoTo ...string) error {
 	by := access.PrincipalFrom(ctx)
 	n.Change = &Change{
-		Key: by.Key, DisplayName: by.DisplayName, Member: by.Member, Before: cut(before, maxChangeChars), After: cut(after, maxChangeChars),
+		Actor: by.Name, DisplayName: by.DisplayName, Member: by.Member, Operator: n.Collective == "" || by.Role(n.Collective) == "",
+		Before: cut(before, maxChangeChars), After: cut(after, maxChangeChars),
 	}
 	return s.tellTx(ctx, tx, n, alsoTo...)
 }

@@ -40,7 +40,7 @@ func fresh(t *testing.T) (*notices.Service, *pgxpool.Pool) {
 }
 
 func operator() context.Context {
-	return access.WithPrincipal(context.Background(), access.Principal{Key: "k", Role: access.RoleOperator})
+	return access.WithPrincipal(context.Background(), access.Principal{Name: "k", Grants: []access.Grant{{Role: access.RoleOperator}}})
 }
 
 func tell(t *testing.T, s *notices.Service, pool *pgxpool.Pool, n notices.Notice) {
@@ -138,7 +138,7 @@ func TestNotices(t *testing.T) {
 		}
 		for _, n := range resp.GetNotices()[:2] {
 			for _, key := range []string{"first", "second"} {
-				as := access.WithPrincipal(ctx, access.Principal{Key: key, Role: access.RoleOperator})
+				as := access.WithPrincipal(ctx, access.Principal{Name: key, Grants: []access.Grant{{Role: access.RoleOperator}}})
 				got, err := server.AcknowledgeNotice(as, &noticesv1.AcknowledgeNoticeRequest{Name: n.GetName()})
 				if err != nil || got.GetAcknowledgedBy() != "first" || !got.GetAcknowledgeTime().AsTime().Equal(start) {
 					t.Errorf("%s by %s: %v, %v", n.GetKind(), key, got, err)

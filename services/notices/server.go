@@ -86,12 +86,12 @@ func toProto(ctx context.Context, n Notice) *noticesv1.Notice {
 	p.StartTime = wire.Time(n.Since)
 	p.AcknowledgeTime = wire.Time(n.AcknowledgeTime)
 	if c := n.Change; c != nil {
-		role := access.PrincipalFrom(ctx).Role
+		reader := access.PrincipalFrom(ctx)
 		// The instance's keys are for the operator to see, and members' addresses for owners.
-		if !c.byOperator() || role == access.RoleOperator {
-			p.Actor, p.ActorDisplayName = c.Key, c.DisplayName
+		if !c.Operator || reader.IsOperator() {
+			p.Actor, p.ActorDisplayName = c.Actor, c.DisplayName
 		}
-		if n.Kind != AlertEmailsChanged || role == access.RoleOwner || role == access.RoleOperator {
+		if n.Kind != AlertEmailsChanged || reader.Role(n.Collective) == access.RoleOwner || reader.IsOperator() {
 			p.Before, p.After = c.Before, c.After
 		}
 	}

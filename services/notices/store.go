@@ -3,6 +3,7 @@ package notices
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -30,6 +31,7 @@ INSERT INTO notices.notices (
 	actor,
 	actor_display_name,
 	actor_member,
+	actor_operator,
 	value_before,
 	value_after,
 	created_at
@@ -48,6 +50,7 @@ VALUES (
 	@actor,
 	@actor_display_name,
 	@actor_member,
+	@actor_operator,
 	@value_before,
 	@value_after,
 	@created_at
@@ -69,10 +72,11 @@ func insertTx(ctx context.Context, tx pgx.Tx, n Notice) (told bool, err error) {
 		"since":        nil,
 		"created_at":   n.CreateTime,
 
-		"actor": nil, "actor_display_name": nil, "actor_member": nil, "value_before": nil, "value_after": nil,
+		"actor": nil, "actor_display_name": nil, "actor_member": nil, "actor_operator": false, "value_before": nil, "value_after": nil,
 	}
 	if c := n.Change; c != nil {
-		named["actor"], named["actor_display_name"], named["actor_member"] = c.Key, c.DisplayName, c.Member
+		named["actor"], named["actor_display_name"], named["actor_member"] = c.Actor, c.DisplayName, c.Member
+		named["actor_operator"] = c.Operator
 		named["value_before"], named["value_after"] = c.Before, c.After
 	}
 	if n.Amount.Currency != "" {
@@ -105,6 +109,7 @@ const columns = `
 	n.actor,
 	n.actor_display_name,
 	n.actor_member,
+	n.actor_operator,
 	n.value_before,
 	n.value_after,
 	n.created_at,
@@ -207,7 +212,7 @@ func (s *Service) Acknowledge(ctx context.Context, collective string, id uuid.UU
 		if err := n.checkAcknowledgeTx(ctx, tx, by); err != nil {
 			return err
 		}
-		n.AcknowledgeTime, n.AcknowledgedBy = s.nowMicros(), by.Key
+		n.AcknowledgeTime, n.AcknowledgedBy = s.nowMicros(), by.Name
 		named["by"], named["now"] = n.AcknowledgedBy, n.AcknowledgeTime
 		_, err = tx.Exec(ctx, acknowledgeSQL, named)
 		return postgres.Error(err)
@@ -221,7 +226,12 @@ func (s *Service) Acknowledge(ctx context.Context, collective string, id uuid.UU
 // checkAcknowledgeTx keeps who changed something from putting the notice of it away.
 func (n Notice) checkAcknowledgeTx(ctx context.Context, tx pgx.Tx, by access.Principal) error {
 	c := n.Change
-	if c == nil || c.Member != by.Member && !(c.byOperator() && by.Role == access.RoleOperator) {
+	if c == nil {
+		return nil
+	}
+	// For a collective its operators are one.
+	operators := n.Collective != "" && c.Operator && by.IsOperator()
+	if c.Member != by.Member && !operators {
 		return nil
 	}
 	able := []access.Role{access.RoleOwner, access.RoleTreasurer}
@@ -277,14 +287,15 @@ func scan(r pgx.CollectableRow) (Notice, error) {
 	var currency *string
 	var deadline, since, acknowledged *time.Time
 	var actor, label, member, before, after *string
+	var operator bool
 	err := r.Scan(&n.ID, &n.Collective, &n.Kind, &n.Key, &n.Subject, &minor, &currency, &n.Transactions, &deadline, &since,
-		&actor, &label, &member, &before, &after, &n.CreateTime, &acknowledged, &n.AcknowledgedBy)
+		&actor, &label, &member, &operator, &before, &after, &n.CreateTime, &acknowledged, &n.AcknowledgedBy)
 	if err != nil {
 		return Notice{}, err
 	}
 	n.CreateTime = n.CreateTime.UTC()
 	if actor != nil {
-		n.Change = &Change{Key: *actor, DisplayName: *label, Member: *member, Before: *before, After: *after}
+		n.Change = &Change{Actor: *actor, DisplayName: *label, Member: *member, Operator: operator || byOperatorsKey(*actor), Before: *before, After: *after}
 	}
 	if minor != nil {
 		n.Amount = money.Amount{Minor: *minor, Currency: money.Currency(*currency)}
@@ -299,4 +310,9 @@ func scan(r pgx.CollectableRow) (Notice, error) {
 		n.AcknowledgeTime = acknowledged.UTC()
 	}
 	return n, nil
+}
+
+// byOperatorsKey reports a change that was stored before actor_operator was: by the operator's key, or on the command line.
+func byOperatorsKey(actor string) bool {
+	return !strings.HasPrefix(actor, namePrefix) && !strings.HasPrefix(actor, "members/")
 }

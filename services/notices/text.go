@@ -91,8 +91,8 @@ func (n Notice) write(to reader) (subject, text string) {
 func (n Notice) changeFacts(to reader, texts map[string]string, say func(key string, values ...string) string) []string {
 	c := *n.Change
 	by := texts["theOperator"]
-	if c.Key != "" && (!c.byOperator() || to.operator) {
-		by = say("key", "{label}", c.DisplayName, "{key}", c.Key)
+	if c.Actor != "" && (!c.Operator || to.operator) {
+		by = say("key", "{label}", c.DisplayName, "{key}", c.Actor)
 	}
 	facts := []string{say("by", "{by}", by)}
 	if n.Kind == OnboardingStarted {

@@ -85,6 +85,6 @@ func (s *Service) reviewByTx(ctx context.Context, tx pgx.Tx, r Refund, key strin
 	if r.State != StateAwaitingApproval {
 		return review{}, errs.New(errorsv1.ErrorReason_REFUND_NOT_AWAITING_APPROVAL, "The refund is %s and does not await an approval.", r.State)
 	}
-	asker, second, err := access.CheckSecondMemberTx(ctx, tx, r.RequestedBy, key, since)
+	asker, second, err := access.CheckSecondMemberTx(ctx, tx, r.Campaign.Collective, r.RequestedBy, key, since)
 	return review{key: key, asker: asker, second: second}, err
 }

@@ -41,7 +41,7 @@ func (s *server) CreateRefund(ctx context.Context, req *refundsv1.CreateRefundRe
 	}
 	r, err := s.service.Create(ctx, Request{
 		Campaign: campaign, Donation: donation, RequestID: requestID, Amount: wire.Amount(in.GetAmount()),
-		Reason: reason, Note: in.GetNote(), Key: rpc.CallerFrom(ctx).Principal.Key, AllowDebit: req.GetAllowDebit(),
+		Reason: reason, Note: in.GetNote(), Key: rpc.CallerFrom(ctx).Principal.Name, AllowDebit: req.GetAllowDebit(),
 	})
 	return refundToProto(r, err)
 }
@@ -74,7 +74,7 @@ func (s *server) change(ctx context.Context, name string,
 	if err != nil {
 		return nil, err
 	}
-	return refundToProto(change(ctx, campaign, donation, id, rpc.CallerFrom(ctx).Principal.Key))
+	return refundToProto(change(ctx, campaign, donation, id, rpc.CallerFrom(ctx).Principal.Name))
 }
 
 func (s *server) ListRefunds(ctx context.Context, req *refundsv1.ListRefundsRequest) (*refundsv1.ListRefundsResponse, error) {

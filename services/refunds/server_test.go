@@ -25,7 +25,7 @@ func TestCreateRefundIgnoresTheFieldsOfTheService(t *testing.T) {
 		t.Fatal(err)
 	}
 	d, _ := e.paid()
-	ctx := rpc.WithCaller(t.Context(), rpc.Caller{Principal: access.Principal{Key: treasurerKey, Collective: "vallon", Role: access.RoleTreasurer}})
+	ctx := rpc.WithCaller(t.Context(), rpc.Caller{Principal: access.Principal{Name: treasurerKey, Grants: []access.Grant{{Collective: "vallon", Role: access.RoleTreasurer}}}})
 	server := NewServer(e.refunds)
 	req := &refundsv1.CreateRefundRequest{Parent: d.Name(), RequestId: uuid.NewString(), Refund: &refundsv1.Refund{
 		Amount: &moneyv1.Money{CurrencyCode: "EUR", AmountMinor: 4_00}, Reason: refundsv1.RefundReason_REFUND_REASON_DUPLICATE, Note: "n",

@@ -31,7 +31,7 @@ func NewRequest(ctx context.Context, id string) (Request, error) {
 	if err != nil {
 		return Request{}, errs.Invalid("request_id", "must be a UUID")
 	}
-	return Request{ID: parsed, By: rpc.CallerFrom(ctx).Principal.Key}, nil
+	return Request{ID: parsed, By: rpc.CallerFrom(ctx).Principal.Name}, nil
 }
 
 // insertRequestSQL takes the request id. A second transaction with the same id waits here for the first: after its

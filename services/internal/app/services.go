@@ -199,7 +199,7 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 	}
 	// The chart of a book with several collectives is everybody's.
 	mayAddAccount := func(ctx context.Context, collective string) error {
-		if access.PrincipalFrom(ctx).Role == access.RoleOperator {
+		if access.PrincipalFrom(ctx).IsOperator() {
 			return nil
 		}
 		book, err := bookOf(ctx, collective)
@@ -215,6 +215,8 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 	healthv1.RegisterHealthServer(a.rpc, a.health)
 	accessv1.RegisterAccessServiceServer(a.rpc, access.NewServer(s.access))
 	auditv1.RegisterAuditServiceServer(a.rpc, audit.NewServer(s.audit))
+	accessv1.RegisterSignInServiceServer(a.rpc, access.NewSignInServer(s.access))
+	accessv1.RegisterMembersServiceServer(a.rpc, access.NewMembersServer(s.access))
 	collectivesv1.RegisterCollectivesServiceServer(a.rpc, collectives.NewServer(s.collectives))
 	collectivesv1.RegisterApplicationsServiceServer(a.rpc, collectives.NewApplicationServer(s.collectives))
 	instancev1.RegisterInstanceServiceServer(a.rpc, instance.NewServer())

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
+	"github.com/cagnotte/cagnotte/services/access"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/places"
 )
@@ -137,6 +138,31 @@ var kinds = map[string]kind{
 	"/cagnotte.access.v1.AccessService/ListApiKeys":  read,
 	"/cagnotte.access.v1.AccessService/GetApiKey":    read,
 	"/cagnotte.access.v1.AccessService/RevokeApiKey": write,
+
+	"/cagnotte.access.v1.SignInService/RequestSignInLink":   write,
+	"/cagnotte.access.v1.SignInService/RedeemSignInLink":    write,
+	"/cagnotte.access.v1.SignInService/BeginPasskeySignIn":  write,
+	"/cagnotte.access.v1.SignInService/FinishPasskeySignIn": write,
+	"/cagnotte.access.v1.SignInService/LookUpInvitation":    write,
+	"/cagnotte.access.v1.SignInService/AcceptInvitation":    write,
+
+	"/cagnotte.access.v1.MembersService/GetMember":                 read,
+	"/cagnotte.access.v1.MembersService/UpdateMember":              write,
+	"/cagnotte.access.v1.MembersService/ListSessions":              read,
+	"/cagnotte.access.v1.MembersService/RevokeSession":             write,
+	"/cagnotte.access.v1.MembersService/SignOut":                   write,
+	"/cagnotte.access.v1.MembersService/BeginPasskeyRegistration":  write,
+	"/cagnotte.access.v1.MembersService/FinishPasskeyRegistration": write,
+	"/cagnotte.access.v1.MembersService/ListPasskeys":              read,
+	"/cagnotte.access.v1.MembersService/DeletePasskey":             write,
+	"/cagnotte.access.v1.MembersService/ListMemberships":           read,
+	"/cagnotte.access.v1.MembersService/GetMembership":             read,
+	"/cagnotte.access.v1.MembersService/UpdateMembership":          write,
+	"/cagnotte.access.v1.MembersService/DeleteMembership":          write,
+	"/cagnotte.access.v1.MembersService/CreateInvitation":          write,
+	"/cagnotte.access.v1.MembersService/GetInvitation":             read,
+	"/cagnotte.access.v1.MembersService/ListInvitations":           read,
+	"/cagnotte.access.v1.MembersService/RevokeInvitation":          write,
 
 	"/cagnotte.collectives.v1.CollectivesService/CreateCollective":  write,
 	"/cagnotte.collectives.v1.CollectivesService/GetCollective":     read,
@@ -342,12 +368,20 @@ func ClassOf(method string, withKey bool) (Class, bool) {
 func byNetwork(caller Caller, _ proto.Message) string { return caller.Network.String() }
 
 // byMembers is the caller's own collective, whatever the request is about: its owners make as many keys as they like. The
-// operator's keys have a share each.
+// operator's keys have a share each, and so has a person with several collectives.
 func byMembers(caller Caller, _ proto.Message) string {
-	if of := caller.Principal.Collective; of != "" {
+	if of := soleCollective(caller.Principal); of != "" {
 		return "collectives/" + of
 	}
-	return caller.Principal.Key
+	return caller.Principal.Name
+}
+
+// soleCollective returns the id of the collective that is all of a caller's; empty when there is none, or several.
+func soleCollective(p access.Principal) string {
+	if of := p.Collectives(); len(of) == 1 {
+		return of[0]
+	}
+	return ""
 }
 
 // byCollective is the collective that a request is about, by the name or the parent in it.

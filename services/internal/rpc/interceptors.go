@@ -240,8 +240,8 @@ func (c *call) observe(e *errs.Error) {
 	if strings.HasPrefix(c.method, "/grpc.") {
 		level = slog.LevelDebug
 	}
-	if key := c.caller.Principal.Key; key != "" {
-		attrs = append(attrs, slog.String("key", key))
+	if name := c.caller.Principal.Name; name != "" {
+		attrs = append(attrs, slog.String("caller", name))
 	}
 	if e != nil {
 		code = e.Code

@@ -11,7 +11,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 )
 
-// WriteLimit is how often one key may write: Burst times at once, then PerSecond. All keys of a collective together may
+// WriteLimit is how often one key, or one member by its sessions, may write: Burst times at once, then PerSecond. All keys of a collective together may
 // write twice as often.
 type WriteLimit struct {
 	PerSecond float64
@@ -47,10 +47,10 @@ func (w *writers) count(p access.Principal, now time.Time) error {
 	if len(w.seen) >= rememberedWriters {
 		w.forget(now)
 	}
-	key := w.of(p.Key, 1).ReserveN(now, 1)
+	key := w.of(p.Name, 1).ReserveN(now, 1)
 	wait := key.DelayFrom(now)
-	if p.Collective != "" && wait == 0 {
-		collective := w.of("collectives/"+p.Collective, 2).ReserveN(now, 1)
+	if of := soleCollective(p); of != "" && wait == 0 {
+		collective := w.of("collectives/"+of, 2).ReserveN(now, 1)
 		if wait = collective.DelayFrom(now); wait > 0 {
 			collective.CancelAt(now)
 		}

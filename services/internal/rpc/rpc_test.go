@@ -114,9 +114,9 @@ func (b *lockedBuffer) String() string {
 	return b.buf.String()
 }
 
-var editor = access.Principal{Key: "collectives/vallon/apiKeys/k1", Role: access.RoleEditor, Collective: "vallon"}
+var editor = access.Principal{Name: "collectives/vallon/apiKeys/k1", Grants: []access.Grant{{Collective: "vallon", Role: access.RoleEditor}}}
 
-var treasurer = access.Principal{Key: "collectives/vallon/apiKeys/k2", Role: access.RoleTreasurer, Collective: "vallon"}
+var treasurer = access.Principal{Name: "collectives/vallon/apiKeys/k2", Grants: []access.Grant{{Collective: "vallon", Role: access.RoleTreasurer}}}
 
 // open serves the real chain on TCP and in process, as app does.
 func open(t *testing.T) *door {
@@ -135,7 +135,7 @@ func openWith(t *testing.T, cfg rpc.Config) *door {
 		case "treasurer-key":
 			return treasurer, nil
 		case "other-key":
-			return access.Principal{Key: "collectives/autre/apiKeys/k1", Role: access.RoleEditor, Collective: "autre"}, nil
+			return access.Principal{Name: "collectives/autre/apiKeys/k1", Grants: []access.Grant{{Collective: "autre", Role: access.RoleEditor}}}, nil
 		}
 		return access.Principal{}, errs.New(errorsv1.ErrorReason_INVALID_KEY, "The key is not valid.")
 	}
@@ -341,10 +341,10 @@ func TestWhoCalls(t *testing.T) {
 		if _, err := call(d.tcp, metadata.Pairs("authorization", "Bearer editor-key")); err != nil {
 			t.Fatal(err)
 		}
-		if seen.Principal != editor {
+		if seen.Principal.Name != editor.Name || seen.Principal.Role("vallon") != access.RoleEditor {
 			t.Errorf("got %+v", seen.Principal)
 		}
-		if log := d.log.String(); !strings.Contains(log, editor.Key) || strings.Contains(log, "editor-key") {
+		if log := d.log.String(); !strings.Contains(log, editor.Name) || strings.Contains(log, "editor-key") {
 			t.Error("the log must hold the key's name, and never the key")
 		}
 	})

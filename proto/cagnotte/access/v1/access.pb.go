@@ -4,7 +4,7 @@
 // 	protoc        (unknown)
 // source: cagnotte/access/v1/access.proto
 
-// API keys and their roles.
+// Who calls: API keys, and the roles of members.
 
 package accessv1
 
@@ -25,6 +25,67 @@ const (
 	// Verify that runtime/protoimpl is sufficiently up-to-date.
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
+
+// Whether a key works.
+type ApiKeyState int32
+
+const (
+	// Not said.
+	ApiKeyState_API_KEY_STATE_UNSPECIFIED ApiKeyState = 0
+	// It works once a second member has agreed.
+	ApiKeyState_API_KEY_STATE_PENDING_APPROVAL ApiKeyState = 1
+	// It works.
+	ApiKeyState_API_KEY_STATE_WORKING ApiKeyState = 2
+	// It was revoked, or refused by the second member.
+	ApiKeyState_API_KEY_STATE_REVOKED ApiKeyState = 3
+	// Its end time has passed.
+	ApiKeyState_API_KEY_STATE_ENDED ApiKeyState = 4
+)
+
+// Enum value maps for ApiKeyState.
+var (
+	ApiKeyState_name = map[int32]string{
+		0: "API_KEY_STATE_UNSPECIFIED",
+		1: "API_KEY_STATE_PENDING_APPROVAL",
+		2: "API_KEY_STATE_WORKING",
+		3: "API_KEY_STATE_REVOKED",
+		4: "API_KEY_STATE_ENDED",
+	}
+	ApiKeyState_value = map[string]int32{
+		"API_KEY_STATE_UNSPECIFIED":      0,
+		"API_KEY_STATE_PENDING_APPROVAL": 1,
+		"API_KEY_STATE_WORKING":          2,
+		"API_KEY_STATE_REVOKED":          3,
+		"API_KEY_STATE_ENDED":            4,
+	}
+)
+
+func (x ApiKeyState) Enum() *ApiKeyState {
+	p := new(ApiKeyState)
+	*p = x
+	return p
+}
+
+func (x ApiKeyState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ApiKeyState) Descriptor() protoreflect.EnumDescriptor {
+	return file_cagnotte_access_v1_access_proto_enumTypes[0].Descriptor()
+}
+
+func (ApiKeyState) Type() protoreflect.EnumType {
+	return &file_cagnotte_access_v1_access_proto_enumTypes[0]
+}
+
+func (x ApiKeyState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ApiKeyState.Descriptor instead.
+func (ApiKeyState) EnumDescriptor() ([]byte, []int) {
+	return file_cagnotte_access_v1_access_proto_rawDescGZIP(), []int{0}
+}
 
 // What a key may do.
 type Role int32
@@ -75,11 +136,11 @@ func (x Role) String() string {
 }
 
 func (Role) Descriptor() protoreflect.EnumDescriptor {
-	return file_cagnotte_access_v1_access_proto_enumTypes[0].Descriptor()
+	return file_cagnotte_access_v1_access_proto_enumTypes[1].Descriptor()
 }
 
 func (Role) Type() protoreflect.EnumType {
-	return &file_cagnotte_access_v1_access_proto_enumTypes[0]
+	return &file_cagnotte_access_v1_access_proto_enumTypes[1]
 }
 
 func (x Role) Number() protoreflect.EnumNumber {
@@ -88,7 +149,7 @@ func (x Role) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Role.Descriptor instead.
 func (Role) EnumDescriptor() ([]byte, []int) {
-	return file_cagnotte_access_v1_access_proto_rawDescGZIP(), []int{0}
+	return file_cagnotte_access_v1_access_proto_rawDescGZIP(), []int{1}
 }
 
 // A key of a collective, or of the instance.
@@ -108,13 +169,19 @@ type ApiKey struct {
 	LastUseTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=last_use_time,json=lastUseTime,proto3" json:"last_use_time,omitempty"`
 	// When it was revoked; absent while it works.
 	RevokeTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=revoke_time,json=revokeTime,proto3" json:"revoke_time,omitempty"`
-	// The name of the key that made it; empty when the operator or the command line made it.
+	// The name of the key that made it, or `members/{member}`; empty when the operator or the command line made it.
 	Maker string `protobuf:"bytes,8,opt,name=maker,proto3" json:"maker,omitempty"`
-	// The name of the member's first key. Keys of which one made the other belong to one member. What needs a second member
-	// needs a key with another value here.
-	Member        string `protobuf:"bytes,9,opt,name=member,proto3" json:"member,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// Whose key it is: `members/{member}` for a person's. For a key of no person, the name of the first key of those of
+	// which one made the other. What needs a second member needs a key with another value here.
+	Member string `protobuf:"bytes,9,opt,name=member,proto3" json:"member,omitempty"`
+	// When it stops to work; absent for a key without an end. At most 5 years after it is created.
+	EndTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	// Whether it works.
+	State ApiKeyState `protobuf:"varint,11,opt,name=state,proto3,enum=cagnotte.access.v1.ApiKeyState" json:"state,omitempty"`
+	// The display name of the person whose key it is; empty for a key of no person.
+	MemberDisplayName string `protobuf:"bytes,12,opt,name=member_display_name,json=memberDisplayName,proto3" json:"member_display_name,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *ApiKey) Reset() {
@@ -210,17 +277,52 @@ func (x *ApiKey) GetMember() string {
 	return ""
 }
 
-// The caller as the service sees it.
+func (x *ApiKey) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+func (x *ApiKey) GetState() ApiKeyState {
+	if x != nil {
+		return x.State
+	}
+	return ApiKeyState_API_KEY_STATE_UNSPECIFIED
+}
+
+func (x *ApiKey) GetMemberDisplayName() string {
+	if x != nil {
+		return x.MemberDisplayName
+	}
+	return ""
+}
+
+// The caller as the service sees it: an API key, or a session of a member.
 type Principal struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The key's name.
+	// The key's name; empty for a session.
 	ApiKey string `protobuf:"bytes,1,opt,name=api_key,json=apiKey,proto3" json:"api_key,omitempty"`
-	// The key's display name.
+	// The key's display name; the member's for a session.
 	DisplayName string `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
-	// The key's role.
+	// The key's role; unspecified for a session, whose roles are in `memberships`.
 	Role Role `protobuf:"varint,3,opt,name=role,proto3,enum=cagnotte.access.v1.Role" json:"role,omitempty"`
-	// `collectives/{collective}` of the key; empty for the operator.
-	Collective    string `protobuf:"bytes,4,opt,name=collective,proto3" json:"collective,omitempty"`
+	// `collectives/{collective}` of the key; empty for the operator's keys and for a session.
+	Collective string `protobuf:"bytes,4,opt,name=collective,proto3" json:"collective,omitempty"`
+	// Whose it is: `members/{member}`, or for a key of no person as in ApiKey.
+	Member string `protobuf:"bytes,5,opt,name=member,proto3" json:"member,omitempty"`
+	// The member's address; only for a session.
+	Email string `protobuf:"bytes,6,opt,name=email,proto3" json:"email,omitempty"`
+	// The member's language, `fr` or `en`; empty for a key of no person.
+	Language string `protobuf:"bytes,7,opt,name=language,proto3" json:"language,omitempty"`
+	// `members/{member}/sessions/{session}`; empty for a key.
+	Session string `protobuf:"bytes,8,opt,name=session,proto3" json:"session,omitempty"`
+	// When the member last proved to be here, by a link or a passkey; absent for a key.
+	ProveTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=prove_time,json=proveTime,proto3" json:"prove_time,omitempty"`
+	// The member's memberships that have not ended; for a session. Those of collectives come first, by their display names.
+	Memberships []*Membership `protobuf:"bytes,10,rep,name=memberships,proto3" json:"memberships,omitempty"`
+	// How what the caller does is signed: the key's name, or `members/{member}`.
+	Name          string `protobuf:"bytes,11,opt,name=name,proto3" json:"name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -283,6 +385,165 @@ func (x *Principal) GetCollective() string {
 	return ""
 }
 
+func (x *Principal) GetMember() string {
+	if x != nil {
+		return x.Member
+	}
+	return ""
+}
+
+func (x *Principal) GetEmail() string {
+	if x != nil {
+		return x.Email
+	}
+	return ""
+}
+
+func (x *Principal) GetLanguage() string {
+	if x != nil {
+		return x.Language
+	}
+	return ""
+}
+
+func (x *Principal) GetSession() string {
+	if x != nil {
+		return x.Session
+	}
+	return ""
+}
+
+func (x *Principal) GetProveTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ProveTime
+	}
+	return nil
+}
+
+func (x *Principal) GetMemberships() []*Membership {
+	if x != nil {
+		return x.Memberships
+	}
+	return nil
+}
+
+func (x *Principal) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// A role of a member in a collective, or in the instance. It never changes: a change of role ends it and begins another,
+// so its create time is since when the member has the role.
+type Membership struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `collectives/{collective}/memberships/{membership}`, or `instance/memberships/{membership}`.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// `members/{member}`.
+	Member string `protobuf:"bytes,2,opt,name=member,proto3" json:"member,omitempty"`
+	// The member's name for others.
+	DisplayName string `protobuf:"bytes,3,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
+	// The member's address. Only for owners, the operator, and the member itself; empty for others.
+	Email string `protobuf:"bytes,4,opt,name=email,proto3" json:"email,omitempty"`
+	// What the member may do. OPERATOR belongs to the instance, the others to a collective.
+	Role Role `protobuf:"varint,5,opt,name=role,proto3,enum=cagnotte.access.v1.Role" json:"role,omitempty"`
+	// Since when.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// When it ended; absent while it holds.
+	EndTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	// The collective's display name; empty for the instance.
+	CollectiveDisplayName string `protobuf:"bytes,8,opt,name=collective_display_name,json=collectiveDisplayName,proto3" json:"collective_display_name,omitempty"`
+	unknownFields         protoimpl.UnknownFields
+	sizeCache             protoimpl.SizeCache
+}
+
+func (x *Membership) Reset() {
+	*x = Membership{}
+	mi := &file_cagnotte_access_v1_access_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Membership) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Membership) ProtoMessage() {}
+
+func (x *Membership) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_access_v1_access_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Membership.ProtoReflect.Descriptor instead.
+func (*Membership) Descriptor() ([]byte, []int) {
+	return file_cagnotte_access_v1_access_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Membership) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Membership) GetMember() string {
+	if x != nil {
+		return x.Member
+	}
+	return ""
+}
+
+func (x *Membership) GetDisplayName() string {
+	if x != nil {
+		return x.DisplayName
+	}
+	return ""
+}
+
+func (x *Membership) GetEmail() string {
+	if x != nil {
+		return x.Email
+	}
+	return ""
+}
+
+func (x *Membership) GetRole() Role {
+	if x != nil {
+		return x.Role
+	}
+	return Role_ROLE_UNSPECIFIED
+}
+
+func (x *Membership) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *Membership) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+func (x *Membership) GetCollectiveDisplayName() string {
+	if x != nil {
+		return x.CollectiveDisplayName
+	}
+	return ""
+}
+
 // Asks who the caller is.
 type GetPrincipalRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -292,7 +553,7 @@ type GetPrincipalRequest struct {
 
 func (x *GetPrincipalRequest) Reset() {
 	*x = GetPrincipalRequest{}
-	mi := &file_cagnotte_access_v1_access_proto_msgTypes[2]
+	mi := &file_cagnotte_access_v1_access_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -304,7 +565,7 @@ func (x *GetPrincipalRequest) String() string {
 func (*GetPrincipalRequest) ProtoMessage() {}
 
 func (x *GetPrincipalRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_access_v1_access_proto_msgTypes[2]
+	mi := &file_cagnotte_access_v1_access_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -317,7 +578,7 @@ func (x *GetPrincipalRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPrincipalRequest.ProtoReflect.Descriptor instead.
 func (*GetPrincipalRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_access_v1_access_proto_rawDescGZIP(), []int{2}
+	return file_cagnotte_access_v1_access_proto_rawDescGZIP(), []int{3}
 }
 
 // Asks for a new key.
@@ -335,7 +596,7 @@ type CreateApiKeyRequest struct {
 
 func (x *CreateApiKeyRequest) Reset() {
 	*x = CreateApiKeyRequest{}
-	mi := &file_cagnotte_access_v1_access_proto_msgTypes[3]
+	mi := &file_cagnotte_access_v1_access_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -347,7 +608,7 @@ func (x *CreateApiKeyRequest) String() string {
 func (*CreateApiKeyRequest) ProtoMessage() {}
 
 func (x *CreateApiKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_access_v1_access_proto_msgTypes[3]
+	mi := &file_cagnotte_access_v1_access_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -360,7 +621,7 @@ func (x *CreateApiKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateApiKeyRequest.ProtoReflect.Descriptor instead.
 func (*CreateApiKeyRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_access_v1_access_proto_rawDescGZIP(), []int{3}
+	return file_cagnotte_access_v1_access_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *CreateApiKeyRequest) GetParent() string {
@@ -395,7 +656,7 @@ type GetApiKeyRequest struct {
 
 func (x *GetApiKeyRequest) Reset() {
 	*x = GetApiKeyRequest{}
-	mi := &file_cagnotte_access_v1_access_proto_msgTypes[4]
+	mi := &file_cagnotte_access_v1_access_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -407,7 +668,7 @@ func (x *GetApiKeyRequest) String() string {
 func (*GetApiKeyRequest) ProtoMessage() {}
 
 func (x *GetApiKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_access_v1_access_proto_msgTypes[4]
+	mi := &file_cagnotte_access_v1_access_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -420,7 +681,7 @@ func (x *GetApiKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetApiKeyRequest.ProtoReflect.Descriptor instead.
 func (*GetApiKeyRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_access_v1_access_proto_rawDescGZIP(), []int{4}
+	return file_cagnotte_access_v1_access_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *GetApiKeyRequest) GetName() string {
@@ -445,7 +706,7 @@ type ListApiKeysRequest struct {
 
 func (x *ListApiKeysRequest) Reset() {
 	*x = ListApiKeysRequest{}
-	mi := &file_cagnotte_access_v1_access_proto_msgTypes[5]
+	mi := &file_cagnotte_access_v1_access_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -457,7 +718,7 @@ func (x *ListApiKeysRequest) String() string {
 func (*ListApiKeysRequest) ProtoMessage() {}
 
 func (x *ListApiKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_access_v1_access_proto_msgTypes[5]
+	mi := &file_cagnotte_access_v1_access_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -470,7 +731,7 @@ func (x *ListApiKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListApiKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListApiKeysRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_access_v1_access_proto_rawDescGZIP(), []int{5}
+	return file_cagnotte_access_v1_access_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListApiKeysRequest) GetParent() string {
@@ -507,7 +768,7 @@ type ListApiKeysResponse struct {
 
 func (x *ListApiKeysResponse) Reset() {
 	*x = ListApiKeysResponse{}
-	mi := &file_cagnotte_access_v1_access_proto_msgTypes[6]
+	mi := &file_cagnotte_access_v1_access_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -519,7 +780,7 @@ func (x *ListApiKeysResponse) String() string {
 func (*ListApiKeysResponse) ProtoMessage() {}
 
 func (x *ListApiKeysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_access_v1_access_proto_msgTypes[6]
+	mi := &file_cagnotte_access_v1_access_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -532,7 +793,7 @@ func (x *ListApiKeysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListApiKeysResponse.ProtoReflect.Descriptor instead.
 func (*ListApiKeysResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_access_v1_access_proto_rawDescGZIP(), []int{6}
+	return file_cagnotte_access_v1_access_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListApiKeysResponse) GetApiKeys() []*ApiKey {
@@ -560,7 +821,7 @@ type RevokeApiKeyRequest struct {
 
 func (x *RevokeApiKeyRequest) Reset() {
 	*x = RevokeApiKeyRequest{}
-	mi := &file_cagnotte_access_v1_access_proto_msgTypes[7]
+	mi := &file_cagnotte_access_v1_access_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -572,7 +833,7 @@ func (x *RevokeApiKeyRequest) String() string {
 func (*RevokeApiKeyRequest) ProtoMessage() {}
 
 func (x *RevokeApiKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_access_v1_access_proto_msgTypes[7]
+	mi := &file_cagnotte_access_v1_access_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -585,7 +846,7 @@ func (x *RevokeApiKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeApiKeyRequest.ProtoReflect.Descriptor instead.
 func (*RevokeApiKeyRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_access_v1_access_proto_rawDescGZIP(), []int{7}
+	return file_cagnotte_access_v1_access_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *RevokeApiKeyRequest) GetName() string {
@@ -599,7 +860,7 @@ var File_cagnotte_access_v1_access_proto protoreflect.FileDescriptor
 
 const file_cagnotte_access_v1_access_proto_rawDesc = "" +
 	"\n" +
-	"\x1fcagnotte/access/v1/access.proto\x12\x12cagnotte.access.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x84\x03\n" +
+	"\x1fcagnotte/access/v1/access.proto\x12\x12cagnotte.access.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa2\x04\n" +
 	"\x06ApiKey\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12,\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18PR\vdisplayName\x128\n" +
@@ -612,14 +873,38 @@ const file_cagnotte_access_v1_access_proto_rawDesc = "" +
 	"\vrevoke_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"revokeTime\x12\x14\n" +
 	"\x05maker\x18\b \x01(\tR\x05maker\x12\x16\n" +
-	"\x06member\x18\t \x01(\tR\x06member\"\x95\x01\n" +
+	"\x06member\x18\t \x01(\tR\x06member\x125\n" +
+	"\bend_time\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x125\n" +
+	"\x05state\x18\v \x01(\x0e2\x1f.cagnotte.access.v1.ApiKeyStateR\x05state\x12.\n" +
+	"\x13member_display_name\x18\f \x01(\tR\x11memberDisplayName\"\x8a\x03\n" +
 	"\tPrincipal\x12\x17\n" +
 	"\aapi_key\x18\x01 \x01(\tR\x06apiKey\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12,\n" +
 	"\x04role\x18\x03 \x01(\x0e2\x18.cagnotte.access.v1.RoleR\x04role\x12\x1e\n" +
 	"\n" +
 	"collective\x18\x04 \x01(\tR\n" +
-	"collective\"\x15\n" +
+	"collective\x12\x16\n" +
+	"\x06member\x18\x05 \x01(\tR\x06member\x12\x14\n" +
+	"\x05email\x18\x06 \x01(\tR\x05email\x12\x1a\n" +
+	"\blanguage\x18\a \x01(\tR\blanguage\x12\x18\n" +
+	"\asession\x18\b \x01(\tR\asession\x129\n" +
+	"\n" +
+	"prove_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\tproveTime\x12@\n" +
+	"\vmemberships\x18\n" +
+	" \x03(\v2\x1e.cagnotte.access.v1.MembershipR\vmemberships\x12\x12\n" +
+	"\x04name\x18\v \x01(\tR\x04name\"\xc3\x03\n" +
+	"\n" +
+	"Membership\x12\x89\x01\n" +
+	"\x04name\x18\x01 \x01(\tBu\xbaHrrp2n^((collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)/memberships/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?$R\x04name\x12\x16\n" +
+	"\x06member\x18\x02 \x01(\tR\x06member\x12!\n" +
+	"\fdisplay_name\x18\x03 \x01(\tR\vdisplayName\x12\x14\n" +
+	"\x05email\x18\x04 \x01(\tR\x05email\x12,\n" +
+	"\x04role\x18\x05 \x01(\x0e2\x18.cagnotte.access.v1.RoleR\x04role\x12;\n" +
+	"\vcreate_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\x125\n" +
+	"\bend_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x126\n" +
+	"\x17collective_display_name\x18\b \x01(\tR\x15collectiveDisplayName\"\x15\n" +
 	"\x13GetPrincipalRequest\"\xf3\x01\n" +
 	"\x13CreateApiKeyRequest\x12T\n" +
 	"\x06parent\x18\x01 \x01(\tB<\xbaH9r725^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)$R\x06parent\x12I\n" +
@@ -637,7 +922,13 @@ const file_cagnotte_access_v1_access_proto_rawDesc = "" +
 	"\bapi_keys\x18\x01 \x03(\v2\x1a.cagnotte.access.v1.ApiKeyR\aapiKeys\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x87\x01\n" +
 	"\x13RevokeApiKeyRequest\x12p\n" +
-	"\x04name\x18\x01 \x01(\tB\\\xbaHYrW2U^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)/apiKeys/[a-z0-9][a-z0-9-]{1,62}$R\x04name*v\n" +
+	"\x04name\x18\x01 \x01(\tB\\\xbaHYrW2U^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)/apiKeys/[a-z0-9][a-z0-9-]{1,62}$R\x04name*\x9f\x01\n" +
+	"\vApiKeyState\x12\x1d\n" +
+	"\x19API_KEY_STATE_UNSPECIFIED\x10\x00\x12\"\n" +
+	"\x1eAPI_KEY_STATE_PENDING_APPROVAL\x10\x01\x12\x19\n" +
+	"\x15API_KEY_STATE_WORKING\x10\x02\x12\x19\n" +
+	"\x15API_KEY_STATE_REVOKED\x10\x03\x12\x17\n" +
+	"\x13API_KEY_STATE_ENDED\x10\x04*v\n" +
 	"\x04Role\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
@@ -665,43 +956,52 @@ func file_cagnotte_access_v1_access_proto_rawDescGZIP() []byte {
 	return file_cagnotte_access_v1_access_proto_rawDescData
 }
 
-var file_cagnotte_access_v1_access_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_cagnotte_access_v1_access_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_cagnotte_access_v1_access_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_cagnotte_access_v1_access_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_cagnotte_access_v1_access_proto_goTypes = []any{
-	(Role)(0),                     // 0: cagnotte.access.v1.Role
-	(*ApiKey)(nil),                // 1: cagnotte.access.v1.ApiKey
-	(*Principal)(nil),             // 2: cagnotte.access.v1.Principal
-	(*GetPrincipalRequest)(nil),   // 3: cagnotte.access.v1.GetPrincipalRequest
-	(*CreateApiKeyRequest)(nil),   // 4: cagnotte.access.v1.CreateApiKeyRequest
-	(*GetApiKeyRequest)(nil),      // 5: cagnotte.access.v1.GetApiKeyRequest
-	(*ListApiKeysRequest)(nil),    // 6: cagnotte.access.v1.ListApiKeysRequest
-	(*ListApiKeysResponse)(nil),   // 7: cagnotte.access.v1.ListApiKeysResponse
-	(*RevokeApiKeyRequest)(nil),   // 8: cagnotte.access.v1.RevokeApiKeyRequest
-	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
+	(ApiKeyState)(0),              // 0: cagnotte.access.v1.ApiKeyState
+	(Role)(0),                     // 1: cagnotte.access.v1.Role
+	(*ApiKey)(nil),                // 2: cagnotte.access.v1.ApiKey
+	(*Principal)(nil),             // 3: cagnotte.access.v1.Principal
+	(*Membership)(nil),            // 4: cagnotte.access.v1.Membership
+	(*GetPrincipalRequest)(nil),   // 5: cagnotte.access.v1.GetPrincipalRequest
+	(*CreateApiKeyRequest)(nil),   // 6: cagnotte.access.v1.CreateApiKeyRequest
+	(*GetApiKeyRequest)(nil),      // 7: cagnotte.access.v1.GetApiKeyRequest
+	(*ListApiKeysRequest)(nil),    // 8: cagnotte.access.v1.ListApiKeysRequest
+	(*ListApiKeysResponse)(nil),   // 9: cagnotte.access.v1.ListApiKeysResponse
+	(*RevokeApiKeyRequest)(nil),   // 10: cagnotte.access.v1.RevokeApiKeyRequest
+	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
 }
 var file_cagnotte_access_v1_access_proto_depIdxs = []int32{
-	0,  // 0: cagnotte.access.v1.ApiKey.role:type_name -> cagnotte.access.v1.Role
-	9,  // 1: cagnotte.access.v1.ApiKey.create_time:type_name -> google.protobuf.Timestamp
-	9,  // 2: cagnotte.access.v1.ApiKey.last_use_time:type_name -> google.protobuf.Timestamp
-	9,  // 3: cagnotte.access.v1.ApiKey.revoke_time:type_name -> google.protobuf.Timestamp
-	0,  // 4: cagnotte.access.v1.Principal.role:type_name -> cagnotte.access.v1.Role
-	1,  // 5: cagnotte.access.v1.CreateApiKeyRequest.api_key:type_name -> cagnotte.access.v1.ApiKey
-	1,  // 6: cagnotte.access.v1.ListApiKeysResponse.api_keys:type_name -> cagnotte.access.v1.ApiKey
-	3,  // 7: cagnotte.access.v1.AccessService.GetPrincipal:input_type -> cagnotte.access.v1.GetPrincipalRequest
-	4,  // 8: cagnotte.access.v1.AccessService.CreateApiKey:input_type -> cagnotte.access.v1.CreateApiKeyRequest
-	5,  // 9: cagnotte.access.v1.AccessService.GetApiKey:input_type -> cagnotte.access.v1.GetApiKeyRequest
-	6,  // 10: cagnotte.access.v1.AccessService.ListApiKeys:input_type -> cagnotte.access.v1.ListApiKeysRequest
-	8,  // 11: cagnotte.access.v1.AccessService.RevokeApiKey:input_type -> cagnotte.access.v1.RevokeApiKeyRequest
-	2,  // 12: cagnotte.access.v1.AccessService.GetPrincipal:output_type -> cagnotte.access.v1.Principal
-	1,  // 13: cagnotte.access.v1.AccessService.CreateApiKey:output_type -> cagnotte.access.v1.ApiKey
-	1,  // 14: cagnotte.access.v1.AccessService.GetApiKey:output_type -> cagnotte.access.v1.ApiKey
-	7,  // 15: cagnotte.access.v1.AccessService.ListApiKeys:output_type -> cagnotte.access.v1.ListApiKeysResponse
-	1,  // 16: cagnotte.access.v1.AccessService.RevokeApiKey:output_type -> cagnotte.access.v1.ApiKey
-	12, // [12:17] is the sub-list for method output_type
-	7,  // [7:12] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	1,  // 0: cagnotte.access.v1.ApiKey.role:type_name -> cagnotte.access.v1.Role
+	11, // 1: cagnotte.access.v1.ApiKey.create_time:type_name -> google.protobuf.Timestamp
+	11, // 2: cagnotte.access.v1.ApiKey.last_use_time:type_name -> google.protobuf.Timestamp
+	11, // 3: cagnotte.access.v1.ApiKey.revoke_time:type_name -> google.protobuf.Timestamp
+	11, // 4: cagnotte.access.v1.ApiKey.end_time:type_name -> google.protobuf.Timestamp
+	0,  // 5: cagnotte.access.v1.ApiKey.state:type_name -> cagnotte.access.v1.ApiKeyState
+	1,  // 6: cagnotte.access.v1.Principal.role:type_name -> cagnotte.access.v1.Role
+	11, // 7: cagnotte.access.v1.Principal.prove_time:type_name -> google.protobuf.Timestamp
+	4,  // 8: cagnotte.access.v1.Principal.memberships:type_name -> cagnotte.access.v1.Membership
+	1,  // 9: cagnotte.access.v1.Membership.role:type_name -> cagnotte.access.v1.Role
+	11, // 10: cagnotte.access.v1.Membership.create_time:type_name -> google.protobuf.Timestamp
+	11, // 11: cagnotte.access.v1.Membership.end_time:type_name -> google.protobuf.Timestamp
+	2,  // 12: cagnotte.access.v1.CreateApiKeyRequest.api_key:type_name -> cagnotte.access.v1.ApiKey
+	2,  // 13: cagnotte.access.v1.ListApiKeysResponse.api_keys:type_name -> cagnotte.access.v1.ApiKey
+	5,  // 14: cagnotte.access.v1.AccessService.GetPrincipal:input_type -> cagnotte.access.v1.GetPrincipalRequest
+	6,  // 15: cagnotte.access.v1.AccessService.CreateApiKey:input_type -> cagnotte.access.v1.CreateApiKeyRequest
+	7,  // 16: cagnotte.access.v1.AccessService.GetApiKey:input_type -> cagnotte.access.v1.GetApiKeyRequest
+	8,  // 17: cagnotte.access.v1.AccessService.ListApiKeys:input_type -> cagnotte.access.v1.ListApiKeysRequest
+	10, // 18: cagnotte.access.v1.AccessService.RevokeApiKey:input_type -> cagnotte.access.v1.RevokeApiKeyRequest
+	3,  // 19: cagnotte.access.v1.AccessService.GetPrincipal:output_type -> cagnotte.access.v1.Principal
+	2,  // 20: cagnotte.access.v1.AccessService.CreateApiKey:output_type -> cagnotte.access.v1.ApiKey
+	2,  // 21: cagnotte.access.v1.AccessService.GetApiKey:output_type -> cagnotte.access.v1.ApiKey
+	9,  // 22: cagnotte.access.v1.AccessService.ListApiKeys:output_type -> cagnotte.access.v1.ListApiKeysResponse
+	2,  // 23: cagnotte.access.v1.AccessService.RevokeApiKey:output_type -> cagnotte.access.v1.ApiKey
+	19, // [19:24] is the sub-list for method output_type
+	14, // [14:19] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_cagnotte_access_v1_access_proto_init() }
@@ -714,8 +1014,8 @@ func file_cagnotte_access_v1_access_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cagnotte_access_v1_access_proto_rawDesc), len(file_cagnotte_access_v1_access_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   8,
+			NumEnums:      2,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

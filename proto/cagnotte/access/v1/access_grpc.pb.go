@@ -4,7 +4,7 @@
 // - protoc             (unknown)
 // source: cagnotte/access/v1/access.proto
 
-// API keys and their roles.
+// Who calls: API keys, and the roles of members.
 
 package accessv1
 
@@ -34,23 +34,28 @@ const (
 //
 // Manages the API keys of members and of the operator.
 //
-// A key is sent as `Authorization: Bearer KEY`. A caller without the right to a resource gets NOT_FOUND, as for a resource
-// that does not exist. A call without a key, or with a revoked one, is UNAUTHENTICATED.
+// A key is sent as `Authorization: Bearer KEY`, and so is the token of a session (SignInService). A caller without the right
+// to a resource gets NOT_FOUND, as for a resource that does not exist. A call without a key, or with one that is revoked or
+// has ended, is UNAUTHENTICATED.
 type AccessServiceClient interface {
-	// Gets who the caller is. Every valid key may call it.
+	// Gets who the caller is. Every valid key and session may call it.
 	GetPrincipal(ctx context.Context, in *GetPrincipalRequest, opts ...grpc.CallOption) (*Principal, error)
-	// Creates a key. Owner, or operator. The answer has the secret, which is never shown again. A key that an owner
-	// creates belongs to the same member as the owner's key; a key that the operator creates belongs to a new member. The
-	// other members are told.
+	// Creates a key. The answer has the secret, which is never shown again. The other members are told.
+	//
+	// A key that a member makes is that member's: it counts as that person, its role is one that the member's role covers,
+	// and it stops to work with the membership. Owners cover all roles, treasurers TREASURER and AUDITOR, others their own.
+	// A key that an owner's key of no member makes belongs with that key; one that such an operator's key or the command
+	// line makes stands for itself. Needs a fresh proof. Where a second member must agree to a key of an owner's or
+	// treasurer's role, it is PENDING_APPROVAL until then.
 	//
 	// ALREADY_EXISTS: API_KEY_EXISTS when there is a key with this `api_key_id`, also when the same request was sent
-	// before.
+	// before. FAILED_PRECONDITION: ROLE_TOO_HIGH.
 	CreateApiKey(ctx context.Context, in *CreateApiKeyRequest, opts ...grpc.CallOption) (*ApiKey, error)
-	// Gets a key, working or revoked, without its secret. Owner, auditor or operator.
+	// Gets a key in any state, without its secret. Owner, treasurer, auditor or operator; and the member whose key it is.
 	GetApiKey(ctx context.Context, in *GetApiKeyRequest, opts ...grpc.CallOption) (*ApiKey, error)
-	// Lists keys, newest first, without their secrets, revoked ones included.
+	// Lists keys, newest first, without their secrets, revoked ones included. An editor gets its own.
 	ListApiKeys(ctx context.Context, in *ListApiKeysRequest, opts ...grpc.CallOption) (*ListApiKeysResponse, error)
-	// Revokes a key for good. Owner, or operator. Keys that it made keep working. Revoking a revoked key changes nothing.
+	// Revokes a key for good. Owner, or operator, and the member whose key it is. Keys that it made keep working. Revoking a revoked key changes nothing.
 	// The last key of an owner can be revoked too: the operator can create another. The other members are told.
 	RevokeApiKey(ctx context.Context, in *RevokeApiKeyRequest, opts ...grpc.CallOption) (*ApiKey, error)
 }
@@ -119,23 +124,28 @@ func (c *accessServiceClient) RevokeApiKey(ctx context.Context, in *RevokeApiKey
 //
 // Manages the API keys of members and of the operator.
 //
-// A key is sent as `Authorization: Bearer KEY`. A caller without the right to a resource gets NOT_FOUND, as for a resource
-// that does not exist. A call without a key, or with a revoked one, is UNAUTHENTICATED.
+// A key is sent as `Authorization: Bearer KEY`, and so is the token of a session (SignInService). A caller without the right
+// to a resource gets NOT_FOUND, as for a resource that does not exist. A call without a key, or with one that is revoked or
+// has ended, is UNAUTHENTICATED.
 type AccessServiceServer interface {
-	// Gets who the caller is. Every valid key may call it.
+	// Gets who the caller is. Every valid key and session may call it.
 	GetPrincipal(context.Context, *GetPrincipalRequest) (*Principal, error)
-	// Creates a key. Owner, or operator. The answer has the secret, which is never shown again. A key that an owner
-	// creates belongs to the same member as the owner's key; a key that the operator creates belongs to a new member. The
-	// other members are told.
+	// Creates a key. The answer has the secret, which is never shown again. The other members are told.
+	//
+	// A key that a member makes is that member's: it counts as that person, its role is one that the member's role covers,
+	// and it stops to work with the membership. Owners cover all roles, treasurers TREASURER and AUDITOR, others their own.
+	// A key that an owner's key of no member makes belongs with that key; one that such an operator's key or the command
+	// line makes stands for itself. Needs a fresh proof. Where a second member must agree to a key of an owner's or
+	// treasurer's role, it is PENDING_APPROVAL until then.
 	//
 	// ALREADY_EXISTS: API_KEY_EXISTS when there is a key with this `api_key_id`, also when the same request was sent
-	// before.
+	// before. FAILED_PRECONDITION: ROLE_TOO_HIGH.
 	CreateApiKey(context.Context, *CreateApiKeyRequest) (*ApiKey, error)
-	// Gets a key, working or revoked, without its secret. Owner, auditor or operator.
+	// Gets a key in any state, without its secret. Owner, treasurer, auditor or operator; and the member whose key it is.
 	GetApiKey(context.Context, *GetApiKeyRequest) (*ApiKey, error)
-	// Lists keys, newest first, without their secrets, revoked ones included.
+	// Lists keys, newest first, without their secrets, revoked ones included. An editor gets its own.
 	ListApiKeys(context.Context, *ListApiKeysRequest) (*ListApiKeysResponse, error)
-	// Revokes a key for good. Owner, or operator. Keys that it made keep working. Revoking a revoked key changes nothing.
+	// Revokes a key for good. Owner, or operator, and the member whose key it is. Keys that it made keep working. Revoking a revoked key changes nothing.
 	// The last key of an owner can be revoked too: the operator can create another. The other members are told.
 	RevokeApiKey(context.Context, *RevokeApiKeyRequest) (*ApiKey, error)
 	mustEmbedUnimplementedAccessServiceServer()

@@ -58,7 +58,7 @@ const (
 	ErrorReason_STRIPE_UNAVAILABLE ErrorReason = 112
 	// The method needs an API key: `Authorization: Bearer KEY`.
 	ErrorReason_UNAUTHENTICATED ErrorReason = 201
-	// The API key is malformed, unknown or revoked.
+	// The API key, or the token of a session, is malformed or unknown, was revoked, or has ended.
 	ErrorReason_INVALID_KEY ErrorReason = 202
 	// The service has no such method.
 	ErrorReason_UNKNOWN_METHOD ErrorReason = 203
@@ -96,6 +96,35 @@ const (
 	ErrorReason_SECOND_MEMBER_NEEDED ErrorReason = 402
 	// The API key was made after the request that it would approve. A member whose key is older must approve it.
 	ErrorReason_KEY_TOO_YOUNG ErrorReason = 403
+	// The session's last proof is older than ten minutes. Sign in again with a passkey or a link, and send the same request
+	// with the new session.
+	ErrorReason_REAUTHENTICATION_REQUIRED ErrorReason = 404
+	// The sign-in link is unknown, used, or older than 15 minutes. Request another one.
+	ErrorReason_SIGN_IN_LINK_INVALID ErrorReason = 405
+	// The sign-in link was requested in another browser. It works there.
+	ErrorReason_SIGN_IN_LINK_OTHER_BROWSER ErrorReason = 406
+	// Too many attempts to sign in from this network. Wait.
+	ErrorReason_TOO_MANY_ATTEMPTS ErrorReason = 407
+	// The passkey is unknown, was deleted, does not fit, or its ceremony is over. Begin again.
+	ErrorReason_PASSKEY_INVALID ErrorReason = 408
+	// The member has as many passkeys as are allowed. Delete one first.
+	ErrorReason_TOO_MANY_PASSKEYS ErrorReason = 409
+	// The invitation is unknown, accepted, revoked, or expired.
+	ErrorReason_INVITATION_INVALID ErrorReason = 410
+	// The person is a member already. Change the role instead.
+	ErrorReason_MEMBERSHIP_EXISTS ErrorReason = 411
+	// The membership has ended.
+	ErrorReason_MEMBERSHIP_ENDED ErrorReason = 412
+	// The collective would have no owner. Make another member an owner first.
+	ErrorReason_LAST_OWNER ErrorReason = 413
+	// The instance would have no operator. Make another one first.
+	ErrorReason_LAST_OPERATOR ErrorReason = 414
+	// The role is one that the member's own does not cover.
+	ErrorReason_ROLE_TOO_HIGH ErrorReason = 415
+	// The member joined, or got the role, after the request that would be approved.
+	ErrorReason_MEMBER_TOO_YOUNG ErrorReason = 416
+	// Too many invitations of this collective. Wait.
+	ErrorReason_TOO_MANY_INVITATIONS ErrorReason = 417
 	// There is a collective with this id and other settings.
 	ErrorReason_COLLECTIVE_EXISTS ErrorReason = 501
 	// Several collectives use the Stripe account, so only the operator can do this.
@@ -367,6 +396,20 @@ var (
 		401:  "API_KEY_EXISTS",
 		402:  "SECOND_MEMBER_NEEDED",
 		403:  "KEY_TOO_YOUNG",
+		404:  "REAUTHENTICATION_REQUIRED",
+		405:  "SIGN_IN_LINK_INVALID",
+		406:  "SIGN_IN_LINK_OTHER_BROWSER",
+		407:  "TOO_MANY_ATTEMPTS",
+		408:  "PASSKEY_INVALID",
+		409:  "TOO_MANY_PASSKEYS",
+		410:  "INVITATION_INVALID",
+		411:  "MEMBERSHIP_EXISTS",
+		412:  "MEMBERSHIP_ENDED",
+		413:  "LAST_OWNER",
+		414:  "LAST_OPERATOR",
+		415:  "ROLE_TOO_HIGH",
+		416:  "MEMBER_TOO_YOUNG",
+		417:  "TOO_MANY_INVITATIONS",
 		501:  "COLLECTIVE_EXISTS",
 		502:  "ACCOUNT_SHARED",
 		503:  "STRIPE_ACCOUNT_NOT_READY",
@@ -517,6 +560,20 @@ var (
 		"API_KEY_EXISTS":               401,
 		"SECOND_MEMBER_NEEDED":         402,
 		"KEY_TOO_YOUNG":                403,
+		"REAUTHENTICATION_REQUIRED":    404,
+		"SIGN_IN_LINK_INVALID":         405,
+		"SIGN_IN_LINK_OTHER_BROWSER":   406,
+		"TOO_MANY_ATTEMPTS":            407,
+		"PASSKEY_INVALID":              408,
+		"TOO_MANY_PASSKEYS":            409,
+		"INVITATION_INVALID":           410,
+		"MEMBERSHIP_EXISTS":            411,
+		"MEMBERSHIP_ENDED":             412,
+		"LAST_OWNER":                   413,
+		"LAST_OPERATOR":                414,
+		"ROLE_TOO_HIGH":                415,
+		"MEMBER_TOO_YOUNG":             416,
+		"TOO_MANY_INVITATIONS":         417,
 		"COLLECTIVE_EXISTS":            501,
 		"ACCOUNT_SHARED":               502,
 		"STRIPE_ACCOUNT_NOT_READY":     503,
@@ -697,7 +754,11 @@ var File_cagnotte_errors_v1_errors_proto protoreflect.FileDescriptor
 
 const file_cagnotte_errors_v1_errors_proto_rawDesc = "" +
 	"\n" +
+<<<<<<< HEAD
 	"\x1fcagnotte/errors/v1/errors.proto\x12\x12cagnotte.errors.v1\x1a google/protobuf/descriptor.proto\x1a\x15google/rpc/code.proto*\x81\"\n" +
+=======
+	"\x1fcagnotte/errors/v1/errors.proto\x12\x12cagnotte.errors.v1\x1a google/protobuf/descriptor.proto\x1a\x15google/rpc/code.proto*\xd5#\n" +
+>>>>>>> 2e43a02 (Add members, sign-in and roles of people to the contract)
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\bINTERNAL\x10e\x1a\x04\x88\xb5\x18\r\x12\x13\n" +
@@ -736,7 +797,22 @@ const file_cagnotte_errors_v1_errors_proto_rawDesc = "" +
 	"\x13SERVICE_UNAVAILABLE\x10\xb3\x02\x1a\x04\x88\xb5\x18\x0e\x12\x19\n" +
 	"\x0eAPI_KEY_EXISTS\x10\x91\x03\x1a\x04\x88\xb5\x18\x06\x12\x1f\n" +
 	"\x14SECOND_MEMBER_NEEDED\x10\x92\x03\x1a\x04\x88\xb5\x18\t\x12\x18\n" +
-	"\rKEY_TOO_YOUNG\x10\x93\x03\x1a\x04\x88\xb5\x18\t\x12\x1c\n" +
+	"\rKEY_TOO_YOUNG\x10\x93\x03\x1a\x04\x88\xb5\x18\t\x12$\n" +
+	"\x19REAUTHENTICATION_REQUIRED\x10\x94\x03\x1a\x04\x88\xb5\x18\t\x12\x1f\n" +
+	"\x14SIGN_IN_LINK_INVALID\x10\x95\x03\x1a\x04\x88\xb5\x18\t\x12%\n" +
+	"\x1aSIGN_IN_LINK_OTHER_BROWSER\x10\x96\x03\x1a\x04\x88\xb5\x18\t\x12\x1c\n" +
+	"\x11TOO_MANY_ATTEMPTS\x10\x97\x03\x1a\x04\x88\xb5\x18\b\x12\x1a\n" +
+	"\x0fPASSKEY_INVALID\x10\x98\x03\x1a\x04\x88\xb5\x18\t\x12\x1c\n" +
+	"\x11TOO_MANY_PASSKEYS\x10\x99\x03\x1a\x04\x88\xb5\x18\t\x12\x1d\n" +
+	"\x12INVITATION_INVALID\x10\x9a\x03\x1a\x04\x88\xb5\x18\t\x12\x1c\n" +
+	"\x11MEMBERSHIP_EXISTS\x10\x9b\x03\x1a\x04\x88\xb5\x18\t\x12\x1b\n" +
+	"\x10MEMBERSHIP_ENDED\x10\x9c\x03\x1a\x04\x88\xb5\x18\t\x12\x15\n" +
+	"\n" +
+	"LAST_OWNER\x10\x9d\x03\x1a\x04\x88\xb5\x18\t\x12\x18\n" +
+	"\rLAST_OPERATOR\x10\x9e\x03\x1a\x04\x88\xb5\x18\t\x12\x18\n" +
+	"\rROLE_TOO_HIGH\x10\x9f\x03\x1a\x04\x88\xb5\x18\t\x12\x1b\n" +
+	"\x10MEMBER_TOO_YOUNG\x10\xa0\x03\x1a\x04\x88\xb5\x18\t\x12\x1f\n" +
+	"\x14TOO_MANY_INVITATIONS\x10\xa1\x03\x1a\x04\x88\xb5\x18\b\x12\x1c\n" +
 	"\x11COLLECTIVE_EXISTS\x10\xf5\x03\x1a\x04\x88\xb5\x18\x06\x12\x19\n" +
 	"\x0eACCOUNT_SHARED\x10\xf6\x03\x1a\x04\x88\xb5\x18\t\x12#\n" +
 	"\x18STRIPE_ACCOUNT_NOT_READY\x10\xf7\x03\x1a\x04\x88\xb5\x18\t\x12&\n" +
