@@ -1,5 +1,5 @@
-// Package gateway is the HTTP side of the service: the REST API, Stripe's webhooks, health, the embeddable widget and the
-// public pages.
+// Package gateway is the HTTP side of the service: the REST API, Stripe's webhooks, health, the embeddable widget, the
+// public pages and the console.
 //
 // It has nothing but a gRPC connection, so that every request passes the interceptors of the services: authenticate,
 // authorise, validate, limit. It decides nothing about money, rights or campaigns. It translates, limits sizes, and tells the
@@ -19,6 +19,7 @@
 //	errors.go       the one form of all errors
 //
 // Packages below it: text has the words of all pages, design their look, markdown the texts of members; asset serves an
-// embedded file, widget has the script for other sites, pages the public pages, reference the pages about the API, e2e the
-// browser tests. The gateway imports the protos and services/money, and no service.
+// embedded file, widget has the script for other sites, pages the public pages, console those of members, guide
+// their manual, reference the pages about the API, e2e the browser tests. The gateway imports the protos and services/money,
+// and no service.
 package gateway

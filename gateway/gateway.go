@@ -14,6 +14,9 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"github.com/cagnotte/cagnotte/gateway/asset"
+	"github.com/cagnotte/cagnotte/gateway/console"
+	"github.com/cagnotte/cagnotte/gateway/design"
+	"github.com/cagnotte/cagnotte/gateway/guide"
 	"github.com/cagnotte/cagnotte/gateway/pages"
 	"github.com/cagnotte/cagnotte/gateway/reference"
 	"github.com/cagnotte/cagnotte/gateway/widget"
@@ -93,12 +96,28 @@ func routes(conn grpc.ClientConnInterface, o Options) ([]route, error) {
 	if err != nil {
 		return nil, err
 	}
+	assets := design.NewAssets()
 	site, err := pages.New(pages.Config{
 		Conn:            conn,
+		Assets:          assets,
 		CheckoutOrigins: o.CheckoutOrigins,
 		PortalOrigins:   o.PortalOrigins,
 		Logger:          o.Logger,
 	})
+	if err != nil {
+		return nil, err
+	}
+	members, err := console.New(console.Config{
+		Conn:      conn,
+		PublicURL: o.PublicURL,
+		Assets:    assets,
+		Bodies:    o.Bodies,
+		Logger:    o.Logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	manual, err := guide.New(guide.Config{Assets: assets})
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +131,11 @@ func routes(conn grpc.ClientConnInterface, o Options) ([]route, error) {
 		{"/{$}", noBody, site},
 		{"/c/", formBody, site},
 		{"/stripe/", noBody, site},
-		{"/assets/", noBody, site},
+		{"/console", formBody, members},
+		{"/console/", formBody, members},
+		{"/guide", noBody, manual},
+		{"/guide/", noBody, manual},
+		{"/assets/", noBody, assets.Or(site)},
 		{"/v1/", jsonBody, newCORS(conn, time.Now).wrap(rest)},
 		{"/v1/webhooks/stripe", eventBody, only(http.MethodPost, receive(conn, b, platformEndpoint))},
 		{"/v1/webhooks/stripe/connect", eventBody, only(http.MethodPost, receive(conn, b, connectEndpoint))},

@@ -16,6 +16,10 @@ func TestEveryRouteSaysWhatBodyItTakes(t *testing.T) {
 		"/{$}":                        noBody,    // a page; no call
 		"/c/":                         formBody,  // pages: public calls, and those that wait for Stripe
 		"/stripe/":                    noBody,    // pages; no call
+		"/console":                    formBody,  // pages: calls with a member's session
+		"/console/":                   formBody,  // pages: calls with a member's session
+		"/guide":                      noBody,    // pages; no call
+		"/guide/":                     noBody,    // pages; no call
 		"/api":                        noBody,    // files; no call
 		"/api/":                       noBody,    // files; no call
 		"/assets/":                    noBody,    // files; no call

@@ -31,12 +31,30 @@ func Sheet(own []byte) []byte { return slices.Concat(base, own, last) }
 // Icon returns the icon of the site, an SVG.
 func Icon() []byte { return icon }
 
-// Serve routes a file at an address below /assets/ that names its content, and returns the address: "console.js" at
-// /assets/console-HASH.js. Two rooms may serve one file on two muxes.
-func Serve(mux *http.ServeMux, name, contentType string, body []byte) string {
+// Assets serves embedded files of all rooms at addresses that name their content. It is filled before it serves.
+type Assets struct{ files map[string]http.Handler }
+
+// NewAssets returns assets without a file.
+func NewAssets() *Assets { return &Assets{files: map[string]http.Handler{}} }
+
+// Add takes a file and returns its address: "console.js" is at /assets/console-HASH.js. A file that is there already keeps
+// its address.
+func (a *Assets) Add(name, contentType string, body []byte) (path string) {
 	file := asset.New(body, contentType, cacheForever)
 	stem, extension, _ := strings.Cut(name, ".")
-	path := "/assets/" + stem + "-" + file.Version() + "." + extension
-	mux.Handle("GET "+path, file)
+	path = "/assets/" + stem + "-" + file.Version() + "." + extension
+	a.files[path] = file
 	return path
+}
+
+// Or returns the handler of /assets/, which passes what it does not have to another one.
+func (a *Assets) Or(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		file := a.files[r.URL.Path]
+		if file == nil || r.Method != http.MethodGet && r.Method != http.MethodHead {
+			next.ServeHTTP(w, r)
+			return
+		}
+		file.ServeHTTP(w, r)
+	})
 }

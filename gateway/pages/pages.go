@@ -49,6 +49,8 @@ type Config struct {
 	CheckoutOrigins []string
 	// PortalOrigins are where donors of monthly donations change their card, such as "https://billing.stripe.com".
 	PortalOrigins []string
+	// Assets takes the pages' files.
+	Assets *design.Assets
 	// Logger gets what no visitor is told.
 	Logger *slog.Logger
 }
@@ -97,8 +99,8 @@ func New(c Config) (http.Handler, error) {
 		}
 	}
 	mux := http.NewServeMux()
-	s.style = design.Serve(mux, "style.css", "text/css; charset=utf-8", design.Sheet(ownStyle))
-	s.icon = design.Serve(mux, "icon.svg", "image/svg+xml", design.Icon())
+	s.style = c.Assets.Add("style.css", "text/css; charset=utf-8", design.Sheet(ownStyle))
+	s.icon = c.Assets.Add("icon.svg", "image/svg+xml", design.Icon())
 	mux.HandleFunc("GET /{$}", s.home)
 	mux.HandleFunc("GET /stripe/back", s.stripeBack)
 	mux.HandleFunc("GET /stripe/expired", s.stripeExpired)

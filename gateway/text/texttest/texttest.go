@@ -21,9 +21,8 @@ var (
 	placeholder = regexp.MustCompile(`\{\w+\}`)
 	// asked finds the keys in templates and Go code: T "key", .N "key", T("key", and the label of a form's field.
 	asked = regexp.MustCompile(`\b(?:T|N)[ (]"([\w.-]+)"`)
-	// label finds the keys that a form's field is given: Field "name" "label", Field("name", "label".
-	label = regexp.MustCompile(`\bField[ (]"[\w.-]+",? "([\w.-]+)"`)
-	hint  = regexp.MustCompile(`"hint",? "([\w.-]+)"`)
+	// label finds the keys that Go code gives to the fields of forms and to entries of the navigation.
+	label = regexp.MustCompile(`\b(?:Label|Hint|label): +"([a-z]+\.[\w.-]+)"`)
 	// loose finds high punctuation and quotes of French without a no-break space.
 	loose = regexp.MustCompile(`[^\x{00a0}\x{202f}][!?;:»]|«[^\x{00a0}\x{202f}]`)
 	// address is what has a colon without a space.
@@ -64,7 +63,7 @@ func Check(t *testing.T, all text.Catalogues, files fs.FS) {
 		}
 		maps.Copy(templates, code)
 		for path, source := range templates {
-			for _, pattern := range []*regexp.Regexp{asked, label, hint} {
+			for _, pattern := range []*regexp.Regexp{asked, label} {
 				for _, m := range pattern.FindAllStringSubmatch(source, -1) {
 					// A key that ends with a point, hyphen or underscore is the beginning of one.
 					if !strings.ContainsAny(m[1][len(m[1])-1:], ".-_") && !french.Has(m[1]) {
@@ -107,7 +106,7 @@ func sources(t *testing.T, files fs.FS) (templates, code map[string]string) {
 		t.Fatalf("%d Go files: %v", len(paths), err)
 	}
 	for _, path := range paths {
-		if strings.HasSuffix(path, "_test.go") {
+		if path == "doc.go" || strings.HasSuffix(path, "_test.go") {
 			continue
 		}
 		body, err := os.ReadFile(path)

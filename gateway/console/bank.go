@@ -1,0 +1,4 @@
+package console
+
+// bankSection has no pages yet.
+func bankSection() section { return section{name: "bank"} }

@@ -1,0 +1,52 @@
+// Makes pages better that work without it: a form is sent once, a text is copied, an open list closes.
+"use strict";
+
+// A second press while the first is under way sends nothing. The request's id in the form catches what this does not.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.method !== "post" || event.defaultPrevented) return;
+  if (form.dataset.sent) {
+    event.preventDefault();
+    return;
+  }
+  form.dataset.sent = "yes";
+  for (const button of form.querySelectorAll("button:not([type=button])")) button.setAttribute("aria-disabled", "true");
+});
+
+// Who comes back by the back button finds a form that can be sent.
+window.addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("form[data-sent]")) {
+    delete form.dataset.sent;
+    for (const button of form.querySelectorAll("[aria-disabled]")) button.removeAttribute("aria-disabled");
+  }
+});
+
+// <button type="button" hidden data-copy="ID" data-copied="Copié">Copier</button> copies the text of the element ID.
+for (const button of document.querySelectorAll("[data-copy]")) {
+  const source = document.getElementById(button.dataset.copy);
+  if (!source || !navigator.clipboard) continue;
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(source.value ?? source.textContent);
+    const label = button.textContent;
+    button.textContent = button.dataset.copied;
+    setTimeout(() => (button.textContent = label), 2000);
+  });
+}
+
+// The lists of the bar close on a click elsewhere and on Escape.
+const drops = () => document.querySelectorAll(".drop[open]");
+document.addEventListener("click", (event) => {
+  for (const drop of drops()) if (!drop.contains(event.target)) drop.open = false;
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  for (const drop of drops()) {
+    drop.open = false;
+    drop.querySelector("summary").focus();
+  }
+});
+
+// The summary of a refused form gets the focus where autofocus did not.
+const summary = document.querySelector(".summary");
+if (summary && document.activeElement === document.body) summary.focus();

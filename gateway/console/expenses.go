@@ -1,0 +1,4 @@
+package console
+
+// expensesSection has no pages yet.
+func expensesSection() section { return section{name: "expenses"} }

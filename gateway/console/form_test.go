@@ -1,0 +1,163 @@
+package console
+
+import (
+	"bytes"
+	"mime/multipart"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/protoadapt"
+
+	"github.com/cagnotte/cagnotte/gateway/text"
+)
+
+var testFields = []field{
+	{Name: "title", Label: "Titre", Required: true},
+	{Name: "goal", Label: "But", Kind: "money", Path: "campaign.goal"},
+	{Name: "end", Label: "Fin", Kind: "day"},
+	{Name: "kind", Label: "Genre", Kind: "radio", Options: []option{{Value: "a", Label: "A"}, {Value: "b", Label: "B"}}},
+	{Name: "document", Label: "Document", Kind: "file"},
+}
+
+// sent returns a visit with a form that was sent.
+func sent(t *testing.T, contentType, body string) *visit {
+	t.Helper()
+	all, err := text.Load(files, "strings/*.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
+	r.Header.Set("Content-Type", contentType)
+	return &visit{Words: all["fr"], w: httptest.NewRecorder(), r: r}
+}
+
+func readForm(t *testing.T, values url.Values) (*visit, *form) {
+	t.Helper()
+	v := sent(t, "application/x-www-form-urlencoded", values.Encode())
+	f, err := v.readForm(testFields)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v, f
+}
+
+func refusal(t *testing.T, code codes.Code, details ...protoadapt.MessageV1) error {
+	t.Helper()
+	st, err := status.New(code, "refused").WithDetails(details...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return st.Err()
+}
+
+func TestWhatIsTypedIsRead(t *testing.T) {
+	id := "01890a5d-ac96-774b-bcce-b302099a8057"
+	_, f := readForm(t, url.Values{"title": {" Avocate "}, "goal": {"1 250,00 €"}, "end": {"31/12/2026"}, "kind": {"b"}, "request_id": {id}})
+	if got := f.money("goal", "EUR").GetAmountMinor(); got != 125000 {
+		t.Errorf("the amount is %d", got)
+	}
+	if f.Value("title") != "Avocate" || f.day("end") != "2026-12-31" || f.RequestID != id || f.failed() {
+		t.Errorf("%q, %q, %s, %v", f.Value("title"), f.day("end"), f.RequestID, f.errors)
+	}
+	if kind, err := f.Field("kind"); err != nil || kind.Choices[0].Checked || !kind.Choices[1].Checked {
+		t.Errorf("what was chosen: %+v, %v", kind, err)
+	}
+}
+
+func TestWhatIsWrongStandsAtItsField(t *testing.T) {
+	_, f := readForm(t, url.Values{"title": {" "}, "goal": {"1,234"}, "end": {"31/02/2026"}, "request_id": {"no id"}})
+	f.money("goal", "EUR")
+	f.day("end")
+	var wrong []string
+	for _, field := range f.Wrong() {
+		wrong = append(wrong, field.Name)
+	}
+	if got := strings.Join(wrong, " "); got != "title goal end" {
+		t.Errorf("wrong are %s: %v", got, f.errors)
+	}
+	if goal, _ := f.Field("goal"); goal.Value != "1,234" {
+		t.Errorf("what was typed is now %q", goal.Value)
+	}
+	if f.RequestID == "no id" {
+		t.Error("a request id that is none is kept")
+	}
+}
+
+func TestWhatTheServiceRefusesStandsAtItsField(t *testing.T) {
+	for rule, c := range map[string]struct {
+		err             error
+		field, says     string
+		message, proves bool
+		passedOn        bool
+	}{
+		"a violation, by its path": {err: refusal(t, codes.InvalidArgument, &errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{{
+			Field: "campaign.goal.amount_minor", Description: "must not be negative",
+		}}}), field: "goal", says: "négatif"},
+		"a violation, by its last name": {err: refusal(t, codes.InvalidArgument, &errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{{
+			Field: "campaign.texts[fr].title", Description: "must have 1 to 80 characters",
+		}}}), field: "title", says: "80 caractères"},
+		"a violation of a field that the form does not have": {err: refusal(t, codes.InvalidArgument, &errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{{
+			Field: "page_size", Description: "must be positive",
+		}}}), message: true},
+		"a state, by its sentence": {err: refusal(t, codes.FailedPrecondition, &errdetails.LocalizedMessage{Message: "Déjà close."}), message: true},
+		"the need of a proof":      {err: refusal(t, codes.PermissionDenied, &errdetails.ErrorInfo{Reason: reauthenticationRequired}), message: true, proves: true},
+		"nothing of it":            {err: status.Error(codes.Unavailable, "down"), passedOn: true},
+		"what is not found":        {err: status.Error(codes.NotFound, "no"), passedOn: true},
+	} {
+		t.Run(rule, func(t *testing.T) {
+			v, f := readForm(t, url.Values{"title": {"x"}})
+			if got := f.refused(v, c.err); got == c.passedOn {
+				t.Fatalf("refused: %v", got)
+			}
+			if got := f.errors[c.field]; !strings.Contains(got, c.says) || (f.Message != "") != c.message || (f.Prove != "") != c.proves {
+				t.Errorf("%v, %q, %q", f.errors, f.Message, f.Prove)
+			}
+		})
+	}
+}
+
+func TestFilesOfForms(t *testing.T) {
+	var body bytes.Buffer
+	m := multipart.NewWriter(&body)
+	_ = m.WriteField("title", "Relevé")
+	part, err := m.CreateFormFile("document", "../../mars.csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = part.Write([]byte("a;b"))
+	_ = m.Close()
+	v := sent(t, m.FormDataContentType(), body.String())
+	f, err := v.readForm(testFields)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if file, ok := f.file("document"); !ok || file.Name != "mars.csv" || string(file.Body) != "a;b" || f.Value("title") != "Relevé" {
+		t.Errorf("%+v, %v, %q", file, ok, f.Value("title"))
+	}
+	v = sent(t, m.FormDataContentType(), body.String()[:body.Len()-30])
+	if _, err := v.readForm(testFields); status.Code(err) != codes.InvalidArgument {
+		t.Errorf("a body that broke off: %v", err)
+	}
+}
+
+func TestFormsAreEscaped(t *testing.T) {
+	all, err := parse()
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, f := readForm(t, url.Values{"title": {`"><script>alert(1)</script>`}, "goal": {"x"}})
+	f.money("goal", "EUR")
+	var out bytes.Buffer
+	if err := all["shell/confirmation"].ExecuteTemplate(&out, "content", &page{Words: v.Words, Title: "x", Content: confirmation{Form: f, Lead: "<b>", Back: "javascript:alert(1)"}}); err != nil {
+		t.Fatal(err)
+	}
+	if got := out.String(); strings.Contains(got, "<script") || strings.Contains(got, "<b>") || strings.Contains(got, "javascript:") || !strings.Contains(got, `aria-invalid="true"`) {
+		t.Errorf("the page:\n%s", got)
+	}
+}

@@ -1,0 +1,4 @@
+package console
+
+// instanceSection has no pages yet.
+func instanceSection() section { return section{name: "instance"} }

@@ -1,0 +1,4 @@
+package console
+
+// meSection has no pages yet.
+func meSection() section { return section{name: "me"} }

@@ -1,0 +1,4 @@
+package console
+
+// newsSection has no pages yet.
+func newsSection() section { return section{name: "news"} }

@@ -1,0 +1,191 @@
+package console
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fullstorydev/grpchan/inprocgrpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/emptypb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/cagnotte/cagnotte/gateway/design"
+	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
+)
+
+// fakeAccess knows one session, of a treasurer.
+type fakeAccess struct {
+	accessv1.UnimplementedAccessServiceServer
+	accessv1.UnimplementedSignInServiceServer
+	accessv1.UnimplementedMembersServiceServer
+	redeemed []*accessv1.RedeemSignInLinkRequest
+	signOuts int
+}
+
+const goodToken = "cas_0123456789abcdef_secret"
+
+func bearer(ctx context.Context) string {
+	md, _ := metadata.FromIncomingContext(ctx)
+	return strings.Join(md.Get("authorization"), ",")
+}
+
+func (f *fakeAccess) GetPrincipal(ctx context.Context, _ *accessv1.GetPrincipalRequest) (*accessv1.Principal, error) {
+	if bearer(ctx) != "Bearer "+goodToken {
+		return nil, status.Error(codes.Unauthenticated, "no")
+	}
+	return &accessv1.Principal{
+		Session: "members/m/sessions/s", Member: "members/m", DisplayName: "Léa <b>", Email: "lea@example.org", Language: "fr",
+		ProveTime: timestamppb.New(time.Now().Add(-time.Hour)),
+		Memberships: []*accessv1.Membership{
+			{Name: "collectives/vallon/memberships/1", Role: treasurer, CollectiveDisplayName: "Vallon"},
+			{Name: "collectives/causse/memberships/2", Role: editor, CollectiveDisplayName: "Causse"},
+		},
+	}, nil
+}
+
+func (f *fakeAccess) RequestSignInLink(context.Context, *accessv1.RequestSignInLinkRequest) (*accessv1.RequestSignInLinkResponse, error) {
+	return &accessv1.RequestSignInLinkResponse{BrowserToken: "browser"}, nil
+}
+
+func (f *fakeAccess) RedeemSignInLink(_ context.Context, r *accessv1.RedeemSignInLinkRequest) (*accessv1.Session, error) {
+	f.redeemed = append(f.redeemed, r)
+	if r.GetToken() != "good" || r.GetBrowserToken() != "browser" {
+		return nil, status.Error(codes.FailedPrecondition, "no")
+	}
+	return &accessv1.Session{Token: goodToken}, nil
+}
+
+func (f *fakeAccess) SignOut(context.Context, *accessv1.SignOutRequest) (*emptypb.Empty, error) {
+	f.signOuts++
+	return &emptypb.Empty{}, nil
+}
+
+// start returns the console over a fake of the services.
+func start(t *testing.T) (http.Handler, *fakeAccess) {
+	t.Helper()
+	fake := &fakeAccess{}
+	conn := &inprocgrpc.Channel{}
+	accessv1.RegisterAccessServiceServer(conn, fake)
+	accessv1.RegisterSignInServiceServer(conn, fake)
+	accessv1.RegisterMembersServiceServer(conn, fake)
+	handler, err := New(Config{Conn: conn, Assets: design.NewAssets(), Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return handler, fake
+}
+
+// send asks for a page; cookies and headers follow as name, value.
+func send(handler http.Handler, method, address string, form url.Values, headers ...string) *http.Response {
+	r := httptest.NewRequest(method, address, strings.NewReader(form.Encode()))
+	if method == http.MethodPost {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header.Add(headers[i], headers[i+1])
+	}
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, r)
+	return w.Result()
+}
+
+const signedIn = sessionCookie + "=" + goodToken
+
+func body(t *testing.T, r *http.Response) string {
+	t.Helper()
+	text, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestWhoIsNotSignedInIsLedToTheSignInAndBack(t *testing.T) {
+	handler, _ := start(t)
+	for name, cookie := range map[string]string{
+		"without a cookie": "a=b", "with another session": sessionCookie + "=cas_old_secret", "with an API key": sessionCookie + "=cag_key_secret",
+	} {
+		r := send(handler, http.MethodGet, "/console/c/vallon?x=1", nil, "Cookie", cookie)
+		if want := "/console/sign-in?next=%2Fconsole%2Fc%2Fvallon%3Fx%3D1"; r.StatusCode != http.StatusSeeOther || r.Header.Get("Location") != want {
+			t.Errorf("%s: %d, %s, want %s", name, r.StatusCode, r.Header.Get("Location"), want)
+		}
+	}
+	asked := send(handler, http.MethodPost, "/console/sign-in", url.Values{"email": {"lea@example.org"}, "next": {"/console/c/vallon?x=1"}})
+	if asked.StatusCode != http.StatusSeeOther || len(asked.Cookies()) != 1 {
+		t.Fatalf("asking for a link: %d %v", asked.StatusCode, asked.Cookies())
+	}
+	binding := asked.Cookies()[0]
+	if page := send(handler, http.MethodGet, "/console/sign-in/link?token=good", nil); page.StatusCode != http.StatusOK || len(page.Cookies()) > 0 {
+		t.Errorf("a program that opens the link: %d %v", page.StatusCode, page.Cookies())
+	}
+	if r := send(handler, http.MethodPost, "/console/sign-in/link", url.Values{"token": {"good"}}); r.StatusCode != http.StatusUnprocessableEntity || len(r.Cookies()) > 0 {
+		t.Errorf("another browser with the link: %d %v", r.StatusCode, r.Cookies())
+	}
+	r := send(handler, http.MethodPost, "/console/sign-in/link", url.Values{"token": {"good"}}, "Cookie", binding.Name+"="+binding.Value)
+	if r.StatusCode != http.StatusSeeOther || r.Header.Get("Location") != "/console/c/vallon?x=1" {
+		t.Fatalf("the link: %d %s", r.StatusCode, r.Header.Get("Location"))
+	}
+	for _, c := range r.Cookies() {
+		if !c.Secure || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.Path != "/" || c.Domain != "" {
+			t.Errorf("cookie %s: %+v", c.Name, c)
+		}
+	}
+	if c := r.Cookies()[0]; c.Name != sessionCookie || c.Value != goodToken {
+		t.Errorf("the session's cookie: %v", c)
+	}
+}
+
+func TestPagesOfAMember(t *testing.T) {
+	handler, fake := start(t)
+	r := send(handler, http.MethodGet, "/console/c/vallon", nil, "Cookie", signedIn, "Accept-Language", "en")
+	text := body(t, r)
+	if r.StatusCode != http.StatusOK || !strings.Contains(text, `lang="fr"`) || !strings.Contains(text, "Causse") || strings.Contains(text, "<b>") {
+		t.Errorf("home: %d\n%s", r.StatusCode, text)
+	}
+	for name, want := range map[string]string{"Cache-Control": "no-store", "X-Robots-Tag": "noindex, nofollow"} {
+		if got := r.Header.Get(name); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	if policy := r.Header.Get("Content-Security-Policy"); strings.Contains(policy, "unsafe") || !strings.Contains(policy, "script-src 'self';") {
+		t.Errorf("policy: %s", policy)
+	}
+	for _, address := range []string{"/console/c/elsewhere", "/console/c/vallon/nothing", "/console/nothing"} {
+		if r := send(handler, http.MethodGet, address, nil, "Cookie", signedIn); r.StatusCode != http.StatusNotFound {
+			t.Errorf("%s: %d", address, r.StatusCode)
+		}
+	}
+	if r := send(handler, http.MethodGet, "/console", nil, "Cookie", signedIn); r.StatusCode != http.StatusOK {
+		t.Errorf("the chooser of two places: %d", r.StatusCode)
+	}
+	if r := send(handler, http.MethodPost, "/console/sign-out", nil, "Cookie", signedIn, "Sec-Fetch-Site", "cross-site"); r.StatusCode != http.StatusForbidden || fake.signOuts != 0 {
+		t.Errorf("a form of another site: %d, signed out %d times", r.StatusCode, fake.signOuts)
+	}
+	r = send(handler, http.MethodPost, "/console/sign-out", nil, "Cookie", signedIn, "Sec-Fetch-Site", "same-origin")
+	if r.StatusCode != http.StatusSeeOther || fake.signOuts != 1 || r.Cookies()[0].MaxAge >= 0 {
+		t.Errorf("signing out: %d, %d, %v", r.StatusCode, fake.signOuts, r.Cookies())
+	}
+	if text := body(t, send(handler, http.MethodGet, r.Header.Get("Location"), nil)); !strings.Contains(text, "Vous êtes déconnecté.") {
+		t.Errorf("it does not say so:\n%s", text)
+	}
+	if text := body(t, send(handler, http.MethodGet, "/console/sign-in?done=signin.%3Cb%3E", nil)); strings.Contains(text, `role="status"`) {
+		t.Errorf("an unknown code is shown:\n%s", text)
+	}
+}
+
+func TestFormsAreBounded(t *testing.T) {
+	handler, _ := start(t)
+	r := send(handler, http.MethodPost, "/console/sign-in", url.Values{"email": {strings.Repeat("x", maxFormBytes)}})
+	if r.StatusCode != http.StatusRequestEntityTooLarge {
+		t.Errorf("a large form: %d", r.StatusCode)
+	}
+}

@@ -1,0 +1,171 @@
+package guide
+
+import (
+	"bytes"
+	"embed"
+	"errors"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"path"
+	"strings"
+
+	"github.com/cagnotte/cagnotte/gateway/asset"
+	"github.com/cagnotte/cagnotte/gateway/design"
+	"github.com/cagnotte/cagnotte/gateway/markdown"
+	"github.com/cagnotte/cagnotte/gateway/text"
+)
+
+//go:embed pages templates strings
+var files embed.FS
+
+//go:embed guide.css
+var ownStyle []byte
+
+// order lists the pages as the guide does.
+var order = []string{"start"}
+
+// Config is what the guide needs.
+type Config struct {
+	// Assets takes the guide's files; required.
+	Assets *design.Assets
+}
+
+// guide is the handler of all its pages.
+type guide struct {
+	catalogues  text.Catalogues
+	templates   map[string]*template.Template
+	pages       map[string]map[string]article
+	style, icon string
+}
+
+// article is a page in one language.
+type article struct {
+	Path, Title string
+	Body        template.HTML
+}
+
+// New returns the guide, or an error when a page lacks a language or a title.
+func New(c Config) (http.Handler, error) {
+	if c.Assets == nil {
+		return nil, errors.New("guide: Assets is required")
+	}
+	g := &guide{
+		pages:     map[string]map[string]article{},
+		templates: map[string]*template.Template{},
+		style:     c.Assets.Add("guide.css", "text/css; charset=utf-8", design.Sheet(ownStyle)),
+		icon:      c.Assets.Add("icon.svg", "image/svg+xml", design.Icon()),
+	}
+	var err error
+	if g.catalogues, err = text.Load(files, "strings/*.json"); err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"list", "article", "missing"} {
+		if g.templates[name], err = template.ParseFS(files, "templates/layout.html", "templates/"+name+".html"); err != nil {
+			return nil, err
+		}
+	}
+	read := markdown.NewForGuide()
+	for _, lang := range text.Languages {
+		g.pages[lang] = map[string]article{}
+		for _, name := range order {
+			source, err := files.ReadFile("pages/" + lang + "/" + name + ".md")
+			if err != nil {
+				return nil, fmt.Errorf("guide: %w", err)
+			}
+			first, _, _ := strings.Cut(string(source), "\n")
+			title, ok := strings.CutPrefix(first, "# ")
+			if !ok {
+				return nil, fmt.Errorf("guide: %s in %s does not begin with its title", name, lang)
+			}
+			g.pages[lang][name] = article{"/guide/" + name, text.Typeset(lang, title), read.Render(lang, string(source))}
+		}
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /guide", g.list)
+	mux.HandleFunc("GET /guide/{$}", g.list)
+	mux.HandleFunc("GET /guide/{page}", g.page)
+	pictures, err := fs.Glob(files, "pages/pictures/*.png")
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range pictures {
+		body, err := files.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		mux.Handle("GET /guide/pictures/"+path.Base(name), asset.New(body, "image/png", "public, max-age=3600"))
+	}
+	mux.HandleFunc("/", g.missing)
+	return mux, nil
+}
+
+// page is what the layout gets.
+type page struct {
+	*text.Words
+	Title, Style, Icon, Query, OtherLanguage string
+	Content                                  any
+}
+
+func (g *guide) list(w http.ResponseWriter, r *http.Request) {
+	p := g.begin(w, r)
+	all := []article{}
+	for _, name := range order {
+		all = append(all, g.pages[p.Lang][name])
+	}
+	p.Title, p.Content = p.T("title"), all
+	g.answer(w, http.StatusOK, "list", p)
+}
+
+func (g *guide) page(w http.ResponseWriter, r *http.Request) {
+	p := g.begin(w, r)
+	a, ok := g.pages[p.Lang][r.PathValue("page")]
+	if !ok {
+		g.missing(w, r)
+		return
+	}
+	p.Title, p.Content = a.Title, a
+	g.answer(w, http.StatusOK, "article", p)
+}
+
+func (g *guide) missing(w http.ResponseWriter, r *http.Request) {
+	p := g.begin(w, r)
+	p.Title = p.T("missing")
+	g.answer(w, http.StatusNotFound, "missing", p)
+}
+
+// begin chooses the language: ?lang=, else the browser's.
+func (g *guide) begin(w http.ResponseWriter, r *http.Request) *page {
+	p := &page{Style: g.style, Icon: g.icon}
+	lang := text.ExplicitLanguage(r)
+	if lang != "" {
+		p.Query = "?lang=" + lang
+	} else {
+		w.Header().Add("Vary", "Accept-Language")
+		lang = text.PreferredLanguage(r.Header.Get("Accept-Language"))
+	}
+	p.Words = g.catalogues[lang]
+	p.OtherLanguage = "?lang=" + p.T("otherLanguageCode")
+	return p
+}
+
+// answer writes a page whole, or nothing of it.
+func (g *guide) answer(w http.ResponseWriter, code int, name string, p *page) {
+	var body bytes.Buffer
+	if err := g.templates[name].ExecuteTemplate(&body, "layout", p); err != nil {
+		http.Error(w, p.T("title"), http.StatusInternalServerError)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Language", p.Lang)
+	h.Set("Cache-Control", "public, max-age=0, s-maxage=60")
+	if code != http.StatusOK {
+		h.Set("Cache-Control", "no-store")
+	}
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+	h.Del("X-Request-Id")
+	w.WriteHeader(code)
+	_, _ = w.Write(body.Bytes())
+}
