@@ -1,17 +1,18 @@
 package gateway
 
 import (
-	"errors"
-	"io"
+	"context"
 	"log/slog"
 	"net/http"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"github.com/grpc-ecosystem/grpc-gateway/v2/utilities"
+	"google.golang.org/genproto/googleapis/api/httpbody"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/cagnotte/cagnotte/gateway/download"
 	auditv1 "github.com/cagnotte/cagnotte/proto/cagnotte/audit/v1"
 )
 
@@ -34,19 +35,11 @@ func exportAudit(conn grpc.ClientConnInterface, logger *slog.Logger) runtime.Han
 			writeError(r.Context(), w, status.Error(codes.InvalidArgument, err.Error()))
 			return
 		}
-		stream, err := client.ExportAuditEntries(r.Context(), request)
+		err := download.Stream(w, r, func(ctx context.Context) (grpc.ServerStreamingClient[httpbody.HttpBody], error) {
+			return client.ExportAuditEntries(ctx, request)
+		}, logger)
 		if err != nil {
 			writeError(r.Context(), w, err)
-			return
 		}
-		chunk, err := stream.Recv()
-		if err != nil && !errors.Is(err, io.EOF) {
-			writeError(r.Context(), w, err)
-			return
-		}
-		header, _ := stream.Header() // there was an answer, so there is a header
-		setExportHeaders(w.Header(), header, chunk.GetContentType())
-		w.WriteHeader(http.StatusOK)
-		sendChunks(w, r, stream, chunk, err, logger)
 	}
 }

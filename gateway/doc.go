@@ -14,7 +14,7 @@
 //	body.go         how much is read of the body, and when
 //	parameters.go   refuses query parameters that mean nothing
 //	rest.go         JSON <-> gRPC, by the annotations of proto/cagnotte
-//	export.go       the ledger export as a stream; range.go continues one that broke off
+//	export.go       the ledger export as a stream, which package download continues where it broke off
 //	webhooks.go     the raw bodies of Stripe's events
 //	errors.go       the one form of all errors
 //
