@@ -497,3 +497,6 @@ func (v *visit) comeBack() string {
 
 // safeHTML marks markup of this package's own files.
 func safeHTML(markup string) template.HTML { return template.HTML(markup) }
+
+// isNotFound reports whether a call found nothing.
+func isNotFound(err error) bool { return status.Code(err) == codes.NotFound }

@@ -7,6 +7,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -23,6 +24,9 @@ type Program struct {
 	// Campaign is the name of an open campaign in EUR that the site's origin may embed, with a preset
 	// of 20 €, a minimum above 0.10 € and texts in French and English. It takes debits, and pledges by transfer.
 	Campaign string
+	// Members are the addresses of members by their role in the campaign's collective: "owner", "editor", "treasurer",
+	// "auditor"; and of the "operator".
+	Members map[string]string
 	// Mails are the texts of all mails that it sent so far, oldest first.
 	Mails func() []string
 }
@@ -59,7 +63,12 @@ func Run(t *testing.T, p Program, s *Site) {
 	// One file at a time: each donation is looked for in the progress of the one campaign.
 	cmd := exec.CommandContext(t.Context(), node, append([]string{"--test", "--test-concurrency=1", "--test-reporter=spec"}, specs...)...)
 	cmd.Dir = dir
+	members, err := json.Marshal(p.Members)
+	if err != nil {
+		t.Fatal(err)
+	}
 	cmd.Env = append(os.Environ(),
+		"CAGNOTTE_MEMBERS="+string(members),
 		"CAGNOTTE_URL="+p.URL,
 		"CAGNOTTE_STRIPE="+p.StripeURL,
 		"CAGNOTTE_CAMPAIGN="+p.Campaign,

@@ -34,10 +34,10 @@ export const launch = () =>
 /**
  * Opens a fresh browser profile, runs the visit, and then checks what holds for every visit: no console error (a
  * refused Content-Security-Policy is one), no request to a fourth origin, no cookie, nothing stored.
- * `expected` are console errors that the visit provokes on purpose.
+ * `expected` are console errors that the visit provokes on purpose, and `cookies` those that a member needs.
  */
 export async function visit(browser, options, run) {
-  const { expected = /^$/, ...contextOptions } = options;
+  const { expected = /^$/, cookies: allowed = [], ...contextOptions } = options;
   const context = await browser.newContext({ locale: "fr-FR", ...contextOptions });
   const wrong = [];
   context.on("request", (request) => {
@@ -55,7 +55,7 @@ export async function visit(browser, options, run) {
   try {
     await run(page, context);
     const cookies = await context.cookies();
-    assert.deepEqual(cookies.map((cookie) => cookie.name), [], "somebody set a cookie");
+    assert.deepEqual(cookies.map((cookie) => cookie.name).filter((name) => !allowed.includes(name)), [], "somebody set a cookie");
     if (options.javaScriptEnabled !== false) {
       const stored = await page.evaluate(() => localStorage.length + sessionStorage.length);
       assert.equal(stored, 0, "somebody stored something");

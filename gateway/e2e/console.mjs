@@ -1,0 +1,180 @@
+// What the specs of the console need: members who sign in, pages that axe checks, and the keyboard.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { lastMail, service, site, visit } from "./visitor.mjs";
+
+const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+/** The members of the program, by role: owner, editor, treasurer, auditor, operator, each with its address. */
+const members = JSON.parse(process.env.CAGNOTTE_MEMBERS ?? "{}");
+
+/** The collective that the members belong to, and the address of its pages. */
+export const collective = process.env.CAGNOTTE_CAMPAIGN.split("/")[1];
+export const home = `${service}/console/c/${collective}`;
+
+/** The address of a member by role. */
+export function emailOf(role) {
+  assert.ok(members[role], `the program has no ${role}`);
+  return members[role];
+}
+
+const linkPattern = /https?:\/\/\S+\/console\/sign-in\/link\?token=\S+/;
+
+/** The newest link that was mailed to an address, and not given before. */
+export async function mailedLink() {
+  const mail = await lastMail(linkPattern);
+  return mail.match(linkPattern)[0];
+}
+
+/** Signs in as people do: asks for a link, finds it in the mailbox, opens it in the same browser, presses the button. */
+export async function signIn(page, role, next = "") {
+  await page.goto(`${service}/console/sign-in${next ? `?next=${encodeURIComponent(next)}` : ""}`);
+  await page.locator("#email").fill(emailOf(role));
+  await page.locator("form:has(#email) button").click();
+  await page.waitForURL(/\/sign-in\/sent/);
+  await page.goto(await mailedLink());
+  await page.locator("main form button").click();
+  await page.waitForURL((url) => !url.pathname.startsWith("/console/sign-in"));
+}
+
+const sessions = new Map();
+
+/**
+ * Visits the console as a member. The member signs in once a file; each visit is a fresh browser with the cookie alone, and
+ * is checked as every visit is, but for that one cookie. Options are Playwright's, such as { javaScriptEnabled: false },
+ * and `expected` of visit().
+ */
+export async function member(browser, role, options, run) {
+  const storageState = sessions.get(role);
+  await visit(browser, { viewport: phone, ...options, storageState, cookies: ["__Host-cagnotte", "__Host-cagnotte-link"] }, async (page, context) => {
+    if (!storageState) {
+      await signIn(page, role);
+      sessions.set(role, await context.storageState());
+    }
+    await run(page, context);
+    // Somebody who proved again to be here has another session, and the old one has ended.
+    sessions.set(role, await context.storageState());
+  });
+}
+
+/** Forgets a member's session: the next visit signs in again. */
+export const forget = (role) => sessions.delete(role);
+
+export const phone = { width: 390, height: 844 };
+export const desktop = { width: 1280, height: 900 };
+
+/**
+ * Proves again to be here, on the page that asks for it: with the mailed link. Afterwards the page is the one that asked.
+ */
+export async function prove(page) {
+  await page.waitForURL(/\/console\/confirm/);
+  await page.locator("form[action='/console/confirm'] button").click();
+  await page.waitForURL(/\/sign-in\/sent/);
+  await page.goto(await mailedLink());
+  await page.locator("main form button").click();
+  await page.waitForURL((url) => !url.pathname.startsWith("/console/sign-in"));
+}
+
+/** Opens a page that may ask for a proof first. */
+export async function gotoProved(page, address) {
+  await page.goto(address);
+  if (page.url().includes("/console/confirm")) await prove(page);
+}
+
+/** What axe finds on the page as it is. */
+async function violations(page) {
+  // The page's policy lets no script in but its own; this one is the test's, in a world of its own.
+  const client = await page.context().newCDPSession(page);
+  const { frameTree } = await client.send("Page.getFrameTree");
+  const { executionContextId } = await client.send("Page.createIsolatedWorld", { frameId: frameTree.frame.id, worldName: "axe" });
+  const evaluate = async (expression) => {
+    const { result, exceptionDetails } = await client.send("Runtime.evaluate", { expression, contextId: executionContextId, awaitPromise: true, returnByValue: true });
+    assert.equal(exceptionDetails, undefined, exceptionDetails?.exception?.description);
+    return result.value;
+  };
+  await evaluate(`${axeSource};0`);
+  const found = await evaluate(`axe.run(document, { resultTypes: ["violations"], rules: { "target-size": { enabled: true } } }).then((r) => r.violations.map((v) => v.id + ": " + v.nodes.map((n) => n.target.join(" ") + " (" + n.failureSummary + ")").join("; ")))`);
+  await client.detach();
+  return found;
+}
+
+/** Whether something is wider than the window. */
+const overflows = (page) => page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth + 1);
+
+/**
+ * Checks a page with axe in both languages, light and dark, at 320 px and on a desktop, and that nothing is wider than the
+ * window. `address` is loaded each time; without one, only the page as it is.
+ */
+export async function accessible(page, address) {
+  const wrong = [];
+  const before = page.viewportSize();
+  for (const width of [320, 1280]) {
+    await page.setViewportSize({ width, height: 900 });
+    for (const colorScheme of ["light", "dark"]) {
+      await page.emulateMedia({ colorScheme });
+      for (const lang of address ? ["fr", "en"] : [""]) {
+        if (address) {
+          const url = new URL(address);
+          url.searchParams.set("lang", lang);
+          await page.goto(url.href);
+          assert.equal(await page.getAttribute("html", "lang"), lang);
+        }
+        const where = `${address ?? page.url()} (${lang || "as it is"}, ${width} px, ${colorScheme})`;
+        for (const violation of await violations(page)) wrong.push(`${where}: ${violation}`);
+        if (await overflows(page)) wrong.push(`${where}: something is wider than the window`);
+      }
+    }
+  }
+  await page.emulateMedia({ colorScheme: null });
+  await page.setViewportSize(before);
+  assert.deepEqual(wrong, []);
+}
+
+/**
+ * Walks the page with the tab key, from its beginning: every link, button and field that can be seen gets the focus, with a
+ * ring around it. Returns the names of what was passed, in order.
+ */
+export async function keyboardWalk(page) {
+  await page.evaluate(() => {
+    document.activeElement?.blur();
+    window.scrollTo(0, 0);
+  });
+  const expected = await page.evaluate(
+    () =>
+      [...document.querySelectorAll("a[href], button, input, select, textarea, summary, [tabindex='0']")].filter((e) => {
+        if (e.disabled || e.type === "hidden" || e.tabIndex < 0 || !e.checkVisibility({ visibilityProperty: true, contentVisibilityAuto: true })) return false;
+        // Of the choices of one question the tab key reaches one.
+        return e.type !== "radio" || e === (document.querySelector(`input[name='${CSS.escape(e.name)}']:checked`) ?? document.querySelector(`input[name='${CSS.escape(e.name)}']`));
+      }).length,
+  );
+  const passed = [];
+  let distinct = 0;
+  for (let i = 0; i < expected * 3 + 5; i++) {
+    await page.keyboard.press("Tab");
+    const now = await page.evaluate(() => {
+      const e = document.activeElement;
+      if (!e || e === document.body) return null;
+      const again = e.dataset.walked === "yes";
+      e.dataset.walked = "yes";
+      const style = getComputedStyle(e);
+      const ring = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2;
+      return { again, ring, name: `${e.tagName.toLowerCase()} ${(e.getAttribute("aria-label") ?? e.textContent ?? "").trim().slice(0, 40) || e.id || e.name}` };
+    });
+    if (!now) break;
+    if (now.again) continue; // a date's day, month and year
+    assert.ok(now.ring, `the focus on ${now.name} cannot be seen`);
+    passed.push(now.name);
+    distinct++;
+  }
+  assert.ok(distinct >= expected, `the tab key passed ${distinct} of ${expected}: ${passed.join(", ")}`);
+  return passed;
+}
+
+/** Downloads by pressing what `press` presses, and returns the file's text and name. */
+export async function download(page, press) {
+  const [file] = await Promise.all([page.waitForEvent("download"), press()]);
+  return { name: file.suggestedFilename(), text: readFileSync(await file.path(), "utf8"), bytes: readFileSync(await file.path()) };
+}
+
+export { site };
