@@ -46,7 +46,7 @@ type Config struct {
 	Assets *design.Assets
 	// Bodies limits the memory of uploads; no limit when nil.
 	Bodies Budget
-	// Logger gets what no member is told; required.
+	// Logger gets what no member is told; slog.Default when nil.
 	Logger *slog.Logger
 }
 
@@ -83,8 +83,11 @@ func sections() []section {
 
 // New returns the console, or an error when one of the embedded files is broken.
 func New(c Config) (http.Handler, error) {
-	if c.Conn == nil || c.Assets == nil || c.Logger == nil {
-		return nil, errors.New("console: Conn, Assets and Logger are required")
+	if c.Conn == nil || c.Assets == nil {
+		return nil, errors.New("console: Conn and Assets are required")
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
 	}
 	s := &console{
 		Config:   c,
