@@ -25,6 +25,7 @@ import (
 	instancev1 "github.com/cagnotte/cagnotte/proto/cagnotte/instance/v1"
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 	noticesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1"
+	overviewv1 "github.com/cagnotte/cagnotte/proto/cagnotte/overview/v1"
 	payoutsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/payouts/v1"
 	recurringv1 "github.com/cagnotte/cagnotte/proto/cagnotte/recurring/v1"
 	refundsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/refunds/v1"
@@ -92,6 +93,7 @@ func newREST(conn grpc.ClientConnInterface, b *bodies, logger *slog.Logger) (htt
 		instancev1.RegisterInstanceServiceHandlerClient(ctx, mux, instancev1.NewInstanceServiceClient(conn)),
 		imagesv1.RegisterImagesServiceHandlerClient(ctx, mux, imagesv1.NewImagesServiceClient(conn)),
 		ledgerv1.RegisterLedgerServiceHandlerClient(ctx, mux, ledgerv1.NewLedgerServiceClient(conn)),
+		overviewv1.RegisterOverviewServiceHandlerClient(ctx, mux, overviewv1.NewOverviewServiceClient(conn)),
 		payoutsv1.RegisterPayoutsServiceHandlerClient(ctx, mux, payoutsv1.NewPayoutsServiceClient(conn)),
 		noticesv1.RegisterNoticesServiceHandlerClient(ctx, mux, noticesv1.NewNoticesServiceClient(conn)),
 		recurringv1.RegisterRecurringServiceHandlerClient(ctx, mux, recurringv1.NewRecurringServiceClient(conn)),

@@ -15,6 +15,7 @@
 //	bank          bank statements, and what their lines show; bank/statement reads the files, without a database
 //	webhooks      what Stripe says: events, applied once and backfilled when lost; balance transactions into the books
 //	ledger        the books: accounts, balanced immutable transactions, balances; ledger/proof verifies them without a database
+//	overview      what members see at one look: the list of all that was given, sums over time, what needs somebody
 //	exports       the books as files
 //	instance      this installation: its state, the comparison with Stripe, webhook endpoints, verifications of the books
 //	internal/     what they share, and what wires them; see each package
@@ -39,6 +40,7 @@
 //	internal/app         -> all services, gateway
 //	webhooks             -> donations, refunds, payouts, ledger, connect, collectives, notices
 //	refunds              -> donations, campaigns, connect, collectives, notices, access
+//	overview             -> campaigns, collectives, access
 //	exports              -> payouts, ledger, collectives
 //	donations            -> campaigns, ledger, connect, collectives, notices
 //	bank                 -> treasury, campaigns, ledger, collectives, notices

@@ -235,6 +235,14 @@ var table = map[string]rule{
 
 	"/cagnotte.exports.v1.ExportsService/ExportLedger": {allow: bookkeepers | operator, field: "name", resource: "ledger"},
 
+	// The answers to an editor have what is in donations and campaigns alone.
+	"/cagnotte.overview.v1.OverviewService/GetOverview":            {allow: members | operator, field: "name", resource: "overview"},
+	"/cagnotte.overview.v1.OverviewService/GetContribution":        {allow: members | operator, field: "name", resource: "contributions"},
+	"/cagnotte.overview.v1.OverviewService/ListContributions":      {allow: members | operator, field: "parent", resource: "contributions"},
+	"/cagnotte.overview.v1.OverviewService/GetContributionHistory": {allow: members | operator, field: "name", resource: "contributions"},
+	"/cagnotte.overview.v1.OverviewService/GetStatistics":          {allow: members | operator, field: "name", resource: "statistics"},
+	"/cagnotte.overview.v1.OverviewService/GetMonthlyStatistics":   {allow: members | operator, field: "name", resource: "monthlyStatistics"},
+
 	// Offline money is for the treasurer; an editor writes texts.
 	"/cagnotte.treasury.v1.TreasuryService/CreateOfflineDonation":  {allow: owner | treasurer, field: "parent", resource: "offlineDonations"},
 	"/cagnotte.treasury.v1.TreasuryService/GetOfflineDonation":     {allow: bookkeepers | operator, field: "name", resource: "offlineDonations"},

@@ -27,6 +27,7 @@ import (
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/instance/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1"
+	_ "github.com/cagnotte/cagnotte/proto/cagnotte/overview/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/payouts/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/recurring/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/refunds/v1"
@@ -190,10 +191,17 @@ var matrix = map[string]string{
 	"cagnotte.ledger.v1.LedgerService/GetDonationProof":      "PPPPPP",
 	"cagnotte.ledger.v1.LedgerService/ClosePeriod":           "UPNPNP",
 	"cagnotte.exports.v1.ExportsService/ExportLedger":        "UPNPPP",
-	"cagnotte.payouts.v1.PayoutsService/ListPayouts":         "UPNPPP",
-	"cagnotte.payouts.v1.PayoutsService/GetPayout":           "UPNPPP",
-	"cagnotte.payouts.v1.PayoutsService/ListPayoutLines":     "UPNPPP",
-	"cagnotte.payouts.v1.PayoutsService/GetPayoutLine":       "UPNPPP",
+
+	"cagnotte.overview.v1.OverviewService/GetOverview":            "UPPPPP",
+	"cagnotte.overview.v1.OverviewService/GetContribution":        "UPPPPP",
+	"cagnotte.overview.v1.OverviewService/ListContributions":      "UPPPPP",
+	"cagnotte.overview.v1.OverviewService/GetContributionHistory": "UPPPPP",
+	"cagnotte.overview.v1.OverviewService/GetStatistics":          "UPPPPP",
+	"cagnotte.overview.v1.OverviewService/GetMonthlyStatistics":   "UPPPPP",
+	"cagnotte.payouts.v1.PayoutsService/ListPayouts":              "UPNPPP",
+	"cagnotte.payouts.v1.PayoutsService/GetPayout":                "UPNPPP",
+	"cagnotte.payouts.v1.PayoutsService/ListPayoutLines":          "UPNPPP",
+	"cagnotte.payouts.v1.PayoutsService/GetPayoutLine":            "UPNPPP",
 
 	"cagnotte.treasury.v1.TreasuryService/CreateOfflineDonation":  "UPNPNN",
 	"cagnotte.treasury.v1.TreasuryService/GetOfflineDonation":     "UPNPPP",

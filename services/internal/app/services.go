@@ -25,6 +25,7 @@ import (
 	instancev1 "github.com/cagnotte/cagnotte/proto/cagnotte/instance/v1"
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 	noticesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1"
+	overviewv1 "github.com/cagnotte/cagnotte/proto/cagnotte/overview/v1"
 	payoutsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/payouts/v1"
 	recurringv1 "github.com/cagnotte/cagnotte/proto/cagnotte/recurring/v1"
 	refundsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/refunds/v1"
@@ -47,6 +48,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 	"github.com/cagnotte/cagnotte/services/ledger"
 	"github.com/cagnotte/cagnotte/services/notices"
+	"github.com/cagnotte/cagnotte/services/overview"
 	"github.com/cagnotte/cagnotte/services/payouts"
 	"github.com/cagnotte/cagnotte/services/refunds"
 	"github.com/cagnotte/cagnotte/services/treasury"
@@ -239,6 +241,9 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 			return err
 		},
 	}))
+	overviewv1.RegisterOverviewServiceServer(a.rpc, overview.NewServer(overview.New(overview.Config{
+		Pool: a.pool, Campaigns: s.campaigns, Collectives: s.collectives, Progress: s.donations.Progress, Now: cfg.Now,
+	})))
 	payoutsv1.RegisterPayoutsServiceServer(a.rpc, payouts.NewServer(s.payouts))
 	exportsv1.RegisterExportsServiceServer(a.rpc, exports.NewServer(exports.New(exports.Config{
 		Ledger: s.ledger, Collectives: s.collectives, Payouts: s.payouts, Documents: documentsOf(a.pool), Pace: exports.DefaultPace,

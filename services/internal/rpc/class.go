@@ -288,6 +288,13 @@ var kinds = map[string]kind{
 
 	"/cagnotte.exports.v1.ExportsService/ExportLedger": file,
 
+	"/cagnotte.overview.v1.OverviewService/GetOverview":            read,
+	"/cagnotte.overview.v1.OverviewService/GetContribution":        read,
+	"/cagnotte.overview.v1.OverviewService/ListContributions":      read,
+	"/cagnotte.overview.v1.OverviewService/GetContributionHistory": read,
+	"/cagnotte.overview.v1.OverviewService/GetStatistics":          read,
+	"/cagnotte.overview.v1.OverviewService/GetMonthlyStatistics":   read,
+
 	"/cagnotte.treasury.v1.TreasuryService/CreateOfflineDonation":  write,
 	"/cagnotte.treasury.v1.TreasuryService/GetOfflineDonation":     read,
 	"/cagnotte.treasury.v1.TreasuryService/ListOfflineDonations":   read,

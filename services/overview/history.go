@@ -1,0 +1,388 @@
+package overview
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/money"
+)
+
+// EntryKind is what an entry of a history is. Entries of one moment are in the order of their kinds.
+type EntryKind int
+
+// The kinds.
+const (
+	EntryState EntryKind = iota + 1
+	EntryEvent
+	EntryTransaction
+	EntryRefund
+	EntryDispute
+	EntryFraudWarning
+	EntryPayout
+	EntryDeposit
+	EntryBankLine
+)
+
+// Entry is one thing that happened to a contribution.
+type Entry struct {
+	Time time.Time
+	Kind EntryKind
+	// Resource is its name; empty for a state.
+	Resource string
+	// Detail is a state as stored, or what the thing says of itself.
+	Detail string
+	// Amount has no currency when there is none.
+	Amount money.Amount
+}
+
+// maxEntries is how long a history is. Each of its parts is bounded by the same number.
+const maxEntries = 300
+
+// History returns what happened to a contribution, oldest first. Only states are read when states is true.
+func (s *Service) History(ctx context.Context, c Contribution, statesOnly bool) ([]Entry, error) {
+	parts := []func(context.Context, Contribution) ([]Entry, error){s.states}
+	if !statesOnly {
+		parts = append(parts, s.transactions, s.payouts)
+		switch c.Kind {
+		case KindDonation:
+			parts = append(parts, s.events, s.refunds)
+		case KindOffline:
+			parts = append(parts, s.banked)
+		}
+	}
+	var all []Entry
+	for _, part := range parts {
+		entries, err := part(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, entries...)
+	}
+	slices.SortStableFunc(all, func(a, b Entry) int {
+		return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.Kind, b.Kind))
+	})
+	return all[max(0, len(all)-maxEntries):], nil
+}
+
+// entries reads the rows of a query: time, resource, detail, amount and currency.
+func (s *Service) entries(ctx context.Context, kind EntryKind, sql string, args pgx.NamedArgs, name func(id string) string) ([]Entry, error) {
+	args["count"] = maxEntries
+	rows, err := s.cfg.Pool.Query(ctx, sql, args)
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	found, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (Entry, error) {
+		e := Entry{Kind: kind}
+		var id string
+		err := r.Scan(&e.Time, &id, &e.Detail, &e.Amount.Minor, &e.Amount.Currency)
+		if e.Time = e.Time.UTC(); name != nil {
+			e.Resource = name(id)
+		}
+		return e, err
+	})
+	return found, postgres.Error(err)
+}
+
+// The states of an offline donation follow those of its pledge.
+const statesSQL = `
+SELECT
+	h.began_at,
+	'',
+	h.state,
+	0::bigint,
+	''
+FROM overview.states AS h
+WHERE h.contribution = @id
+	OR h.contribution = (
+		SELECT d.pledge
+		FROM treasury.offline_donations AS d
+		WHERE d.id = @id
+	)
+ORDER BY h.id DESC
+LIMIT @count`
+
+func (s *Service) states(ctx context.Context, c Contribution) ([]Entry, error) {
+	found, err := s.entries(ctx, EntryState, statesSQL, pgx.NamedArgs{"id": c.ID}, nil)
+	// Read from the newest end, and told from the oldest.
+	slices.Reverse(found)
+	return found, err
+}
+
+// What Stripe calls the donation: its payments, pages, invoice, refunds and disputes.
+const stripeNamesSQL = `
+SELECT x.name
+FROM (
+	SELECT d.payment_intent_id AS name
+	FROM donations.donations AS d
+	WHERE d.id = @id
+	UNION
+	SELECT d.charge_id
+	FROM donations.donations AS d
+	WHERE d.id = @id
+	UNION
+	SELECT d.checkout_session_id
+	FROM donations.donations AS d
+	WHERE d.id = @id
+	UNION
+	SELECT d.recovered_session_id
+	FROM donations.donations AS d
+	WHERE d.id = @id
+	UNION
+	SELECT d.invoice_id
+	FROM donations.donations AS d
+	WHERE d.id = @id
+	UNION
+	SELECT p.payment_intent_id
+	FROM donations.payments AS p
+	WHERE p.donation = @id
+	UNION
+	SELECT r.stripe_refund_id
+	FROM refunds.refunds AS r
+	WHERE r.donation = @id
+	UNION
+	SELECT t.id
+	FROM refunds.disputes AS t
+	WHERE t.donation = @id
+) AS x
+WHERE x.name <> ''
+ORDER BY x.name`
+
+// The two parts are the expressions of events_payment_idx and events_resource_idx.
+const eventsSQL = `
+SELECT
+	e.created_at,
+	e.id,
+	e.type || ' ' || e.state,
+	0::bigint,
+	''
+FROM webhooks.events AS e
+JOIN donations.donations AS d ON d.id = @id AND d.stripe_account = e.account
+WHERE e.resource ->> 'payment_intent' IS NOT NULL
+	AND e.resource ->> 'payment_intent' = ANY (@names::text[])
+	OR coalesce(e.resource ->> 'id', e.resource #>> '{session,id}') = ANY (@names::text[])
+ORDER BY
+	e.created_at DESC,
+	e.id DESC
+LIMIT @count`
+
+func (s *Service) events(ctx context.Context, c Contribution) ([]Entry, error) {
+	rows, err := s.cfg.Pool.Query(ctx, stripeNamesSQL, pgx.NamedArgs{"id": c.ID})
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	found, err := s.entries(ctx, EntryEvent, eventsSQL, pgx.NamedArgs{"id": c.ID, "names": names}, func(id string) string {
+		return "collectives/" + c.Campaign.Collective + "/webhookEvents/" + id
+	})
+	slices.Reverse(found)
+	return found, err
+}
+
+// The transactions that are about the donation alone; their amount is what they move of the collective's. One that is not
+// sealed yet, for a few seconds, is missing.
+const transactionsSQL = `
+SELECT
+	t.recorded_at,
+	t.id::text,
+	t.kind,
+	coalesce(e.amount, 0)::bigint,
+	coalesce(e.currency, '')
+FROM ledger.seals AS s
+JOIN ledger.transactions AS t ON t.id = s.transaction_id
+LEFT JOIN LATERAL (
+	SELECT
+		sum(n.amount) AS amount,
+		min(n.currency) AS currency
+	FROM ledger.entries AS n
+	WHERE n.transaction_id = t.id
+		AND n.collective = @collective
+		AND n.amount > 0
+) AS e ON true
+WHERE s.donation = @id
+ORDER BY s.number
+LIMIT @count`
+
+func (s *Service) transactions(ctx context.Context, c Contribution) ([]Entry, error) {
+	return s.entries(ctx, EntryTransaction, transactionsSQL, pgx.NamedArgs{"id": c.ID, "collective": c.Campaign.Collective}, func(id string) string {
+		return "collectives/" + c.Campaign.Collective + "/ledger/transactions/" + id
+	})
+}
+
+const refundsSQL = `
+SELECT
+	r.created_at,
+	r.id::text,
+	r.state,
+	r.amount_minor,
+	r.currency
+FROM refunds.refunds AS r
+WHERE r.donation = @id
+ORDER BY
+	r.created_at,
+	r.id
+LIMIT @count`
+
+const disputesSQL = `
+SELECT
+	t.created_at,
+	t.id,
+	t.status,
+	t.amount_minor,
+	t.currency
+FROM refunds.disputes AS t
+WHERE t.donation = @id
+ORDER BY
+	t.created_at,
+	t.id
+LIMIT @count`
+
+const fraudWarningsSQL = `
+SELECT
+	w.created_at,
+	w.id,
+	w.fraud_type,
+	0::bigint,
+	''
+FROM refunds.fraud_warnings AS w
+WHERE w.donation = @id
+ORDER BY
+	w.created_at,
+	w.id
+LIMIT @count`
+
+// refunds are what happened to a payment later: refunds, disputes and warnings.
+func (s *Service) refunds(ctx context.Context, c Contribution) ([]Entry, error) {
+	var all []Entry
+	for _, part := range []struct {
+		kind   EntryKind
+		sql    string
+		prefix string
+	}{
+		{EntryRefund, refundsSQL, c.resource() + "/refunds/"},
+		{EntryDispute, disputesSQL, "collectives/" + c.Campaign.Collective + "/disputes/"},
+		{EntryFraudWarning, fraudWarningsSQL, "collectives/" + c.Campaign.Collective + "/fraudWarnings/"},
+	} {
+		found, err := s.entries(ctx, part.kind, part.sql, pgx.NamedArgs{"id": c.ID}, func(id string) string { return part.prefix + id })
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
+	}
+	return all, nil
+}
+
+// The payouts that contain a balance transaction of the donation, which is the reference of its transaction in the books.
+const payoutsSQL = `
+SELECT
+	p.arrival_at,
+	p.id,
+	p.state,
+	p.amount_minor,
+	p.currency
+FROM ledger.seals AS s
+JOIN ledger.transactions AS t ON t.id = s.transaction_id
+JOIN payouts.contents AS i ON i.account = t.book AND i.transaction = t.reference
+JOIN payouts.payouts AS p ON p.account = i.account AND p.id = i.payout
+WHERE s.donation = @id
+GROUP BY
+	p.account,
+	p.id
+ORDER BY
+	p.arrival_at,
+	p.id
+LIMIT @count`
+
+// The line that shows the bank's side of a payout, which has this reference in the books.
+const payoutLinesSQL = `
+SELECT
+	l.booked_on::timestamptz,
+	l.id::text,
+	l.state,
+	l.amount_minor,
+	l.currency
+FROM unnest(@payouts::text[]) AS p (id)
+JOIN ledger.transactions AS t ON t.book = @book AND t.reference = 'payout:' || p.id
+JOIN bank.lines AS l ON l.ledger_transaction = t.id AND l.state = 'matched' AND l.collective = @collective
+ORDER BY
+	l.booked_on,
+	l.id
+LIMIT @count`
+
+// payouts are Stripe's payouts, and the bank lines that show them.
+func (s *Service) payouts(ctx context.Context, c Contribution) ([]Entry, error) {
+	if c.Kind != KindDonation {
+		return nil, nil
+	}
+	var ids []string
+	prefix := "collectives/" + c.Campaign.Collective
+	found, err := s.entries(ctx, EntryPayout, payoutsSQL, pgx.NamedArgs{"id": c.ID}, func(id string) string {
+		ids = append(ids, id)
+		return prefix + "/payouts/" + id
+	})
+	if err != nil || len(ids) == 0 {
+		return found, err
+	}
+	collective, err := s.cfg.Collectives.Get(ctx, c.Campaign.Collective)
+	if err != nil {
+		return nil, err
+	}
+	lines, err := s.entries(ctx, EntryBankLine, payoutLinesSQL, pgx.NamedArgs{
+		"payouts": ids, "book": collective.StripeAccount, "collective": c.Campaign.Collective,
+	}, func(id string) string { return prefix + "/bankLines/" + id })
+	return append(found, lines...), err
+}
+
+const depositSQL = `
+SELECT
+	d.banked_on::timestamptz,
+	p.id::text,
+	p.document,
+	p.total_minor,
+	p.currency
+FROM treasury.offline_donations AS d
+JOIN treasury.deposits AS p ON p.id = d.deposit
+WHERE d.id = @id
+LIMIT @count`
+
+// The line that shows an offline donation, or the deposit of its cheque, which has this reference in the books.
+const bankLinesSQL = `
+SELECT
+	l.booked_on::timestamptz,
+	l.id::text,
+	l.state,
+	l.amount_minor,
+	l.currency
+FROM bank.lines AS l
+WHERE l.offline_donation = @id
+UNION ALL
+SELECT
+	l.booked_on::timestamptz,
+	l.id::text,
+	l.state,
+	l.amount_minor,
+	l.currency
+FROM treasury.offline_donations AS d
+JOIN treasury.deposits AS p ON p.id = d.deposit
+JOIN ledger.transactions AS t ON t.book = p.book AND t.reference = 'deposit:' || p.id::text
+JOIN bank.lines AS l ON l.ledger_transaction = t.id AND l.state = 'matched'
+WHERE d.id = @id
+LIMIT @count`
+
+// banked is how an offline donation came to the bank.
+func (s *Service) banked(ctx context.Context, c Contribution) ([]Entry, error) {
+	prefix := "collectives/" + c.Campaign.Collective
+	found, err := s.entries(ctx, EntryDeposit, depositSQL, pgx.NamedArgs{"id": c.ID}, func(id string) string { return prefix + "/deposits/" + id })
+	if err != nil {
+		return nil, err
+	}
+	lines, err := s.entries(ctx, EntryBankLine, bankLinesSQL, pgx.NamedArgs{"id": c.ID}, func(id string) string { return prefix + "/bankLines/" + id })
+	return append(found, lines...), err
+}
