@@ -68,6 +68,31 @@ func AuthorizeUnread(p Principal, fullMethod string) error {
 	return nil
 }
 
+// IsPublic reports whether everybody may call a method, also without a key.
+func IsPublic(fullMethod string) bool { return table[fullMethod].public }
+
+// CollectiveOf returns the id of the collective that a request is about. named is true when the method is about a resource:
+// the id is then empty for a name under the instance, and for one that is no name. The name is not validated.
+func CollectiveOf(fullMethod string, req proto.Message) (id string, named bool) {
+	r := table[fullMethod]
+	if r.field != "" {
+		name, _ := fieldAt(req, r.field)
+		return collectiveOf(name), true
+	}
+	if !r.public {
+		return "", r.allow != 0
+	}
+	for _, path := range publicFields {
+		if name, ok := fieldAt(req, path); ok {
+			return collectiveOf(name), true
+		}
+	}
+	return "", false
+}
+
+// publicFields are where requests of public methods name what they are about.
+var publicFields = []string{"name", "parent"}
+
 func grantOf(r Role) grant {
 	switch r {
 	case RoleOwner:

@@ -64,6 +64,8 @@ const mayUsePart = `
 // included. It is empty when there is none or several. A collective that comes later changes the
 // answer: whose a movement of money is, is asked of [Service.Owners].
 func (s *Service) SoleOwner(ctx context.Context, account string) (id string, err error) {
+	// To a member, who sees one collective, every account would look unshared.
+	ctx = postgres.WithScope(ctx, postgres.AllScope())
 	err = s.pool.QueryRow(ctx, soleOwnerSQL, pgx.NamedArgs{"account": account}).Scan(&id)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return "", nil
@@ -91,6 +93,7 @@ type owner struct {
 
 // Owners returns the collectives that may use an account, the platform's own included.
 func (s *Service) Owners(ctx context.Context, account string) (Owners, error) {
+	ctx = postgres.WithScope(ctx, postgres.AllScope())
 	rows, err := s.pool.Query(ctx, ownersSQL, pgx.NamedArgs{"account": account})
 	if err != nil {
 		return nil, postgres.Error(err)

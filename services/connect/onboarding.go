@@ -122,7 +122,9 @@ func (s *Service) openAccount(ctx context.Context, id string) (account string, e
 		}
 	}
 	// Before it is the collective's, so that no donation is taken for an account that takes no payments yet.
-	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error { return s.keepAccountTx(ctx, tx, a, began) })
+	// So the owner's scope does not have it.
+	err = postgres.InTx(postgres.WithScope(ctx, postgres.AllScope()), s.cfg.Pool,
+		func(ctx context.Context, tx pgx.Tx) error { return s.keepAccountTx(ctx, tx, a, began) })
 	if err != nil {
 		return "", err
 	}

@@ -36,7 +36,7 @@ func (m *tailMetrics) Describe(ch chan<- *prometheus.Desc) { ch <- m.count; ch <
 
 // Collect implements prometheus.Collector. The registry gives no context, so the timeout alone bounds the query.
 func (m *tailMetrics) Collect(ch chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), measureTimeout)
+	ctx, cancel := context.WithTimeout(postgres.WithScope(context.Background(), postgres.AllScope()), measureTimeout)
 	defer cancel()
 	count, oldest, err := m.service.Unsealed(ctx)
 	if err != nil { // another alert reports a copy without its database; an invalid metric would fail the whole scrape

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
 // metrics counts the open notices when it is asked, so that every copy of the program tells the same.
@@ -26,7 +28,7 @@ const measureTimeout = 2 * time.Second
 
 // Collect implements prometheus.Collector. When the database does not answer it says nothing.
 func (m *metrics) Collect(ch chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), measureTimeout)
+	ctx, cancel := context.WithTimeout(postgres.WithScope(context.Background(), postgres.AllScope()), measureTimeout)
 	defer cancel()
 	open, err := m.service.open(ctx)
 	if err != nil {

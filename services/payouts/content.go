@@ -2,6 +2,7 @@ package payouts
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -16,6 +17,9 @@ type content struct {
 	transaction, kind string
 	net, fee          int64
 }
+
+// returns reports whether it returned an earlier payout.
+func (c content) returns() bool { return c.kind == "payout_failure" || c.kind == "payout_cancel" }
 
 // insertContentsSQL stores a page of contents. Contents are append-only, and a page that is read again changes nothing.
 // The order of keys keeps two jobs from a deadlock.
@@ -177,12 +181,25 @@ func (b booked) empty() bool { return b.net == 0 && b.fee == 0 }
 // booked pairs contents with the books, leaving out the payout's own transaction.
 func (s *Service) booked(ctx context.Context, p Payout, page []content, at ledger.Watermark) ([]booked, error) {
 	references := make([]string, 0, len(page))
+	var returned []string
 	for _, c := range page {
 		references = append(references, c.transaction)
+		if c.returns() {
+			returned = append(returned, c.transaction)
+		}
 	}
 	moves, err := s.cfg.Ledger.MoneyMovements(ctx, p.Account, references, at)
 	if err != nil {
 		return nil, err
+	}
+	// The move of a returned payout may belong to no collective. A member does not see it, and needs it for the own share.
+	if len(returned) > 0 {
+		back, err := s.cfg.Ledger.MoneyMovements(postgres.WithScope(ctx, postgres.AllScope()), p.Account, returned, at)
+		if err != nil {
+			return nil, err
+		}
+		moves = slices.DeleteFunc(moves, func(m ledger.MoneyMovement) bool { return slices.Contains(returned, m.Reference) })
+		moves = append(moves, back...)
 	}
 	byReference := map[string][]ledger.MoneyMovement{}
 	for _, m := range moves {
@@ -198,9 +215,8 @@ func (s *Service) booked(ctx context.Context, p Payout, page []content, at ledge
 		// The payout's own transaction is among the contents at Stripe, and is no part of what it pays out.
 		if c.transaction != p.Transaction {
 			moves := byReference[c.transaction]
-			// These types return an earlier payout. Its move belongs to no collective where the account has several.
-			back := c.kind == "payout_failure" || c.kind == "payout_cancel"
-			unclear := back && len(moves) == 1 && moves[0].Collective == "" && !divided[c.transaction]
+			// The move of a returned payout belongs to no collective where the account has several.
+			unclear := c.returns() && len(moves) == 1 && moves[0].Collective == "" && !divided[c.transaction]
 			pairs = append(pairs, booked{c, moves, unclear})
 		}
 	}

@@ -6,6 +6,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
 // newReads counts calls of Stripe's by outcome: done, failed.
@@ -56,7 +58,7 @@ SELECT
 
 // Collect implements prometheus.Collector. It reports nothing when the database does not answer.
 func (g *gauges) Collect(ch chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), measureTimeout)
+	ctx, cancel := context.WithTimeout(postgres.WithScope(context.Background(), postgres.AllScope()), measureTimeout)
 	defer cancel()
 	var differences, oldest float64
 	if err := g.service.cfg.Pool.QueryRow(ctx, measureSQL, pgx.NamedArgs{"now": g.service.now()}).Scan(&differences, &oldest); err != nil {

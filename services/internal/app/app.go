@@ -19,6 +19,7 @@ import (
 
 	"github.com/cagnotte/cagnotte/gateway"
 	"github.com/cagnotte/cagnotte/services/internal/places"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/rpc"
 )
 
@@ -241,7 +242,7 @@ func (a *App) serve(l listeners) {
 
 // mind keeps readiness true to the database, and starts the jobs once it is there.
 func (a *App) mind(cfg Config) {
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(postgres.WithScope(context.Background(), postgres.AllScope()))
 	a.stopMinding, a.minded = cancel, make(chan struct{})
 	go func() {
 		defer close(a.minded)

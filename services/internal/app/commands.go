@@ -46,8 +46,8 @@ func Migrate(ctx context.Context, databaseURL string, logger *slog.Logger) error
 
 // CreateOperatorKey creates a key of the instance and answers it, this once.
 func CreateOperatorKey(ctx context.Context, databaseURL, name string) (key string, err error) {
-	err = withPool(ctx, databaseURL, func(pool *pgxpool.Pool) error {
-		ctx := rpc.WithCaller(ctx, rpc.Caller{Method: "cagnotte operator create-key"})
+	err = withPool(ctx, databaseURL, func(ctx context.Context, pool *pgxpool.Pool) error {
+		ctx = rpc.WithCaller(ctx, rpc.Caller{Method: "cagnotte operator create-key"})
 		key, err = access.New(access.Config{Pool: pool, Now: time.Now, AuditTx: auditAccessTx}).CreateOperatorKey(ctx, name)
 		return err
 	})
@@ -61,7 +61,7 @@ func Export(ctx context.Context, databaseURL string, req ExportRequest, w io.Wri
 
 // ExportTo writes them to where begin says, which is not called when there is nothing to write.
 func ExportTo(ctx context.Context, databaseURL string, req ExportRequest, begin func(ExportHeader) (io.Writer, error)) error {
-	return withPool(ctx, databaseURL, func(pool *pgxpool.Pool) error {
+	return withPool(ctx, databaseURL, func(ctx context.Context, pool *pgxpool.Pool) error {
 		books := ledger.New(ledger.Config{Pool: pool})
 		groups := collectives.New(collectives.Config{Pool: pool})
 		exporter := exports.New(exports.Config{
@@ -90,7 +90,8 @@ func documentsOf(pool *pgxpool.Pool) exports.ReadDocuments {
 }
 
 // withPool runs a command against a database whose schema this program knows.
-func withPool(ctx context.Context, databaseURL string, run func(*pgxpool.Pool) error) error {
+func withPool(ctx context.Context, databaseURL string, run func(ctx context.Context, pool *pgxpool.Pool) error) error {
+	ctx = postgres.WithScope(ctx, postgres.AllScope())
 	pool, err := postgres.Open(ctx, postgres.Config{URL: databaseURL})
 	if err != nil {
 		return err
@@ -104,5 +105,5 @@ func withPool(ctx context.Context, databaseURL string, run func(*pgxpool.Pool) e
 	if current < wanted {
 		return fmt.Errorf("%d of %d migrations are applied: run `cagnotte migrate`", current, wanted)
 	}
-	return run(pool)
+	return run(ctx, pool)
 }

@@ -220,8 +220,8 @@ func (a *App) startJobs(ctx context.Context, cfg Config) (*jobClient, error) {
 	if err := a.services.webhooks.CatchUp(ctx); err != nil {
 		return nil, err
 	}
-	// Jobs outlive the context that starts them: Stop ends them.
-	if err := client.Start(context.Background()); err != nil {
+	// Jobs outlive the context that starts them: Stop ends them. They have its scope: a job works for all collectives.
+	if err := client.Start(postgres.WithScope(context.Background(), postgres.AllScope())); err != nil {
 		return nil, err
 	}
 	return client, nil

@@ -25,7 +25,7 @@ func SecretKeyFromEnv(getenv func(string) string) ([]byte, error) {
 // finds, a line each. The error counts the differences. With a secret key the newest checkpoint
 // must be signed by it.
 func VerifyLedger(ctx context.Context, databaseURL string, secret []byte, books []string, w io.Writer) error {
-	return withPool(ctx, databaseURL, func(pool *pgxpool.Pool) error {
+	return withPool(ctx, databaseURL, func(ctx context.Context, pool *pgxpool.Pool) error {
 		service := ledger.New(ledger.Config{Pool: pool, SecretKey: secret})
 		known, err := service.Books(ctx)
 		if err != nil {
@@ -82,7 +82,7 @@ func soundness(differences int) error {
 
 // ArchiveLedger writes all that is sealed of one book, for VerifyArchive.
 func ArchiveLedger(ctx context.Context, databaseURL, book string, w io.Writer) error {
-	return withPool(ctx, databaseURL, func(pool *pgxpool.Pool) error {
+	return withPool(ctx, databaseURL, func(ctx context.Context, pool *pgxpool.Pool) error {
 		service := ledger.New(ledger.Config{Pool: pool})
 		known, err := service.Books(ctx)
 		if err != nil {

@@ -54,7 +54,8 @@ func Main(m *testing.M, after ...func()) {
 	os.Exit(code)
 }
 
-// New returns a pool of the service's role on a new, migrated database. The pool is closed, and the database dropped, when
+// New returns a pool of the service's role on a new, migrated database. Its queries see all rows, unless their context has
+// another scope by postgres.WithScope. The pool is closed, and the database dropped, when
 // the test ends.
 func New(t testing.TB) *pgxpool.Pool {
 	t.Helper()
@@ -92,12 +93,18 @@ const cloneStrategy = "FILE_COPY"
 // superuser. Tests use it for what the service may not do, such as tampering with the ledger.
 func Owner(t testing.TB, pool *pgxpool.Pool) *pgxpool.Pool {
 	t.Helper()
-	databaseURL := withDatabase(shared.adminURL, pool.Config().ConnConfig.Database)
+	databaseURL := URLOf(t, pool)
 	parsed, err := url.Parse(databaseURL)
 	if err != nil {
 		t.Fatal("pgtest: the address of the database does not parse")
 	}
 	return open(t, databaseURL, parsed.User.Username())
+}
+
+// URLOf returns the owner's address of the database of a pool.
+func URLOf(t testing.TB, pool *pgxpool.Pool) string {
+	t.Helper()
+	return withDatabase(shared.adminURL, pool.Config().ConnConfig.Database)
 }
 
 // WaitForLock waits until a session of the pool's database waits for a lock, such as one that the test holds. It fails the
@@ -126,7 +133,9 @@ SELECT EXISTS (
 
 func open(t testing.TB, databaseURL, role string) *pgxpool.Pool {
 	t.Helper()
-	pool, err := postgres.Open(context.Background(), postgres.Config{URL: databaseURL, MaxConns: poolSize, Role: role})
+	pool, err := postgres.Open(context.Background(), postgres.Config{
+		URL: databaseURL, MaxConns: poolSize, Role: role, DefaultScope: postgres.AllScope(),
+	})
 	if err != nil {
 		t.Fatalf("pgtest: %v", err)
 	}

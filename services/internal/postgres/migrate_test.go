@@ -325,6 +325,9 @@ RESET lock_timeout;`),
 		"90002_after.sql": planted(cost, `CREATE TABLE donations.planted (
     lock_timeout text NOT NULL DEFAULT current_setting('lock_timeout')
 );
+ALTER TABLE donations.planted ENABLE ROW LEVEL SECURITY;
+CREATE POLICY planted_scope ON donations.planted
+    USING (true);
 INSERT INTO donations.planted
 VALUES (DEFAULT);`),
 	})

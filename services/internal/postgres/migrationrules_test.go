@@ -22,6 +22,9 @@ import (
 // serves, on tables that may have millions of rows, and beside a program of the version before.
 const firstSet = 13
 
+// policies is the migration that gave each table before it a policy.
+const policies = "00020"
+
 var (
 	costLine     = regexp.MustCompile(`(?m)^-- On a million rows: \S.*$`)
 	unusedLine   = regexp.MustCompile(`(?m)^-- Unused since (\d{5}): \S.*$`)
@@ -47,7 +50,13 @@ type migrationChecker struct {
 	text    string
 	noTx    bool
 	unused  bool            // it says that no running program uses what it drops
+<<<<<<< HEAD
 	created map[string]bool // tables and schemas that it creates: nobody waits for these
+=======
+	created map[string]bool // tables that it creates: nobody waits for these
+	secured map[string]bool // tables that it gives row-level security
+	scoped  map[string]bool // tables that it gives a policy
+>>>>>>> 31aaded (Hide rows of other collectives by row-level security)
 	dropped map[string]bool // indexes that it dropped concurrently
 	waits   bool            // SET lock_timeout = 0 is in force
 }
@@ -73,6 +82,7 @@ func unsafeMigrations(migrations map[string]string) []string {
 func (c *migrationChecker) file(name, text string) {
 	c.name, c.text = name, text
 	c.created, c.dropped, c.waits = map[string]bool{}, map[string]bool{}, false
+	c.secured, c.scoped = map[string]bool{}, map[string]bool{}
 	version := migrationNam.FindStringSubmatch(name)
 	if version == nil {
 		c.problem(0, "the name is not of the form 00014_what_it_does.sql")
@@ -102,6 +112,11 @@ func (c *migrationChecker) file(name, text string) {
 	}
 	c.noTx = noTxLine.MatchString(head)
 	c.statements(text, 0)
+	for _, table := range slices.Sorted(maps.Keys(c.created)) {
+		if _, listed := unscoped[table]; !listed && !(c.secured[table] && c.scoped[table]) && version[1] > policies {
+			c.problem(0, "%s has no policy: copy that of README.md, or say in unscoped of scope_test.go why it needs none", table)
+		}
+	}
 	if c.waits {
 		c.problem(0, "RESET lock_timeout at the end: the migrations that follow have the same connection")
 	}
@@ -175,11 +190,18 @@ func (c *migrationChecker) statement(kind string, body node, s parsed) {
 		return
 	}
 	switch kind {
+<<<<<<< HEAD
 	case "CreateSchemaStmt":
 		c.created[body.text("schemaname")] = true
 	case "CreateDomainStmt", "CreateEnumStmt", "AlterEnumStmt", "CreateSeqStmt", "CreateFunctionStmt",
 		"ViewStmt", "CommentStmt", "CreateTrigStmt":
+=======
+	case "CreateSchemaStmt", "CreateDomainStmt", "CreateEnumStmt", "AlterEnumStmt", "CreateSeqStmt", "CreateFunctionStmt",
+		"ViewStmt", "CommentStmt", "CreateTrigStmt", "AlterFunctionStmt":
+>>>>>>> 31aaded (Hide rows of other collectives by row-level security)
 		// They read no rows, and lock a table for a moment at most.
+	case "CreatePolicyStmt":
+		c.scoped[body.child("table").table()] = true
 	case "GrantStmt":
 		if !body.flag("is_grant") && !c.unused && !c.onCreatedSchema(body) {
 			c.problem(s.at, "the program that still serves may use what it revokes: say in the head -- Unused since 00000: why")
@@ -275,11 +297,15 @@ func (c *migrationChecker) drop(body node, at int) {
 
 func (c *migrationChecker) alterTable(body node, at int) {
 	table := body.child("relation").table()
-	if c.created[table] {
-		return
-	}
 	for _, each := range body.list("cmds") {
 		cmd := each.child("AlterTableCmd")
+		if cmd.text("subtype") == "AT_EnableRowSecurity" {
+			c.secured[table] = true
+			continue
+		}
+		if c.created[table] {
+			continue
+		}
 		name := table + "." + cmd.text("name")
 		switch cmd.text("subtype") {
 		case "AT_ColumnDefault", "AT_DropNotNull", "AT_DropConstraint", "AT_SetStatistics", "AT_SetRelOptions", "AT_ResetRelOptions":
@@ -687,6 +713,11 @@ func TestUnsafeMigrationsAreRefused(t *testing.T) {
 		{"a statement that is put together", "", inBatches("EXECUTE 'DROP TABLE a.' || 't';"), "nobody can check"},
 		{"a function of ours in a DO block", "", inBatches("PERFORM a.f();"), "nobody can check what a.f does"},
 		{"DDL in a DO block", "", inBatches("CREATE INDEX t_idx ON a.t (c);"), "IndexStmt in a DO block"},
+		{"a table without a policy", "", "CREATE TABLE a.n (id bigint);", "a.n has no policy"},
+		{
+			"a table whose policy is not in force", "", "CREATE TABLE a.n (id bigint);\nCREATE POLICY n_scope ON a.n USING (true);",
+			"a.n has no policy",
+		},
 		{"a table without a transaction", noTx, "CREATE TABLE a.n (id bigint);", "half done"},
 	} {
 		t.Run(c.rule, func(t *testing.T) {
@@ -728,6 +759,8 @@ ALTER TABLE b.n ADD CONSTRAINT n_c CHECK (t > 0);
 CREATE FUNCTION b.f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN DELETE FROM a.t; RETURN NULL; END $$;
 CREATE TRIGGER n_f BEFORE UPDATE ON b.n FOR EACH STATEMENT EXECUTE FUNCTION b.f();
 GRANT SELECT, INSERT ON b.n TO cagnotte_service;
+ALTER TABLE b.n ENABLE ROW LEVEL SECURITY;
+CREATE POLICY n_scope ON b.n USING (true);
 INSERT INTO b.n (t) VALUES (1), (2);`)}},
 		{"columns that rewrite nothing", map[string]string{"90000_columns.sql": planted("", `
 ALTER TABLE a.t
@@ -783,8 +816,13 @@ func TestTheFormsToCopy(t *testing.T) {
 			// Only head and statement are shown.
 			text = regexp.MustCompile(`^(-- .*\n)+`).ReplaceAllString(text, "$0\n-- +goose Up\n\n")
 		}
+<<<<<<< HEAD
 		// Behind all that there are, so that no number is there twice.
 		forms[fmt.Sprintf("%05d_form.sql", 90000+i)] = strings.Replace(text, "Unused since 00014", "Unused since 90000", 1)
+=======
+		text = strings.Replace(text, "Unused since 00014", "Unused since 90000", 1)
+		forms[fmt.Sprintf("%05d_form.sql", 90000+i)] = text
+>>>>>>> 31aaded (Hide rows of other collectives by row-level security)
 	}
 	if len(forms) == 0 {
 		t.Fatal("there are none")

@@ -33,9 +33,11 @@ type Config struct {
 	MaxConns int32
 	// Role is the role that connections work as. Empty: ServiceRole.
 	Role string
+	// DefaultScope is the scope of queries whose context has none. Zero: they see nothing. Only tests set it.
+	DefaultScope Scope
 }
 
-// Open returns a pool of connections that work as the role. The pool connects at the first query, so an unavailable
+// Open returns a pool of connections that work as the role, with the scope of the context that acquires them. The pool connects at the first query, so an unavailable
 // database is an error of that query, not of Open. The caller closes the pool.
 //
 // A statement may take 30 s, a wait for a lock 5 s, and an idle transaction 60 s. What needs longer, such as an export,
@@ -63,6 +65,7 @@ func Open(ctx context.Context, cfg Config) (*pgxpool.Pool, error) {
 		}
 		return nil
 	}
+	config.PrepareConn = prepareScope(cfg.DefaultScope)
 	return newPool(ctx, config)
 }
 

@@ -12,6 +12,7 @@
 //  8. validate: the constraints of the contract
 //  9. count: a key may write only so often
 //  10. take a place of the call's class, until the call ends
+//  11. set whose rows the call may see in the database (scope.go)
 //
 // Authorisation comes before validation and before any look-up, so that a caller without rights learns nothing from the
 // kind of its error. Metadata of the gateway (client address, origin, request id) counts in process only: a client on the

@@ -20,6 +20,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/access"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/places"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
 // chain runs the steps of doc.go. A unary call in process has them around its handler. Over the network every call is run
@@ -51,7 +52,7 @@ func (c *chain) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, 
 		return nil, err
 	}
 	defer leave()
-	return handler(ctx, req)
+	return handler(c.scope(ctx, info.FullMethod, req), req)
 }
 
 // stream runs a stream in process.
@@ -94,7 +95,8 @@ func (c *chain) run(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, 
 	if !info.IsClientStream && !info.IsServerStream {
 		ctx = call.limitTime(ctx)
 	}
-	return handler(srv, &admittedStream{ServerStream: ss, ctx: ctx, receive: func(m any) error {
+	admitted := &admittedStream{ServerStream: ss, ctx: ctx}
+	admitted.receive = func(m any) error {
 		if err := receive(ctx, call, m); errors.Is(err, io.EOF) && !info.IsClientStream {
 			return errs.New(errorsv1.ErrorReason_NO_MESSAGE, "The call came without its message.")
 		} else if err != nil {
@@ -107,12 +109,14 @@ func (c *chain) run(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, 
 		left, err := call.admit(ctx, m)
 		if err == nil {
 			leave = left
+			admitted.ctx = c.scope(ctx, info.FullMethod, m)
 		}
 		return err
-	}})
+	}
+	return handler(srv, admitted)
 }
 
-// admittedStream admits each request before the handler gets it.
+// admittedStream admits each request before the handler gets it. Its context has the scope of the first request.
 type admittedStream struct {
 	grpc.ServerStream
 	ctx     context.Context
@@ -171,7 +175,7 @@ func (c *call) end(panicked any, err error) error {
 	return toStatus(classified, c.caller).Err()
 }
 
-// identify is step 6. Without a key the caller is the zero Principal, who may call public methods.
+// identify is step 6. Whose key it is, is looked for among all. Without a key the caller is the zero Principal, who may call public methods.
 func (c *call) identify(ctx context.Context) (context.Context, error) {
 	md, _ := metadata.FromIncomingContext(ctx)
 	if values := md.Get("authorization"); len(values) > 0 {
@@ -199,7 +203,7 @@ func (c *call) lookUp(ctx context.Context, key string) (access.Principal, error)
 		return access.Principal{}, err
 	}
 	defer leave()
-	return c.chain.authenticate(ctx, key)
+	return c.chain.authenticate(postgres.WithScope(ctx, postgres.AllScope()), key)
 }
 
 // admit is steps 7 to 10. The returned function gives the call's place back.

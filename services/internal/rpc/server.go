@@ -124,7 +124,11 @@ func (c *chain) streaming(desc *grpc.ServiceDesc) *grpc.ServiceDesc {
 	for _, method := range desc.Methods {
 		info := &grpc.StreamServerInfo{FullMethod: "/" + desc.ServiceName + "/" + method.MethodName}
 		handle := func(srv any, ss grpc.ServerStream) error {
-			resp, err := method.Handler(srv, ss.Context(), ss.RecvMsg, nil)
+			// The stream's context has its scope once the request is read, after Handler was called.
+			resp, err := method.Handler(srv, ss.Context(), ss.RecvMsg,
+				func(_ context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+					return handler(ss.Context(), req)
+				})
 			if err != nil {
 				return err
 			}
