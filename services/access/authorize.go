@@ -71,26 +71,21 @@ func AuthorizeUnread(p Principal, fullMethod string) error {
 // IsPublic reports whether everybody may call a method, also without a key.
 func IsPublic(fullMethod string) bool { return table[fullMethod].public }
 
-// CollectiveOf returns the id of the collective that a request is about. named is true when the method is about a resource:
-// the id is then empty for a name under the instance, and for one that is no name. The name is not validated.
-func CollectiveOf(fullMethod string, req proto.Message) (id string, named bool) {
-	r := table[fullMethod]
-	if r.field != "" {
-		name, _ := fieldAt(req, r.field)
-		return collectiveOf(name), true
+// CollectiveOf returns the id of the collective that a request names; empty when it names none. The name is not validated.
+func CollectiveOf(fullMethod string, req proto.Message) string {
+	fields := publicFields
+	if field := table[fullMethod].field; field != "" {
+		fields = []string{field}
 	}
-	if !r.public {
-		return "", r.allow != 0
-	}
-	for _, path := range publicFields {
+	for _, path := range fields {
 		if name, ok := fieldAt(req, path); ok {
-			return collectiveOf(name), true
+			return collectiveOf(name)
 		}
 	}
-	return "", false
+	return ""
 }
 
-// publicFields are where requests of public methods name what they are about.
+// publicFields are where the request of a method without a field in its rule, such as a public one, names what it is about.
 var publicFields = []string{"name", "parent"}
 
 func grantOf(r Role) grant {

@@ -13,7 +13,8 @@ import (
 // service shows a caller nothing of another collective: the database hides it.
 //
 //	operator, any method            all
-//	member                          the collective that the request names, if it is his; where it names none, all of his
+//	member                          the collective that the request names, if it is his; where it names none, such as
+//	                                members/me, all of his
 //	public, about a collective      that collective
 //	public, about none              all: webhooks are proven by their signature, donors' links by their token
 func (c *chain) scope(ctx context.Context, method string, req any) context.Context {
@@ -22,18 +23,14 @@ func (c *chain) scope(ctx context.Context, method string, req any) context.Conte
 }
 
 func scopeOf(p access.Principal, method string, req proto.Message) postgres.Scope {
-	collective, named := access.CollectiveOf(method, req)
+	public, collective := access.IsPublic(method), access.CollectiveOf(method, req)
 	switch {
-	case p.IsOperator():
+	case p.IsOperator(), public && collective == "":
 		return postgres.AllScope()
-	case access.IsPublic(method) && collective == "":
-		return postgres.AllScope()
-	case access.IsPublic(method):
+	case public, p.Sees(collective):
 		return postgres.ScopeOf(collective)
-	case named && !p.Sees(collective):
-		return postgres.Scope{}
-	case named:
-		return postgres.ScopeOf(collective)
+	case collective == "":
+		return postgres.ScopeOf(p.Collectives()...)
 	}
-	return postgres.ScopeOf(p.Collectives()...)
+	return postgres.Scope{}
 }
