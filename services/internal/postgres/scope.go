@@ -15,9 +15,10 @@ const scopeParameter = "cagnotte.scope"
 // everything is the value of the setting that sees all rows. No collective's id has this form.
 const everything = "*"
 
-// Scope is whose rows a query may see and write: those of some collectives, or all. The zero Scope sees nothing.
+// Scope is whose rows a query may see and write: those of some collectives and of a member, or all. The zero Scope sees
+// nothing.
 type Scope struct {
-	// setting is the value of scopeParameter: the ids, sorted and separated by commas.
+	// setting is the value of scopeParameter: ids and names, sorted and separated by commas.
 	setting string
 }
 
@@ -26,14 +27,15 @@ type Scope struct {
 // an account is shared, also has it.
 func AllScope() Scope { return Scope{everything} }
 
-// scopeID is the form of a collective's id. Names in requests are not validated yet when a scope is made of them.
-var scopeID = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
+// ownerForm is a collective's id, or a member's name. Names in requests are not validated yet when a scope is made of them.
+var ownerForm = regexp.MustCompile(`^([a-z0-9-]{1,64}|members/[0-9a-f-]{36})$`)
 
-// ScopeOf sees the rows of the collectives with these ids. A text that cannot be an id is left out.
-func ScopeOf(collectives ...string) Scope {
-	ids := slices.DeleteFunc(slices.Clone(collectives), func(id string) bool { return !scopeID.MatchString(id) })
-	slices.Sort(ids)
-	return Scope{strings.Join(slices.Compact(ids), ",")}
+// ScopeOf sees the rows of its owners: collectives, each by its id, and a person, by the name `members/{member}`, whose
+// roles, sessions and passkeys are not a collective's. A text of another form is left out.
+func ScopeOf(owners ...string) Scope {
+	owners = slices.DeleteFunc(slices.Clone(owners), func(owner string) bool { return !ownerForm.MatchString(owner) })
+	slices.Sort(owners)
+	return Scope{strings.Join(slices.Compact(owners), ",")}
 }
 
 type scopeKey struct{}

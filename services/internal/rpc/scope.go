@@ -14,7 +14,7 @@ import (
 //
 //	operator, any method            all
 //	member                          the collective that the request names, if it is his; where it names none, such as
-//	                                members/me, all of his
+//	                                members/me, all of his; and what is his as a person
 //	public, about a collective      that collective
 //	public, about none              all: webhooks are proven by their signature, donors' links by their token
 func (c *chain) scope(ctx context.Context, method string, req any) context.Context {
@@ -28,9 +28,9 @@ func scopeOf(p access.Principal, method string, req proto.Message) postgres.Scop
 	case p.IsOperator(), public && collective == "":
 		return postgres.AllScope()
 	case public, p.Sees(collective):
-		return postgres.ScopeOf(collective)
+		return postgres.ScopeOf(collective, p.Member)
 	case collective == "":
-		return postgres.ScopeOf(p.Collectives()...)
+		return postgres.ScopeOf(append(p.Collectives(), p.Member)...)
 	}
 	return postgres.Scope{}
 }
