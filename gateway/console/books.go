@@ -157,6 +157,16 @@ var accountTypes = []ledgerv1.AccountType{
 	ledgerv1.AccountType_ACCOUNT_TYPE_INCOME, ledgerv1.AccountType_ACCOUNT_TYPE_EXPENSE,
 }
 
+// natural is an amount in the sense of its account: debts, equity and income are positive when they are a credit.
+func natural(kind ledgerv1.AccountType, m *moneyv1.Money) *moneyv1.Money {
+	switch kind {
+	case ledgerv1.AccountType_ACCOUNT_TYPE_LIABILITY, ledgerv1.AccountType_ACCOUNT_TYPE_EQUITY, ledgerv1.AccountType_ACCOUNT_TYPE_INCOME:
+		return &moneyv1.Money{CurrencyCode: m.GetCurrencyCode(), AmountMinor: -m.GetAmountMinor()}
+	default:
+		return m
+	}
+}
+
 func booksBalances(v *visit) error {
 	campaigns, err := campaignOptions(v, v.T("books.allCampaigns"))
 	if err != nil {
@@ -186,7 +196,7 @@ func booksBalances(v *visit) error {
 			}
 			row := accountRow{Code: a.GetCode(), Name: a.GetDisplayName(), Path: p.Base + "/accounts/" + a.GetCode()}
 			for _, b := range a.GetBalances() {
-				row.Balances = append(row.Balances, v.Money(b))
+				row.Balances = append(row.Balances, v.Money(natural(kind, b)))
 			}
 			group.Accounts = append(group.Accounts, row)
 			p.Empty = false
@@ -230,14 +240,15 @@ func booksStatement(v *visit) error {
 	if err != nil {
 		return err
 	}
+	kind := list.GetAccount().GetType()
 	p.Name, p.Pager = list.GetAccount().GetDisplayName(), v.pager(list.GetNextPageToken())
 	for _, b := range list.GetAccount().GetBalances() {
-		p.Opening = append(p.Opening, v.Money(b))
+		p.Opening = append(p.Opening, v.Money(natural(kind, b)))
 	}
 	for _, l := range list.GetLines() {
 		p.Lines = append(p.Lines, statementRow{
 			Day: v.ShortDay(l.GetEffectiveTime().AsTime().In(zone)), Kind: transactionKind(v, l.GetKind()), Reference: l.GetReference(),
-			Path: p.Base + "/journal/" + lastOf(l.GetTransaction()), Amount: v.Money(l.GetAmount()), Balance: v.Money(l.GetBalance()),
+			Path: p.Base + "/journal/" + lastOf(l.GetTransaction()), Amount: v.Money(natural(kind, l.GetAmount())), Balance: v.Money(natural(kind, l.GetBalance())),
 			Campaign: lastOf(l.GetCampaign()),
 		})
 	}
