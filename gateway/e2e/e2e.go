@@ -10,10 +10,13 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -27,6 +30,8 @@ type Program struct {
 	// Members are the addresses of members by their role in the campaign's collective: "owner", "editor", "treasurer",
 	// "auditor"; and of the "operator".
 	Members map[string]string
+	// Do has what a spec can have done behind the pages, by name: see act in console.mjs. What it returns is answered as JSON.
+	Do map[string]func(values url.Values) (any, error)
 	// Mails are the texts of all mails that it sent so far, oldest first.
 	Mails func() []string
 }
@@ -46,9 +51,19 @@ func NewSite(t testing.TB) *Site {
 	return s
 }
 
-// Run runs every spec against the program. It installs what is missing where it can, and fails,
-// with the line that installs it, where it cannot.
-func Run(t *testing.T, p Program, s *Site) {
+// Whose says which specs to run.
+type Whose string
+
+// Those of members are console-*.test.mjs, and those of visitors all others. They run against different programs, since a
+// donor's specs look for their donation in the progress of the campaign.
+const (
+	Members  Whose = "members"
+	Visitors Whose = "visitors"
+)
+
+// Run runs the specs against the program. It installs what is missing where it can, and fails, with the line that installs
+// it, where it cannot. CAGNOTTE_SPEC=console-books runs the specs of one file alone.
+func Run(t *testing.T, whose Whose, p Program, s *Site) {
 	t.Helper()
 	s.server.Config.Handler = hostPage(p)
 	s.server.Start()
@@ -57,6 +72,11 @@ func Run(t *testing.T, p Program, s *Site) {
 	dir := folder()
 	installPlaywright(t, dir)
 	specs, err := filepath.Glob(filepath.Join(dir, "*.test.mjs"))
+	specs = slices.DeleteFunc(specs, func(spec string) bool {
+		name := filepath.Base(spec)
+		one := os.Getenv("CAGNOTTE_SPEC")
+		return strings.HasPrefix(name, "console-") != (whose == Members) || one != "" && name != one+".test.mjs"
+	})
 	if err != nil || len(specs) == 0 {
 		t.Fatalf("e2e: no specs in %s: %v", dir, err)
 	}

@@ -41,6 +41,21 @@ func hostPage(p Program) http.Handler {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(p.Mails())
 	})
+	// What specs have done behind the pages.
+	mux.HandleFunc("POST /do/{name}", func(w http.ResponseWriter, r *http.Request) {
+		do := p.Do[r.PathValue("name")]
+		if do == nil {
+			http.Error(w, "nothing does this", http.StatusNotFound)
+			return
+		}
+		answer, err := do(r.URL.Query())
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(answer)
+	})
 	mux.HandleFunc("GET /soutenir", func(w http.ResponseWriter, r *http.Request) {
 		lang := "fr"
 		if r.URL.Query().Get("lang") == "en" {

@@ -43,5 +43,5 @@ func TestBrowser(t *testing.T) {
 		}
 		return texts
 	}
-	e2e.Run(t, e2e.Program{URL: program.URL, StripeURL: program.SimURL, Campaign: campaign, Mails: mails}, site)
+	e2e.Run(t, e2e.Visitors, e2e.Program{URL: program.URL, StripeURL: program.SimURL, Campaign: campaign, Mails: mails}, site)
 }

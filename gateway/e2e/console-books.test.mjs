@@ -1,0 +1,206 @@
+// A treasurer's month-end in the books: payouts (task 34), accounts, statements and journal (35), exports (36), closing (37).
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { accessible, act, desktop, download, forget, gotoProved, home, keyboardWalk, member, phone } from "./console.mjs";
+import { campaignPage, launch, pay, raised, raisedBecomes, seen, visit } from "./visitor.mjs";
+
+const books = `${home}/books`;
+
+let browser;
+before(async () => {
+  browser = await launch();
+  // Somebody gives twice before the month ends.
+  for (const preset of ["20 €", "50 €"]) {
+    await visit(browser, {}, async (page) => {
+      const start = await raised();
+      await page.goto(campaignPage);
+      await page.getByText(preset, { exact: true }).click();
+      await page.getByRole("button", { name: "Continuer vers le paiement" }).click();
+      await pay(page);
+      await page.getByText("est bien arrivé").waitFor();
+      await raisedBecomes(start + Number.parseInt(preset) * 100);
+    });
+  }
+});
+after(() => browser.close());
+
+/** Cents of an amount as a page writes it in French: "1 234,50 €", "-3 €". */
+function cents(text) {
+  const [whole, decimals = ""] = text.replace(/[^\d,-]/g, "").split(",");
+  const minor = Number(whole.replace("-", "") + decimals.padEnd(2, "0"));
+  return whole.startsWith("-") ? -minor : minor;
+}
+
+/** The lines of a CSV file whose cells hold no line breaks, as objects by the header's names. */
+function lines(csv) {
+  const cells = (line) => [...line.matchAll(/("(?:[^"]|"")*"|[^,]*)(?:,|$)/g)].map((m) => m[1].replace(/^"|"$/g, "").replaceAll('""', '"'));
+  const [header, ...rest] = csv.replace(/^\ufeff/, "").trim().split(/\r?\n/);
+  const names = cells(header);
+  return rest.map((line) => Object.fromEntries(cells(line).map((cell, i) => [names[i], cell])));
+}
+
+test("the treasurer reads balances, an account's statement and a transaction, without JavaScript", async () => {
+  await member(browser, "treasurer", { javaScriptEnabled: false }, async (page) => {
+    await page.goto(home);
+    await page.locator("details.menu summary").click();
+    await page.locator("details.menu").getByRole("link", { name: "Comptes" }).click();
+    await page.getByRole("heading", { name: "Les comptes" }).waitFor();
+    const donations = page.getByRole("row", { name: /Dons manuels/ });
+    const balance = cents(await seen(donations.locator(".number")));
+    assert.ok(balance >= 7000, `the donations are ${balance}`);
+    await donations.getByRole("link").click();
+    const last = page.getByRole("row").last();
+    assert.equal(cents(await seen(last.locator(".number").last())), balance, "the statement does not end with the balance");
+    await last.getByRole("link").click();
+    const sides = { debit: 0, credit: 0 };
+    for (const row of await page.locator("tbody tr").all()) {
+      const [debit, credit] = await row.locator(".number").allInnerTexts();
+      if (/\d/.test(debit)) sides.debit += cents(debit);
+      if (/\d/.test(credit)) sides.credit += cents(credit);
+    }
+    assert.ok(sides.debit > 0 && sides.debit === sides.credit, JSON.stringify(sides));
+    await page.getByText("Scellée sous le numéro").waitFor();
+
+    await page.goto(`${books}/journal`);
+    await page.getByText("Rechercher", { exact: true }).first().click();
+    await page.getByLabel("Nature").selectOption({ label: "Don" });
+    await page.getByRole("button", { name: "Rechercher" }).click();
+    await page.waitForURL(/kind=donation/);
+    for (const kind of await page.locator(".journal .head a").allInnerTexts()) assert.equal(kind, "Don");
+    await page.goto(`${books}/journal?reference=%3Cscript%3E`);
+    await page.getByText("Aucune opération pour ce choix.").waitFor();
+  });
+});
+
+test("the treasurer downloads the books, and they add up", async () => {
+  await member(browser, "treasurer", {}, async (page) => {
+    await page.goto(books);
+    const balance = cents(await seen(page.getByRole("row", { name: /Dons manuels/ }).locator(".number")));
+    await page.getByRole("link", { name: "Exports" }).click();
+    await page.getByLabel("CSV", { exact: true }).or(page.locator("#format-CSV")).first().check();
+    const csv = await download(page, () => page.getByRole("button", { name: "Télécharger" }).click());
+    assert.match(csv.name, /vallon-contre-cameras.*\.csv$/);
+    const entries = lines(csv.text);
+    const amount = (entry) => Math.round(Number(entry.amount) * 100);
+    assert.equal(entries.reduce((sum, entry) => sum + amount(entry), 0), 0, "debit and credit differ");
+    const given = entries.filter((entry) => entry.account_name === "Dons manuels").reduce((sum, entry) => sum - amount(entry), 0);
+    assert.equal(given, balance, `the file's header is ${Object.keys(entries[0])}`);
+
+    // Half a file goes on where it broke off.
+    const address = `${books}/export?format=CSV`;
+    const whole = await page.request.get(address);
+    const rest = await page.request.get(address, { headers: { Range: "bytes=10-", "If-Range": whole.headers().etag } });
+    assert.equal(rest.status(), 206);
+    assert.equal((await whole.text()).slice(10), await rest.text());
+
+    for (const format of ["XLSX", "PAYOUTS", "HLEDGER", "BEANCOUNT", "JSONL", "PROOF"]) {
+      const answer = await page.request.get(`${books}/export?format=${format}`);
+      assert.ok(answer.ok() && (await answer.body()).length > 0, `${format}: ${answer.status()}`);
+      assert.match(answer.headers()["content-disposition"], /attachment/);
+    }
+    await page.goto(`${books}/exports`);
+    await page.locator("#format-FEC").check();
+    await page.getByRole("link", { name: String(new Date().getFullYear()), exact: true }).waitFor();
+  });
+  await member(browser, "treasurer", { expected: /status of 422/ }, async (page) => {
+    await page.goto(`${books}/exports`);
+    await page.locator("#format-FEC").check();
+    await page.getByRole("button", { name: "Télécharger" }).click();
+    await page.getByRole("alert").waitFor();
+    assert.ok(await page.locator("#format-FEC").isChecked(), "what was chosen is lost");
+  });
+});
+
+test("the treasurer ties a payout to the bank line, by phone", async () => {
+  const id = await act("payout", { amount: 3000 });
+  await member(browser, "treasurer", {}, async (page) => {
+    const link = page.locator(`a[href$="/payouts/${id}"]`);
+    for (const deadline = Date.now() + 60_000; ; ) {
+      await page.goto(`${books}/payouts`);
+      if (await link.count()) break;
+      assert.ok(Date.now() < deadline, "the payout does not come");
+    }
+    await link.click();
+    await page.getByRole("heading", { name: /^Virement du/ }).waitFor();
+    assert.match(await seen(page.locator(".facts")), /30 €/);
+    await page.locator("dd a.mono").first().click();
+    await page.waitForURL(/journal\?reference=/);
+    await page.locator(".journal .card").first().waitFor();
+  });
+});
+
+test("the treasurer moves a fee to the campaign, and takes it back", async () => {
+  await member(browser, "treasurer", { expected: /status of 422/ }, async (page) => {
+    await page.goto(`${books}/journal?kind=donation`);
+    await page.locator(".journal .head a").first().click();
+    await page.getByRole("link", { name: "Reclasser" }).click();
+    await page.getByRole("button", { name: "Inscrire le reclassement" }).click();
+    await page.getByRole("alert").waitFor();
+    assert.ok(await page.locator(".summary").evaluate((e) => e === document.activeElement), "the summary has no focus");
+    await page.getByRole("radio").first().check();
+    await page.getByLabel("Montant à déplacer").fill("1,234");
+    await page.locator("#to_account").selectOption({ index: 1 });
+    await page.getByRole("button", { name: "Inscrire le reclassement" }).click();
+    await page.getByText("Ce montant peut se lire de deux façons.").first().waitFor();
+    assert.equal(await page.getByLabel("Montant à déplacer").inputValue(), "1,234");
+  });
+});
+
+test("closing asks who is there, says what it does, and is done once", async () => {
+  await act("advance", { minutes: 11 });
+  await member(browser, "treasurer", { expected: /status of 422/ }, async (page) => {
+    await page.goto(`${books}/closing`);
+    assert.match(page.url(), /\/console\/confirm/);
+    await gotoProved(page, `${books}/closing`);
+    await page.getByText("Une période close ne peut plus être rouverte.").waitFor();
+    await page.getByRole("button", { name: "Clore la période" }).click();
+    await page.getByRole("alert").getByText("À remplir.").waitFor();
+    await page.getByLabel("J’ai compris que c’est définitif").check();
+    await page.getByRole("button", { name: "Clore la période" }).click();
+    await page.getByText("La période est close.").waitFor();
+    await page.reload();
+    assert.match(page.url(), /\/books\?/);
+  });
+});
+
+test("the seal is said in words, and its file is the program's own proof", async () => {
+  await member(browser, "auditor", {}, async (page) => {
+    await page.goto(`${books}/proof`);
+    await page.getByText(/opérations sont scellées/).waitFor();
+    const note = await page.locator("#note").innerText();
+    const proof = await download(page, () => page.getByRole("link", { name: "Télécharger la preuve complète" }).click());
+    assert.ok(proof.text.includes(note.split("\n")[0]), "the file is of another book");
+    assert.equal(await page.getByRole("link", { name: "Clôture" }).count(), 0);
+  });
+});
+
+test("who may not see the books finds none", async () => {
+  await member(browser, "editor", { expected: /status of 404/ }, async (page) => {
+    await page.goto(home);
+    assert.equal(await page.locator("nav.side a", { hasText: "Comptes" }).count(), 0);
+    for (const path of ["", "/journal", "/payouts", "/exports", "/export?format=CSV", "/closing", "/proof"]) {
+      assert.equal((await page.goto(books + path)).status(), 404, path);
+    }
+  });
+  await member(browser, "auditor", { expected: /status of 404/ }, async (page) => {
+    assert.equal((await page.goto(`${books}/closing`)).status(), 404);
+  });
+});
+
+test("each page of the books can be used by everybody", async () => {
+  await member(browser, "treasurer", {}, async (page) => {
+    await page.goto(`${books}/journal`);
+    const transaction = await page.locator(".journal .head a").first().getAttribute("href");
+    await page.goto(books);
+    const account = await page.locator("tbody a").first().getAttribute("href");
+    const root = new URL(home).origin;
+    for (const address of [books, root + account, `${books}/journal`, root + transaction, `${books}/payouts`, `${books}/exports`, `${books}/proof`]) {
+      await accessible(page, address);
+    }
+    await page.setViewportSize(desktop);
+    await page.goto(books);
+    await keyboardWalk(page);
+    await page.setViewportSize(phone);
+  });
+  forget("treasurer");
+});

@@ -1,0 +1,110 @@
+package e2e_test
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"regexp"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/gateway/e2e"
+	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
+	"github.com/cagnotte/cagnotte/services/internal/apptest"
+	"github.com/cagnotte/cagnotte/services/internal/mailtest"
+)
+
+// TestConsole has people at work in the console of a program of their own.
+func TestConsole(t *testing.T) {
+	site := e2e.NewSite(t)
+	mailbox := mailtest.Start(t)
+	program := apptest.Start(t, apptest.Config{SMTPURL: mailbox.URL()})
+	campaign, _ := program.Campaign("vallon-contre-cameras", site.URL)
+	texts := func() []string {
+		all := []string{}
+		for _, m := range mailbox.Mails() {
+			all = append(all, m.Text)
+		}
+		return all
+	}
+	members := map[string]string{}
+	for role, value := range map[string]accessv1.Role{
+		"owner": accessv1.Role_ROLE_OWNER, "editor": accessv1.Role_ROLE_EDITOR, "treasurer": accessv1.Role_ROLE_TREASURER,
+		"auditor": accessv1.Role_ROLE_AUDITOR, "operator": accessv1.Role_ROLE_OPERATOR,
+	} {
+		members[role] = role + "@example.org"
+		parent := "collectives/vallon-contre-cameras"
+		if role == "operator" {
+			parent = "instance"
+		}
+		join(t, program, texts, parent, members[role], value)
+	}
+	db, err := pgx.Connect(t.Context(), program.DatabaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close(context.Background()) })
+	run := func(statement string) func(url.Values) (any, error) {
+		return func(url.Values) (any, error) {
+			tag, err := db.Exec(t.Context(), statement)
+			return tag.RowsAffected(), err
+		}
+	}
+	e2e.Run(t, e2e.Members, e2e.Program{
+		URL: program.URL, StripeURL: program.SimURL, Campaign: campaign, Mails: texts, Members: members,
+		Do: map[string]func(url.Values) (any, error){
+			// Specs come from one network, and sign in more often than people do.
+			"forget-attempts": run("DELETE FROM access.attempts"),
+			// Moves the clock of the program and of the simulated Stripe: {"minutes": 15}.
+			"advance": func(values url.Values) (any, error) {
+				minutes, err := strconv.Atoi(values.Get("minutes"))
+				if err == nil {
+					program.Clock.Advance(time.Duration(minutes) * time.Minute)
+				}
+				return minutes, err
+			},
+			// Has Stripe pay out an amount: {"amount": 5000}. It arrives at the bank after some days of the clock.
+			"payout": func(values url.Values) (any, error) {
+				amount, err := strconv.ParseInt(values.Get("amount"), 10, 64)
+				if err != nil {
+					return nil, err
+				}
+				return program.Sim.CreatePayout("", amount, "eur")
+			},
+		},
+	}, site)
+}
+
+var invitationToken = regexp.MustCompile(`/invitation\?token=(\S+)`)
+
+// join makes a member: invites an address and accepts the invitation.
+func join(t *testing.T, program *apptest.Env, mails func() []string, parent, email string, role accessv1.Role) {
+	t.Helper()
+	before := len(mails())
+	ctx := apptest.WithKey(t.Context(), program.OperatorKey)
+	_, err := accessv1.NewMembersServiceClient(program.Conn).CreateInvitation(ctx, &accessv1.CreateInvitationRequest{
+		Parent: parent, Invitation: &accessv1.Invitation{Email: email, Role: role, Language: "fr"}, RequestId: uuid.NewString(),
+	})
+	if err != nil {
+		t.Fatalf("invite %s: %v", email, err)
+	}
+	token := ""
+	program.Eventually(fmt.Sprintf("%s has the invitation", email), func() bool {
+		for _, text := range mails()[before:] {
+			if m := invitationToken.FindStringSubmatch(text); m != nil {
+				token = m[1]
+			}
+		}
+		return token != ""
+	})
+	_, err = accessv1.NewSignInServiceClient(program.Conn).AcceptInvitation(t.Context(), &accessv1.AcceptInvitationRequest{
+		Token: token, DisplayName: "Camille (" + email + ")", Language: "fr",
+	})
+	if err != nil {
+		t.Fatalf("accept the invitation of %s: %v", email, err)
+	}
+}
