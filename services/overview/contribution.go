@@ -222,16 +222,19 @@ func (f Filter) statement() string {
 	add(f.Reference != "" && f.Documents, "(c.id = ANY (@ids::uuid[]) OR c.document <> '' AND lower(c.document) = @document)")
 	add(f.OpenPledges && !f.ExpiredPledges, "(c.expires_at IS NULL OR c.expires_at > @now)")
 	add(f.ExpiredPledges && !f.OpenPledges, "(c.expires_at IS NULL OR c.expires_at <= @now)")
-	add(len(f.States) > 0, "c.state = s.state")
-	add(len(f.Methods) > 0, "c.method = m.method")
-	if len(f.States) == 0 && len(f.Methods) == 0 {
+	// One value is told to the planner, which knows how rare it is.
+	add(len(f.States) == 1, "c.state = @state")
+	add(len(f.Methods) == 1, "c.method = @method")
+	add(len(f.States) > 1, "c.state = s.state")
+	add(len(f.Methods) > 1, "c.method = m.method")
+	if len(f.States) < 2 && len(f.Methods) < 2 {
 		return listHead + listRows + where.String() + listNewest
 	}
 	from := listEach
-	if len(f.States) > 0 {
+	if len(f.States) > 1 {
 		from += listEachState
 	}
-	if len(f.Methods) > 0 {
+	if len(f.Methods) > 1 {
 		from += listEachMethod
 	}
 	return listHead + from + listEachRows + listRows + where.String() + listNewest + listFound + listNewest
@@ -243,7 +246,9 @@ func (f Filter) args(before Position, count int) pgx.NamedArgs {
 	if next := f.End.Add(0, 0, 1); f.End != "" && next < before.Day {
 		before = Position{Day: next, CreateTime: time.Time{}, ID: uuid.Nil}
 	}
+	first := func(values []string) string { return strings.Join(values[:min(1, len(values))], "") }
 	return pgx.NamedArgs{
+		"state": first(f.States), "method": first(f.Methods),
 		"collective": f.Collective, "campaign": f.Campaign, "states": f.States, "methods": f.Methods,
 		"currency": string(f.Currency), "min": f.Min, "max": f.Max, "start_day": string(f.Start), "recurring": f.Recurring,
 		"before_day": string(before.Day), "before_time": before.CreateTime, "before_id": before.ID, "count": count,

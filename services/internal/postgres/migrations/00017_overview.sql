@@ -578,7 +578,8 @@ BEGIN
     ON CONFLICT (id) DO UPDATE
     SET
         began_in = coalesce(c.began_in, excluded.began_in),
-        ended_in = coalesce(c.ended_in, greatest(excluded.ended_in, c.began_in)),
+        -- greatest leaves out a NULL, and so would end one that runs.
+        ended_in = coalesce(c.ended_in, CASE WHEN excluded.ended_in IS NOT NULL THEN greatest(excluded.ended_in, c.began_in) END),
         expected_minor = excluded.expected_minor
     -- Most changes are of other columns.
     WHERE (c.began_in IS NULL) <> (excluded.began_in IS NULL)
