@@ -73,6 +73,15 @@ CREATE INDEX contributions_document_idx ON overview.contributions (collective, l
 
 GRANT SELECT ON overview.contributions TO cagnotte_service;
 
+ALTER TABLE overview.contributions ENABLE ROW LEVEL SECURITY;
+CREATE POLICY contributions_scope ON overview.contributions
+    USING (
+        CASE (SELECT current_setting('cagnotte.scope', true))
+            WHEN '*' THEN true
+            ELSE collective = ANY ((SELECT string_to_array(current_setting('cagnotte.scope', true), ','))::text[])
+        END
+    );
+
 -- When a contribution came into each of its states.
 CREATE TABLE overview.states (
     id           bigint      GENERATED ALWAYS AS IDENTITY,
@@ -88,6 +97,15 @@ CREATE TABLE overview.states (
 CREATE INDEX states_contribution_idx ON overview.states (contribution, id);
 
 GRANT SELECT ON overview.states TO cagnotte_service;
+
+ALTER TABLE overview.states ENABLE ROW LEVEL SECURITY;
+CREATE POLICY states_scope ON overview.states
+    USING (
+        CASE (SELECT current_setting('cagnotte.scope', true))
+            WHEN '*' THEN true
+            ELSE collective = ANY ((SELECT string_to_array(current_setting('cagnotte.scope', true), ','))::text[])
+        END
+    );
 
 -- What was received of the donations of one day. It always is what the rows of contributions sum to.
 CREATE TABLE overview.days (
@@ -109,6 +127,15 @@ CREATE INDEX days_campaign_idx ON overview.days (collective, campaign, day, meth
 
 GRANT SELECT ON overview.days TO cagnotte_service;
 
+ALTER TABLE overview.days ENABLE ROW LEVEL SECURITY;
+CREATE POLICY days_scope ON overview.days
+    USING (
+        CASE (SELECT current_setting('cagnotte.scope', true))
+            WHEN '*' THEN true
+            ELSE collective = ANY ((SELECT string_to_array(current_setting('cagnotte.scope', true), ','))::text[])
+        END
+    );
+
 -- What counts of a monthly donation. Months are those of the collective's time zone, by their first day.
 CREATE TABLE overview.recurring (
     id             uuid   NOT NULL,
@@ -127,6 +154,15 @@ CREATE TABLE overview.recurring (
 
 GRANT SELECT ON overview.recurring TO cagnotte_service;
 
+ALTER TABLE overview.recurring ENABLE ROW LEVEL SECURITY;
+CREATE POLICY recurring_scope ON overview.recurring
+    USING (
+        CASE (SELECT current_setting('cagnotte.scope', true))
+            WHEN '*' THEN true
+            ELSE collective = ANY ((SELECT string_to_array(current_setting('cagnotte.scope', true), ','))::text[])
+        END
+    );
+
 -- How many monthly donations began and ended in a month. It always is what the rows of recurring sum to.
 CREATE TABLE overview.months (
     collective     text   NOT NULL,
@@ -144,6 +180,15 @@ CREATE TABLE overview.months (
 );
 
 GRANT SELECT ON overview.months TO cagnotte_service;
+
+ALTER TABLE overview.months ENABLE ROW LEVEL SECURITY;
+CREATE POLICY months_scope ON overview.months
+    USING (
+        CASE (SELECT current_setting('cagnotte.scope', true))
+            WHEN '*' THEN true
+            ELSE collective = ANY ((SELECT string_to_array(current_setting('cagnotte.scope', true), ','))::text[])
+        END
+    );
 
 -- The day of a moment in a zone. A zone that Postgres does not know is UTC: no donation fails for it.
 -- +goose StatementBegin
