@@ -18,8 +18,7 @@
 //	overview      what members see at one look: the list of all that was given, sums over time, what needs somebody
 //	exports       the books as files
 //	instance      this installation: its state, the comparison with Stripe, webhook endpoints, verifications of the books
-//	internal/     what they share, and what wires them; see each package
-//	cmd/          cagnotte, the program; cagnotte-dev, the demo
+//	internal/     what they share, and what wires them; cmd/ has cagnotte, the program, and cagnotte-dev, the demo
 //
 // Services call one another as Go functions, in one process, so that what belongs together commits in one Postgres
 // transaction: a function whose name ends in Tx takes its caller's. gRPC is the outer edge. Everything from outside
@@ -38,6 +37,7 @@
 //	cmd/cagnotte         -> internal/app
 //	cmd/cagnotte-dev     -> internal/app, pgembed, stripesim, proto: it is a client too
 //	internal/app         -> all services, gateway
+//	instance             -> webhooks, connect, ledger, notices, collectives, audit, access
 //	webhooks             -> donations, refunds, payouts, ledger, connect, collectives, notices
 //	refunds              -> donations, campaigns, connect, collectives, notices, access
 //	overview             -> campaigns, collectives, access
@@ -47,10 +47,9 @@
 //	treasury             -> campaigns, ledger, collectives
 //	payouts              -> ledger, collectives, notices
 //	connect              -> collectives, notices, access
-//	collectives          -> notices, access
+//	collectives          -> notices, audit, access
 //	notices, audit       -> access
-//	campaigns, images, ledger, instance -> no sibling
-//	access, money        -> no sibling
+//	campaigns, images, ledger, access, money -> no sibling
 //	ledger/proof         -> money alone, so that what it verifies needs no database
 //	bank/statement       -> money, proto, internal/calendar, internal/errs, so that reading a file needs no database
 //	any service          -> money, proto, internal/* but app, stripesim and, outside tests, *test

@@ -11,10 +11,13 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/mail"
 	"github.com/cagnotte/cagnotte/services/notices"
 )
 
@@ -111,15 +114,27 @@ type Config struct {
 	Pool *pgxpool.Pool
 	// Notices tells members of changed settings. Nil: a service that mails nothing.
 	Notices *notices.Service
+	// Jobs inserts the jobs of mails to applicants; it need not work them. Mail sends them. Nil: none is sent.
+	Jobs *river.Client[pgx.Tx]
+	Mail *mail.Sender
+	// InviteTx invites somebody by mail to become the owner of a collective, in the caller's transaction. Nil: nobody can
+	// apply for a collective.
+	InviteTx func(ctx context.Context, tx pgx.Tx, invitation Invitation) error
+	// SecretKey keys the hashes of networks and addresses for the limits of applications.
+	SecretKey []byte
 	// Now tells the time; time.Now when nil.
 	Now func() time.Time
 }
 
 // Service keeps the collectives. It is safe for concurrent use.
 type Service struct {
-	pool    *pgxpool.Pool
-	notices *notices.Service
-	now     func() time.Time
+	pool      *pgxpool.Pool
+	notices   *notices.Service
+	jobs      *river.Client[pgx.Tx]
+	mail      *mail.Sender
+	inviteTx  func(ctx context.Context, tx pgx.Tx, invitation Invitation) error
+	secretKey []byte
+	now       func() time.Time
 }
 
 // New returns a Service.
@@ -130,7 +145,9 @@ func New(c Config) *Service {
 	if c.Notices == nil {
 		c.Notices = notices.New(notices.Config{Pool: c.Pool, Now: c.Now})
 	}
-	return &Service{pool: c.Pool, notices: c.Notices, now: c.Now}
+	return &Service{
+		pool: c.Pool, notices: c.Notices, jobs: c.Jobs, mail: c.Mail, inviteTx: c.InviteTx, secretKey: c.SecretKey, now: c.Now,
+	}
 }
 
 // Create makes a collective of c's settings. When the id exists with the same

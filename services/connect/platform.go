@@ -76,3 +76,13 @@ func modeName(livemode bool) string {
 	}
 	return "test mode"
 }
+
+// PlatformAccount returns the account that the books are bound to; empty while it is not known.
+func (s *Service) PlatformAccount(ctx context.Context) (account string, err error) {
+	var livemode bool
+	err = s.cfg.Pool.QueryRow(ctx, platformSQL).Scan(&account, &livemode)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", nil
+	}
+	return account, postgres.Error(err)
+}

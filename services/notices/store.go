@@ -316,3 +316,15 @@ func scan(r pgx.CollectableRow) (Notice, error) {
 func byOperatorsKey(actor string) bool {
 	return !strings.HasPrefix(actor, namePrefix) && !strings.HasPrefix(actor, "members/")
 }
+
+const openCountSQL = `
+SELECT count(*)
+FROM notices.notices AS n
+WHERE n.collective = @collective
+	AND n.acknowledged_at IS NULL`
+
+// OpenCount returns how many notices of a collective are not acknowledged; of the operator's when it is empty.
+func (s *Service) OpenCount(ctx context.Context, collective string) (count int64, err error) {
+	err = s.cfg.Pool.QueryRow(ctx, openCountSQL, pgx.NamedArgs{"collective": collective}).Scan(&count)
+	return count, postgres.Error(err)
+}

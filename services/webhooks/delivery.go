@@ -16,11 +16,14 @@ import (
 // event is durable. An event at the wrong endpoint is acknowledged and not stored. A bad or old signature is
 // INVALID_ARGUMENT (BAD_SIGNATURE).
 func (s *Service) Receive(ctx context.Context, payload []byte, signature string, endpoint Endpoint) error {
-	secrets := s.cfg.Secrets
-	if endpoint == EndpointConnect {
-		secrets = s.cfg.ConnectSecrets
-	}
+	secrets, _ := s.secretsOf(ctx, endpoint, false)
 	event, err := stripe.Verify(payload, signature, secrets)
+	if err != nil {
+		// The secret may have been stored a moment ago, by another copy of the program.
+		if again, fresh := s.secretsOf(ctx, endpoint, true); fresh {
+			event, err = stripe.Verify(payload, signature, again)
+		}
+	}
 	if err != nil {
 		s.metrics.received.WithLabelValues("refused").Inc()
 		return err

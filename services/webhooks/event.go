@@ -40,7 +40,9 @@ type Event struct {
 	Created  time.Time
 	Received time.Time
 	// FinishTime is when it was applied or ignored; zero until then.
-	FinishTime time.Time // zero until it is applied or ignored
+	FinishTime time.Time
+	// NextAttempt is when it is tried again; zero when it is not.
+	NextAttempt time.Time
 
 	resource stripe.Resource
 	// interrupted: the donation's own payment page is not known yet, and is asked for before the event is applied.

@@ -30,7 +30,8 @@ const eventColumns = `
 	e.failure_reason,
 	e.created_at,
 	e.received_at,
-	e.finished_at`
+	e.finished_at,
+	e.next_attempt_at`
 
 // selectEventsSQL selects the events that come after a position, newest first. The comparison of rows has the order of
 // events_received_idx.
@@ -132,11 +133,12 @@ func (s *Service) Get(ctx context.Context, in Scope, id string) (Event, error) {
 	return e, postgres.Error(err)
 }
 
-// scanEvent reads a row of eventColumns. finished_at is NULL while the event is received or failed.
+// scanEvent reads a row of eventColumns. finished_at is NULL while the event is received or failed,
+// and next_attempt_at when it is not tried again.
 func scanEvent(r pgx.CollectableRow) (Event, error) {
 	var e Event
-	var finished *time.Time
-	err := r.Scan(&e.ID, &e.Account, &e.Type, &e.State, &e.Attempts, &e.Reason, &e.Created, &e.Received, &finished)
-	e.FinishTime = orZero(finished)
+	var finished, next *time.Time
+	err := r.Scan(&e.ID, &e.Account, &e.Type, &e.State, &e.Attempts, &e.Reason, &e.Created, &e.Received, &finished, &next)
+	e.FinishTime, e.NextAttempt = orZero(finished), orZero(next)
 	return e, err
 }

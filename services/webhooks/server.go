@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	webhooksv1 "github.com/cagnotte/cagnotte/proto/cagnotte/webhooks/v1"
 	"github.com/cagnotte/cagnotte/services/internal/page"
@@ -39,7 +40,8 @@ func (s *server) ListWebhookEvents(ctx context.Context, req *webhooksv1.ListWebh
 		return nil, err
 	}
 	state := statesByProto[req.GetState()]
-	filter := eventsFilter + req.GetParent() + " " + string(state)
+	scope = narrowed(scope, req.GetStripeAccount())
+	filter := eventsFilter + req.GetParent() + " " + string(state) + " " + req.GetStripeAccount()
 	found, next, err := page.List(req, filter, newest, func(before Position, count int) ([]Event, error) {
 		return s.service.List(ctx, scope, state, before, count)
 	}, func(e Event) Position { return Position{e.Received, e.Account, e.ID} })
@@ -92,7 +94,28 @@ func toProto(parent string, e Event) *webhooksv1.WebhookEvent {
 		EventTime:     wire.Time(e.Created),
 		ReceiveTime:   wire.Time(e.Received),
 		FinishTime:    wire.Time(e.FinishTime),
+		// One that was received and not tried yet is due at once, which says nothing.
+		NextAttemptTime: nextAttempt(e),
 	}
+}
+
+// nextAttempt is absent for an event that has not failed.
+func nextAttempt(e Event) *timestamppb.Timestamp {
+	if e.State != StateFailed {
+		return nil
+	}
+	return wire.Time(e.NextAttempt)
+}
+
+// narrowed is the scope within one account, which only the operator chooses.
+func narrowed(in Scope, account string) Scope {
+	switch {
+	case !in.All || account == "":
+		return in
+	case account == platform:
+		return Scope{}
+	}
+	return Scope{Account: account}
 }
 
 func (s *server) GetWebhookHealth(ctx context.Context, req *webhooksv1.GetWebhookHealthRequest) (*webhooksv1.WebhookHealth, error) {
@@ -164,7 +187,8 @@ func (s *server) ListParkedTransactions(ctx context.Context, req *webhooksv1.Lis
 	if err != nil {
 		return nil, err
 	}
-	filter := parkedFilter + req.GetParent()
+	scope = narrowed(scope, req.GetStripeAccount())
+	filter := parkedFilter + req.GetParent() + " " + req.GetStripeAccount()
 	found, next, err := page.List(req, filter, ParkedPosition{Since: time.Unix(0, 0)}, func(after ParkedPosition, count int) ([]Parked, error) {
 		return s.service.ListParked(ctx, scope, after, count)
 	}, func(p Parked) ParkedPosition { return ParkedPosition{p.Since, p.Account, p.ID} })

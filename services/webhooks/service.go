@@ -36,8 +36,10 @@ type Config struct {
 	// Jobs inserts jobs. It need not work them.
 	Jobs *river.Client[pgx.Tx]
 	// Secrets and ConnectSecrets are the signing secrets of the two endpoints; several while one is being rolled.
-	// Default none: an endpoint without secrets refuses all deliveries.
+	// Default none: then only those count that are stored ([Service.StoreSecretTx]).
 	Secrets, ConnectSecrets []string
+	// SecretKey encrypts the secrets that are stored. Default none: none can be stored, and none is read.
+	SecretKey []byte
 	// SyncEvery is how often Stripe's balance and list of events are read without an event. Default 5 minutes.
 	SyncEvery time.Duration
 	// Now returns the time by Stripe's clock. Default time.Now.
@@ -54,6 +56,8 @@ type Service struct {
 	metrics *metrics
 	// intake batches the deliveries of this program.
 	intake intake
+	// stored are the signing secrets that are stored.
+	stored secretCache
 	// ensured holds the accounts whose row and book this program has created or found.
 	ensured sync.Map
 	// delivered has the time of each account's last delivery to this program; began is when this program started.

@@ -28,9 +28,9 @@ type Config struct {
 	StripeAPIKey string
 	// StripeAPIBase is STRIPE_API_BASE, the address of a simulator. Empty: Stripe itself.
 	StripeAPIBase string
-	// StripeWebhookSecrets and StripeConnectWebhookSecrets are STRIPE_WEBHOOK_SECRET, which is required, and
-	// STRIPE_CONNECT_WEBHOOK_SECRET: the signing secrets of the two endpoints, several while one is rolled. An endpoint
-	// without a secret refuses all requests.
+	// StripeWebhookSecrets and StripeConnectWebhookSecrets are STRIPE_WEBHOOK_SECRET and STRIPE_CONNECT_WEBHOOK_SECRET: the
+	// signing secrets of the two endpoints, several while one is rolled. Those that the service stored are accepted too. An
+	// endpoint without any refuses all requests.
 	StripeWebhookSecrets        []string
 	StripeConnectWebhookSecrets []string
 	// PublicURL is CAGNOTTE_PUBLIC_URL without a slash at its end: the address for browsers. It is required.
@@ -90,9 +90,6 @@ func FromEnv(getenv func(string) string) (Config, error) {
 	}
 	if err := checkStripeKeys(cfg.StripeAPIKey); err != nil {
 		return Config{}, err
-	}
-	if len(cfg.StripeWebhookSecrets) == 0 {
-		return Config{}, missing("STRIPE_WEBHOOK_SECRET", "the signing secret of the webhook endpoint, whsec_…")
 	}
 	// A secret without its prefix may be the value of another setting. The error does not have it.
 	for _, setting := range []struct {

@@ -190,11 +190,13 @@ func (a *App) startJobs(ctx context.Context, cfg Config) (*jobClient, error) {
 	}
 	workers := river.NewWorkers()
 	a.services.notices.Workers(workers)
+	a.services.collectives.Workers(workers)
 	a.services.connect.Workers(workers)
 	a.services.donations.Workers(workers)
 	a.services.refunds.Workers(workers)
 	a.services.webhooks.Workers(workers)
 	a.services.bank.Workers(workers)
+	a.services.instance.Workers(workers)
 	// Some jobs of donations, refunds and mail have queues with limits of their own.
 	queues := a.services.donations.Queues()
 	queues[river.QueueDefault] = river.QueueConfig{MaxWorkers: jobWorkers}

@@ -71,6 +71,7 @@ type services struct {
 	bank        *bank.Service
 	payouts     *payouts.Service
 	webhooks    *webhooks.Service
+	instance    *instance.Service
 }
 
 // wire makes every service from the settings and registers it on the gRPC server. The order is that of dependencies:
@@ -106,7 +107,7 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 	s.access = access.New(access.Config{Pool: a.pool, Now: cfg.Now, TellTx: s.notices.TellKeyTx, AuditTx: auditAccessTx})
 	s.audit = audit.New(audit.Config{Pool: a.pool})
 	s.collectives = collectives.New(collectives.Config{
-		Pool: a.pool, Notices: s.notices, Now: cfg.Now,
+		Pool: a.pool, Notices: s.notices, Jobs: jobs, Mail: sender, SecretKey: cfg.SecretKey, Now: cfg.Now,
 	})
 	s.connect = connect.New(connect.Config{
 		Pool: a.pool, Collectives: s.collectives, Notices: s.notices, Stripe: s.stripe, Jobs: jobs, PublicURL: cfg.PublicURL, Now: cfg.Now,
@@ -170,10 +171,17 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 		Jobs:           jobs,
 		Secrets:        cfg.StripeWebhookSecrets,
 		ConnectSecrets: cfg.StripeConnectWebhookSecrets,
+		SecretKey:      cfg.SecretKey,
 		SyncEvery:      cfg.SyncEvery,
 		Now:            cfg.Now,
 		Logger:         cfg.Logger,
 		Metrics:        registry,
+	})
+
+	s.instance = instance.New(instance.Config{
+		Pool: a.pool, Stripe: s.stripe, Webhooks: s.webhooks, Connect: s.connect, Collectives: s.collectives, Notices: s.notices,
+		Ledger: s.ledger, Jobs: jobs, Mail: sender, SMTPURL: cfg.SMTPURL, PublicURL: cfg.PublicURL, SecretKey: cfg.SecretKey,
+		Version: version(), Now: cfg.Now,
 	})
 
 	a.services = s
@@ -221,7 +229,7 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 	accessv1.RegisterMembersServiceServer(a.rpc, access.NewMembersServer(s.access))
 	collectivesv1.RegisterCollectivesServiceServer(a.rpc, collectives.NewServer(s.collectives))
 	collectivesv1.RegisterApplicationsServiceServer(a.rpc, collectives.NewApplicationServer(s.collectives))
-	instancev1.RegisterInstanceServiceServer(a.rpc, instance.NewServer())
+	instancev1.RegisterInstanceServiceServer(a.rpc, instance.NewServer(s.instance))
 	noticesv1.RegisterNoticesServiceServer(a.rpc, notices.NewServer(s.notices))
 	connectv1.RegisterConnectServiceServer(a.rpc, connect.NewServer(s.connect))
 	campaignsv1.RegisterCampaignsServiceServer(a.rpc, campaigns.NewServer(s.campaigns, s.treasury.WithSpent(s.donations.Progress)))

@@ -54,7 +54,7 @@ func TestSettings(t *testing.T) {
 		"DATABASE_URL":                  {""},
 		"STRIPE_API_KEY":                {"", "pk_live_secretvalue"},
 		"STRIPE_API_BASE":               {"ftp://secretvalue", "http://stripe.example"},
-		"STRIPE_WEBHOOK_SECRET":         {"", "secretvalue"},
+		"STRIPE_WEBHOOK_SECRET":         {"secretvalue"},
 		"STRIPE_CONNECT_WEBHOOK_SECRET": {"secretvalue"},
 		"CAGNOTTE_PUBLIC_URL":           {"", "dons.example.org", "http://dons.example.org", "https://dons.example.org/path"},
 		"CAGNOTTE_SECRET_KEY":           {"", "secretvalue", "c2VjcmV0dmFsdWU="},

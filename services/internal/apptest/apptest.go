@@ -233,8 +233,13 @@ func (e *Env) StartApp() {
 
 // SetSecrets sets the service's signing secrets from its next start on. Each may be several, separated by commas.
 func (e *Env) SetSecrets(platform, connect string) {
-	e.settings.StripeWebhookSecrets = strings.Split(platform, ",")
-	e.settings.StripeConnectWebhookSecrets = strings.Split(connect, ",")
+	split := func(secrets string) []string {
+		if secrets == "" {
+			return nil
+		}
+		return strings.Split(secrets, ",")
+	}
+	e.settings.StripeWebhookSecrets, e.settings.StripeConnectWebhookSecrets = split(platform), split(connect)
 }
 
 // SetDatabaseURL sets the service's database address from its next start on. Until then it is the owner's.
