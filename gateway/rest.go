@@ -102,6 +102,7 @@ func newREST(conn grpc.ClientConnInterface, b *bodies, logger *slog.Logger) (htt
 		mux.HandlePath(http.MethodGet, exportPath, export(conn, logger)),
 		mux.HandlePath(http.MethodGet, bookExportPath, export(conn, logger)),
 		mux.HandlePath(http.MethodGet, auditExportPath, exportAudit(conn, logger)),
+		mux.HandlePath(http.MethodGet, attachmentPath, downloadAttachment(conn, logger)),
 		mux.HandlePath(http.MethodGet, instanceAuditExportPath, exportAudit(conn, logger)),
 	)
 	if err != nil {

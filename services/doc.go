@@ -43,8 +43,8 @@
 //	overview             -> campaigns, collectives, access
 //	exports              -> payouts, ledger, collectives
 //	donations            -> campaigns, ledger, connect, collectives, notices
-//	bank                 -> treasury, campaigns, ledger, collectives, notices
-//	treasury             -> campaigns, ledger, collectives
+//	bank                 -> treasury, campaigns, ledger, collectives, notices, audit
+//	treasury             -> campaigns, ledger, collectives, audit
 //	payouts              -> ledger, collectives, notices
 //	connect              -> collectives, notices, access
 //	collectives          -> notices, audit, access

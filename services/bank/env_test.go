@@ -122,7 +122,7 @@ func (s *env) read(t *testing.T, lines ...string) Imported {
 }
 
 func csvFile(content string, format *statement.CSVFormat) Import {
-	return Import{vallon.Collective, statement.File{Content: []byte(content), CSV: format, Currency: money.EUR}}
+	return Import{Collective: vallon.Collective, File: statement.File{Content: []byte(content), CSV: format, Currency: money.EUR}}
 }
 
 // line returns the one line of an amount.

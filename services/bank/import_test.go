@@ -11,7 +11,7 @@ import (
 // take imports a CAMT.053 file.
 func (s *env) take(t *testing.T, content string) Imported {
 	t.Helper()
-	done, err := s.ImportStatement(t.Context(), ask(), Import{vallon.Collective, statement.File{Content: []byte(content)}})
+	done, err := s.ImportStatement(t.Context(), ask(), Import{Collective: vallon.Collective, File: statement.File{Content: []byte(content)}})
 	if err != nil {
 		t.Fatal(err)
 	}

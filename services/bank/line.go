@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,6 +16,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/money"
+	"github.com/cagnotte/cagnotte/services/treasury"
 )
 
 // Line is one movement of the bank account.
@@ -39,6 +41,12 @@ type Line struct {
 	Expense          uuid.UUID
 	Transaction      int64
 	IgnoreReason     string
+	// SplitFrom is the line that it is a part of; uuid.Nil for a line as the bank reported it. Parts are those of a line that
+	// is split.
+	SplitFrom uuid.UUID
+	Parts     []uuid.UUID
+	// Named are the expenses that its text named on import.
+	Named treasury.NamedExpenses
 	// Statement is the first that had the line.
 	Statement  uuid.UUID
 	CreateTime time.Time
@@ -63,6 +71,10 @@ const (
 	LineMatched LineState = "matched"
 	// LineIgnored was left out of the books by a member.
 	LineIgnored LineState = "ignored"
+	// LineSplit is replaced by its parts.
+	LineSplit LineState = "split"
+	// LineWithdrawn is a part of a split that was undone.
+	LineWithdrawn LineState = "withdrawn"
 )
 
 // TargetKind is the kind of what a line shows.
@@ -113,6 +125,8 @@ INSERT INTO bank.lines (
 	currency,
 	bank_reference,
 	pledge,
+	payee_named,
+	document_named,
 	created_at,
 	updated_at
 )
@@ -127,6 +141,9 @@ SELECT
 	@currency,
 	l.bank_reference,
 	l.pledge,
+	-- A list of lists would have to have lists of one length, so each is written as a text.
+	l.payee_named::uuid[],
+	l.document_named::uuid[],
 	@now,
 	@now
 FROM unnest(
@@ -135,13 +152,15 @@ FROM unnest(
 	@booked_on::text[]::date[],
 	@amounts::bigint[],
 	@bank_references::text[],
-	@pledges::uuid[]
-) AS l (id, line_key, booked_on, amount_minor, bank_reference, pledge)
+	@pledges::uuid[],
+	@payee_named::text[],
+	@document_named::text[]
+) AS l (id, line_key, booked_on, amount_minor, bank_reference, pledge, payee_named, document_named)
 ON CONFLICT (collective, account, line_key) DO NOTHING`
 
 // insertLinesTx stores the lines that are new and returns how many they were.
 func insertLinesTx(
-	ctx context.Context, tx pgx.Tx, statement uuid.UUID, f fileStatement, pledges []uuid.UUID, now time.Time,
+	ctx context.Context, tx pgx.Tx, statement uuid.UUID, f fileStatement, pledges []uuid.UUID, expenses []treasury.NamedExpenses, now time.Time,
 ) (int64, error) {
 	var (
 		ids        []uuid.UUID
@@ -149,6 +168,8 @@ func insertLinesTx(
 		amounts    []int64
 		references []string
 		named      []*uuid.UUID
+		payees     []string
+		documents  []string
 	)
 	for i, m := range f.Movements {
 		ids = append(ids, newID())
@@ -157,16 +178,29 @@ func insertLinesTx(
 		// Only the part of the reference that cannot be a name is stored, and the text not at all.
 		references = append(references, m.StoredReference())
 		named = append(named, nullID(pledges[i]))
+		payees = append(payees, arrayText(expenses[i].ByPayee))
+		documents = append(documents, arrayText(expenses[i].ByDocument))
 	}
 	tag, err := tx.Exec(ctx, insertLinesSQL, pgx.NamedArgs{
 		"collective": f.collective, "account": f.Account, "statement": statement, "currency": string(f.Currency), "now": now,
 		"ids": ids, "line_keys": f.keys, "booked_on": days, "amounts": amounts, "bank_references": references, "pledges": named,
+		"payee_named": payees, "document_named": documents,
 	})
 	return tag.RowsAffected(), postgres.Error(err)
 }
 
+// arrayText writes ids as the text of an array of Postgres.
+func arrayText(ids []uuid.UUID) string {
+	texts := make([]string, len(ids))
+	for i, id := range ids {
+		texts[i] = id.String()
+	}
+	return "{" + strings.Join(texts, ",") + "}"
+}
+
 // lineColumns is what scanLine reads. NULL is read as a zero id, number or text. The slugs of the campaigns are there
-// because the names of a pledge and of a donation contain them; the primary keys serve these queries.
+// because the names of a pledge and of a donation contain them; the primary keys serve these queries. The index
+// lines_split_idx serves that of the parts.
 const lineColumns = `
 	l.id,
 	l.collective,
@@ -197,6 +231,19 @@ const lineColumns = `
 	coalesce(l.expense, '00000000-0000-0000-0000-000000000000'),
 	coalesce(l.ledger_transaction, 0),
 	l.ignore_reason,
+	coalesce(l.split_from, '00000000-0000-0000-0000-000000000000'),
+	CASE l.state
+		WHEN 'split' THEN ARRAY(
+			SELECT p.id
+			FROM bank.lines AS p
+			WHERE p.split_from = l.id
+				AND p.state <> 'withdrawn'
+			ORDER BY p.id
+		)
+		ELSE '{}'
+	END,
+	l.payee_named,
+	l.document_named,
 	l.statement,
 	l.attempt,
 	l.created_at,
@@ -204,8 +251,8 @@ const lineColumns = `
 
 func scanLine(r pgx.CollectableRow) (l Line, err error) {
 	err = r.Scan(&l.ID, &l.Collective, &l.Account, &l.BookedOn, &l.Amount.Minor, &l.Amount.Currency, &l.BankReference, &l.Pledge,
-		&l.PledgeCampaign, &l.State, &l.Target, &l.Donation, &l.DonationCampaign, &l.DonationPledge, &l.Expense, &l.Transaction, &l.IgnoreReason, &l.Statement,
-		&l.attempt, &l.CreateTime, &l.UpdateTime)
+		&l.PledgeCampaign, &l.State, &l.Target, &l.Donation, &l.DonationCampaign, &l.DonationPledge, &l.Expense, &l.Transaction, &l.IgnoreReason,
+		&l.SplitFrom, &l.Parts, &l.Named.ByPayee, &l.Named.ByDocument, &l.Statement, &l.attempt, &l.CreateTime, &l.UpdateTime)
 	l.CreateTime, l.UpdateTime = l.CreateTime.UTC(), l.UpdateTime.UTC()
 	return l, err
 }
@@ -230,14 +277,14 @@ func oneLine(ctx context.Context, db postgres.Querier, sql, collective string, i
 	return l, postgres.Error(err)
 }
 
-// listLinesSQL returns a page of a collective's lines. An empty filter leaves all. An empty text is no date, and
+// listLinesSQL returns a page of a collective's lines. An empty filter leaves all but the parts that were withdrawn. An empty text is no date, and
 // Postgres may convert it before it looks at the other side of OR: so it becomes NULL first. The index lines_list_idx
 // has the order.
 const listLinesSQL = `
 SELECT` + lineColumns + `
 FROM bank.lines AS l
 WHERE l.collective = @collective
-	AND (@state = '' OR l.state = @state)
+	AND (@state = '' AND l.state <> 'withdrawn' OR l.state = @state)
 	AND (@account = '' OR l.account = @account)
 	AND (@start_date = '' OR l.booked_on >= nullif(@start_date, '')::date)
 	AND (@end_date = '' OR l.booked_on <= nullif(@end_date, '')::date)
@@ -274,6 +321,44 @@ WHERE l.collective = @collective
 
 func (s *Service) countOpenLines(ctx context.Context, collective string) (n int, err error) {
 	err = s.cfg.Pool.QueryRow(ctx, countOpenLinesSQL, pgx.NamedArgs{"collective": collective}).Scan(&n)
+	return n, postgres.Error(err)
+}
+
+// openLineCountsSQL counts the open lines, and those of them that have a suggestion, up to a bound. The index
+// lines_open_idx has no other lines.
+const openLineCountsSQL = `
+SELECT
+	count(*),
+	count(*) FILTER (WHERE o.state = 'suggested')
+FROM (
+	SELECT l.state
+	FROM bank.lines AS l
+	WHERE l.collective = @collective
+		AND l.state IN ('unmatched', 'suggested')
+	ORDER BY
+		l.booked_on,
+		l.id
+	LIMIT @count
+) AS o`
+
+// maxCounted is how many open lines [Service.OpenLines] counts. The contract says so too.
+const maxCounted = 1000
+
+// OpenLineCount is how many lines of a collective are open, and how many of those have a suggestion. More reports that
+// there are more than were counted.
+type OpenLineCount struct {
+	Open, Suggested int
+	More            bool
+}
+
+// OpenLines counts the open lines of a collective, at most 1,000.
+func (s *Service) OpenLines(ctx context.Context, collective string) (n OpenLineCount, err error) {
+	err = s.cfg.Pool.QueryRow(ctx, openLineCountsSQL, pgx.NamedArgs{"collective": collective, "count": maxCounted + 1}).
+		Scan(&n.Open, &n.Suggested)
+	if n.Open > maxCounted {
+		n.Open, n.More = maxCounted, true
+		n.Suggested = min(n.Suggested, maxCounted)
+	}
 	return n, postgres.Error(err)
 }
 

@@ -29,6 +29,22 @@ type Target struct {
 	ID uuid.UUID
 	// Transaction is of a transaction in the books.
 	Transaction int64
+
+	// currency is that of the campaign, once the target is prepared.
+	currency money.Currency
+}
+
+// String names the target for the audit log.
+func (t Target) String() string {
+	switch t.Kind {
+	case TargetCampaign:
+		return t.Campaign.String()
+	case TargetTransaction:
+		return "transaction " + strconv.FormatInt(t.Transaction, 10)
+	case TargetPledge, TargetExpense:
+		return string(t.Kind) + " " + t.ID.String()
+	}
+	return string(t.Kind)
 }
 
 // fields are the target's, for the fingerprint of a request.
@@ -49,22 +65,12 @@ func (t Target) fields() fingerprint.Fields {
 // MatchLine matches a line with its target, and books what is not booked. Sent twice, it does so once. Errors: those of
 // the proto's method.
 func (s *Service) MatchLine(ctx context.Context, r treasury.Request, collective string, id uuid.UUID, t Target) (Line, error) {
-	at, err := s.place(ctx, collective)
+	at, err := s.openPlace(ctx, collective)
 	if err != nil {
 		return Line{}, err
 	}
-	// What the bank shows of a closed period is booked when the books are open again.
-	if at.open, err = s.cfg.Ledger.ClosedUntil(ctx, at.book, collective); err != nil {
+	if err := s.prepare(ctx, &t); err != nil {
 		return Line{}, err
-	}
-	// A pledge is read in the transaction. A campaign is read here, because its package reads outside of transactions.
-	currency := money.Currency("")
-	if t.Kind == TargetCampaign {
-		campaign, err := s.cfg.Treasury.BookableCampaign(ctx, t.Campaign)
-		if err != nil {
-			return Line{}, err
-		}
-		currency = campaign.Currency
 	}
 	fields := t.fields()
 	fields["line"] = id.String()
@@ -74,23 +80,7 @@ func (s *Service) MatchLine(ctx context.Context, r treasury.Request, collective 
 		if err != nil {
 			return err
 		}
-		switch t.Kind {
-		case TargetPledge:
-			p, err := s.cfg.Treasury.PledgeTx(ctx, tx, collective, t.ID)
-			// The name of a pledge contains its campaign, and must be right as a whole.
-			if err != nil || p.Campaign != t.Campaign {
-				return errs.Invalid("target.pledge", "must be a pledge of the collective")
-			}
-			return s.bookDonationTx(ctx, tx, l, newDonation{p.Campaign, p.ID, p.Amount.Currency, r.By}, at, now)
-		case TargetCampaign:
-			return s.bookDonationTx(ctx, tx, l, newDonation{campaign: t.Campaign, currency: currency, by: r.By}, at, now)
-		case TargetExpense:
-			return s.payExpenseTx(ctx, tx, l, t.ID, at, now)
-		case TargetTransaction:
-			return s.matchTransactionTx(ctx, tx, l, t.Transaction, at, now)
-		}
-		// What remains is an unknown receipt.
-		return s.bookReceiptTx(ctx, tx, l, at, now)
+		return s.matchTargetTx(ctx, tx, l, t, r.By, at, now)
 	}); err != nil {
 		return Line{}, err
 	}
@@ -99,6 +89,48 @@ func (s *Service) MatchLine(ctx context.Context, r treasury.Request, collective 
 		return Line{}, err
 	}
 	return s.Line(ctx, collective, id)
+}
+
+// openPlace is the place at which a member's match books: what the bank shows of a closed period is booked when the books
+// are open again.
+func (s *Service) openPlace(ctx context.Context, collective string) (place, error) {
+	at, err := s.place(ctx, collective)
+	if err == nil {
+		at.open, err = s.cfg.Ledger.ClosedUntil(ctx, at.book, collective)
+	}
+	return at, err
+}
+
+// prepare reads what a target needs that cannot be read in a transaction. A pledge is read there; a campaign is read
+// here, because its package reads outside of transactions.
+func (s *Service) prepare(ctx context.Context, t *Target) error {
+	if t.Kind != TargetCampaign {
+		return nil
+	}
+	campaign, err := s.cfg.Treasury.BookableCampaign(ctx, t.Campaign)
+	t.currency = campaign.Currency
+	return err
+}
+
+// matchTargetTx matches a line that is locked and open with a target that was prepared. by is the key that says so.
+func (s *Service) matchTargetTx(ctx context.Context, tx pgx.Tx, l Line, t Target, by string, at place, now time.Time) error {
+	switch t.Kind {
+	case TargetPledge:
+		p, err := s.cfg.Treasury.PledgeTx(ctx, tx, l.Collective, t.ID)
+		// The name of a pledge contains its campaign, and must be right as a whole.
+		if err != nil || p.Campaign != t.Campaign {
+			return errs.Invalid("target.pledge", "must be a pledge of the collective")
+		}
+		return s.bookDonationTx(ctx, tx, l, newDonation{p.Campaign, p.ID, p.Amount.Currency, by}, at, now)
+	case TargetCampaign:
+		return s.bookDonationTx(ctx, tx, l, newDonation{campaign: t.Campaign, currency: t.currency, by: by}, at, now)
+	case TargetExpense:
+		return s.payExpenseTx(ctx, tx, l, t.ID, at, now)
+	case TargetTransaction:
+		return s.matchTransactionTx(ctx, tx, l, t.Transaction, at, now)
+	}
+	// What remains is an unknown receipt.
+	return s.bookReceiptTx(ctx, tx, l, at, now)
 }
 
 // lockLineSQL locks the line against other changes of its state. The lock of the bank, which comes before it, already
@@ -118,7 +150,7 @@ func (s *Service) lockLineTx(ctx context.Context, tx pgx.Tx, collective string, 
 func (s *Service) lockOpenLineTx(ctx context.Context, tx pgx.Tx, collective string, id uuid.UUID) (Line, error) {
 	l, err := s.lockLineTx(ctx, tx, collective, id)
 	if err == nil && !l.open() {
-		err = errs.New(errorsv1.ErrorReason_BANK_LINE_NOT_OPEN, "%s is matched or ignored. Unmatch it first.", l.Name())
+		err = errs.New(errorsv1.ErrorReason_BANK_LINE_NOT_OPEN, "%s is %s. Unmatch it first.", l.Name(), l.State)
 	}
 	return l, err
 }
@@ -238,21 +270,34 @@ func (s *Service) UnmatchLine(ctx context.Context, r treasury.Request, collectiv
 		if err != nil {
 			return err
 		}
-		if l.open() {
+		switch {
+		case l.open():
 			return errs.New(errorsv1.ErrorReason_BANK_LINE_OPEN, "%s is neither matched nor ignored.", l.Name())
+		case l.State == LineWithdrawn:
+			return errs.New(errorsv1.ErrorReason_BANK_LINE_SPLIT, "%s is a part of a split that was undone.", l.Name())
+		case l.State == LineSplit:
+			if err := s.withdrawPartsTx(ctx, tx, l, reason, now); err != nil {
+				return err
+			}
 		}
-		// What the match booked is reversed first, since the line still names it.
-		if err := s.unbookTx(ctx, tx, l, reason, now); err != nil {
-			return err
-		}
-		// From now on no import matches the line by itself.
-		l.attempt++
-		l.State, l.Target, l.Donation, l.Expense, l.Transaction, l.IgnoreReason = LineUnmatched, "", uuid.Nil, uuid.Nil, 0, ""
-		return updateLineTx(ctx, tx, l, now)
+		_, err = s.openLineTx(ctx, tx, l, reason, now)
+		return err
 	}); err != nil {
 		return Line{}, err
 	}
 	return s.Line(ctx, collective, id)
+}
+
+// openLineTx opens a line that is locked, and reverses what its match booked.
+func (s *Service) openLineTx(ctx context.Context, tx pgx.Tx, l Line, reason string, now time.Time) (Line, error) {
+	// What the match booked is reversed first, since the line still names it.
+	if err := s.unbookTx(ctx, tx, l, reason, now); err != nil {
+		return l, err
+	}
+	// From now on no import matches the line by itself.
+	l.attempt++
+	l.State, l.Target, l.Donation, l.Expense, l.Transaction, l.IgnoreReason = LineUnmatched, "", uuid.Nil, uuid.Nil, 0, ""
+	return l, updateLineTx(ctx, tx, l, now)
 }
 
 // unbookTx reverses what the match of a line booked. What was in the books before stays.

@@ -244,7 +244,7 @@ func TestADepositCountsWithoutItsReversedCheques(t *testing.T) {
 func TestAnAccountKeepsToOneFormOfFile(t *testing.T) {
 	s, _ := open(t)
 	read := func(content string, format *statement.CSVFormat) error {
-		_, err := s.ImportStatement(t.Context(), ask(), Import{"vallon", statement.File{Content: []byte(content), CSV: format, Currency: money.EUR}})
+		_, err := s.ImportStatement(t.Context(), ask(), Import{Collective: "vallon", File: statement.File{Content: []byte(content), CSV: format, Currency: money.EUR}})
 		return err
 	}
 	file := func(minor, number string) string {
@@ -289,7 +289,7 @@ func TestAnAccountKeepsToOneFormOfFile(t *testing.T) {
 				}
 			}
 		}
-		if _, err := s.ImportStatement(t.Context(), ask(), Import{"vallon", statement.File{
+		if _, err := s.ImportStatement(t.Context(), ask(), Import{Collective: "vallon", File: statement.File{
 			Content: []byte(same), CSV: &frenchCSV, Currency: "CHF",
 		}}); errs.As(err) == nil || errs.As(err).Reason != errorsv1.ErrorReason_STATEMENT_FORM_CHANGED {
 			t.Errorf("in another money: err = %v", err)

@@ -3,12 +3,14 @@ package bank
 import (
 	"cmp"
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/google/uuid"
 
 	bankv1 "github.com/cagnotte/cagnotte/proto/cagnotte/bank/v1"
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
 	"github.com/cagnotte/cagnotte/services/bank/statement"
 	"github.com/cagnotte/cagnotte/services/campaigns"
@@ -77,6 +79,8 @@ var lineStates = map[LineState]bankv1.BankLineState{
 	LineSuggested: bankv1.BankLineState_BANK_LINE_STATE_SUGGESTED,
 	LineMatched:   bankv1.BankLineState_BANK_LINE_STATE_MATCHED,
 	LineIgnored:   bankv1.BankLineState_BANK_LINE_STATE_IGNORED,
+	LineSplit:     bankv1.BankLineState_BANK_LINE_STATE_SPLIT,
+	LineWithdrawn: bankv1.BankLineState_BANK_LINE_STATE_WITHDRAWN,
 }
 
 // dateLayouts are the layouts of package time for the contract's date_format.
@@ -115,7 +119,15 @@ func (s *server) ImportBankStatement(ctx context.Context, req *bankv1.ImportBank
 			return nil, errs.Invalid("currency_code", "must be a currency of ISO 4217")
 		}
 	}
-	done, err := s.service.ImportStatement(ctx, r, Import{Collective: collective, File: f})
+	asked := Import{Collective: collective, File: f, Detect: req.GetDetect()}
+	if req.GetValidateOnly() {
+		p, err := s.service.PreviewStatement(ctx, asked)
+		if err != nil {
+			return nil, err
+		}
+		return previewToProto(p), nil
+	}
+	done, err := s.service.ImportStatement(ctx, r, asked)
 	if err != nil {
 		return nil, err
 	}
@@ -130,6 +142,95 @@ func (s *server) ImportBankStatement(ctx context.Context, req *bankv1.ImportBank
 		answer.BankStatements = append(answer.BankStatements, statementToProto(st))
 	}
 	return answer, nil
+}
+
+var problemKinds = map[statement.ProblemKind]bankv1.BankStatementProblemKind{
+	statement.ProblemNotAStatement: bankv1.BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_NOT_A_STATEMENT,
+	statement.ProblemPDF:           bankv1.BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_PDF,
+	statement.ProblemWorkbook:      bankv1.BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_WORKBOOK,
+	statement.ProblemColumns:       bankv1.BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_COLUMNS,
+	statement.ProblemBroken:        bankv1.BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_BROKEN,
+	statement.ProblemDay:           bankv1.BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_DAY,
+	statement.ProblemAmount:        bankv1.BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_AMOUNT,
+	statement.ProblemDirection:     bankv1.BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_DIRECTION,
+	statement.ProblemState:         bankv1.BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_STATE,
+	statement.ProblemEmpty:         bankv1.BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_EMPTY,
+	statement.ProblemTooLarge:      bankv1.BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_TOO_LARGE,
+	statement.ProblemFuture:        bankv1.BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_FUTURE,
+	statement.ProblemUnbalanced:    bankv1.BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_UNBALANCED,
+	statement.ProblemOtherAccount:  bankv1.BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_OTHER_ACCOUNT,
+	statement.ProblemAccounts:      bankv1.BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_ACCOUNTS,
+	statement.ProblemAmbiguous:     bankv1.BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_AMBIGUOUS,
+	statement.ProblemNoAccount:     bankv1.BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_NO_ACCOUNT,
+}
+
+// previewToProto answers a preview: its statements as those of an import, without names.
+func previewToProto(p Preview) *bankv1.ImportBankStatementResponse {
+	preview := &bankv1.BankStatementPreview{StartDate: string(p.Start), EndDate: string(p.End), Columns: p.Columns}
+	switch {
+	case p.File.CSV != nil:
+		preview.Format, preview.Csv = bankv1.BankFileFormat_BANK_FILE_FORMAT_CSV, csvToProto(p.File.CSV)
+		preview.Encoding = preview.GetCsv().GetEncoding()
+	case p.File.Content != nil:
+		preview.Format = bankv1.BankFileFormat_BANK_FILE_FORMAT_CAMT053
+	}
+	answer := &bankv1.ImportBankStatementResponse{
+		Preview: preview, LeftOutAccounts: p.OtherAccounts, NotBookedLineCount: int32(p.NotBooked),
+	}
+	if p.Problem != nil {
+		e := errs.As(p.Err)
+		problem := &bankv1.BankStatementProblem{
+			Kind: problemKinds[p.Problem.Kind], Line: int32(p.Problem.Line), Accounts: p.Problem.Accounts, Date: string(p.FormUntil),
+			Description: e.Message, ComputedBalance: wire.MoneyOrNil(p.Problem.Computed), ClosingBalance: wire.MoneyOrNil(p.Problem.Closing),
+		}
+		if e.Reason == errorsv1.ErrorReason_STATEMENT_FORM_CHANGED {
+			problem.Kind = bankv1.BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_FORM_CHANGED
+		}
+		preview.Problem = problem
+		return answer
+	}
+	for _, st := range p.Statements {
+		sent := statementToProto(st)
+		sent.Name, sent.CreateTime = "", nil
+		answer.BankStatements = append(answer.BankStatements, sent)
+	}
+	for _, l := range p.Lines {
+		line := &bankv1.BankLinePreview{BookDate: string(l.BookedOn), Amount: wire.Money(l.Amount), Text: l.Text, Imported: l.Imported}
+		if l.Pledge.ID != uuid.Nil {
+			line.Pledge = l.Pledge.Name()
+		}
+		preview.Lines = append(preview.Lines, line)
+	}
+	return answer
+}
+
+// csvToProto is the inverse of csvFromProto.
+func csvToProto(f *statement.CSVFormat) *bankv1.CsvFormat {
+	p := &bankv1.CsvFormat{
+		Separator: string(f.Separator), SkipLines: int32(f.SkipLines), Header: f.Header, Section: f.Section, DecimalMark: f.DecimalMark,
+		DateColumn: int32(f.Date), AmountColumn: int32(f.Amount), DebitColumn: int32(f.Debit), CreditColumn: int32(f.Credit),
+		ReferenceColumn: int32(f.Reference), SignColumn: int32(f.Sign), DebitWord: f.DebitWord, CreditWord: f.CreditWord,
+		StateColumn: int32(f.State), BookedStates: f.Booked, FeeColumn: int32(f.Fee),
+	}
+	for known, encoding := range encodings {
+		if encoding == f.Encoding {
+			p.Encoding = known
+		}
+	}
+	for known, q := range quotes {
+		if q == f.Quotes {
+			p.Quotes = known
+		}
+	}
+	for format, layout := range dateLayouts {
+		if layout == f.DateLayout && format != "" {
+			p.DateFormat = format
+		}
+	}
+	for _, column := range f.Text {
+		p.TextColumns = append(p.TextColumns, int32(column))
+	}
+	return p
 }
 
 // balance is nil for one that is not known.
@@ -351,6 +452,12 @@ func lineToProto(l Line) *bankv1.BankLine {
 		CreateTime:    wire.Time(l.CreateTime),
 		UpdateTime:    wire.Time(l.UpdateTime),
 	}
+	if l.SplitFrom != uuid.Nil {
+		p.SplitFrom = lineName(l.Collective, l.SplitFrom)
+	}
+	for _, part := range l.Parts {
+		p.Parts = append(p.Parts, lineName(l.Collective, part))
+	}
 	// A line that is unmatched or ignored has no target.
 	if l.Target == "" {
 		return p
@@ -387,6 +494,107 @@ func pledgeName(collective, campaign string, id uuid.UUID) string {
 		return ""
 	}
 	return treasury.Pledge{Campaign: campaigns.Name{Collective: collective, Campaign: campaign}, ID: id}.Name()
+}
+
+func (s *server) SplitBankLine(ctx context.Context, req *bankv1.SplitBankLineRequest) (*bankv1.BankLine, error) {
+	collective, id, r, err := lineChanged(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	var parts []Part
+	for i, sent := range req.GetParts() {
+		part := Part{Amount: wire.Amount(sent.GetAmount())}
+		if sent.GetTarget() != nil {
+			target, err := targetFromProto(collective, sent.GetTarget())
+			if err != nil {
+				return nil, partError(err, i)
+			}
+			part.Target = &target
+		}
+		parts = append(parts, part)
+	}
+	return lineAnswer(s.service.SplitLine(ctx, r, collective, id, parts))
+}
+
+// partError names the fields of an error about a part as they are in the request.
+func partError(err error, part int) error {
+	e := *errs.As(err)
+	e.Fields = slices.Clone(e.Fields)
+	for i := range e.Fields {
+		e.Fields[i].Field = "parts[" + strconv.Itoa(part) + "]." + e.Fields[i].Field
+	}
+	return &e
+}
+
+func (s *server) CountOpenBankLines(ctx context.Context, req *bankv1.CountOpenBankLinesRequest) (*bankv1.CountOpenBankLinesResponse, error) {
+	collective, err := collectiveID(req.GetParent())
+	if err != nil {
+		return nil, err
+	}
+	n, err := s.service.OpenLines(ctx, collective)
+	if err != nil {
+		return nil, err
+	}
+	return &bankv1.CountOpenBankLinesResponse{OpenLineCount: int32(n.Open), SuggestedLineCount: int32(n.Suggested), More: n.More}, nil
+}
+
+var suggestionKinds = map[SuggestionKind]bankv1.BankLineSuggestionKind{
+	SuggestPledge:   bankv1.BankLineSuggestionKind_BANK_LINE_SUGGESTION_KIND_PLEDGE,
+	SuggestExpense:  bankv1.BankLineSuggestionKind_BANK_LINE_SUGGESTION_KIND_EXPENSE,
+	SuggestPayout:   bankv1.BankLineSuggestionKind_BANK_LINE_SUGGESTION_KIND_PAYOUT,
+	SuggestDeposit:  bankv1.BankLineSuggestionKind_BANK_LINE_SUGGESTION_KIND_DEPOSIT,
+	SuggestDonation: bankv1.BankLineSuggestionKind_BANK_LINE_SUGGESTION_KIND_DONATION,
+	SuggestPayment:  bankv1.BankLineSuggestionKind_BANK_LINE_SUGGESTION_KIND_PAYMENT,
+	SuggestBounce:   bankv1.BankLineSuggestionKind_BANK_LINE_SUGGESTION_KIND_BOUNCE,
+	SuggestTopUp:    bankv1.BankLineSuggestionKind_BANK_LINE_SUGGESTION_KIND_TOP_UP,
+	SuggestOther:    bankv1.BankLineSuggestionKind_BANK_LINE_SUGGESTION_KIND_OTHER,
+}
+
+var reasons = map[Reason]bankv1.BankLineSuggestionReason{
+	ReasonReference: bankv1.BankLineSuggestionReason_BANK_LINE_SUGGESTION_REASON_REFERENCE,
+	ReasonDocument:  bankv1.BankLineSuggestionReason_BANK_LINE_SUGGESTION_REASON_DOCUMENT,
+	ReasonPayee:     bankv1.BankLineSuggestionReason_BANK_LINE_SUGGESTION_REASON_PAYEE,
+	ReasonAmount:    bankv1.BankLineSuggestionReason_BANK_LINE_SUGGESTION_REASON_AMOUNT,
+	ReasonPart:      bankv1.BankLineSuggestionReason_BANK_LINE_SUGGESTION_REASON_PART_OF_AMOUNT,
+	ReasonMore:      bankv1.BankLineSuggestionReason_BANK_LINE_SUGGESTION_REASON_MORE_THAN_AMOUNT,
+	ReasonDay:       bankv1.BankLineSuggestionReason_BANK_LINE_SUGGESTION_REASON_DAY,
+}
+
+func (s *server) SuggestBankLineMatches(ctx context.Context, req *bankv1.SuggestBankLineMatchesRequest) (*bankv1.SuggestBankLineMatchesResponse, error) {
+	collective, id, err := ofCollective(req.GetName(), "bankLines")
+	if err != nil {
+		return nil, err
+	}
+	found, err := s.service.Suggestions(ctx, collective, id)
+	if err != nil {
+		return nil, err
+	}
+	answer := &bankv1.SuggestBankLineMatchesResponse{}
+	for _, g := range found {
+		p := &bankv1.BankLineSuggestion{
+			Target: suggestedTarget(collective, g.Target), Kind: suggestionKinds[g.Kind], Amount: wire.Money(g.Amount),
+			Date: string(g.On), DaysLater: int32(g.DaysLater), Document: g.Document, Payee: g.Payee, WholeLine: g.WholeLine,
+		}
+		if g.Campaign != (campaigns.Name{}) {
+			p.Campaign = g.Campaign.String()
+		}
+		for _, r := range g.Reasons {
+			p.Reasons = append(p.Reasons, reasons[r])
+		}
+		answer.Suggestions = append(answer.Suggestions, p)
+	}
+	return answer, nil
+}
+
+// suggestedTarget is a target as MatchBankLine takes it.
+func suggestedTarget(collective string, t Target) *bankv1.BankLineTarget {
+	switch t.Kind {
+	case TargetPledge:
+		return &bankv1.BankLineTarget{Target: &bankv1.BankLineTarget_Pledge{Pledge: pledgeName(collective, t.Campaign.Campaign, t.ID)}}
+	case TargetExpense:
+		return &bankv1.BankLineTarget{Target: &bankv1.BankLineTarget_Expense{Expense: treasury.Expense{Collective: collective, ID: t.ID}.Name()}}
+	}
+	return &bankv1.BankLineTarget{Target: &bankv1.BankLineTarget_Transaction{Transaction: transactionPrefix(collective) + strconv.FormatInt(t.Transaction, 10)}}
 }
 
 func (s *server) GetBankPosition(ctx context.Context, req *bankv1.GetBankPositionRequest) (*bankv1.BankPosition, error) {

@@ -48,6 +48,8 @@ func statementName(collective string, id uuid.UUID) string {
 type Import struct {
 	Collective string
 	File       statement.File
+	// Detect finds out the format of the file, instead of File.CSV.
+	Detect bool
 }
 
 // Imported is what an import did.
@@ -66,21 +68,17 @@ type Imported struct {
 // ImportStatement stores the lines of a file that are new and compares all open lines of the collective with the books.
 // The same file again changes nothing, under another request id too. Errors: those of the proto's method.
 func (s *Service) ImportStatement(ctx context.Context, r treasury.Request, i Import) (Imported, error) {
-	group, err := s.cfg.Collectives.Get(ctx, i.Collective)
-	if err != nil {
-		return Imported{}, err
-	}
 	at, err := s.place(ctx, i.Collective)
 	if err != nil {
 		return Imported{}, err
 	}
-	i.File.OwnAccount, i.File.Today = group.BankAccount.IBAN, at.today
 	// The file is read before the transaction begins: reading needs no database, and a file that is refused locks
 	// nothing.
-	read, err := statement.Read(i.File)
+	detected, read, err := s.read(ctx, i, at)
 	if err != nil {
 		return Imported{}, err
 	}
+	i.File = detected.File
 	keys := s.lineKeys(read.Statements)
 	hash := sha256.Sum256(i.File.Content)
 	found := Imported{OtherAccounts: read.OtherAccounts, NotBooked: read.NotBooked}
@@ -120,6 +118,24 @@ func (s *Service) ImportStatement(ctx context.Context, r treasury.Request, i Imp
 	}
 	done.Open, err = s.countOpenLines(ctx, i.Collective)
 	return done, err
+}
+
+// read reads the file of an import. A file whose format is found out is detected with it, and with the settings of the
+// collective; what was found out is answered also when the file is refused then.
+func (s *Service) read(ctx context.Context, i Import, at place) (statement.Detected, statement.Contents, error) {
+	group, err := s.cfg.Collectives.Get(ctx, i.Collective)
+	if err != nil {
+		return statement.Detected{}, statement.Contents{}, err
+	}
+	i.File.OwnAccount, i.File.Today = group.BankAccount.IBAN, at.today
+	detected := statement.Detected{File: i.File}
+	if i.Detect {
+		if detected, err = statement.Detect(i.File); err != nil {
+			return detected, statement.Contents{}, err
+		}
+	}
+	read, err := statement.Read(detected.File)
+	return detected, read, err
 }
 
 // fileFields are what an import asks, for its fingerprint.
@@ -234,8 +250,19 @@ func (s *Service) storeStatementTx(ctx context.Context, tx pgx.Tx, f fileStateme
 	if err != nil {
 		return err
 	}
+	// Money that left may have paid an expense.
+	clear(texts)
+	for i, m := range f.Movements {
+		if m.Amount.Minor < 0 {
+			texts[i] = m.Payee + " " + m.Text
+		}
+	}
+	expenses, err := s.cfg.Treasury.ExpensesNamedTx(ctx, tx, f.collective, texts)
+	if err != nil {
+		return err
+	}
 	// How many lines are new is known only now; the statement was inserted first, since its lines refer to it.
-	fresh, err := insertLinesTx(ctx, tx, id, f, pledges, now)
+	fresh, err := insertLinesTx(ctx, tx, id, f, pledges, expenses, now)
 	if err != nil || fresh == 0 {
 		return err
 	}
@@ -258,19 +285,26 @@ WHERE l.collective = @collective
 // checkFormTx refuses a statement about days whose lines were imported in another form: the same movements would be
 // stored, and perhaps booked, twice.
 func checkFormTx(ctx context.Context, tx pgx.Tx, f fileStatement) error {
+	last, err := otherFormTx(ctx, tx, f)
+	if err == nil && last != "" {
+		err = errFormChanged(last)
+	}
+	return err
+}
+
+// otherFormTx returns the last day of a statement whose lines were imported in another form; empty for none.
+func otherFormTx(ctx context.Context, tx pgx.Tx, f fileStatement) (last calendar.Day, err error) {
 	var days []string
 	for _, m := range f.Movements {
 		days = append(days, string(m.BookedOn))
 	}
-	var last calendar.Day
-	if err := tx.QueryRow(ctx, otherFormSQL, pgx.NamedArgs{
+	err = tx.QueryRow(ctx, otherFormSQL, pgx.NamedArgs{
 		"collective": f.collective, "account": f.Account, "days": days, "form": f.form,
-	}).Scan(&last); err != nil {
-		return postgres.Error(err)
-	}
-	if last == "" {
-		return nil
-	}
+	}).Scan(&last)
+	return last, postgres.Error(err)
+}
+
+func errFormChanged(last calendar.Day) error {
 	e := errs.New(errorsv1.ErrorReason_STATEMENT_FORM_CHANGED,
 		"The lines until %s came from a file of another form, or with other columns, and would be stored twice.", last)
 	e.Fields = []errs.Field{{Field: "content", Description: "must begin after " + string(last)}}

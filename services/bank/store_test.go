@@ -24,7 +24,7 @@ func TestNoPayerIsStored(t *testing.T) {
 	s, pool := open(t)
 	p := s.promise(t, 25_00)
 	content := camt("08", "0", "25.00", strings.NewReplacer("<Ustrd>CAG-7K3M</Ustrd><Ustrd>9QXT</Ustrd>", "<Ustrd>Jeanne Dupont "+p.Reference+"</Ustrd>").Replace(camtCredit))
-	done, err := s.ImportStatement(t.Context(), ask(), Import{"vallon", statement.File{Content: content}})
+	done, err := s.ImportStatement(t.Context(), ask(), Import{Collective: "vallon", File: statement.File{Content: content}})
 	if err != nil || done.Booked != 1 {
 		t.Fatalf("%+v, err = %v", done, err)
 	}
@@ -52,7 +52,7 @@ func TestALineInAClosedPeriodKeepsNoOtherBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	content := []byte("h\n27/02/2026;" + late.Reference + ";;11,00\n02/03/2026;" + fits.Reference + ";;12,00\n")
-	done, err := s.ImportStatement(t.Context(), ask(), Import{"vallon", statement.File{Content: content, CSV: &frenchCSV, Currency: money.EUR}})
+	done, err := s.ImportStatement(t.Context(), ask(), Import{Collective: "vallon", File: statement.File{Content: content, CSV: &frenchCSV, Currency: money.EUR}})
 	if err != nil || done.Booked != 1 || done.Open != 1 {
 		t.Fatalf("%+v, err = %v", done, err)
 	}
@@ -79,7 +79,7 @@ func TestATransferThatAMemberEnteredIsItsLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	content := []byte("h\n02/03/2026;" + p.Reference + ";;25,00\n")
-	done, err := s.ImportStatement(t.Context(), ask(), Import{"vallon", statement.File{Content: content, CSV: &frenchCSV, Currency: money.EUR}})
+	done, err := s.ImportStatement(t.Context(), ask(), Import{Collective: "vallon", File: statement.File{Content: content, CSV: &frenchCSV, Currency: money.EUR}})
 	if err != nil || done.Recognised != 1 || done.Booked != 0 || s.balance(t, "51211") != 25_00 {
 		t.Errorf("%+v, err = %v; the bank stands at %d", done, err, s.balance(t, "51211"))
 	}
@@ -100,7 +100,7 @@ func TestNothingIsBookedBeforeARequiredStripeAccountExists(t *testing.T) {
 	}
 	set(func(c *collectives.Collective) { c.OwnAccountRequired = true })
 	p := s.promise(t, 25_00)
-	file := Import{"vallon", statement.File{Content: []byte("h\n02/03/2026;" + p.Reference + ";;25,00"), CSV: &frenchCSV, Currency: money.EUR}}
+	file := Import{Collective: "vallon", File: statement.File{Content: []byte("h\n02/03/2026;" + p.Reference + ";;25,00"), CSV: &frenchCSV, Currency: money.EUR}}
 	if done, err := s.ImportStatement(t.Context(), ask(), file); err != nil || done.Booked != 0 || done.Open != 1 {
 		t.Errorf("%+v, err = %v", done, err)
 	}
@@ -152,7 +152,7 @@ func TestOneStatementAtOnceIsImportedOnce(t *testing.T) {
 		before := s.balance(t, "51211")
 		content := []byte("h\n02/03/2026;VIR " + p.Reference + ";;25,00\n02/03/2026;autre;;25,00\n02/03/2026;autre;;25,00\n")
 		if n := together(4, func() error {
-			_, err := s.ImportStatement(t.Context(), ask(), Import{"vallon", statement.File{Content: content, CSV: &frenchCSV, Currency: money.EUR}})
+			_, err := s.ImportStatement(t.Context(), ask(), Import{Collective: "vallon", File: statement.File{Content: content, CSV: &frenchCSV, Currency: money.EUR}})
 			return err
 		}); n != 4 || s.balance(t, "51211")-before != 25_00 {
 			t.Errorf("%d imports, the bank grew by %d", n, s.balance(t, "51211")-before)

@@ -41,6 +41,10 @@ type Deposit struct {
 type Cheque struct {
 	Campaign campaigns.Name
 	ID       uuid.UUID
+	// Amount, Document and State are read with a deposit and ignored when it is made.
+	Amount   money.Amount
+	Document string
+	State    DonationState
 }
 
 // Name returns the resource name of the donation.
@@ -176,6 +180,10 @@ func (s *Service) BounceCheque(ctx context.Context, r Request, campaign campaign
 	}
 	fields := fingerprint.Fields{"id": id.String(), "bounce_date": string(on)}
 	if _, err := s.Once(ctx, r, campaign.Collective, "bounce_cheque", id, fields, func(ctx context.Context, tx pgx.Tx, now time.Time) error {
+		// A line shows the bounce, so no import may compare the books with the bank meanwhile.
+		if err := LockBankTx(ctx, tx, campaign.Collective); err != nil {
+			return err
+		}
 		d, err := lockDonationTx(ctx, tx, campaign, id)
 		switch {
 		case err != nil:
@@ -234,9 +242,8 @@ func insertDepositTx(ctx context.Context, tx pgx.Tx, d Deposit, book, by string)
 	return postgres.Error(err)
 }
 
-// depositColumns is what scanDeposit reads. The two arrays are in one order, so that the same place in both is one
-// cheque. A cheque that bounced or was reversed later is still in them. The index offline_donations_deposit_idx serves
-// them.
+// depositColumns is what scanDeposit reads. The arrays are in one order, so that the same place in all is one cheque. A
+// cheque that bounced or was reversed later is still in them. The index offline_donations_deposit_idx serves them.
 const depositColumns = `
 	d.id,
 	d.collective,
@@ -256,15 +263,39 @@ const depositColumns = `
 		WHERE c.deposit = d.id
 		ORDER BY c.id
 	),
+	ARRAY(
+		SELECT c.amount_minor
+		FROM treasury.offline_donations AS c
+		WHERE c.deposit = d.id
+		ORDER BY c.id
+	),
+	ARRAY(
+		SELECT c.document
+		FROM treasury.offline_donations AS c
+		WHERE c.deposit = d.id
+		ORDER BY c.id
+	),
+	ARRAY(
+		SELECT c.state
+		FROM treasury.offline_donations AS c
+		WHERE c.deposit = d.id
+		ORDER BY c.id
+	),
 	d.created_at`
 
 // The collective's slug stands once in the row; each cheque's name needs it.
 func scanDeposit(r pgx.CollectableRow) (d Deposit, err error) {
-	var slugs []string
+	var slugs, documents []string
 	var ids []uuid.UUID
-	err = r.Scan(&d.ID, &d.Collective, &d.Total.Minor, &d.Total.Currency, &d.BankedOn, &d.Document, &slugs, &ids, &d.CreateTime)
+	var amounts []int64
+	var states []DonationState
+	err = r.Scan(&d.ID, &d.Collective, &d.Total.Minor, &d.Total.Currency, &d.BankedOn, &d.Document, &slugs, &ids, &amounts,
+		&documents, &states, &d.CreateTime)
 	for i, id := range ids {
-		d.Cheques = append(d.Cheques, Cheque{campaigns.Name{Collective: d.Collective, Campaign: slugs[i]}, id})
+		d.Cheques = append(d.Cheques, Cheque{
+			Campaign: campaigns.Name{Collective: d.Collective, Campaign: slugs[i]}, ID: id,
+			Amount: money.Amount{Minor: amounts[i], Currency: d.Total.Currency}, Document: documents[i], State: states[i],
+		})
 	}
 	d.CreateTime = d.CreateTime.UTC()
 	return d, err

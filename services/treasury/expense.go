@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"google.golang.org/grpc/codes"
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/campaigns"
@@ -80,7 +81,9 @@ type Expense struct {
 	PaidOn calendar.Day
 	Source Source
 	// BankLines are the lines of bank statements that show its payments, in the order of their days.
-	BankLines     []uuid.UUID
+	BankLines []uuid.UUID
+	// Attachments are its files, the oldest first.
+	Attachments   []Attachment
 	ReverseReason string
 	CreatedBy     string
 	CreateTime    time.Time
@@ -153,6 +156,12 @@ func (s *Service) CreateExpense(ctx context.Context, r Request, e Expense) (Expe
 	}
 	e.ID, e.CreatedBy = newID(), r.By
 	made, err := s.Once(ctx, r, e.Collective, "create_expense", e.ID, fields, func(ctx context.Context, tx pgx.Tx, now time.Time) error {
+		// A line may show the payment, so no import may compare the books with the bank meanwhile.
+		if e.Source == SourceBank {
+			if err := LockBankTx(ctx, tx, e.Collective); err != nil {
+				return err
+			}
+		}
 		e.CreateTime = now
 		return s.bookExpenseTx(ctx, tx, e, days)
 	})
@@ -249,123 +258,13 @@ func (s *Service) expenseAccountTx(ctx context.Context, tx pgx.Tx, e Expense) (c
 		return s.cfg.Ledger.RoleCodeTx(ctx, tx, e.book, ledger.RoleLitigationCosts)
 	}
 	account, err := s.cfg.Ledger.AccountTx(ctx, tx, e.book, e.Account)
-	if err != nil || account.Type != ledger.TypeExpense {
+	switch {
+	case errs.Code(err) == codes.NotFound, err == nil && account.Type != ledger.TypeExpense:
 		return "", errs.Invalid("expense.account", "must be an expense account in the book's chart")
+	case err != nil:
+		return "", err
 	}
 	return account.Code, nil
-}
-
-// PayExpense books the payment of what is still owed of an expense. Sent twice, it does so once. Errors: those of the
-// proto's method.
-// It always pays the whole remainder. Instalments come from lines of the bank alone ([Service.PayExpenseTx]).
-func (s *Service) PayExpense(ctx context.Context, r Request, collective string, id uuid.UUID, on calendar.Day, source Source) (Expense, error) {
-	days, err := s.localDays(ctx, collective)
-	if err != nil {
-		return Expense{}, err
-	}
-	if err := days.check("pay_date", on); err != nil {
-		return Expense{}, err
-	}
-	fields := fingerprint.Fields{"id": id.String(), "pay_date": string(on), "source": string(source)}
-	if _, err := s.Once(ctx, r, collective, "pay_expense", id, fields,
-		func(ctx context.Context, tx pgx.Tx, now time.Time) error {
-			e, err := lockExpenseTx(ctx, tx, collective, id)
-			if err != nil {
-				return err
-			}
-			// This rule is for what a member enters. A line of the bank may be older than the invoice, as for a payment
-			// in advance.
-			if on < e.DocumentDate {
-				return errs.Invalid("pay_date", "must not be before the document's, %s", e.DocumentDate)
-			}
-			_, err = s.payTx(ctx, tx, e, payment{amount: e.Remaining, on: on, source: source, effective: on.Start(days.zone), field: "pay_date"}, now)
-			return err
-		}); err != nil {
-		return Expense{}, err
-	}
-	if source == SourceBank {
-		if err := s.cfg.Banked(ctx, collective); err != nil {
-			return Expense{}, err
-		}
-	}
-	return s.Expense(ctx, collective, id)
-}
-
-// payment is a payment of some of an expense, or of all that is left of it.
-type payment struct {
-	amount    money.Amount
-	on        calendar.Day
-	source    Source
-	effective time.Time
-	// field is the request's field for the day; empty for none.
-	field string
-}
-
-// payTx books a payment of an expense that is locked, and returns the payment's reference.
-// The amount is positive. The expense is in the state in which it was locked, and p.field names no field for a payment
-// that a line shows.
-func (s *Service) payTx(ctx context.Context, tx pgx.Tx, e Expense, p payment, now time.Time) (reference string, err error) {
-	switch {
-	case e.State != ExpenseOwed:
-		return "", errs.New(errorsv1.ErrorReason_EXPENSE_NOT_OWED, "%s is not owed.", e.Name())
-	// Only a line of the bank can ask for another amount than the remainder, so the reason is that of a line.
-	case p.amount.Currency != e.Amount.Currency || p.amount.Minor <= 0 || p.amount.Minor > e.Remaining.Minor:
-		return "", errs.New(errorsv1.ErrorReason_BANK_LINE_DIFFERS, "A payment of %s leaves the account and is at most %s, which is what remains to pay.", e.Name(), e.Remaining)
-	}
-	// The number only grows, also after a payment was reversed. So no payment takes the reference of an earlier one.
-	e.payments++
-	reference = e.paymentReference(e.payments)
-	if e.Remaining.Minor -= p.amount.Minor; e.Remaining.Minor == 0 {
-		// Instalments may be matched in any order.
-		e.State, e.PaidOn, e.Source = ExpensePaid, max(p.on, e.lastLine), p.source
-	}
-	if err := updateExpenseTx(ctx, tx, e, now); err != nil {
-		return "", err
-	}
-	// The debit takes the payment off the suppliers' account; the credit is the bank's or the cash's.
-	paid := e.entry(ledger.RoleSuppliers, "")
-	paid.Amount = p.amount
-	return reference, s.postTx(ctx, tx, e.book, p.field,
-		pair(reference, ledger.KindExpensePayment, p.effective, paid, ledger.Entry{Role: sourceRoles[p.source]}))
-}
-
-// PayExpenseTx books a payment of an expense from the bank account, which a line of a bank statement shows, and returns
-// the payment's reference. The amount is positive. The caller holds [LockBankTx].
-//
-// Errors: NOT_FOUND; FAILED_PRECONDITION (EXPENSE_NOT_OWED; BANK_LINE_DIFFERS for more than remains to pay, or another
-// currency; PERIOD_CLOSED).
-func (s *Service) PayExpenseTx(
-	ctx context.Context, tx pgx.Tx, collective string, id uuid.UUID, amount money.Amount, on calendar.Day, effective, now time.Time,
-) (reference string, err error) {
-	e, err := lockExpenseTx(ctx, tx, collective, id)
-	if err != nil {
-		return "", err
-	}
-	return s.payTx(ctx, tx, e, payment{amount: amount, on: on, source: SourceBank, effective: effective}, now)
-}
-
-// UnpayExpenseTx reverses a payment that [Service.PayExpenseTx] made: its amount is owed again. The transaction is that
-// of the payment, and the caller holds [LockBankTx].
-func (s *Service) UnpayExpenseTx(
-	ctx context.Context, tx pgx.Tx, collective string, id uuid.UUID, transaction int64, amount money.Amount, now time.Time,
-) error {
-	e, err := lockExpenseTx(ctx, tx, collective, id)
-	if err != nil {
-		return err
-	}
-	// The line knows its transaction and not the number of the payment, so the reference is read from the books.
-	m, err := s.cfg.Ledger.RoleMovementTx(ctx, tx, e.book, e.Collective, ledger.RoleBank, transaction, "")
-	if err != nil {
-		return err
-	}
-	if err := s.reverseTx(ctx, tx, e.book, "", ledger.Reversal{Original: m.Reference, Reference: m.Reference + reversedSuffix}); err != nil {
-		return err
-	}
-	// The day and the source of the last payment are lost here: the database wants both empty while the expense is
-	// owed.
-	e.Remaining.Minor += amount.Minor
-	e.State, e.PaidOn, e.Source = ExpenseOwed, "", ""
-	return updateExpenseTx(ctx, tx, e, now)
 }
 
 // ReverseExpense reverses an expense and its payments. Sent twice, it does so once. Errors: those of the proto's method.
@@ -407,6 +306,10 @@ func (s *Service) ReverseExpense(ctx context.Context, r Request, collective stri
 			e.Remaining.Minor = 0
 			return updateExpenseTx(ctx, tx, e, now)
 		}); err != nil {
+		return Expense{}, err
+	}
+	// A payment that was reversed is no longer what a line may show, and another movement may be.
+	if err := s.cfg.Banked(ctx, collective); err != nil {
 		return Expense{}, err
 	}
 	return s.Expense(ctx, collective, id)
@@ -493,7 +396,12 @@ func oneExpense(ctx context.Context, db postgres.Querier, sql, collective string
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Expense{}, errs.NotFound(expenseName(collective, id))
 	}
-	return e, postgres.Error(err)
+	if err != nil {
+		return Expense{}, postgres.Error(err)
+	}
+	found := []Expense{e}
+	err = addAttachments(ctx, db, found)
+	return found[0], err
 }
 
 // listExpensesSQL returns a page of a collective's expenses. The index expenses_list_idx has their order.
@@ -528,9 +436,13 @@ func (s *Service) Expenses(ctx context.Context, collective, campaign string, bef
 	if campaign != "" {
 		statement = listCampaignExpensesSQL
 	}
-	return postgres.All(ctx, s.cfg.Pool, scanExpense, statement, pgx.NamedArgs{
+	found, err := postgres.All(ctx, s.cfg.Pool, scanExpense, statement, pgx.NamedArgs{
 		"collective": collective, "campaign": campaign, "before_time": before.Time, "before_id": before.ID, "count": count,
 	})
+	if err != nil {
+		return nil, err
+	}
+	return found, addAttachments(ctx, s.cfg.Pool, found)
 }
 
 // insertExpenseSQL stores a new expense, of which nothing was paid in instalments. The index expenses_document_key

@@ -293,6 +293,33 @@ func (s *Service) PledgesNamedTx(ctx context.Context, tx pgx.Tx, collective stri
 	return pledges, nil
 }
 
+// pledgesOfAmountSQL returns pledges of transfers of one amount that were made in a span of time, the newest first. The
+// index pledges_amount_idx serves it.
+const pledgesOfAmountSQL = `
+SELECT` + pledgeColumns + `
+FROM treasury.pledges AS p
+WHERE p.collective = @collective
+	AND p.amount_minor = @amount_minor
+	AND p.method = 'transfer'
+	AND p.currency = @currency
+	AND p.created_at >= @start
+	AND p.created_at < @end
+ORDER BY
+	p.created_at DESC,
+	p.id DESC
+LIMIT @count`
+
+// PledgesOfAmountTx returns up to count pledges of transfers of an amount that were made in a span of time, the newest
+// first. Some of them may be fulfilled.
+func (s *Service) PledgesOfAmountTx(
+	ctx context.Context, tx pgx.Tx, collective string, amount money.Amount, start, end time.Time, count int,
+) ([]Pledge, error) {
+	return postgres.All(ctx, tx, scanPledge, pledgesOfAmountSQL, pgx.NamedArgs{
+		"collective": collective, "amount_minor": amount.Minor, "currency": string(amount.Currency),
+		"start": start, "end": end, "count": count,
+	})
+}
+
 // pledgeByID returns pgx.ErrNoRows when there is none.
 func pledgeByID(ctx context.Context, db postgres.Querier, id uuid.UUID) (Pledge, error) {
 	return postgres.One(ctx, db, scanPledge, pledgeSQL, pgx.NamedArgs{"id": id})

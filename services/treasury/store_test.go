@@ -94,23 +94,23 @@ func TestTheDatabaseDefendsWhatWasEntered(t *testing.T) {
 	}
 	owner := pgtest.Owner(t, pool)
 	for statement, want := range map[string]string{
-		`UPDATE treasury.offline_donations SET amount_minor = 1`:                                                                          "offline_donations_immutable",
-		`UPDATE treasury.offline_donations SET received_on = '2026-03-01'`:                                                                "offline_donations_immutable",
-		`UPDATE treasury.offline_donations SET state = 'banked'`:                                                                          "offline_donations_banked",
-		`UPDATE treasury.offline_donations SET state = 'bounced', bounced_on = '2026-03-03'`:                                              "offline_donations_state_forward",
-		`UPDATE treasury.offline_donations SET state = 'reversed'`:                                                                        "offline_donations_reversed",
-		`UPDATE treasury.expenses SET amount_minor = 1`:                                                                                   "expenses_immutable",
-		`UPDATE treasury.expenses SET payments = -1`:                                                                                      "expenses_immutable",
-		`UPDATE treasury.expenses SET part_paid_minor = 500`:                                                                              "expenses_part_paid",
-		`UPDATE treasury.expenses SET state = 'paid'`:                                                                                     "expenses_paid",
-		`UPDATE treasury.expenses SET state = 'reversed', reverse_reason = 'x', paid_on = '2026-03-03'`:                                   "expenses_paid",
-		`INSERT INTO treasury.pledges VALUES (gen_random_uuid(), 'a', 'b', '0', 1, 'EUR', 'cash', 'fr', now(), now() + interval '1 day')`: "pledges_reference_form",
+		`UPDATE treasury.offline_donations SET amount_minor = 1`:                                                                                     "offline_donations_immutable",
+		`UPDATE treasury.offline_donations SET received_on = '2026-03-01'`:                                                                           "offline_donations_immutable",
+		`UPDATE treasury.offline_donations SET state = 'banked'`:                                                                                     "offline_donations_banked",
+		`UPDATE treasury.offline_donations SET state = 'bounced', bounced_on = '2026-03-03'`:                                                         "offline_donations_state_forward",
+		`UPDATE treasury.offline_donations SET state = 'reversed'`:                                                                                   "offline_donations_reversed",
+		`UPDATE treasury.expenses SET amount_minor = 1`:                                                                                              "expenses_immutable",
+		`UPDATE treasury.expenses SET payments = -1`:                                                                                                 "expenses_immutable",
+		`UPDATE treasury.expenses SET part_paid_minor = 500`:                                                                                         "expenses_part_paid",
+		`UPDATE treasury.expenses SET state = 'paid'`:                                                                                                "expenses_paid",
+		`UPDATE treasury.expenses SET state = 'reversed', reverse_reason = 'x', paid_on = '2026-03-03'`:                                              "expenses_paid",
+		`INSERT INTO treasury.pledges VALUES (gen_random_uuid(), 'vallon', 'avocate', '0', 1, 'EUR', 'cash', 'fr', now(), now() + interval '1 day')`: "pledges_reference_form",
 	} {
 		if _, err := owner.Exec(t.Context(), statement); !postgres.Constraint(err, want) {
 			t.Errorf("%s: err = %v, want %s", statement, err, want)
 		}
 	}
-	for _, table := range []string{"requests", "pledges", "deposits", "offline_donations", "expenses"} {
+	for _, table := range []string{"requests", "pledges", "deposits", "offline_donations", "expenses", "expense_attachments"} {
 		for _, statement := range []string{`DELETE FROM treasury.` + table, `TRUNCATE treasury.` + table} {
 			if _, err := pool.Exec(t.Context(), statement); err == nil || !strings.Contains(err.Error(), "42501") {
 				t.Errorf("%s by the service: %v", statement, err)
@@ -157,7 +157,7 @@ func TestManyAtOnceDoItOnce(t *testing.T) {
 	})
 	t.Run("two slips with one cheque", func(t *testing.T) {
 		a, b := s.give(t, MethodCheque, 10_00), s.give(t, MethodCheque, 20_00)
-		slips := [][]Cheque{{{vallon, a.ID}, {vallon, b.ID}}, {{vallon, b.ID}, {vallon, a.ID}}}
+		slips := [][]Cheque{{{Campaign: vallon, ID: a.ID}, {Campaign: vallon, ID: b.ID}}, {{Campaign: vallon, ID: b.ID}, {Campaign: vallon, ID: a.ID}}}
 		var next sync.Mutex
 		if n := together(2, func() error {
 			next.Lock()

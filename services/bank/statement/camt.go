@@ -19,7 +19,8 @@ import (
 )
 
 // The part of ISO 20022's camt.053 that is read. Element names are matched in any namespace, since versions 02 to 08
-// differ little. The names and accounts of payers are in the files and deliberately not in these types.
+// differ little. The names and accounts of payers are in the files and deliberately not in these types; the names of
+// payees are, since an expense tells them too.
 // https://www.iso20022.org/message-set/camt
 type (
 	camtDocument struct {
@@ -64,15 +65,22 @@ type (
 		// Returned is present for a payment that came back. Many banks tell it here and nowhere else.
 		Returned  camtThere    `xml:"RtrInf"`
 		Back      camtBackCode `xml:"BkTxCd>Domn>Fmly>SubFmlyCd"`
+		Sign      camtSign     `xml:"CdtDbtInd"`
 		Reference string       `xml:"Refs>AcctSvcrRef"`
 		EndToEnd  string       `xml:"Refs>EndToEndId"`
 		Amount    camtAmount   `xml:"Amt"`
-		Sign      camtSign     `xml:"CdtDbtInd"`
 		// InDetails is where the old versions have the amount.
-		InDetails    camtAmount `xml:"AmtDtls>TxAmt>Amt"`
+		InDetails camtAmount `xml:"AmtDtls>TxAmt>Amt"`
+		// Creditor is who was paid; nil when it is not told.
+		Creditor     *camtParty `xml:"RltdPties>Cdtr"`
 		Unstructured []string   `xml:"RmtInf>Ustrd"`
 		Structured   []string   `xml:"RmtInf>Strd>CdtrRefInf>Ref"`
 		Text         string     `xml:"AddtlTxInf"`
+	}
+	// The name stands in another place in the newer versions.
+	camtParty struct {
+		Name    string `xml:"Nm"`
+		InParty string `xml:"Pty>Nm"`
 	}
 	camtAmount struct {
 		Currency string `xml:"Ccy,attr"`
@@ -151,12 +159,13 @@ func readCAMT(content []byte, account string) (Contents, error) {
 	}
 	switch {
 	case account == "" && len(accounts) > 1:
-		return Contents{}, refused(errorsv1.ErrorReason_STATEMENT_ACCOUNTS, "account", "is required, since the file has several accounts: "+strings.Join(accounts, ", "))
+		return Contents{}, with(refused(errorsv1.ErrorReason_STATEMENT_ACCOUNTS, "account",
+			"is required, since the file has several accounts: "+strings.Join(accounts, ", ")), Problem{Kind: ProblemAccounts, Accounts: accounts})
 	case account == "":
 		account = accounts[0]
 	// The account in the settings, or the one that the caller named, is not in the file.
 	case !slices.Contains(accounts, account):
-		return Contents{}, errOtherAccount()
+		return Contents{}, errOtherAccount(accounts...)
 	}
 	contents := Contents{OtherAccounts: slices.DeleteFunc(accounts, func(a string) bool { return a == account })}
 	movements := 0
@@ -170,7 +179,7 @@ func readCAMT(content []byte, account string) (Contents, error) {
 		}
 		// A batch is one entry and many movements, so they are counted once they are parsed.
 		if movements += len(parsed.Movements); movements > maxMovements {
-			return Contents{}, unreadable("it has more than %d movements", maxMovements)
+			return Contents{}, with(unreadable("it has more than %d movements", maxMovements), Problem{Kind: ProblemTooLarge})
 		}
 		contents.Statements = append(contents.Statements, *parsed)
 	}
@@ -229,12 +238,13 @@ func camtStatements(content []byte) (statements []camtStatement, err error) {
 		if err := xml.NewTokenDecoder(tokens).Decode(&document); err != nil {
 			line, _ := tokens.InputPos()
 			if errors.Is(err, errTooMuch) {
-				return nil, unreadable("at line %d it has more elements than %d movements need", first+line-1, maxMovements)
+				return nil, with(unreadable("at line %d it has more elements than %d movements need", first+line-1, maxMovements), Problem{Kind: ProblemTooLarge})
 			}
-			return nil, unreadable("it is no CAMT.053: its XML cannot be read at line %d", first+line-1)
+			return nil, with(unreadable("it is no CAMT.053: its XML cannot be read at line %d", first+line-1),
+				Problem{Kind: ProblemBroken, Line: first + line - 1})
 		}
 		if len(document.Statements) == 0 {
-			return nil, unreadable("the document at line %d is no CAMT.053, or holds no statement", first)
+			return nil, with(unreadable("the document at line %d is no CAMT.053, or holds no statement", first), Problem{Kind: ProblemNotAStatement, Line: first})
 		}
 		statements = append(statements, document.Statements...)
 		// The decoder counts bytes of the decoded text; the file is cut by its own.
@@ -277,11 +287,11 @@ func (s camtStatement) parse(number int) (*Statement, error) {
 			continue // announced only
 		// A status that is not known is refused: whether it moves money cannot be told.
 		default:
-			return nil, unreadable("entry %d of statement %d does not tell whether it is booked", i+1, number)
+			return nil, with(unreadable("entry %d of statement %d does not tell whether it is booked", i+1, number), Problem{Kind: ProblemState, Line: i + 1})
 		}
 		lines, err := entry.parse()
 		if err != nil {
-			return nil, unreadable("entry %d of statement %d has no amount or no day", i+1, number)
+			return nil, with(unreadable("entry %d of statement %d has no amount or no day", i+1, number), Problem{Kind: ProblemAmount, Line: i + 1})
 		}
 		if p.Currency == "" && len(lines) > 0 {
 			p.Currency = lines[0].Amount.Currency
@@ -296,7 +306,8 @@ func (s camtStatement) parse(number int) (*Statement, error) {
 	}
 	// Without balances both readings would be possible, and they differ in money.
 	if p.Opening == nil || p.Closing == nil {
-		return nil, unreadable("statement %d reverses a movement and has no balances, which would tell the direction of its money", number)
+		return nil, with(unreadable("statement %d reverses a movement and has no balances, which would tell the direction of its money", number),
+			Problem{Kind: ProblemDirection})
 	}
 	if err != nil && errs.As(err).Reason == errorsv1.ErrorReason_STATEMENT_UNBALANCED {
 		if other := p.reversed(); other.check() == nil {
@@ -353,7 +364,7 @@ func (e camtEntry) parse() ([]Movement, error) {
 			reference = line.Reference + "/" + strconv.Itoa(i+1)
 		}
 		part := line
-		part.Amount, part.Reference, part.Text = amount, reference, e.Text+" "+d.text()
+		part.Amount, part.Reference, part.Text, part.Payee = amount, reference, e.Text+" "+d.text(), d.payee(amount)
 		part.Reversal = line.Reversal || d.back()
 		parts = append(parts, part)
 	}
@@ -364,6 +375,9 @@ func (e camtEntry) parse() ([]Movement, error) {
 	// An entry of zero moves no money.
 	if whole.Minor == 0 {
 		return nil, nil
+	}
+	if len(e.Details) == 1 {
+		line.Payee = e.Details[0].payee(whole)
 	}
 	// A batch that is not divided has the texts of all its payments, and counts as taken back when one of them is.
 	line.Text = strings.Join(texts, " ")
@@ -406,6 +420,14 @@ func (c *camtBackCode) UnmarshalXML(d *xml.Decoder, start xml.StartElement) erro
 	err := d.DecodeElement(&code, &start)
 	*c = camtBackCode(slices.Contains([]string{"RRTN", "RPCR", "PRDD", "UPDD"}, strings.TrimSpace(code)))
 	return err
+}
+
+// payee is who was paid; empty for money that arrived, whose creditor is the collective.
+func (d camtDetail) payee(amount money.Amount) string {
+	if amount.Minor > 0 || d.Creditor == nil {
+		return ""
+	}
+	return strings.TrimSpace(d.Creditor.Name + d.Creditor.InParty)
 }
 
 func (d camtDetail) back() bool { return bool(d.Returned) || bool(d.Back) }

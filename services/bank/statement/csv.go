@@ -173,8 +173,8 @@ func readCSV(content []byte, f CSVFormat, currency money.Currency) (csvContent, 
 	case err != nil && !strings.HasPrefix(text, `"`):
 		return letters, errLetters
 	case err == nil && errLetters == nil && len(letters.lines)+letters.notBooked > len(read.lines)+read.notBooked:
-		return csvContent{}, refused(errorsv1.ErrorReason_STATEMENT_UNREADABLE, "csv.quotes",
-			"is required: the file can be read in two ways, with different movements")
+		return csvContent{}, with(refused(errorsv1.ErrorReason_STATEMENT_UNREADABLE, "csv.quotes",
+			"is required: the file can be read in two ways, with different movements"), Problem{Kind: ProblemAmbiguous})
 	}
 	return read, err
 }
@@ -195,10 +195,11 @@ func (f CSVFormat) read(text string, currency money.Currency) (csvContent, error
 		}
 	}
 	if len(headers) == 0 {
-		return csvContent{}, refused(errorsv1.ErrorReason_STATEMENT_UNREADABLE, "csv.header", "must be in the file, as a line of its own")
+		return csvContent{}, with(refused(errorsv1.ErrorReason_STATEMENT_UNREADABLE, "csv.header", "must be in the file, as a line of its own"),
+			Problem{Kind: ProblemColumns})
 	}
 	var chosen []csvContent
-	var others []string
+	var others, accounts []string
 	above := strings.Join(rows[:headers[0]], "")
 	// Every part is read, also of other accounts: a part that cannot be read may hide where the next begins.
 	for i, at := range headers {
@@ -215,8 +216,7 @@ func (f CSVFormat) read(text string, currency money.Currency) (csvContent, error
 		case i > 0 && strings.TrimSpace(above) == "":
 			return csvContent{}, unreadable("nothing above line %d tells to which account the movements below it belong", at+1)
 		case f.Section == "" && len(headers) > 1:
-			return csvContent{}, refused(errorsv1.ErrorReason_STATEMENT_ACCOUNTS, "csv.section", fmt.Sprintf(
-				"is required, such as the number of the account above its movements: the file has %d accounts", len(headers)))
+			accounts = append(accounts, accountIn(above, at+1))
 		case strings.Contains(above, f.Section):
 			chosen = append(chosen, part.csvContent)
 		default:
@@ -224,6 +224,11 @@ func (f CSVFormat) read(text string, currency money.Currency) (csvContent, error
 		}
 		// These rows were read with this part and are about the next.
 		above = strings.Join(rows[min(at+1+part.rows, end):end], "")
+	}
+	if len(accounts) > 0 {
+		return csvContent{}, with(refused(errorsv1.ErrorReason_STATEMENT_ACCOUNTS, "csv.section", fmt.Sprintf(
+			"is required, such as the number of the account above its movements: the file has %d accounts", len(headers))),
+			Problem{Kind: ProblemAccounts, Accounts: accounts})
 	}
 	if len(chosen) != 1 {
 		return csvContent{}, refused(errorsv1.ErrorReason_STATEMENT_ACCOUNTS, "csv.section", fmt.Sprintf(
@@ -317,7 +322,8 @@ func (f CSVFormat) movements(text string, before int, more bool, currency money.
 			if wrong := (*csv.ParseError)(nil); errors.As(err, &wrong) {
 				at, column = wrong.Line, wrong.Column
 			}
-			return part, errors.Join(unreadable("its CSV cannot be read at line %d, column %d", before+at, column), errNoCSV)
+			return part, errors.Join(with(unreadable("its CSV cannot be read at line %d, column %d", before+at, column),
+				Problem{Kind: ProblemBroken, Line: before + at}), errNoCSV)
 		}
 		at, _ := reader.FieldPos(0)
 		last = at
@@ -332,7 +338,7 @@ func (f CSVFormat) movements(text string, before int, more bool, currency money.
 			continue
 		// A movement there might be of either account.
 		case ended:
-			return part, unreadable("line %d is a movement after a line that is none", before+at)
+			return part, with(unreadable("line %d is a movement after a line that is none", before+at), Problem{Kind: ProblemBroken, Line: before + at})
 		}
 		booked, err := f.isBooked(record)
 		if err == nil && !booked {
@@ -344,20 +350,20 @@ func (f CSVFormat) movements(text string, before int, more bool, currency money.
 			line, err = f.line(record, currency)
 		}
 		if err != nil {
-			return part, unreadable("line %d %s", before+at, err)
+			return part, with(unreadable("line %d %s", before+at, err), Problem{Kind: lineProblem(err), Line: before + at})
 		}
 		// The words in all columns are compared with the sign that was read, and checked at the end of the part.
 		words.add(record, line.Amount.Minor > 0)
 		part.lines = append(part.lines, line)
 		fee, err := f.feeOf(record, line)
 		if err != nil {
-			return part, unreadable("line %d %s", before+at, err)
+			return part, with(unreadable("line %d %s", before+at, err), Problem{Kind: lineProblem(err), Line: before + at})
 		}
 		if fee.Amount.Minor != 0 {
 			part.lines = append(part.lines, fee)
 		}
 		if len(part.lines) > maxMovements {
-			return part, unreadable("it has more than %d movements", maxMovements)
+			return part, with(unreadable("it has more than %d movements", maxMovements), Problem{Kind: ProblemTooLarge})
 		}
 	}
 }
@@ -431,6 +437,19 @@ var (
 	errLineState   = errors.New("has no state")
 	errLineFee     = errors.New("has a fee that is written in another way")
 )
+
+// lineProblem is the kind of an error about a line.
+func lineProblem(err error) ProblemKind {
+	switch err {
+	case errLineDay:
+		return ProblemDay
+	case errLineSign, errLineSigned:
+		return ProblemDirection
+	case errLineState:
+		return ProblemState
+	}
+	return ProblemAmount
+}
 
 // line reads a record as a movement. Its errors are the ends of sentences that begin with the line's number.
 func (f CSVFormat) line(record []string, currency money.Currency) (line Movement, err error) {

@@ -66,12 +66,12 @@ func (w wordColumns) check(f CSVFormat) error {
 		switch {
 		// Every line must have such a word: in a column of texts, a payer's word may be one by chance.
 		case f.Sign == 0 && c.against > 0 && c.debits+c.credits == c.lines && (c.long > 0 || c.debits > 0 && c.credits > 0):
-			return refused(errorsv1.ErrorReason_STATEMENT_UNREADABLE, "csv.sign_column", fmt.Sprintf(
-				"must be %d: that column tells the direction of the money, and the amounts have no sign", i+1))
+			return with(refused(errorsv1.ErrorReason_STATEMENT_UNREADABLE, "csv.sign_column", fmt.Sprintf(
+				"must be %d: that column tells the direction of the money, and the amounts have no sign", i+1)), Problem{Kind: ProblemDirection})
 		// One line that is not booked is enough, when the column has nothing but states.
 		case f.State == 0 && c.others > 0 && c.booked+c.others == c.lines:
-			return refused(errorsv1.ErrorReason_STATEMENT_UNREADABLE, "csv.state_column", fmt.Sprintf(
-				"must be %d: that column says that some of the lines are not booked", i+1))
+			return with(refused(errorsv1.ErrorReason_STATEMENT_UNREADABLE, "csv.state_column", fmt.Sprintf(
+				"must be %d: that column says that some of the lines are not booked", i+1)), Problem{Kind: ProblemState})
 		}
 	}
 	return nil

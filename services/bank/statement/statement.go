@@ -68,6 +68,8 @@ type Movement struct {
 	Reference string
 	// Text is everything that was written to the movement. It must not be stored.
 	Text string
+	// Payee is who was paid, when the file tells it beside the text; empty for money that arrived. It must not be stored.
+	Payee string
 	// Reversal marks a movement that takes back another one, and a fee. It is never a donation.
 	Reversal bool
 	// signOpen marks a movement that the file says takes back another one. Programs disagree on whose sign it has.
@@ -97,7 +99,7 @@ func Read(f File) (Contents, error) {
 	}
 	for _, s := range contents.Statements {
 		if s.ClosingOn > f.Today {
-			return Contents{}, unreadable("it is about days to come: the days may be written in another way")
+			return Contents{}, with(unreadable("it is about days to come: the days may be written in another way"), Problem{Kind: ProblemFuture})
 		}
 	}
 	return contents, nil
@@ -106,7 +108,7 @@ func Read(f File) (Contents, error) {
 // readCSV reads the file as the one statement that a CSV file is.
 func (f File) readCSV(account string) (Contents, error) {
 	if account == "" {
-		return Contents{}, errs.Invalid("account", "is required, since the collective's settings have no IBAN")
+		return Contents{}, with(errs.Invalid("account", "is required, since the collective's settings have no IBAN"), Problem{Kind: ProblemNoAccount})
 	}
 	content, err := readCSV(f.Content, *f.CSV, f.Currency)
 	if err != nil {
@@ -133,7 +135,7 @@ func (s *Statement) check() error {
 	sum := money.Amount{Currency: s.Currency}
 	for i, m := range s.Movements {
 		if m.Amount.Currency != s.Currency {
-			return unreadable("a movement is in another currency than the account (movement %d)", i+1)
+			return with(unreadable("a movement is in another currency than the account (movement %d)", i+1), Problem{Kind: ProblemAmount, Line: i + 1})
 		}
 		var err error
 		if sum, err = sum.Add(m.Amount); err != nil {
@@ -142,7 +144,7 @@ func (s *Statement) check() error {
 		s.ClosingOn = max(s.ClosingOn, m.BookedOn)
 	}
 	if s.ClosingOn == "" {
-		return unreadable("it has neither a movement nor the day of a balance")
+		return with(unreadable("it has neither a movement nor the day of a balance"), Problem{Kind: ProblemEmpty})
 	}
 	for _, balance := range []*money.Amount{s.Opening, s.Closing} {
 		if balance != nil && balance.Currency != s.Currency {
@@ -158,30 +160,33 @@ func (s *Statement) check() error {
 	}
 	// A file that was cut, or whose amounts were read in another way, ends elsewhere.
 	if end != *s.Closing {
-		return refused(errorsv1.ErrorReason_STATEMENT_UNBALANCED, "content", fmt.Sprintf(
-			"must add up: its movements end at %s and its closing balance is %s; a part is missing or was read in another way", end, s.Closing))
+		return with(refused(errorsv1.ErrorReason_STATEMENT_UNBALANCED, "content", fmt.Sprintf(
+			"must add up: its movements end at %s and its closing balance is %s; a part is missing or was read in another way", end, s.Closing)),
+			Problem{Kind: ProblemUnbalanced, Computed: &end, Closing: s.Closing})
 	}
 	return nil
 }
 
 // unreadable is INVALID_ARGUMENT (STATEMENT_UNREADABLE). It names a place in the file and quotes nothing, since the text
 // may be about a payer.
-func unreadable(format string, args ...any) error {
+// The problem is that the file is broken, unless the caller tells another one.
+func unreadable(format string, args ...any) *errs.Error {
 	e := errs.New(errorsv1.ErrorReason_STATEMENT_UNREADABLE, "The bank statement cannot be read: "+format+".", args...)
 	e.Fields = []errs.Field{{Field: "content", Description: fmt.Sprintf(format, args...)}}
-	return e
+	return with(e, Problem{Kind: ProblemBroken})
 }
 
 // refused is INVALID_ARGUMENT with a reason of its own.
-func refused(reason errs.Reason, field, description string) error {
+func refused(reason errs.Reason, field, description string) *errs.Error {
 	e := errs.New(reason, "The bank statement is refused: %s %s.", field, description)
 	e.Fields = []errs.Field{{Field: field, Description: description}}
-	return e
+	return with(e, Problem{Kind: ProblemBroken})
 }
 
 // errOtherAccount is INVALID_ARGUMENT (BANK_ACCOUNT_MISMATCH).
-func errOtherAccount() error {
-	return refused(errorsv1.ErrorReason_BANK_ACCOUNT_MISMATCH, "content", "must be about the account in the collective's settings")
+func errOtherAccount(accounts ...string) error {
+	return with(refused(errorsv1.ErrorReason_BANK_ACCOUNT_MISMATCH, "content", "must be about the account in the collective's settings"),
+		Problem{Kind: ProblemOtherAccount, Accounts: accounts})
 }
 
 // CompactAccount returns the number of an account in the form in which accounts are compared: without blanks, in

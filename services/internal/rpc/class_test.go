@@ -319,8 +319,8 @@ func TestAMessageIsReadUpToItsMethodsSize(t *testing.T) {
 	} else if reason, _ := reasonOf(err); reason == "MESSAGE_TOO_LARGE" {
 		t.Errorf("an import of 3 MiB: %v", err)
 	}
-	if reason, _ := reasonOf(statement(5 << 20)); reason != "MESSAGE_TOO_LARGE" {
-		t.Error("an import of 5 MiB is read")
+	if reason, _ := reasonOf(statement(9 << 20)); reason != "MESSAGE_TOO_LARGE" {
+		t.Error("an import of 9 MiB is read")
 	}
 	campaigns := campaignsv1.NewCampaignsServiceClient(d.tcp)
 	publish := func(ctx context.Context, size int) error {
