@@ -12,9 +12,11 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/mail"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
@@ -115,17 +117,31 @@ func parseScope(parent string) (collective string, ok bool) {
 	return collective, ok && collective != "" && !strings.Contains(collective, "/")
 }
 
-// Config configures a Service. Pool is required.
+// Config configures a Service. Pool is required. A command needs no more than that.
 type Config struct {
 	// Pool is the database.
 	Pool *pgxpool.Pool
 	// Now returns the time; time.Now when nil.
 	Now func() time.Time
+	// Jobs queues mails. It is required for links and invitations.
+	Jobs *river.Client[pgx.Tx]
+	// Mail sends them. When nil, links and invitations are MAIL_NOT_CONFIGURED.
+	Mail *mail.Sender
+	// PublicURL is the address for browsers, without a slash at its end: of links, and the origin of passkeys.
+	PublicURL string
+	// SecretKey keys the hashes of networks and addresses whose attempts are counted. It is required where they are.
+	SecretKey []byte
 	// TellTx tells the other members that a key was made or revoked, in the same transaction. When nil, nobody is told.
 	TellTx func(ctx context.Context, tx pgx.Tx, change KeyChange) error
+	// TellPeopleTx tells the other members that somebody was invited, joined or left, or has another role, in the same
+	// transaction. When nil, nobody is told.
+	TellPeopleTx func(ctx context.Context, tx pgx.Tx, change PeopleChange) error
 	// AuditTx writes the audit log's entry of a change, in the same transaction: audit.WriteTx, which this package cannot
 	// import. When nil, none is written.
 	AuditTx func(ctx context.Context, tx pgx.Tx, change AuditChange) error
+	// GuardKeyTx reports whether a new key of an owner's or treasurer's role waits for a second member, and asks for one.
+	// It is called after the key is stored. When nil, no key waits.
+	GuardKeyTx func(ctx context.Context, tx pgx.Tx, k Key) (waits bool, err error)
 }
 
 // AuditChange is what the audit log says of a change: audit.Change, which tells the rules.
@@ -138,6 +154,9 @@ type AuditChange struct {
 	Before, After map[string]string
 }
 
+// fields are the values of a change for the audit log, by the name of the field.
+type fields = map[string]string
+
 // KeyChange is the making or revoking of a key.
 type KeyChange struct {
 	// Key is the key as it is now: it has a RevokeTime when it was revoked.
@@ -146,41 +165,89 @@ type KeyChange struct {
 	By Principal
 }
 
-// Service stores keys and checks them. It is safe for concurrent use. It caches nothing: a revoked key fails from the
-// next call on, on every copy of the program.
+// PeopleKind is what happened to a member.
+type PeopleKind string
+
+// The kinds of changes of people.
+const (
+	MemberInvited PeopleKind = "invited"
+	MemberJoined  PeopleKind = "joined"
+	RoleChanged   PeopleKind = "role_changed"
+	MemberLeft    PeopleKind = "left"
+)
+
+// PeopleChange is a change of the people of a collective, or of the instance.
+type PeopleChange struct {
+	Kind PeopleKind
+	// Membership is what it is about; for an invitation it has the collective and the role alone.
+	Membership Membership
+	// Invitation is set for [MemberInvited], and for [MemberJoined] by an invitation.
+	Invitation Invitation
+	// Before is the role of before, for [RoleChanged] and [MemberLeft].
+	Before Role
+	// By is who did it; the zero Principal for the command line.
+	By Principal
+}
+
+// Service stores keys, members and sessions, and checks them. It is safe for concurrent use. It caches nothing: a revoked
+// key or session fails from the next call on, on every copy of the program.
 type Service struct {
-	pool   *pgxpool.Pool
-	now    func() time.Time
-	tellTx func(ctx context.Context, tx pgx.Tx, change KeyChange) error
-	// auditTx is never nil.
-	auditTx func(ctx context.Context, tx pgx.Tx, change AuditChange) error
+	cfg Config
 }
 
 // New returns a Service.
 func New(c Config) *Service {
-	s := &Service{pool: c.Pool, now: c.Now, tellTx: c.TellTx, auditTx: c.AuditTx}
-	if s.auditTx == nil {
-		s.auditTx = func(context.Context, pgx.Tx, AuditChange) error { return nil }
+	if c.TellTx == nil {
+		c.TellTx = func(context.Context, pgx.Tx, KeyChange) error { return nil }
 	}
-	if s.tellTx == nil {
-		s.tellTx = func(context.Context, pgx.Tx, KeyChange) error { return nil }
+	if c.TellPeopleTx == nil {
+		c.TellPeopleTx = func(context.Context, pgx.Tx, PeopleChange) error { return nil }
 	}
-	if s.now == nil {
-		s.now = time.Now
+	if c.AuditTx == nil {
+		c.AuditTx = func(context.Context, pgx.Tx, AuditChange) error { return nil }
 	}
-	return s
+	if c.GuardKeyTx == nil {
+		c.GuardKeyTx = func(context.Context, pgx.Tx, Key) (bool, error) { return false, nil }
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return &Service{cfg: c}
 }
 
-// Authenticate returns the holder of a key. Bearer is the credential of the Authorization header, without the word
-// "Bearer". A key that is malformed, unknown, wrong or revoked is UNAUTHENTICATED (INVALID_KEY), in each case with the
-// same answer.
+func (s *Service) now() time.Time { return s.cfg.Now() }
+
+// nowMicros is the time as Postgres stores it.
+func (s *Service) nowMicros() time.Time { return s.now().UTC().Truncate(time.Microsecond) }
+
+func (s *Service) auditTx(ctx context.Context, tx pgx.Tx, collective, resource string, before, after fields) error {
+	return s.cfg.AuditTx(ctx, tx, AuditChange{Collective: collective, Resource: resource, Before: before, After: after})
+}
+
+// touchKeySQL skips a row that another call has locked: that call writes the same minute.
+const touchKeySQL = `
+UPDATE access.api_keys
+SET last_used_at = @now
+WHERE token = (
+	SELECT k.token
+	FROM access.api_keys AS k
+	WHERE k.token = @token
+		AND (k.last_used_at IS NULL OR k.last_used_at <= @before)
+	FOR NO KEY UPDATE SKIP LOCKED
+)`
+
+// Authenticate returns who sends a credential: the holder of an API key, or the member of a session. Bearer is the value of
+// the Authorization header, without the word "Bearer". One that is malformed, unknown, wrong, revoked or ended is
+// UNAUTHENTICATED (INVALID_KEY), in each case with the same answer.
 //
 // It writes the time of use at most once a minute. That waits for no other call, and its failure does not fail the call.
 func (s *Service) Authenticate(ctx context.Context, bearer string) (Principal, error) {
-	invalid := invalidKey()
-	token, secret, ok := splitKey(bearer)
+	if token, secret, ok := splitCredential(sessionPrefix, bearer); ok {
+		return s.authenticateSession(ctx, token, secret)
+	}
+	token, secret, ok := splitCredential(keyPrefix, bearer)
 	if !ok {
-		return Principal{}, invalid
+		return Principal{}, invalidKey()
 	}
 	row, found, err := s.findToken(ctx, token)
 	if err != nil {
@@ -188,36 +255,41 @@ func (s *Service) Authenticate(ctx context.Context, bearer string) (Principal, e
 	}
 	// An unknown id is compared too, with a hash that no secret has: the time of the answer is the same for a wrong secret
 	// and an unknown id.
-	matches := secretMatches(secret, row.hash)
-	if !found || !matches || !row.key.RevokeTime.IsZero() {
-		return Principal{}, invalid
+	now := s.now()
+	if matches := secretMatches(secret, row.hash); !found || !matches || !row.works(now) {
+		return Principal{}, invalidKey()
 	}
-	if now := s.now(); now.Sub(row.key.LastUseTime) >= useInterval {
-		s.touch(ctx, token, now)
+	if now.Sub(row.key.LastUseTime) >= useInterval {
+		s.touch(ctx, touchKeySQL, token, now)
 	}
 	return Principal{
 		Name:        row.key.Name(),
 		Member:      row.key.Member(),
 		Key:         row.key.Name(),
 		DisplayName: row.key.DisplayName,
+		Language:    row.language,
 		Fresh:       true,
 		Grants:      []Grant{{row.key.Collective, row.key.Role}},
 	}, nil
 }
 
 func invalidKey() error {
-	return errs.New(errorsv1.ErrorReason_INVALID_KEY, "The API key is unknown or was revoked.")
+	return errs.New(errorsv1.ErrorReason_INVALID_KEY, "The API key or session is unknown, was revoked, or has ended.")
 }
 
 // useInterval is how exactly the last use of a key is known. A busy key costs one write in this time.
 const useInterval = time.Minute
 
+// maxKeyLife is the longest time for which a key can be made that has an end.
+const maxKeyLife = 5 * 366 * 24 * time.Hour
+
 // Create makes a key and returns it with its secret, which is not stored. The id is generated when it is empty. The
-// caller in the context is the maker. Other members are told in the same transaction.
+// caller in the context is the maker: a member's key is that person's. Other members are told in the same transaction.
 //
 // Errors: ALREADY_EXISTS (API_KEY_EXISTS) when the id is taken, also by the same request sent before; NOT_FOUND for a
-// collective that does not exist; INVALID_ARGUMENT for a role or a name that is invalid; UNAUTHENTICATED (INVALID_KEY)
-// when the maker's own key was revoked since the call began.
+// collective that does not exist; INVALID_ARGUMENT for a role, a name or an end that is invalid; FAILED_PRECONDITION
+// (ROLE_TOO_HIGH) for a role that the maker's own does not cover; UNAUTHENTICATED (INVALID_KEY) when the maker's own key
+// was revoked since the call began.
 func (s *Service) Create(ctx context.Context, k Key) (Key, string, error) {
 	if err := checkRole(k); err != nil {
 		return Key{}, "", err
@@ -229,35 +301,78 @@ func (s *Service) Create(ctx context.Context, k Key) (Key, string, error) {
 	if k.ID == "" {
 		k.ID = randomID()
 	}
-	k.CreateTime = s.now().UTC().Truncate(time.Microsecond)
+	k.CreateTime = s.nowMicros()
 	k.LastUseTime, k.RevokeTime = time.Time{}, time.Time{}
+	if !k.EndTime.IsZero() && (!k.EndTime.After(k.CreateTime) || k.EndTime.After(k.CreateTime.Add(maxKeyLife))) {
+		return Key{}, "", errs.Invalid("api_key.end_time", "must be in the future, and within 5 years")
+	}
 	by := PrincipalFrom(ctx)
-	err := postgres.InTx(ctx, s.pool, func(ctx context.Context, tx pgx.Tx) error {
-		k.Maker, k.Root = by.Key, ""
-		if by.Key != "" {
-			maker, err := holdKeyTx(ctx, tx, by.Key)
-			if err != nil {
-				return err
-			}
-			if maker.Role != RoleOperator {
-				k.Root = cmp.Or(maker.Root, maker.ID)
-			}
+	err := postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		if err := madeByTx(ctx, tx, &k, by); err != nil {
+			return err
 		}
+		k.Pending = false
 		if err := insertTx(ctx, tx, k, token, hashSecret(secret)); err != nil {
 			return err
 		}
-		if err := s.tellTx(ctx, tx, KeyChange{Key: k, By: by}); err != nil {
+		if k.Role == RoleOwner || k.Role == RoleTreasurer {
+			waits, err := s.cfg.GuardKeyTx(ctx, tx, k)
+			if err != nil {
+				return err
+			}
+			if waits {
+				k.Pending = true
+				if err := setPendingTx(ctx, tx, k); err != nil {
+					return err
+				}
+			}
+		}
+		if err := s.cfg.TellTx(ctx, tx, KeyChange{Key: k, By: by}); err != nil {
 			return err
 		}
-		return s.auditTx(ctx, tx, AuditChange{
-			Collective: k.Collective, Resource: k.Name(),
-			After: map[string]string{"display_name": k.DisplayName, "role": string(k.Role)},
-		})
+		return s.auditTx(ctx, tx, k.Collective, k.Name(), nil, k.fields())
 	})
 	if err != nil {
 		return Key{}, "", err
 	}
 	return k, joinKey(token, secret), nil
+}
+
+// madeByTx sets whose key it is: that of the person who makes it, or of the chain of the key that does. The maker is held.
+func madeByTx(ctx context.Context, tx pgx.Tx, k *Key, by Principal) error {
+	k.Maker, k.Root, k.Person, k.PersonName = by.Name, "", uuid.Nil, ""
+	if by.IsZero() {
+		return nil
+	}
+	actor, err := HoldTx(ctx, tx, k.Collective, by.Name)
+	if err != nil {
+		return err
+	}
+	if !by.IsOperator() && !actor.Role.covers(k.Role) {
+		return errs.New(errorsv1.ErrorReason_ROLE_TOO_HIGH, "The role %s has rights that %s does not have.", k.Role, actor.Role)
+	}
+	if person := by.memberID(); person != uuid.Nil {
+		k.Person = person
+		return postgres.Error(tx.QueryRow(ctx, personNameSQL, pgx.NamedArgs{"id": person}).Scan(&k.PersonName))
+	}
+	if _, id, ok := parseKeyName(by.Member); ok && !by.IsOperator() {
+		k.Root = id
+	}
+	return nil
+}
+
+const personNameSQL = `
+SELECT m.display_name
+FROM access.members AS m
+WHERE m.id = @id`
+
+// fields are the key's for the audit log.
+func (k Key) fields() fields {
+	f := fields{"display_name": k.DisplayName, "role": string(k.Role)}
+	if !k.EndTime.IsZero() {
+		f["end_time"] = k.EndTime.UTC().Format(time.RFC3339)
+	}
+	return f
 }
 
 // CreateOperatorKey makes a key of the operator, for the first login and for operators who lost theirs. The display name
@@ -274,31 +389,34 @@ func (s *Service) CreateOperatorKey(ctx context.Context, displayName string) (st
 // since the call began. So when two keys revoke each other, one of them stays.
 func (s *Service) Revoke(ctx context.Context, collective, id string) (k Key, err error) {
 	by := PrincipalFrom(ctx)
-	err = postgres.InTx(ctx, s.pool, func(ctx context.Context, tx pgx.Tx) error {
+	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockRevocationsTx(ctx, tx, collective); err != nil {
 			return err
 		}
-		if by.Key != "" {
-			if _, err := holdKeyTx(ctx, tx, by.Key); err != nil {
+		if !by.IsZero() {
+			if _, err := HoldTx(ctx, tx, collective, by.Name); err != nil {
 				return err
 			}
 		}
-		var revoked bool
-		if k, revoked, err = revokeTx(ctx, tx, collective, id, s.now().UTC().Truncate(time.Microsecond)); err != nil || !revoked {
-			return err
-		}
-		if err := s.tellTx(ctx, tx, KeyChange{Key: k, By: by}); err != nil {
-			return err
-		}
-		return s.auditTx(ctx, tx, AuditChange{
-			Collective: collective, Resource: k.Name(),
-			Before: map[string]string{"display_name": k.DisplayName, "role": string(k.Role)},
-		})
+		k, err = s.RevokeTx(ctx, tx, collective, id)
+		return err
 	})
 	if err != nil {
 		return Key{}, err
 	}
 	return k, nil
+}
+
+// RevokeTx is Revoke for a caller that has checked who may.
+func (s *Service) RevokeTx(ctx context.Context, tx pgx.Tx, collective, id string) (Key, error) {
+	k, revoked, err := revokeTx(ctx, tx, collective, id, s.nowMicros())
+	if err != nil || !revoked {
+		return k, err
+	}
+	if err := s.cfg.TellTx(ctx, tx, KeyChange{Key: k, By: PrincipalFrom(ctx)}); err != nil {
+		return Key{}, err
+	}
+	return k, s.auditTx(ctx, tx, collective, k.Name(), k.fields(), nil)
 }
 
 // checkRole allows OPERATOR for keys of the instance only, and the other roles for keys of a collective only. So no owner

@@ -13,3 +13,6 @@ func Roles(fullMethod string) (roles []Role) {
 	}
 	return roles
 }
+
+// FirstPlace is where a list of memberships begins.
+var FirstPlace = place{}

@@ -19,9 +19,9 @@ const (
 
 func joinKey(token, secret string) string { return keyPrefix + token + "_" + secret }
 
-// splitKey takes a key apart by its form alone, so a malformed one costs no query.
-func splitKey(key string) (token, secret string, ok bool) {
-	rest, ok := strings.CutPrefix(key, keyPrefix)
+// splitCredential takes a key or a session's token apart by its form alone, so a malformed one costs no query.
+func splitCredential(prefix, credential string) (token, secret string, ok bool) {
+	rest, ok := strings.CutPrefix(credential, prefix)
 	if !ok {
 		return "", "", false
 	}

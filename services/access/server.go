@@ -30,6 +30,21 @@ func (s *server) GetPrincipal(ctx context.Context, _ *accessv1.GetPrincipalReque
 			answer.Collective = scopeName(c)
 		}
 	}
+	if p.Session == "" {
+		return answer, nil
+	}
+	m, err := s.service.member(ctx, p.memberID())
+	if err != nil {
+		return nil, err
+	}
+	answer.Email = m.Email
+	all, err := s.service.MembershipsOf(ctx, m.ID)
+	if err != nil {
+		return nil, err
+	}
+	for _, each := range all {
+		answer.Memberships = append(answer.Memberships, membershipToProto(ctx, each))
+	}
 	return answer, nil
 }
 
@@ -45,7 +60,12 @@ func (s *server) CreateApiKey(ctx context.Context, req *accessv1.CreateApiKeyReq
 			return nil, errs.NotFound(req.GetParent())
 		}
 	}
+	end, err := wire.Instant("api_key.end_time", req.GetApiKey().GetEndTime())
+	if err != nil {
+		return nil, err
+	}
 	k, secret, err := s.service.Create(ctx, Key{
+		EndTime:     end,
 		Collective:  collective,
 		ID:          req.GetApiKeyId(),
 		DisplayName: req.GetApiKey().GetDisplayName(),
@@ -54,7 +74,7 @@ func (s *server) CreateApiKey(ctx context.Context, req *accessv1.CreateApiKeyReq
 	if err != nil {
 		return nil, err
 	}
-	answer := keyToProto(k)
+	answer := s.keyToProto(k)
 	answer.Secret = secret
 	return answer, nil
 }
@@ -77,7 +97,7 @@ func (s *server) ListApiKeys(ctx context.Context, req *accessv1.ListApiKeysReque
 	}
 	answer := &accessv1.ListApiKeysResponse{NextPageToken: next}
 	for _, k := range keys {
-		answer.ApiKeys = append(answer.ApiKeys, keyToProto(k))
+		answer.ApiKeys = append(answer.ApiKeys, s.keyToProto(k))
 	}
 	return answer, nil
 }
@@ -90,7 +110,7 @@ func (s *server) GetApiKey(ctx context.Context, req *accessv1.GetApiKeyRequest) 
 	if p := PrincipalFrom(ctx); !seesKeys(p, k.Collective) && k.Member() != p.Member {
 		return nil, errs.NotFound(req.GetName())
 	}
-	return keyToProto(k), nil
+	return s.keyToProto(k), nil
 }
 
 func (s *server) RevokeApiKey(ctx context.Context, req *accessv1.RevokeApiKeyRequest) (*accessv1.ApiKey, error) {
@@ -107,7 +127,7 @@ func (s *server) RevokeApiKey(ctx context.Context, req *accessv1.RevokeApiKeyReq
 	if err != nil {
 		return nil, err
 	}
-	return keyToProto(k), nil
+	return s.keyToProto(k), nil
 }
 
 // managesKeys reports whether p makes and revokes keys of others too. A context without a caller is the program itself.
@@ -121,7 +141,7 @@ func seesKeys(p Principal, collective string) bool {
 	return managesKeys(p, collective) || role == RoleTreasurer || role == RoleAuditor
 }
 
-func keyToProto(k Key) *accessv1.ApiKey {
+func (s *server) keyToProto(k Key) *accessv1.ApiKey {
 	return &accessv1.ApiKey{
 		Name:        k.Name(),
 		DisplayName: k.DisplayName,
@@ -132,6 +152,7 @@ func keyToProto(k Key) *accessv1.ApiKey {
 		Maker:       maker(k),
 		Member:      k.Member(),
 		EndTime:     wire.Time(k.EndTime),
+		State:       keyState(k, s.service.now()),
 
 		MemberDisplayName: k.PersonName,
 	}

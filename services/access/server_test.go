@@ -40,6 +40,7 @@ func TestServerKeyLife(t *testing.T) {
 		Secret:      created.GetSecret(),
 		CreateTime:  timestamppb.New(clock.now()),
 		Member:      "collectives/vallon/apiKeys/laptop",
+		State:       accessv1.ApiKeyState_API_KEY_STATE_WORKING,
 	}
 	if diff := cmp.Diff(want, created, protocmp.Transform()); diff != "" {
 		t.Errorf("created (-want +got)\n%s", diff)
@@ -63,7 +64,7 @@ func TestServerKeyLife(t *testing.T) {
 	}
 
 	clock.forward(time.Hour)
-	want.Secret = ""
+	want.Secret, want.State = "", accessv1.ApiKeyState_API_KEY_STATE_REVOKED
 	want.LastUseTime, want.RevokeTime = want.CreateTime, timestamppb.New(clock.now())
 	for range 2 {
 		revoked, err := server.RevokeApiKey(ctx, &accessv1.RevokeApiKeyRequest{Name: "collectives/vallon/apiKeys/laptop"})

@@ -14,10 +14,22 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
-// tokenRow is a key with the hash of its secret.
+// tokenRow is a key with the hash of its secret, and what its person may do.
 type tokenRow struct {
 	key  Key
 	hash [sha256.Size]byte
+	// personRole is the person's role in the key's collective, or that of an operator; empty when there is none.
+	personRole Role
+	language   string
+}
+
+// works reports whether the key opens anything: a person's does only while the person has a role that covers it.
+func (r tokenRow) works(now time.Time) bool {
+	k := r.key
+	if !k.RevokeTime.IsZero() || k.Pending || !k.EndTime.IsZero() && !now.Before(k.EndTime) {
+		return false
+	}
+	return k.Person == uuid.Nil || r.personRole == RoleOperator || r.personRole.covers(k.Role)
 }
 
 // keyColumns is what scanKey reads first.
@@ -38,25 +50,33 @@ const keyColumns = `
 
 const findTokenSQL = `
 SELECT` + keyColumns + `,
-	k.secret_hash
+	k.secret_hash,
+	coalesce((SELECT p.language FROM access.members AS p WHERE p.id = k.person), ''),
+	coalesce((
+		SELECT m.role
+		FROM access.memberships AS m
+		WHERE m.member = k.person
+			AND coalesce(m.collective, '') IN (coalesce(k.collective, ''), '')
+			AND m.ended_at IS NULL
+		ORDER BY m.collective IS NOT NULL
+		LIMIT 1
+	), '')
 FROM access.api_keys AS k
 WHERE k.token = @token`
 
 // findToken returns the key with this token. When there is none, found is false and the row is empty.
 func (s *Service) findToken(ctx context.Context, token string) (row tokenRow, found bool, err error) {
-	rows, err := s.pool.Query(ctx, findTokenSQL, pgx.NamedArgs{"token": token})
+	rows, err := s.cfg.Pool.Query(ctx, findTokenSQL, pgx.NamedArgs{"token": token})
 	if err != nil {
 		return tokenRow{}, false, postgres.Error(err)
 	}
 	row, err = pgx.CollectExactlyOneRow(rows, func(r pgx.CollectableRow) (tokenRow, error) {
 		var hash []byte
-		key, err := scanKey(r, &hash)
-		if err != nil {
-			return tokenRow{}, err
-		}
-		found := tokenRow{key: key}
+		var found tokenRow
+		var err error
+		found.key, err = scanKey(r, &hash, &found.language, &found.personRole)
 		copy(found.hash[:], hash)
-		return found, nil
+		return found, err
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return tokenRow{}, false, nil
@@ -64,27 +84,15 @@ func (s *Service) findToken(ctx context.Context, token string) (row tokenRow, fo
 	return row, err == nil, postgres.Error(err)
 }
 
-// touchSQL skips a row that another call has locked: that call writes the same minute.
-const touchSQL = `
-UPDATE access.api_keys
-SET last_used_at = @now
-WHERE token = (
-	SELECT k.token
-	FROM access.api_keys AS k
-	WHERE k.token = @token
-		AND (k.last_used_at IS NULL OR k.last_used_at <= @before)
-	FOR NO KEY UPDATE SKIP LOCKED
-)`
-
 // touchTimeout bounds what a slow database can cost a call for this.
 const touchTimeout = time.Second
 
 // touch writes the time of last use, which helps people to find unused keys. Its failure is ignored: without a database
 // the call itself fails.
-func (s *Service) touch(ctx context.Context, token string, now time.Time) {
+func (s *Service) touch(ctx context.Context, sql, token string, now time.Time) {
 	ctx, cancel := context.WithTimeout(ctx, touchTimeout)
 	defer cancel()
-	_, _ = s.pool.Exec(ctx, touchSQL, pgx.NamedArgs{
+	_, _ = s.cfg.Pool.Exec(ctx, sql, pgx.NamedArgs{
 		"token":  token,
 		"now":    now,
 		"before": now.Add(-useInterval),
@@ -142,6 +150,31 @@ func insertTx(ctx context.Context, tx pgx.Tx, k Key, token string, hash [sha256.
 	})
 }
 
+const setPendingSQL = `
+UPDATE access.api_keys AS k
+SET pending = @pending
+WHERE coalesce(k.collective, '') = @collective
+	AND k.id = @id`
+
+func setPendingTx(ctx context.Context, tx pgx.Tx, k Key) error {
+	_, err := tx.Exec(ctx, setPendingSQL, pgx.NamedArgs{"collective": k.Collective, "id": k.ID, "pending": k.Pending})
+	return postgres.Error(err)
+}
+
+// ApproveKeyTx makes a key work that waited for a second member. One that works, or was revoked meanwhile, stays as it is.
+// NOT_FOUND when there is no key with this resource name.
+func (s *Service) ApproveKeyTx(ctx context.Context, tx pgx.Tx, name string) error {
+	k, err := keyTx(ctx, tx, lockKeySQL, name)
+	if err != nil || !k.Pending {
+		return err
+	}
+	k.Pending = false
+	return setPendingTx(ctx, tx, k)
+}
+
+const lockKeySQL = keyByNameSQL + `
+FOR NO KEY UPDATE OF k`
+
 const keyByNameSQL = `
 SELECT` + keyColumns + `
 FROM access.api_keys AS k
@@ -150,7 +183,7 @@ WHERE coalesce(k.collective, '') = @collective
 
 // get returns the key with this resource name, working or revoked; NOT_FOUND when there is none.
 func (s *Service) get(ctx context.Context, name string) (k Key, err error) {
-	err = postgres.InTx(ctx, s.pool, func(ctx context.Context, tx pgx.Tx) error {
+	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
 		k, err = KeyTx(ctx, tx, name)
 		return err
 	})
@@ -284,7 +317,7 @@ var newest = position{CreateTime: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)}
 // list returns up to count keys, newest first: all, or those of the member with the name own.
 func (s *Service) list(ctx context.Context, collective, own string, before position, count int) ([]Key, error) {
 	person, _ := parseMemberName(own)
-	rows, err := s.pool.Query(ctx, listKeysSQL, pgx.NamedArgs{
+	rows, err := s.cfg.Pool.Query(ctx, listKeysSQL, pgx.NamedArgs{
 		"collective":  collective,
 		"before_time": before.CreateTime,
 		"before_id":   before.ID,

@@ -435,14 +435,14 @@ func TestInstanceKeysAreTheOperators(t *testing.T) {
 	}
 }
 
-// FuzzSplitKey shows that a key is taken apart in one way only.
-func FuzzSplitKey(f *testing.F) {
+// FuzzSplitCredential shows that a key is taken apart in one way only.
+func FuzzSplitCredential(f *testing.F) {
 	f.Add("cag_abcdefghijklmnop_" + strings.Repeat("A", secretChars))
 	f.Add("cag_a_" + strings.Repeat("_", secretChars))
 	f.Add("cag__")
 	f.Add("")
 	f.Fuzz(func(t *testing.T, key string) {
-		token, secret, ok := splitKey(key)
+		token, secret, ok := splitCredential(keyPrefix, key)
 		if ok && joinKey(token, secret) != key {
 			t.Fatalf("%q was read as %q and %q", key, token, secret)
 		}

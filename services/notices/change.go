@@ -61,3 +61,30 @@ func (s *Service) TellKeyTx(ctx context.Context, tx pgx.Tx, change access.KeyCha
 	n.Kind = KeyRevoked
 	return s.TellChangeTx(ctx, tx, n, label, "")
 }
+
+// TellPeopleTx tells of somebody who was invited, joined or left, or has another role; it is access.Config's TellPeopleTx. Of
+// the first member of a collective there is nobody to tell.
+func (s *Service) TellPeopleTx(ctx context.Context, tx pgx.Tx, change access.PeopleChange) error {
+	m := change.Membership
+	others, err := access.OtherMemberTx(ctx, tx, m.Collective, change.By.Member, access.RoleOwner, access.RoleEditor,
+		access.RoleTreasurer, access.RoleAuditor, access.RoleOperator)
+	if err != nil || !others {
+		return err
+	}
+	n := Notice{Collective: m.Collective, Key: m.ID.String(), Subject: m.Name()}
+	label := func(role access.Role) string { return string(role) + " " + m.DisplayName }
+	switch change.Kind {
+	case access.MemberInvited:
+		n.Kind, n.Key, n.Subject = MemberInvited, change.Invitation.ID.String(), change.Invitation.Name()
+		return s.TellChangeTx(ctx, tx, n, "", string(m.Role)+" "+change.Invitation.Email)
+	case access.MemberJoined:
+		n.Kind = MemberJoined
+		return s.TellChangeTx(ctx, tx, n, "", label(m.Role))
+	case access.RoleChanged:
+		n.Kind = MemberRoleChanged
+		return s.TellChangeTx(ctx, tx, n, label(change.Before), label(m.Role))
+	default:
+		n.Kind = MemberLeft
+		return s.TellChangeTx(ctx, tx, n, label(change.Before), "")
+	}
+}

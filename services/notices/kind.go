@@ -86,4 +86,12 @@ const (
 	KeyCreated Kind = "key_created"
 	// KeyRevoked: an API key works no more.
 	KeyRevoked Kind = "key_revoked"
+	// MemberInvited: somebody was invited to become a member.
+	MemberInvited Kind = "member_invited"
+	// MemberJoined: there is another member.
+	MemberJoined Kind = "member_joined"
+	// MemberRoleChanged: a member has another role.
+	MemberRoleChanged Kind = "member_role_changed"
+	// MemberLeft: a member has left, or was removed.
+	MemberLeft Kind = "member_left"
 )

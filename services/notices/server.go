@@ -91,7 +91,7 @@ func toProto(ctx context.Context, n Notice) *noticesv1.Notice {
 		if !c.Operator || reader.IsOperator() {
 			p.Actor, p.ActorDisplayName = c.Actor, c.DisplayName
 		}
-		if n.Kind != AlertEmailsChanged || reader.Role(n.Collective) == access.RoleOwner || reader.IsOperator() {
+		if n.Kind != AlertEmailsChanged && n.Kind != MemberInvited || reader.Role(n.Collective) == access.RoleOwner || reader.IsOperator() {
 			p.Before, p.After = c.Before, c.After
 		}
 	}

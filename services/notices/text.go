@@ -3,6 +3,7 @@ package notices
 import (
 	"embed"
 	"encoding/json"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -92,7 +93,10 @@ func (n Notice) changeFacts(to reader, texts map[string]string, say func(key str
 	c := *n.Change
 	by := texts["theOperator"]
 	if c.Actor != "" && (!c.Operator || to.operator) {
-		by = say("key", "{label}", c.DisplayName, "{key}", c.Actor)
+		by = c.DisplayName
+		if !strings.HasPrefix(c.Actor, "members/") {
+			by = say("key", "{label}", c.DisplayName, "{key}", c.Actor)
+		}
 	}
 	facts := []string{say("by", "{by}", by)}
 	if n.Kind == OnboardingStarted {
@@ -100,7 +104,7 @@ func (n Notice) changeFacts(to reader, texts map[string]string, say func(key str
 	}
 	value := func(v string) string {
 		switch {
-		case v != "" && (n.Kind == KeyCreated || n.Kind == KeyRevoked):
+		case v != "" && n.labelled():
 			role, label, _ := strings.Cut(v, " ")
 			return say("labelled", "{label}", label, "{role}", texts["role_"+role])
 		case v != "":
@@ -110,11 +114,16 @@ func (n Notice) changeFacts(to reader, texts map[string]string, say func(key str
 		}
 		return texts["none"]
 	}
-	if n.Kind != KeyCreated {
+	if !slices.Contains([]Kind{KeyCreated, MemberInvited, MemberJoined}, n.Kind) {
 		facts = append(facts, say("before", "{before}", value(c.Before)))
 	}
-	if n.Kind != KeyRevoked {
+	if n.Kind != KeyRevoked && n.Kind != MemberLeft {
 		facts = append(facts, say("after", "{after}", value(c.After)))
 	}
 	return facts
+}
+
+// labelled reports whether the change is of a role with its label: "treasurer Laptop".
+func (n Notice) labelled() bool {
+	return slices.Contains([]Kind{KeyCreated, KeyRevoked, MemberInvited, MemberJoined, MemberRoleChanged, MemberLeft}, n.Kind)
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/cagnotte/cagnotte/services/internal/app"
@@ -27,10 +28,12 @@ const usage = `Usage: cagnotte COMMAND
   ledger verify-proof   check a donor's proof code; needs no database (ledger verify-proof -h)
   stripe setup          create or update the webhook endpoints at Stripe, and print the secrets of new ones
   stripe check          check this installation's settings and endpoints at Stripe, and list the problems
+  operator -email E     make the person with this address an operator, and print a link that signs in (operator -h)
   operator create-key   create an operator's key and print it in the last line (operator create-key -h)
   version               print the version
 
 Settings come from the environment: serve needs all of them, the stripe commands those of Stripe,
+operator DATABASE_URL and CAGNOTTE_PUBLIC_URL,
 and the other commands DATABASE_URL. The exit status is 1 after an error.
 `
 
@@ -52,7 +55,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	}
 	logger := slog.New(slog.NewJSONHandler(stderr, nil))
 	command, args := args[0], args[1:]
-	if (command == "operator" || command == "ledger" || command == "stripe") && len(args) > 0 {
+	if (command == "operator" || command == "ledger" || command == "stripe") && len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		command, args = command+" "+args[0], args[1:]
 	}
 	switch command {
@@ -72,6 +75,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		return setUpStripe(ctx, args, getenv, stdout, stderr)
 	case "stripe check":
 		return checkStripe(ctx, args, getenv, stdout, stderr)
+	case "operator":
+		return createOperator(ctx, args, getenv, stdout, stderr)
 	case "operator create-key":
 		return createKey(ctx, args, getenv, stdout, stderr)
 	case "version":
@@ -127,6 +132,35 @@ func createKey(ctx context.Context, args []string, getenv func(string) string, s
 		return err
 	}
 	fmt.Fprintf(stdout, "The key of %q. It is shown only now; send it as \"Authorization: Bearer KEY\".\n%s\n", *name, key)
+	return nil
+}
+
+func createOperator(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
+	flags := flag.NewFlagSet("operator", flag.ContinueOnError)
+	email := flags.String("email", "", "the person's address")
+	name := flags.String("name", "", "the person's name, for the list of people; the address before its @ by default")
+	language := flags.String("language", "fr", "of pages and mails: fr or en")
+	if err := parse(flags, args, stderr); err != nil {
+		return ignoreHelp(err)
+	}
+	if *email == "" {
+		return errors.New("operator: -email is required, such as -email name@example.org")
+	}
+	if *name == "" {
+		*name, _, _ = strings.Cut(*email, "@")
+	}
+	if *language != "fr" && *language != "en" {
+		return fmt.Errorf("operator: -language %q is not fr or en", *language)
+	}
+	url, err := app.DatabaseFromEnv(getenv)
+	if err != nil {
+		return err
+	}
+	link, err := app.CreateOperator(ctx, url, getenv("CAGNOTTE_PUBLIC_URL"), *email, *name, *language)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(stdout, "%s is an operator. This link signs in once, within 15 minutes; run the command again for another one.\n%s\n", *email, link)
 	return nil
 }
 

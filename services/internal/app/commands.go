@@ -54,6 +54,20 @@ func CreateOperatorKey(ctx context.Context, databaseURL, name string) (key strin
 	return key, err
 }
 
+// CreateOperator makes the person with this address an operator, and returns a link that signs in once, within 15 minutes.
+// PublicURL is the value of CAGNOTTE_PUBLIC_URL.
+func CreateOperator(ctx context.Context, databaseURL, publicURL, email, name, language string) (link string, err error) {
+	if publicURL, err = baseURL("CAGNOTTE_PUBLIC_URL", publicURL); err != nil {
+		return "", err
+	}
+	err = withPool(ctx, databaseURL, func(pool *pgxpool.Pool) error {
+		ctx := rpc.WithCaller(ctx, rpc.Caller{Method: "cagnotte operator"})
+		link, err = access.New(access.Config{Pool: pool, PublicURL: publicURL, AuditTx: auditAccessTx}).CreateOperator(ctx, email, name, language)
+		return err
+	})
+	return link, err
+}
+
 // Export writes the same bytes as the ExportLedger call.
 func Export(ctx context.Context, databaseURL string, req ExportRequest, w io.Writer) error {
 	return ExportTo(ctx, databaseURL, req, func(ExportHeader) (io.Writer, error) { return w, nil })

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
@@ -104,7 +105,10 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 	s.notices = notices.New(notices.Config{
 		Pool: a.pool, Jobs: jobs, Mail: sender, OperatorEmails: cfg.AlertEmails, Now: cfg.Now, Metrics: registry,
 	})
-	s.access = access.New(access.Config{Pool: a.pool, Now: cfg.Now, TellTx: s.notices.TellKeyTx, AuditTx: auditAccessTx})
+	s.access = access.New(access.Config{
+		Pool: a.pool, Now: cfg.Now, Jobs: jobs, Mail: sender, PublicURL: cfg.PublicURL, SecretKey: cfg.SecretKey,
+		TellTx: s.notices.TellKeyTx, TellPeopleTx: s.notices.TellPeopleTx, AuditTx: auditAccessTx,
+	})
 	s.audit = audit.New(audit.Config{Pool: a.pool})
 	s.collectives = collectives.New(collectives.Config{
 		Pool: a.pool, Notices: s.notices, Jobs: jobs, Mail: sender, SecretKey: cfg.SecretKey, Now: cfg.Now,
@@ -225,7 +229,7 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 	healthv1.RegisterHealthServer(a.rpc, a.health)
 	accessv1.RegisterAccessServiceServer(a.rpc, access.NewServer(s.access))
 	auditv1.RegisterAuditServiceServer(a.rpc, audit.NewServer(s.audit))
-	accessv1.RegisterSignInServiceServer(a.rpc, access.NewSignInServer(s.access))
+	accessv1.RegisterSignInServiceServer(a.rpc, access.NewSignInServer(s.access, func(ctx context.Context) netip.Prefix { return rpc.CallerFrom(ctx).Network }))
 	accessv1.RegisterMembersServiceServer(a.rpc, access.NewMembersServer(s.access))
 	collectivesv1.RegisterCollectivesServiceServer(a.rpc, collectives.NewServer(s.collectives))
 	collectivesv1.RegisterApplicationsServiceServer(a.rpc, collectives.NewApplicationServer(s.collectives))

@@ -1,0 +1,398 @@
+package access
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"net/netip"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+)
+
+const (
+	invitationLife = 7 * 24 * time.Hour
+	// invitationsKept is how long one that was not accepted stays after it expired, with its address.
+	invitationsKept = 30 * 24 * time.Hour
+)
+
+// Invitation is an invitation to a collective, or to the instance.
+type Invitation struct {
+	ID uuid.UUID
+	// Collective is its id; empty for the instance.
+	Collective string
+	// CollectiveName is its name for people; empty for the instance.
+	CollectiveName string
+	Email          string
+	Role           Role
+	// Language of the mail: `fr` or `en`.
+	Language string
+	// Inviter is who invited, as in [Principal]'s Name; empty for the command line.
+	Inviter, InviterName string
+	// ByOperator: the inviter is an operator, whom members do not see.
+	ByOperator bool
+	CreateTime time.Time
+	ExpireTime time.Time
+	// AcceptTime and RevokeTime are zero if it was not.
+	AcceptTime, RevokeTime time.Time
+	requestID              uuid.UUID
+}
+
+// Name returns the invitation's resource name.
+func (i Invitation) Name() string { return scopeName(i.Collective) + "/invitations/" + i.ID.String() }
+
+// pending reports whether it can be accepted.
+func (i Invitation) pending(now time.Time) bool {
+	return i.AcceptTime.IsZero() && i.RevokeTime.IsZero() && now.Before(i.ExpireTime)
+}
+
+const invitationColumns = `
+	i.id,
+	coalesce(i.collective, ''),
+	coalesce((SELECT c.display_name FROM collectives.collectives AS c WHERE c.id = i.collective), ''),
+	i.email,
+	i.role,
+	i.language,
+	i.inviter,
+	i.inviter_name,
+	i.by_operator,
+	i.request_id,
+	i.created_at,
+	i.expires_at,
+	i.accepted_at,
+	i.revoked_at`
+
+const invitationSQL = `
+SELECT` + invitationColumns + `
+FROM access.invitations AS i
+WHERE i.id = @id
+	AND coalesce(i.collective, '') = @collective`
+
+const invitationByRequestSQL = `
+SELECT` + invitationColumns + `
+FROM access.invitations AS i
+WHERE i.request_id = @id
+	AND coalesce(i.collective, '') = @collective`
+
+func invitationTx(ctx context.Context, tx pgx.Tx, sql, collective string, id uuid.UUID) (Invitation, error) {
+	rows, err := tx.Query(ctx, sql, pgx.NamedArgs{"collective": collective, "id": id})
+	if err != nil {
+		return Invitation{}, postgres.Error(err)
+	}
+	i, err := pgx.CollectExactlyOneRow(rows, rowToInvitation)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Invitation{}, errs.NotFound(Invitation{Collective: collective, ID: id}.Name())
+	}
+	return i, postgres.Error(err)
+}
+
+// GetInvitation returns an invitation; NOT_FOUND when there is none.
+func (s *Service) GetInvitation(ctx context.Context, collective string, id uuid.UUID) (i Invitation, err error) {
+	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		i, err = invitationTx(ctx, tx, invitationSQL, collective, id)
+		return err
+	})
+	return i, err
+}
+
+const listInvitationsSQL = `
+SELECT` + invitationColumns + `
+FROM access.invitations AS i
+WHERE coalesce(i.collective, '') = @collective
+	AND (i.created_at, i.id) < (@before_time, @before_id)
+ORDER BY
+	i.created_at DESC,
+	i.id DESC
+LIMIT @count`
+
+// newestPlace is before every row.
+var newestPlace = place{Time: newest.CreateTime, ID: uuid.Max}
+
+// Invitations returns up to count invitations, newest first.
+func (s *Service) Invitations(ctx context.Context, collective string, before place, count int) ([]Invitation, error) {
+	rows, err := s.cfg.Pool.Query(ctx, listInvitationsSQL, pgx.NamedArgs{
+		"collective": collective, "before_time": before.Time, "before_id": before.ID, "count": count,
+	})
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	found, err := pgx.CollectRows(rows, rowToInvitation)
+	return found, postgres.Error(err)
+}
+
+const revokePendingSQL = `
+UPDATE access.invitations AS i
+SET revoked_at = @now
+WHERE coalesce(i.collective, '') = @collective
+	AND i.email = @email
+	AND i.accepted_at IS NULL
+	AND i.revoked_at IS NULL`
+
+const insertInvitationSQL = `
+INSERT INTO access.invitations (
+	id,
+	collective,
+	email,
+	role,
+	language,
+	inviter,
+	inviter_name,
+	by_operator,
+	request_id,
+	created_at,
+	expires_at
+)
+VALUES (
+	@id,
+	nullif(@collective, ''),
+	@email,
+	@role,
+	coalesce(nullif(@language, ''), (SELECT c.language FROM collectives.collectives AS c WHERE c.id = @collective), 'fr'),
+	@inviter,
+	@inviter_name,
+	@by_operator,
+	@request_id,
+	@created_at,
+	@expires_at
+)`
+
+// Invite makes an invitation and queues its mail. One that is pending for the same address is revoked. A repeat of the
+// request id returns the same invitation. The others are told.
+//
+// Errors: FAILED_PRECONDITION (MAIL_NOT_CONFIGURED, MEMBERSHIP_EXISTS); RESOURCE_EXHAUSTED (TOO_MANY_INVITATIONS);
+// ALREADY_EXISTS (REQUEST_ID_REUSED); INVALID_ARGUMENT; NOT_FOUND for a collective that does not exist.
+func (s *Service) Invite(ctx context.Context, i Invitation, requestID uuid.UUID) (made Invitation, err error) {
+	if (i.Role == RoleOperator) != (i.Collective == "") || !i.Role.known() {
+		return Invitation{}, errs.Invalid("invitation.role", "must be OPERATOR in the instance, and one of the others in a collective")
+	}
+	if i.Email, err = normalEmail("invitation.email", i.Email); err != nil {
+		return Invitation{}, err
+	}
+	if !s.cfg.Mail.Enabled() {
+		return Invitation{}, errs.New(errorsv1.ErrorReason_MAIL_NOT_CONFIGURED, "This service sends no mail.")
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return Invitation{}, errs.Internal(err)
+	}
+	by := PrincipalFrom(ctx)
+	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		if err := lockPeopleTx(ctx, tx, i.Collective); err != nil {
+			return err
+		}
+		made, err = invitationTx(ctx, tx, invitationByRequestSQL, i.Collective, requestID)
+		if err == nil {
+			if made.Email != i.Email || made.Role != i.Role {
+				return errs.New(errorsv1.ErrorReason_REQUEST_ID_REUSED, "The request id was sent before with another invitation.")
+			}
+			return nil
+		} else if errs.As(err).Reason != errorsv1.ErrorReason_NOT_FOUND {
+			return err
+		}
+		if !by.IsZero() {
+			if _, err := HoldTx(ctx, tx, i.Collective, by.Name); err != nil {
+				return err
+			}
+		}
+		m, known, err := memberByEmailTx(ctx, tx, emailHash(i.Email))
+		if err != nil {
+			return err
+		}
+		if known {
+			if _, member, err := currentMembershipTx(ctx, tx, i.Collective, m.ID); err != nil {
+				return err
+			} else if member {
+				return errs.New(errorsv1.ErrorReason_MEMBERSHIP_EXISTS, "This person is a member already. Change the role instead.")
+			}
+		}
+		now := s.nowMicros()
+		wait, err := attemptTx(ctx, tx, s.attemptKey("invitations", scopeName(i.Collective), now), invitationsLimit, now)
+		if err != nil {
+			return err
+		}
+		if wait > 0 {
+			return tooMany(errorsv1.ErrorReason_TOO_MANY_INVITATIONS, wait, "Too many invitations; wait before the next one.")
+		}
+		if _, err := tx.Exec(ctx, revokePendingSQL, pgx.NamedArgs{"collective": i.Collective, "email": i.Email, "now": now}); err != nil {
+			return postgres.Error(err)
+		}
+		_, err = tx.Exec(ctx, insertInvitationSQL, pgx.NamedArgs{
+			"id": id, "collective": i.Collective, "email": i.Email, "role": string(i.Role), "language": i.Language, "inviter": by.Name,
+			"inviter_name": by.DisplayName, "by_operator": by.Role(i.Collective) == "" || i.Collective == "", "request_id": requestID,
+			"created_at": now, "expires_at": now.Add(invitationLife),
+		})
+		if err := postgres.ErrorFor(err, map[string]*errs.Error{
+			"invitations_collective_fkey": errs.NotFound(scopeName(i.Collective)),
+		}); err != nil {
+			return err
+		}
+		if made, err = invitationTx(ctx, tx, invitationSQL, i.Collective, id); err != nil {
+			return err
+		}
+		if _, err := s.cfg.Jobs.InsertTx(ctx, tx, invitationArgs{Invitation: id}, nil); err != nil {
+			return postgres.Error(err)
+		}
+		if err := s.auditTx(ctx, tx, i.Collective, made.Name(), nil, fields{"email": i.Email, "role": string(i.Role)}); err != nil {
+			return err
+		}
+		return s.cfg.TellPeopleTx(ctx, tx, PeopleChange{Kind: MemberInvited, Membership: Membership{Collective: i.Collective, Role: i.Role}, Invitation: made, By: by})
+	})
+	if err != nil {
+		return Invitation{}, err
+	}
+	return made, nil
+}
+
+const revokeInvitationSQL = `
+UPDATE access.invitations AS i
+SET revoked_at = @now
+WHERE i.id = @id
+	AND coalesce(i.collective, '') = @collective
+	AND i.accepted_at IS NULL
+	AND i.revoked_at IS NULL
+	AND i.expires_at > @now`
+
+// RevokeInvitation revokes an invitation that is pending. Any other stays as it is. NOT_FOUND when there is none.
+func (s *Service) RevokeInvitation(ctx context.Context, collective string, id uuid.UUID) (i Invitation, err error) {
+	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		revoked, err := tx.Exec(ctx, revokeInvitationSQL, pgx.NamedArgs{"id": id, "collective": collective, "now": s.nowMicros()})
+		if err != nil {
+			return postgres.Error(err)
+		}
+		if i, err = invitationTx(ctx, tx, invitationSQL, collective, id); err != nil || revoked.RowsAffected() == 0 {
+			return err
+		}
+		return s.auditTx(ctx, tx, collective, i.Name(), fields{"email": i.Email, "role": string(i.Role)}, nil)
+	})
+	return i, err
+}
+
+const revokeInvitationsOfSQL = `
+UPDATE access.invitations AS i
+SET revoked_at = @now
+WHERE coalesce(i.collective, '') = @collective
+	AND i.inviter = @inviter
+	AND i.accepted_at IS NULL
+	AND i.revoked_at IS NULL`
+
+// revokeInvitationsOfTx revokes what somebody who leaves has invited, since nobody answers for it any more.
+func revokeInvitationsOfTx(ctx context.Context, tx pgx.Tx, collective, inviter string, now time.Time) error {
+	_, err := tx.Exec(ctx, revokeInvitationsOfSQL, pgx.NamedArgs{"collective": collective, "inviter": inviter, "now": now})
+	return postgres.Error(err)
+}
+
+const invitationByTokenSQL = `
+SELECT` + invitationColumns + `
+FROM access.invitations AS i
+WHERE i.token_hash = @hash`
+
+const lockInvitationSQL = invitationByTokenSQL + `
+FOR NO KEY UPDATE OF i`
+
+// byTokenTx returns the invitation that a link's token invites to. FAILED_PRECONDITION (INVITATION_INVALID) when it cannot
+// be accepted.
+func (s *Service) byTokenTx(ctx context.Context, tx pgx.Tx, sql, token string) (Invitation, error) {
+	hash := sha256.Sum256([]byte(token))
+	rows, err := tx.Query(ctx, sql, pgx.NamedArgs{"hash": hash[:]})
+	if err != nil {
+		return Invitation{}, postgres.Error(err)
+	}
+	i, err := pgx.CollectExactlyOneRow(rows, rowToInvitation)
+	if errors.Is(err, pgx.ErrNoRows) || err == nil && !i.pending(s.now()) {
+		return Invitation{}, errs.New(errorsv1.ErrorReason_INVITATION_INVALID, "The invitation has been used, was revoked, or has expired.")
+	}
+	return i, postgres.Error(err)
+}
+
+// LookUpInvitation returns what a link invites to, and whether a member has its address. FAILED_PRECONDITION
+// (INVITATION_INVALID); RESOURCE_EXHAUSTED (TOO_MANY_ATTEMPTS).
+func (s *Service) LookUpInvitation(ctx context.Context, token string, network netip.Prefix) (i Invitation, known bool, err error) {
+	if err := s.countAttempt(ctx, network); err != nil {
+		return Invitation{}, false, err
+	}
+	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		if i, err = s.byTokenTx(ctx, tx, invitationByTokenSQL, token); err != nil {
+			return err
+		}
+		_, known, err = memberByEmailTx(ctx, tx, emailHash(i.Email))
+		return err
+	})
+	return i, known, err
+}
+
+const acceptSQL = `
+UPDATE access.invitations AS i
+SET
+	accepted_at = @now,
+	membership = @membership
+WHERE i.id = @id`
+
+// AcceptInvitation takes an invitation's token, once. The member with its address gets the membership, and is created with
+// this name and language when there is none. It returns a session of the member. The others are told.
+//
+// Errors: FAILED_PRECONDITION (INVITATION_INVALID); RESOURCE_EXHAUSTED (TOO_MANY_ATTEMPTS); INVALID_ARGUMENT for the name.
+func (s *Service) AcceptInvitation(ctx context.Context, token, displayName, language, userAgent string, network netip.Prefix) (made Session, secret string, err error) {
+	if err := s.countAttempt(ctx, network); err != nil {
+		return Session{}, "", err
+	}
+	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		looked, err := s.byTokenTx(ctx, tx, invitationByTokenSQL, token)
+		if err != nil {
+			return err
+		}
+		// In this order, as all who change people do.
+		if err := lockPeopleTx(ctx, tx, looked.Collective); err != nil {
+			return err
+		}
+		i, err := s.byTokenTx(ctx, tx, lockInvitationSQL, token)
+		if err != nil {
+			return err
+		}
+		if language == "" {
+			language = i.Language
+		}
+		m, err := s.memberWithTx(ctx, tx, Member{Email: i.Email, DisplayName: displayName, Language: language})
+		if err != nil {
+			return err
+		}
+		membership, has, err := currentMembershipTx(ctx, tx, i.Collective, m.ID)
+		if err != nil {
+			return err
+		}
+		if !has {
+			if membership, err = s.addMembershipTx(ctx, tx, Membership{Member: m.ID, Collective: i.Collective, Role: i.Role}, i.Inviter); err != nil {
+				return err
+			}
+		}
+		if _, err := tx.Exec(ctx, acceptSQL, pgx.NamedArgs{"id": i.ID, "membership": membership.ID, "now": s.nowMicros()}); err != nil {
+			return postgres.Error(err)
+		}
+		if made, secret, err = s.newSessionTx(ctx, tx, m.ID, userAgent); err != nil {
+			return err
+		}
+		// From here on it is the member who acts.
+		by := Principal{Name: m.Name(), Member: m.Name(), Session: made.Name(), DisplayName: m.DisplayName, Grants: []Grant{{i.Collective, membership.Role}}}
+		ctx = WithPrincipal(ctx, by)
+		if err := s.auditTx(ctx, tx, i.Collective, membership.Name(), nil, fields{"role": string(membership.Role), "member": m.DisplayName}); err != nil || has {
+			return err
+		}
+		return s.cfg.TellPeopleTx(ctx, tx, PeopleChange{Kind: MemberJoined, Membership: membership, Invitation: i, By: by})
+	})
+	if err != nil {
+		return Session{}, "", err
+	}
+	return made, secret, nil
+}
+
+func rowToInvitation(r pgx.CollectableRow) (i Invitation, err error) {
+	var accepted, revoked *time.Time
+	err = r.Scan(&i.ID, &i.Collective, &i.CollectiveName, &i.Email, &i.Role, &i.Language, &i.Inviter, &i.InviterName, &i.ByOperator,
+		&i.requestID, &i.CreateTime, &i.ExpireTime, &accepted, &revoked)
+	i.AcceptTime, i.RevokeTime = orZero(accepted), orZero(revoked)
+	return i, err
+}
