@@ -275,6 +275,8 @@ func (s *Service) ChangeRole(ctx context.Context, collective string, id uuid.UUI
 // Errors: FAILED_PRECONDITION (LAST_OWNER, LAST_OPERATOR); NOT_FOUND.
 func (s *Service) EndMembership(ctx context.Context, collective string, id uuid.UUID) error {
 	by := PrincipalFrom(ctx)
+	// The sessions of a member who is removed, and what it has elsewhere, are not the caller's to see.
+	ctx = postgres.WithScope(ctx, postgres.AllScope())
 	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
 		m, err := s.lockedMembershipTx(ctx, tx, collective, id, by)
 		if err != nil || !m.EndTime.IsZero() {

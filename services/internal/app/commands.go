@@ -60,8 +60,8 @@ func CreateOperator(ctx context.Context, databaseURL, publicURL, email, name, la
 	if publicURL, err = baseURL("CAGNOTTE_PUBLIC_URL", publicURL); err != nil {
 		return "", err
 	}
-	err = withPool(ctx, databaseURL, func(pool *pgxpool.Pool) error {
-		ctx := rpc.WithCaller(ctx, rpc.Caller{Method: "cagnotte operator"})
+	err = withPool(ctx, databaseURL, func(ctx context.Context, pool *pgxpool.Pool) error {
+		ctx = rpc.WithCaller(ctx, rpc.Caller{Method: "cagnotte operator"})
 		link, err = access.New(access.Config{Pool: pool, PublicURL: publicURL, AuditTx: auditAccessTx}).CreateOperator(ctx, email, name, language)
 		return err
 	})
