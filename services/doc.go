@@ -49,7 +49,8 @@
 //	connect              -> collectives, notices, access
 //	collectives          -> notices, audit, access
 //	notices, audit       -> access
-//	campaigns, images, ledger, access, money -> no sibling
+//	campaigns, images    -> audit
+//	ledger, access, money -> no sibling
 //	ledger/proof         -> money alone, so that what it verifies needs no database
 //	bank/statement       -> money, proto, internal/calendar, internal/errs, so that reading a file needs no database
 //	any service          -> money, proto, internal/* but app, stripesim and, outside tests, *test

@@ -63,6 +63,10 @@ type Text struct {
 	Title string `json:"title"`
 	// Story is Markdown, not sanitised.
 	Story string `json:"story"`
+	// ThankYou is Markdown that donors read after they paid, not sanitised; may be empty.
+	ThankYou string `json:"thank_you,omitempty"`
+	// ImageAlt says in one line what the image shows; required while there is one.
+	ImageAlt string `json:"image_alt,omitempty"`
 }
 
 // Stage is one step of a case.
@@ -96,11 +100,13 @@ type Content struct {
 	// AllowedOrigins are those whose pages may embed the widget and be returned to, in the form that browsers send.
 	// [Campaign.AllowsOrigin] compares with them.
 	AllowedOrigins []string
+	// Image is the id of an image of the collective's; empty for none.
+	Image string
 }
 
 // Campaign is what money is raised for.
 type Campaign struct {
-	// Name never changes.
+	// Name changes by Rename alone, and never once the campaign is referred to.
 	Name Name
 	Content
 	// State is its state.
@@ -174,7 +180,8 @@ func (c Content) equal(d Content) bool {
 		slices.EqualFunc(c.Stages, d.Stages, func(a, b Stage) bool {
 			return a.ID == b.ID && a.Amount == b.Amount && maps.Equal(a.Titles, b.Titles)
 		}) &&
-		slices.Equal(c.AllowedOrigins, d.AllowedOrigins)
+		slices.Equal(c.AllowedOrigins, d.AllowedOrigins) &&
+		c.Image == d.Image
 }
 
 // Progress is the sum of a campaign's donations and of its expenses, in its currency. It may exceed the goal.

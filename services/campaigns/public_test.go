@@ -78,7 +78,7 @@ func TestPublicFormIsAnAllowList(t *testing.T) {
 }
 
 func TestWritableFieldsAreFields(t *testing.T) {
-	content := contentToProto(lawyer()).ProtoReflect()
+	content := contentToProto("vallon", lawyer()).ProtoReflect()
 	content.Range(func(fd protoreflect.FieldDescriptor, _ protoreflect.Value) bool {
 		if !slices.Contains(writable, string(fd.Name())) {
 			t.Errorf("%s is content and not writable", fd.Name())
@@ -90,7 +90,7 @@ func TestWritableFieldsAreFields(t *testing.T) {
 			t.Errorf("%s is writable and not content", name)
 		}
 	}
-	if back := contentFromProto(content.Interface().(*campaignsv1.Campaign)); back.normalise() != nil || !back.equal(full().Content) {
+	if back := contentFromProto("vallon", content.Interface().(*campaignsv1.Campaign)); back.normalise() != nil || !back.equal(full().Content) {
 		t.Errorf("content does not survive the way: %+v", back)
 	}
 }

@@ -3,6 +3,7 @@ package campaigns
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -44,7 +45,12 @@ const (
 
 	maxTitleChars = 120
 	maxStoryChars = 20_000
+	maxThankChars = 2_000
+	maxAltChars   = 300
 )
+
+// imagePattern is the form of an image's id.
+var imagePattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 // check collects field violations, so that a form can show all of them at once.
 type check struct{ fields []errs.Field }
@@ -81,6 +87,9 @@ func (c *Content) normalise() error {
 		c.checkAmounts(&k, smallest)
 		c.checkStages(&k)
 	}
+	if c.Image != "" && !imagePattern.MatchString(c.Image) {
+		k.wrong("campaign.image", "must be an image of the collective")
+	}
 	c.normaliseOrigins(&k)
 	c.normaliseDeadline(&k)
 	return k.err()
@@ -114,18 +123,25 @@ func (c *Content) checkTexts(k *check) {
 	}
 	for _, lang := range slices.Sorted(maps.Keys(c.Texts)) {
 		text := c.Texts[lang]
-		if !isLine(text.Title) {
+		if !isLine(text.Title, maxTitleChars) {
 			k.wrong(fmt.Sprintf("campaign.texts[%q].title", lang), "must be one line of 1 to %d characters", maxTitleChars)
 		}
 		if utf8.RuneCountInString(text.Story) > maxStoryChars || strings.ContainsFunc(text.Story, isStrayControl) {
 			k.wrong(fmt.Sprintf("campaign.texts[%q].story", lang), "must be text of at most %d characters", maxStoryChars)
 		}
+		if utf8.RuneCountInString(text.ThankYou) > maxThankChars || strings.ContainsFunc(text.ThankYou, isStrayControl) {
+			k.wrong(fmt.Sprintf("campaign.texts[%q].thank_you", lang), "must be text of at most %d characters", maxThankChars)
+		}
+		// Who does not see the image reads what it shows, in every language.
+		if (c.Image != "" || text.ImageAlt != "") && !isLine(text.ImageAlt, maxAltChars) {
+			k.wrong(fmt.Sprintf("campaign.texts[%q].image_alt", lang), "must be one line of 1 to %d characters while there is an image", maxAltChars)
+		}
 	}
 }
 
-// isLine reports whether a text can be a title: one line without control characters that is not blank.
-func isLine(s string) bool {
-	return strings.TrimSpace(s) != "" && utf8.RuneCountInString(s) <= maxTitleChars &&
+// isLine reports whether a text is one line of at most so many characters, without control characters that is not blank.
+func isLine(s string, maxChars int) bool {
+	return strings.TrimSpace(s) != "" && utf8.RuneCountInString(s) <= maxChars &&
 		!strings.ContainsFunc(s, unicode.IsControl)
 }
 
@@ -181,7 +197,7 @@ func (c *Content) checkStages(k *check) {
 			k.wrong(field+`.titles["fr"]`, "is required: French is the language that all others fall back to")
 		}
 		for _, lang := range slices.Sorted(maps.Keys(stage.Titles)) {
-			if !isLine(stage.Titles[lang]) {
+			if !isLine(stage.Titles[lang], maxTitleChars) {
 				k.wrong(fmt.Sprintf("%s.titles[%q]", field, lang), "must be one line of 1 to %d characters", maxTitleChars)
 			}
 		}

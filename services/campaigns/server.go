@@ -30,7 +30,7 @@ func NewServer(s *Service, progress ProgressFunc) campaignsv1.CampaignsServiceSe
 // CreateCampaign ignores the output-only fields of the request's campaign.
 func (s *server) CreateCampaign(ctx context.Context, req *campaignsv1.CreateCampaignRequest) (*campaignsv1.Campaign, error) {
 	name := Name{Collective: collectiveOf(req.GetParent()), Campaign: req.GetCampaignId()}
-	c, err := s.service.Create(ctx, name, contentFromProto(req.GetCampaign()))
+	c, err := s.service.Create(ctx, name, contentFromProto(name.Collective, req.GetCampaign()))
 	return s.answer(ctx, c, err)
 }
 
@@ -80,11 +80,11 @@ func (s *server) UpdateCampaign(ctx context.Context, req *campaignsv1.UpdateCamp
 		return nil, err
 	}
 	c, err := s.service.Update(ctx, name, sent.GetEtag(), func(content *Content) error {
-		merged := contentToProto(*content)
+		merged := contentToProto(name.Collective, *content)
 		if err := fieldmask.Apply(merged, sent, req.GetUpdateMask(), writable...); err != nil {
 			return err
 		}
-		*content = contentFromProto(merged)
+		*content = contentFromProto(name.Collective, merged)
 		return nil
 	})
 	return s.answer(ctx, c, err)
@@ -129,6 +129,12 @@ func (s *server) CheckOrigin(ctx context.Context, req *campaignsv1.CheckOriginRe
 		return &campaignsv1.CheckOriginResponse{}, nil
 	case err != nil:
 		return nil, err
+	}
+	if !c.AllowsOrigin(req.GetOrigin()) {
+		// The answer is right even if nobody will be told of it.
+		if err := s.service.refuse(ctx, name, req.GetOrigin()); err != nil {
+			s.service.logger.WarnContext(ctx, "a refused origin cannot be remembered", "campaign", name, "error", err)
+		}
 	}
 	return &campaignsv1.CheckOriginResponse{Allowed: c.State != StateDraft && c.AllowsOrigin(req.GetOrigin())}, nil
 }
@@ -178,15 +184,18 @@ func isMember(ctx context.Context, collective string) bool {
 	return rpc.CallerFrom(ctx).Principal.Sees(collective)
 }
 
+// imagePrefix is what stands before the id in the name of a collective's image.
+func imagePrefix(collective string) string { return "collectives/" + collective + "/images/" }
+
 // collectiveOf is the collective's id in a parent. It does not check the form.
 func collectiveOf(parent string) string { return strings.TrimPrefix(parent, "collectives/") }
 
 // writable are the fields that an update may change: those of contentToProto.
-var writable = []string{"texts", "goal", "presets", "minimum", "maximum", "deadline", "stages", "allowed_origins"}
+var writable = []string{"texts", "goal", "presets", "minimum", "maximum", "deadline", "stages", "allowed_origins", "image"}
 
 // publicProto has the public fields alone. A field is here because it was decided to be public.
 func publicProto(c Campaign, p Progress, now time.Time) *campaignsv1.Campaign {
-	content := contentToProto(c.Content)
+	content := contentToProto(c.Name.Collective, c.Content)
 	for i, stage := range c.Stages {
 		// A stage without expenses is missing in the map, and has spent zero.
 		content.Stages[i].Spent = wire.Money(money.Amount{Minor: p.SpentByStage[stage.ID].Minor, Currency: c.Currency})
@@ -209,6 +218,7 @@ func publicProto(c Campaign, p Progress, now time.Time) *campaignsv1.Campaign {
 		PublishTime:           wire.Time(c.PublishTime),
 		CloseTime:             wire.Time(c.CloseTime),
 		FeeEstimate:           feeToProto(c.fee, c.Currency),
+		Image:                 content.Image,
 	}
 }
 
@@ -231,7 +241,7 @@ func memberProto(c Campaign, p Progress, now time.Time) *campaignsv1.Campaign {
 }
 
 // contentToProto has the fields that members write, those of writable. Output-only fields stay empty.
-func contentToProto(c Content) *campaignsv1.Campaign {
+func contentToProto(collective string, c Content) *campaignsv1.Campaign {
 	p := &campaignsv1.Campaign{
 		Texts:          map[string]*campaignsv1.CampaignText{},
 		Goal:           wire.Money(c.Goal),
@@ -240,8 +250,11 @@ func contentToProto(c Content) *campaignsv1.Campaign {
 		Deadline:       wire.Time(c.Deadline),
 		AllowedOrigins: c.AllowedOrigins,
 	}
+	if c.Image != "" {
+		p.Image = imagePrefix(collective) + c.Image
+	}
 	for lang, text := range c.Texts {
-		p.Texts[lang] = &campaignsv1.CampaignText{Title: text.Title, Story: text.Story}
+		p.Texts[lang] = &campaignsv1.CampaignText{Title: text.Title, Story: text.Story, ThankYou: text.ThankYou, ImageAlt: text.ImageAlt}
 	}
 	for _, preset := range c.Presets {
 		p.Presets = append(p.Presets, wire.Money(preset))
@@ -254,8 +267,10 @@ func contentToProto(c Content) *campaignsv1.Campaign {
 
 // contentFromProto reads the fields that members write, unchecked: [Content.normalise] checks them. It ignores the fields
 // that the service writes.
-func contentFromProto(p *campaignsv1.Campaign) Content {
+func contentFromProto(collective string, p *campaignsv1.Campaign) Content {
 	c := Content{
+		// The name of another collective's image stays whole, and so is no id: normalise refuses it.
+		Image:          strings.TrimPrefix(p.GetImage(), imagePrefix(collective)),
 		Texts:          map[string]Text{},
 		Goal:           wire.Amount(p.GetGoal()),
 		Minimum:        wire.Amount(p.GetMinimum()),
@@ -266,7 +281,9 @@ func contentFromProto(p *campaignsv1.Campaign) Content {
 		c.Deadline = p.GetDeadline().AsTime()
 	}
 	for lang, text := range p.GetTexts() {
-		c.Texts[lang] = Text{Title: text.GetTitle(), Story: text.GetStory()}
+		c.Texts[lang] = Text{
+			Title: text.GetTitle(), Story: text.GetStory(), ThankYou: text.GetThankYou(), ImageAlt: text.GetImageAlt(),
+		}
 	}
 	for _, preset := range p.GetPresets() {
 		c.Presets = append(c.Presets, wire.Amount(preset))

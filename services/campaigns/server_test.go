@@ -146,7 +146,7 @@ func TestServerProgress(t *testing.T) {
 func TestServerWrites(t *testing.T) {
 	s, _, _ := fresh(t)
 	server := NewServer(s, (&progressOf{}).get)
-	sent := contentToProto(lawyer())
+	sent := contentToProto("vallon", lawyer())
 	sent.Name, sent.Etag, sent.State = "collectives/marseille/campaigns/believed", "believed", campaignsv1.CampaignState_CAMPAIGN_STATE_CLOSED
 	create := func() (*campaignsv1.Campaign, error) {
 		return server.CreateCampaign(editor, &campaignsv1.CreateCampaignRequest{Parent: "collectives/vallon", CampaignId: "avocat", Campaign: sent})

@@ -2,6 +2,7 @@ package campaigns
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -16,6 +17,11 @@ type Config struct {
 	Pool *pgxpool.Pool
 	// FeeEstimate is what donors may add to cover the fee. When zero, no donor may.
 	FeeEstimate FeeEstimate
+	// TakesDonations is FAILED_PRECONDITION for a collective whose Stripe account takes no payments. The checklist asks it;
+	// when nil, all accounts do.
+	TakesDonations func(ctx context.Context, collective string) error
+	// Logger gets what callers are not told; slog.Default when nil.
+	Logger *slog.Logger
 	// Now tells the time; time.Now when nil.
 	Now func() time.Time
 }
@@ -25,6 +31,10 @@ type Service struct {
 	pool *pgxpool.Pool
 	fee  FeeEstimate
 	now  func() time.Time
+
+	takesDonations func(ctx context.Context, collective string) error
+	logger         *slog.Logger
+	refused        refusals
 }
 
 // New returns a Service.
@@ -32,7 +42,10 @@ func New(c Config) *Service {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Service{pool: c.Pool, fee: c.FeeEstimate, now: c.Now}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	return &Service{pool: c.Pool, fee: c.FeeEstimate, now: c.Now, takesDonations: c.TakesDonations, logger: c.Logger}
 }
 
 // FeeEstimate returns the estimate by which donors cover the fee.
@@ -73,7 +86,7 @@ func (s *Service) Update(ctx context.Context, name Name, etag string, change fun
 			return errClosed(name)
 		}
 		if etag != "" && etag != c.etag() {
-			return errs.New(errorsv1.ErrorReason_ETAG_MISMATCH, "%s was changed since it was read; read it again.", name)
+			return errEtag(name)
 		}
 		before := c.Content
 		if err := change(&c.Content); err != nil {

@@ -27,6 +27,7 @@ SELECT
 	c.deadline,
 	c.stages,
 	c.allowed_origins,
+	c.image,
 	c.state,
 	c.published_at,
 	c.closed_at,
@@ -80,6 +81,7 @@ SELECT
 	c.deadline,
 	c.stages,
 	c.allowed_origins,
+	c.image,
 	c.state,
 	c.published_at,
 	c.closed_at,
@@ -148,6 +150,7 @@ INSERT INTO campaigns.campaigns (
 	deadline,
 	stages,
 	allowed_origins,
+	image,
 	state,
 	created_at,
 	updated_at
@@ -164,6 +167,7 @@ VALUES (
 	@deadline,
 	@stages,
 	@allowed_origins,
+	@image,
 	'draft',
 	@now,
 	@now
@@ -182,6 +186,7 @@ func (s *Service) insert(ctx context.Context, name Name, content Content, now ti
 		// The foreign key tells that the collective does not exist.
 		return false, postgres.ErrorFor(err, map[string]*errs.Error{
 			"campaigns_collective_fkey": errs.NotFound("collectives/" + name.Collective),
+			"campaigns_image_fkey":      errImage,
 		})
 	}
 	return tag.RowsAffected() == 1, nil
@@ -205,6 +210,7 @@ SET
 	deadline = @deadline,
 	stages = @stages,
 	allowed_origins = @allowed_origins,
+	image = @image,
 	state = @state,
 	published_at = @published_at,
 	closed_at = @closed_at,
@@ -247,7 +253,7 @@ func (s *Service) update(ctx context.Context, name Name, change verb) (Campaign,
 		args["updated_at"] = result.UpdateTime
 		args["version"] = result.version
 		_, err = tx.Exec(ctx, updateSQL, args)
-		return postgres.Error(err)
+		return postgres.ErrorFor(err, map[string]*errs.Error{"campaigns_image_fkey": errImage})
 	})
 	if err != nil {
 		return Campaign{}, err
@@ -293,8 +299,16 @@ func contentArgs(name Name, c Content) (pgx.NamedArgs, error) {
 	args["deadline"] = orNull(c.Deadline)
 	args["stages"] = stagesJSON
 	args["allowed_origins"] = c.AllowedOrigins
+	// NULL refers to no image.
+	args["image"] = nil
+	if c.Image != "" {
+		args["image"] = c.Image
+	}
 	return args, nil
 }
+
+// errImage is for an image that is not stored, or is another collective's.
+var errImage = errs.Invalid("campaign.image", "must be an image of the collective")
 
 // orNull is NULL for the zero time.
 func orNull(t time.Time) *time.Time {
@@ -323,11 +337,15 @@ func scan(r pgx.CollectableRow) (Campaign, error) {
 		texts, stages               []byte
 		presets                     []int64
 		deadline, published, closed *time.Time
+		image                       *string
 	)
 	if err := r.Scan(&c.Name.Collective, &c.Name.Campaign, &texts, &c.Currency, &c.Goal.Minor, &presets,
-		&c.Minimum.Minor, &c.Maximum.Minor, &deadline, &stages, &c.AllowedOrigins, &c.State,
+		&c.Minimum.Minor, &c.Maximum.Minor, &deadline, &stages, &c.AllowedOrigins, &image, &c.State,
 		&published, &closed, &c.CreateTime, &c.UpdateTime, &c.version, &c.CollectiveDisplayName, &c.CollectiveSuspended); err != nil {
 		return Campaign{}, err
+	}
+	if image != nil {
+		c.Image = *image
 	}
 	c.Goal.Currency, c.Minimum.Currency, c.Maximum.Currency = c.Currency, c.Currency, c.Currency
 	for _, minor := range presets {

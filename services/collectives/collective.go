@@ -122,6 +122,8 @@ type Config struct {
 	InviteTx func(ctx context.Context, tx pgx.Tx, invitation Invitation) error
 	// SecretKey keys the hashes of networks and addresses for the limits of applications.
 	SecretKey []byte
+	// Published reports whether a collective has ever published a campaign, and so has a public profile. Nil: none has.
+	Published func(ctx context.Context, collective string) (bool, error)
 	// Now tells the time; time.Now when nil.
 	Now func() time.Time
 }
@@ -135,6 +137,8 @@ type Service struct {
 	inviteTx  func(ctx context.Context, tx pgx.Tx, invitation Invitation) error
 	secretKey []byte
 	now       func() time.Time
+
+	published func(ctx context.Context, collective string) (bool, error)
 }
 
 // New returns a Service.
@@ -145,8 +149,12 @@ func New(c Config) *Service {
 	if c.Notices == nil {
 		c.Notices = notices.New(notices.Config{Pool: c.Pool, Now: c.Now})
 	}
+	if c.Published == nil {
+		c.Published = func(context.Context, string) (bool, error) { return false, nil }
+	}
 	return &Service{
 		pool: c.Pool, notices: c.Notices, jobs: c.Jobs, mail: c.Mail, inviteTx: c.InviteTx, secretKey: c.SecretKey, now: c.Now,
+		published: c.Published,
 	}
 }
 

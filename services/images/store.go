@@ -3,11 +3,13 @@ package images
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
+	"github.com/cagnotte/cagnotte/services/audit"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
@@ -242,7 +244,10 @@ func (s *Service) insert(ctx context.Context, collective, id string, variants []
 				return postgres.Error(err)
 			}
 		}
-		return nil
+		return audit.WriteTx(ctx, tx, audit.Change{
+			Collective: collective, Resource: i.Name(),
+			After: audit.Fields{"width": strconv.Itoa(i.Width), "height": strconv.Itoa(i.Height)},
+		})
 	})
 	if err != nil {
 		return Image{}, err

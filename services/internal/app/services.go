@@ -112,11 +112,15 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 	s.audit = audit.New(audit.Config{Pool: a.pool})
 	s.collectives = collectives.New(collectives.Config{
 		Pool: a.pool, Notices: s.notices, Jobs: jobs, Mail: sender, SecretKey: cfg.SecretKey, Now: cfg.Now,
+		// Campaigns are made after collectives, so s.campaigns is read at the call.
+		Published: func(ctx context.Context, collective string) (bool, error) { return s.campaigns.Published(ctx, collective) },
 	})
 	s.connect = connect.New(connect.Config{
 		Pool: a.pool, Collectives: s.collectives, Notices: s.notices, Stripe: s.stripe, Jobs: jobs, PublicURL: cfg.PublicURL, Now: cfg.Now,
 	})
-	s.campaigns = campaigns.New(campaigns.Config{Pool: a.pool, FeeEstimate: cfg.FeeEstimate, Now: cfg.Now})
+	s.campaigns = campaigns.New(campaigns.Config{
+		Pool: a.pool, FeeEstimate: cfg.FeeEstimate, TakesDonations: s.connect.CheckTakesDonations, Logger: cfg.Logger, Now: cfg.Now,
+	})
 	// The treasury and the bank reverse their own transactions, because they store more about them than the books do.
 	s.ledger = ledger.New(ledger.Config{
 		Pool: a.pool, Chart: cfg.Chart, SecretKey: cfg.SecretKey, Now: cfg.Now, ReversedElsewhere: slices.Concat(treasury.References(), bank.References()),

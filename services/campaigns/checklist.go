@@ -1,0 +1,168 @@
+package campaigns
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/text/unicode/norm"
+	"google.golang.org/grpc/codes"
+
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+)
+
+// Subject is what an item of a checklist is about.
+type Subject string
+
+// The subjects, in the order of the list.
+const (
+	SubjectStripe      Subject = "stripe"
+	SubjectGoal        Subject = "goal"
+	SubjectStory       Subject = "story"
+	SubjectImage       Subject = "image"
+	SubjectDeadline    Subject = "deadline"
+	SubjectLegalNotice Subject = "legal_notice"
+	SubjectContact     Subject = "contact"
+	SubjectThankYou    Subject = "thank_you"
+	SubjectTaxReceipt  Subject = "tax_receipt"
+	SubjectPenalties   Subject = "penalties"
+	SubjectDeclaration Subject = "declaration"
+)
+
+// ItemState is how an item of a checklist is.
+type ItemState string
+
+// The states of items.
+const (
+	ItemReady   ItemState = "ready"
+	ItemMissing ItemState = "missing"
+	// ItemWarning should be read again, by a lawyer if in doubt.
+	ItemWarning ItemState = "warning"
+)
+
+// ChecklistItem is one thing that is ready, or missing, before a campaign is published.
+type ChecklistItem struct {
+	Subject Subject
+	State   ItemState
+	// Blocking says that [Service.Publish] refuses while it is missing.
+	Blocking bool
+	// Language is that of the text that it is about; empty for all.
+	Language string
+	// Excerpt is the words that it is about; may be empty.
+	Excerpt string
+}
+
+// profileSQL reads whether a collective's profile tells who answers for its pages, and how to reach it.
+const profileSQL = `
+SELECT
+	coalesce(p.texts #>> '{fr,legal_notice}', '') <> '',
+	p.contact_email <> '' OR p.contact_url <> ''
+FROM collectives.profiles AS p
+WHERE p.collective = @collective`
+
+// Checklist returns what is ready, and what is missing, before the campaign is published; publishable says whether Publish
+// would do it now. Errors: NOT_FOUND.
+func (s *Service) Checklist(ctx context.Context, name Name) (items []ChecklistItem, publishable bool, err error) {
+	c, err := s.Get(ctx, name)
+	if err != nil {
+		return nil, false, err
+	}
+	stripeReady := true
+	// FAILED_PRECONDITION is that of an account that takes no payments. Anything else is no answer.
+	if s.takesDonations != nil {
+		switch err := s.takesDonations(ctx, name.Collective); errs.Code(err) {
+		case codes.OK:
+		case codes.FailedPrecondition:
+			stripeReady = false
+		default:
+			return nil, false, err
+		}
+	}
+	var legalNotice, contact bool
+	err = s.pool.QueryRow(ctx, profileSQL, pgx.NamedArgs{"collective": name.Collective}).Scan(&legalNotice, &contact)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return nil, false, postgres.Error(err)
+	}
+	inTime := !c.deadlinePassed(s.now())
+	item := func(subject Subject, ready bool) {
+		state := ItemReady
+		if !ready {
+			state = ItemMissing
+		}
+		items = append(items, ChecklistItem{Subject: subject, State: state, Blocking: subject == SubjectDeadline})
+	}
+	item(SubjectStripe, stripeReady)
+	item(SubjectGoal, c.Goal.Minor > 0)
+	items = append(items, c.textItems(SubjectStory, func(t Text) string { return t.Story })...)
+	item(SubjectImage, c.Image != "")
+	item(SubjectDeadline, inTime)
+	item(SubjectLegalNotice, legalNotice)
+	item(SubjectContact, contact)
+	items = append(items, c.textItems(SubjectThankYou, func(t Text) string { return t.ThankYou })...)
+	items = append(items, c.warnings()...)
+	return items, c.State == StateDraft && inTime, nil
+}
+
+// textItems are one item for each language whose text is missing, or one that is ready.
+func (c Content) textItems(subject Subject, text func(Text) string) (items []ChecklistItem) {
+	for _, lang := range slices.Sorted(maps.Keys(c.Texts)) {
+		if strings.TrimSpace(text(c.Texts[lang])) == "" {
+			items = append(items, ChecklistItem{Subject: subject, State: ItemMissing, Language: lang})
+		}
+	}
+	if len(items) == 0 {
+		items = []ChecklistItem{{Subject: subject, State: ItemReady}}
+	}
+	return items
+}
+
+// promises are words that a lawyer should read, in the languages of the pages. They may be harmless, so they block nothing.
+var promises = []struct {
+	subject Subject
+	words   *regexp.Regexp
+}{
+	// CGI art. 200 and 238 bis: only a body of general interest may issue tax receipts.
+	{SubjectTaxReceipt, regexp.MustCompile(`(?i)reçus? fisca(l|ux)|déductions? fiscales?|déductibles?|défiscalis\pL*|` +
+		`réductions? d.imp[ôo]ts?|(66|75)\s?%|tax[- ](deductible|receipts?|relief|deductions?)|deductible`)},
+	// Law of 29 July 1881, art. 40: no public collection to pay fines, costs and damages of a conviction.
+	{SubjectPenalties, regexp.MustCompile(`(?i)\bamendes?\b|dommages([- ]et)?[- ]intérêts|(frais|dépens) de (la |sa |leur |notre )?condamnation|` +
+		`payer (la|sa|leur|notre) condamnation|\bfines\b|\b(the|his|her|their|our|a) fine\b|\bdamages\b`)},
+}
+
+// declaredAboveMinor is 153,000 euros (law 91-772 art. 3, decree 2019-504).
+const declaredAboveMinor = 153_000_00
+
+// warnings are about what the texts seem to promise, and about the goal.
+func (c Content) warnings() (items []ChecklistItem) {
+	for _, promise := range promises {
+		for _, lang := range slices.Sorted(maps.Keys(c.Texts)) {
+			text := c.Texts[lang]
+			if found := promise.words.FindString(readable(text.Title + "\n" + text.Story + "\n" + text.ThankYou)); found != "" {
+				items = append(items, ChecklistItem{Subject: promise.subject, State: ItemWarning, Language: lang, Excerpt: found})
+			}
+		}
+	}
+	if c.Currency == "EUR" && c.Goal.Minor > declaredAboveMinor {
+		items = append(items, ChecklistItem{Subject: SubjectDeclaration, State: ItemWarning})
+	}
+	return items
+}
+
+// readable is a text as people see it: accents composed, without characters that have no width.
+func readable(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case unicode.Is(unicode.Cf, r):
+			return -1
+		case unicode.Is(unicode.Zs, r):
+			return ' '
+		}
+		return r
+	}, norm.NFC.String(text))
+}

@@ -1,0 +1,233 @@
+package campaigns
+
+import (
+	"context"
+	"regexp"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+)
+
+const (
+	// refusedEvery is the shortest time between two writes of refused origins.
+	refusedEvery = 2 * time.Second
+	// maxRefusedHeld and maxRefusedHeldEach bound the memory that invented origins take until they are written: in all, and of
+	// one campaign.
+	maxRefusedHeld     = 1000
+	maxRefusedHeldEach = 50
+	// refusedFor is how long an origin is listed after its last request.
+	refusedFor = 30 * 24 * time.Hour
+)
+
+// RefusedOrigin is an origin whose pages asked for a campaign and are not allowed to.
+type RefusedOrigin struct {
+	// Origin is as the browser sent it.
+	Origin string
+	// Count is about how often its pages asked.
+	Count int64
+	// FirstTime and LastTime are when they asked first and last.
+	FirstTime, LastTime time.Time
+}
+
+// Allowable reports whether the campaign's origins can have it.
+func (o RefusedOrigin) Allowable() bool {
+	_, problem := normaliseOrigin(o.Origin)
+	return problem == ""
+}
+
+// originPattern is what browsers send, but for "null" and schemes of their own.
+var originPattern = regexp.MustCompile(`^https?://[a-z0-9.:\[\]_-]{1,240}$`)
+
+// refusals holds refused origins until they are written, so that no request is a write. What it holds is lost when the
+// process ends.
+type refusals struct {
+	mu      sync.Mutex
+	held    map[refusal]*RefusedOrigin
+	each    map[Name]int
+	written time.Time
+}
+
+type refusal struct {
+	campaign Name
+	origin   string
+}
+
+// note adds a request, and returns what is to be written now; usually nothing.
+func (r *refusals) note(campaign Name, origin string, now time.Time) map[refusal]*RefusedOrigin {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	k := refusal{campaign, origin}
+	switch known := r.held[k]; {
+	case known != nil:
+		known.Count++
+		known.LastTime = now
+	case len(r.held) < maxRefusedHeld && r.each[campaign] < maxRefusedHeldEach:
+		if r.held == nil {
+			r.held, r.each = map[refusal]*RefusedOrigin{}, map[Name]int{}
+		}
+		r.held[k] = &RefusedOrigin{Origin: origin, Count: 1, FirstTime: now, LastTime: now}
+		r.each[campaign]++
+	}
+	if now.Sub(r.written) < refusedEvery {
+		return nil
+	}
+	r.written = now
+	return r.take()
+}
+
+// take returns what is held, and holds it no longer. The lock is the caller's.
+func (r *refusals) take() map[refusal]*RefusedOrigin {
+	held := r.held
+	r.held, r.each = nil, nil
+	return held
+}
+
+const (
+	// writeRefusedSQL adds to what is stored, for campaigns that exist.
+	writeRefusedSQL = `
+INSERT INTO campaigns.refused_origins AS r (
+	collective,
+	campaign,
+	origin,
+	count,
+	first_at,
+	last_at
+)
+SELECT
+	u.collective,
+	u.campaign,
+	u.origin,
+	u.count,
+	u.first_at,
+	u.last_at
+FROM unnest(
+	@collectives::text[],
+	@campaigns::text[],
+	@origins::text[],
+	@counts::bigint[],
+	@first::timestamptz[],
+	@last::timestamptz[]
+) AS u (collective, campaign, origin, count, first_at, last_at)
+JOIN campaigns.campaigns AS c ON c.collective = u.collective AND c.id = u.campaign
+ORDER BY
+	u.collective,
+	u.campaign,
+	u.origin
+ON CONFLICT (collective, campaign, origin) DO UPDATE
+SET
+	count = r.count + excluded.count,
+	last_at = greatest(r.last_at, excluded.last_at)`
+
+	// trimRefusedSQL keeps, of each campaign that was written, the ten origins that asked most often and the ten that asked
+	// last. So invented ones do not push out a site that keeps asking.
+	trimRefusedSQL = `
+DELETE FROM campaigns.refused_origins AS r
+USING (
+	SELECT
+		o.collective,
+		o.campaign,
+		o.origin,
+		o.last_at,
+		row_number() OVER (PARTITION BY o.collective, o.campaign ORDER BY o.count DESC, o.last_at DESC, o.origin) AS by_count,
+		row_number() OVER (PARTITION BY o.collective, o.campaign ORDER BY o.last_at DESC, o.origin) AS by_time
+	FROM campaigns.refused_origins AS o
+	WHERE (o.collective, o.campaign) IN (SELECT * FROM unnest(@collectives::text[], @campaigns::text[]))
+) AS k
+WHERE r.collective = k.collective
+	AND r.campaign = k.campaign
+	AND r.origin = k.origin
+	AND (k.by_count > 10 AND k.by_time > 10 OR k.last_at < @since)`
+)
+
+// refuse remembers that a page of an origin asked for the campaign. It writes at most once in two seconds, for all campaigns.
+func (s *Service) refuse(ctx context.Context, campaign Name, origin string) error {
+	// An origin that could be allowed is kept in the form in which it would be.
+	if normal, problem := normaliseOrigin(origin); problem == "" {
+		origin = normal
+	}
+	if !originPattern.MatchString(origin) {
+		return nil
+	}
+	return s.writeRefused(ctx, s.refused.note(campaign, origin, s.nowMicros()))
+}
+
+// writeRefused stores what was held.
+func (s *Service) writeRefused(ctx context.Context, held map[refusal]*RefusedOrigin) error {
+	if len(held) == 0 {
+		return nil
+	}
+	var collectives, campaigns, origins []string
+	var counts []int64
+	var first, last []time.Time
+	for k, o := range held {
+		collectives, campaigns, origins = append(collectives, k.campaign.Collective), append(campaigns, k.campaign.Campaign), append(origins, k.origin)
+		counts, first, last = append(counts, o.Count), append(first, o.FirstTime), append(last, o.LastTime)
+	}
+	return postgres.InTx(ctx, s.pool, func(ctx context.Context, tx pgx.Tx) error {
+		args := pgx.NamedArgs{
+			"collectives": collectives, "campaigns": campaigns, "origins": origins, "counts": counts, "first": first, "last": last,
+			"since": s.nowMicros().Add(-refusedFor),
+		}
+		for _, statement := range []string{writeRefusedSQL, trimRefusedSQL} {
+			if _, err := tx.Exec(ctx, statement, args); err != nil {
+				return postgres.Error(err)
+			}
+		}
+		return nil
+	})
+}
+
+// listRefusedSQL lists those that are still not allowed.
+const listRefusedSQL = `
+SELECT
+	r.origin,
+	r.count,
+	r.first_at,
+	r.last_at
+FROM campaigns.refused_origins AS r
+JOIN campaigns.campaigns AS c ON c.collective = r.collective AND c.id = r.campaign
+WHERE r.collective = @collective
+	AND r.campaign = @campaign
+	AND r.origin <> ALL (c.allowed_origins)
+	AND r.last_at >= @since
+	AND (r.last_at, r.origin) < (@before_time, @before_origin)
+ORDER BY
+	r.last_at DESC,
+	r.origin DESC
+LIMIT @count`
+
+// refusedPosition is an origin's place in the list.
+type refusedPosition struct {
+	LastTime time.Time
+	Origin   string
+}
+
+// listRefused returns up to count origins, those after the position. What this process holds is written first; what another
+// one holds comes within two seconds of its next request. Errors: NOT_FOUND for a missing campaign.
+func (s *Service) listRefused(ctx context.Context, campaign Name, before refusedPosition, count int) ([]RefusedOrigin, error) {
+	if _, err := s.Get(ctx, campaign); err != nil {
+		return nil, err
+	}
+	s.refused.mu.Lock()
+	held := s.refused.take()
+	s.refused.mu.Unlock()
+	if err := s.writeRefused(ctx, held); err != nil {
+		return nil, err
+	}
+	rows, err := s.pool.Query(ctx, listRefusedSQL, pgx.NamedArgs{
+		"collective": campaign.Collective, "campaign": campaign.Campaign, "since": s.nowMicros().Add(-refusedFor),
+		"before_time": before.LastTime, "before_origin": before.Origin, "count": count,
+	})
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	found, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (o RefusedOrigin, err error) {
+		err = r.Scan(&o.Origin, &o.Count, &o.FirstTime, &o.LastTime)
+		o.FirstTime, o.LastTime = o.FirstTime.UTC(), o.LastTime.UTC()
+		return o, err
+	})
+	return found, postgres.Error(err)
+}
