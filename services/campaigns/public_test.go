@@ -3,6 +3,7 @@ package campaigns
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -35,7 +36,7 @@ var isPublic = map[protoreflect.Name]bool{
 	"deadline": true, "stages": true, "allowed_origins": false, "state": true, "progress": true,
 	"accepting_donations": true, "collective_display_name": true, "publish_time": true, "close_time": true,
 	"create_time": false, "update_time": false, "etag": false,
-	"fee_estimate": true, "spent": true, "collective_suspended": true,
+	"fee_estimate": true, "spent": true, "collective_suspended": true, "image": true,
 }
 
 // full is a campaign with something in every field.
@@ -44,7 +45,11 @@ func full() Campaign {
 		Name: avocat, Content: lawyer(), State: StatePublished, CollectiveDisplayName: "Vallon",
 		PublishTime: start, CloseTime: start, CreateTime: start, UpdateTime: start, version: 7,
 	}
-	c.Currency, c.fee = "EUR", DefaultFeeEstimate
+	c.Currency, c.fee, c.Image = "EUR", DefaultFeeEstimate, strings.Repeat("a", 64)
+	for lang, text := range c.Texts {
+		text.ImageAlt = "Une rue"
+		c.Texts[lang] = text
+	}
 	return c
 }
 
@@ -78,7 +83,7 @@ func TestPublicFormIsAnAllowList(t *testing.T) {
 }
 
 func TestWritableFieldsAreFields(t *testing.T) {
-	content := contentToProto("vallon", lawyer()).ProtoReflect()
+	content := contentToProto("vallon", full().Content).ProtoReflect()
 	content.Range(func(fd protoreflect.FieldDescriptor, _ protoreflect.Value) bool {
 		if !slices.Contains(writable, string(fd.Name())) {
 			t.Errorf("%s is content and not writable", fd.Name())

@@ -158,8 +158,10 @@ func TestServerWrites(t *testing.T) {
 	if again, err := create(); err != nil || !proto.Equal(created, again) {
 		t.Errorf("sent twice: %v, %v", again, err)
 	}
+	content := lawyer()
+	content.Currency = "EUR"
 	want := memberProto(Campaign{
-		Name: avocat, Content: full().Content, State: StateDraft, CollectiveDisplayName: "Vallon contre caméras",
+		Name: avocat, Content: content, State: StateDraft, CollectiveDisplayName: "Vallon contre caméras",
 		CreateTime: start, UpdateTime: start, version: 1,
 	}, Progress{}, start)
 	if diff := cmp.Diff(want, created, protocmp.Transform()); diff != "" {

@@ -365,7 +365,13 @@ func TestDatabaseKeepsItsPromises(t *testing.T) {
 			}
 		})
 	}
-	for _, statement := range []string{"DELETE FROM campaigns.campaigns", "UPDATE campaigns.campaigns SET created_at = now()"} {
+	t.Run("published: DELETE", func(t *testing.T) {
+		_, err := owner.Exec(ctx, "DELETE FROM campaigns.campaigns WHERE id = 'published'")
+		if !postgres.Constraint(err, "campaigns_delete_drafts") {
+			t.Errorf("got %v, want a violation of campaigns_delete_drafts", err)
+		}
+	})
+	for _, statement := range []string{"TRUNCATE campaigns.campaigns", "UPDATE campaigns.campaigns SET created_at = now()"} {
 		var pgErr *pgconn.PgError
 		if _, err := pool.Exec(ctx, statement); !errors.As(err, &pgErr) || pgErr.Code != "42501" {
 			t.Errorf("%s: %v, want insufficient privilege", statement, err)

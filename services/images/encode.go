@@ -2,6 +2,7 @@ package images
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"image"
@@ -44,37 +45,48 @@ func encode(p picture) (id string, variants []variant, err error) {
 	if height > maxShape*width {
 		largest = min(largest, max(1, largest*maxShape*width/height))
 	}
-	var sizes []int
+	// The largest is made of the picture, and the others of it, which has fewer pixels.
+	scaled := scale(p, largest, max(1, height*largest/width))
+	sizes := []int{largest}
 	for _, w := range widths {
 		if w < largest {
 			sizes = append(sizes, w)
 		}
 	}
-	for _, w := range append(sizes, largest) {
-		v, err := encodeOne(p, w, max(1, height*w/width))
+	for _, w := range sizes {
+		m := scaled
+		if w != largest {
+			m = scale(picture{Image: scaled, turn: 1}, w, max(1, height*w/width))
+		}
+		v, err := encodeOne(m, p.lossless)
 		if err != nil {
 			return "", nil, errs.Internal(err)
 		}
 		variants = append(variants, v)
 	}
+	slices.SortFunc(variants, func(a, b variant) int { return cmp.Compare(a.Width, b.Width) })
 	sum := sha256.Sum256(variants[len(variants)-1].Body)
 	return hex.EncodeToString(sum[:]), variants, nil
 }
 
-// encodeOne scales to a size, which is that after the turn.
-func encodeOne(p picture, width, height int) (variant, error) {
+// scale returns the picture upright, in a size, which is that after the turn.
+func scale(p picture, width, height int) *image.NRGBA {
 	w, h := width, height
 	if p.turn >= 5 {
 		w, h = h, w
 	}
 	scaled := image.NewNRGBA(image.Rect(0, 0, w, h))
 	draw.CatmullRom.Scale(scaled, scaled.Bounds(), p.Image, p.Bounds(), draw.Src, nil)
-	turned := turn(scaled, p.turn)
-	v := variant{Width: width, Height: height}
-	opaque := turned.Opaque()
+	return turn(scaled, p.turn)
+}
+
+// encodeOne encodes as PNG what is transparent, and what is smaller so, and as JPEG the rest.
+func encodeOne(m *image.NRGBA, lossless bool) (variant, error) {
+	v := variant{Width: m.Rect.Dx(), Height: m.Rect.Dy()}
+	opaque := m.Opaque()
 	var asPNG bytes.Buffer
-	if !opaque || p.lossless {
-		if err := (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&asPNG, turned); err != nil {
+	if !opaque || lossless {
+		if err := png.Encode(&asPNG, m); err != nil {
 			return v, err
 		}
 	}
@@ -83,11 +95,11 @@ func encodeOne(p picture, width, height int) (variant, error) {
 		return v, nil
 	}
 	var asJPEG bytes.Buffer
-	if err := jpeg.Encode(&asJPEG, onWhite(turned), &jpeg.Options{Quality: 82}); err != nil {
+	if err := jpeg.Encode(&asJPEG, onWhite(m), &jpeg.Options{Quality: 82}); err != nil {
 		return v, err
 	}
 	v.ContentType, v.Body = "image/jpeg", asJPEG.Bytes()
-	if opaque && p.lossless && asPNG.Len() <= min(maxPNGBytes, asJPEG.Len()) {
+	if opaque && lossless && asPNG.Len() <= min(maxPNGBytes, asJPEG.Len()) {
 		v.ContentType, v.Body = "image/png", asPNG.Bytes()
 	}
 	return v, nil

@@ -113,7 +113,9 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 	s.collectives = collectives.New(collectives.Config{
 		Pool: a.pool, Notices: s.notices, Jobs: jobs, Mail: sender, SecretKey: cfg.SecretKey, Now: cfg.Now,
 		// Campaigns are made after collectives, so s.campaigns is read at the call.
-		Published: func(ctx context.Context, collective string) (bool, error) { return s.campaigns.Published(ctx, collective) },
+		Published: func(ctx context.Context, collective string) (bool, error) {
+			return s.campaigns.Published(ctx, collective)
+		},
 	})
 	s.connect = connect.New(connect.Config{
 		Pool: a.pool, Collectives: s.collectives, Notices: s.notices, Stripe: s.stripe, Jobs: jobs, PublicURL: cfg.PublicURL, Now: cfg.Now,

@@ -1,0 +1,109 @@
+package campaigns
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
+	"github.com/cagnotte/cagnotte/services/access"
+)
+
+func TestRefusedOriginsAreListed(t *testing.T) {
+	s, pool, clock := fresh(t)
+	ctx := context.Background()
+	server := NewServer(s, (&progressOf{}).get)
+	mustCreate(t, s, avocat, lawyer())
+	must(t, s.Publish, avocat)
+	ask := func(origin string) {
+		t.Helper()
+		resp, err := server.CheckOrigin(ctx, &campaignsv1.CheckOriginRequest{Name: avocat.String(), Origin: origin})
+		if err != nil || resp.GetAllowed() {
+			t.Fatalf("%s: %v, %v", origin, resp, err)
+		}
+	}
+	list := func() []*campaignsv1.RefusedOrigin {
+		t.Helper()
+		resp, err := server.ListRefusedOrigins(as(access.RoleEditor, "vallon"), &campaignsv1.ListRefusedOriginsRequest{Parent: avocat.String()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.GetRefusedOrigins()
+	}
+	ask("https://site.example")
+	clock.set(start.Add(time.Minute))
+	ask("https://site.example")
+	ask("http://site.example")
+	ask("null")
+	ask("https://<script>.example")
+	got := list()
+	if len(got) != 2 {
+		t.Fatalf("got %v", got)
+	}
+	for _, o := range got {
+		switch o.GetOrigin() {
+		case "https://site.example":
+			if o.GetCount() != 2 || !o.GetAllowable() || !o.GetFirstTime().AsTime().Equal(start) || !o.GetLastTime().AsTime().Equal(start.Add(time.Minute)) {
+				t.Errorf("got %v", o)
+			}
+		case "http://site.example":
+			if o.GetCount() != 1 || o.GetAllowable() {
+				t.Errorf("got %v", o)
+			}
+		default:
+			t.Errorf("got %v", o)
+		}
+	}
+	// Once it is allowed, it is listed no longer.
+	if _, err := s.Update(ctx, avocat, "", func(c *Content) error {
+		c.AllowedOrigins = append(c.AllowedOrigins, "https://site.example")
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if got := list(); len(got) != 1 {
+		t.Errorf("got %v", got)
+	}
+	clock.set(start.Add(31 * 24 * time.Hour))
+	if got := list(); len(got) != 0 {
+		t.Errorf("a month later: %v", got)
+	}
+
+	// A stranger's inventions neither fill the table nor push out a site that keeps asking.
+	for range 12 {
+		ask("https://true.example")
+	}
+	writes := 0
+	for i := range 2000 {
+		if i%40 == 0 {
+			clock.set(clock.now().Add(refusedEvery))
+			writes++
+		}
+		ask(fmt.Sprintf("https://%d.invented.example", i))
+	}
+	found := false
+	all := list()
+	for _, o := range all {
+		found = found || o.GetOrigin() == "https://true.example"
+	}
+	var rows int
+	if err := pool.QueryRow(ctx, "SELECT count(*) FROM campaigns.refused_origins").Scan(&rows); err != nil || rows > 20 || !found {
+		t.Errorf("%d rows, %v; the true one is there: %v", rows, err, found)
+	}
+}
+
+// No request is a write: within two seconds there is one at most.
+func TestRefusalsAreHeld(t *testing.T) {
+	var r refusals
+	writes, held := 0, 0
+	for i := range 100_000 {
+		if batch := r.note(avocat, fmt.Sprintf("https://%d.example", i), start); batch != nil {
+			writes++
+		}
+		held = max(held, len(r.held))
+	}
+	if writes != 1 || held > maxRefusedHeldEach {
+		t.Errorf("%d writes, %d held", writes, held)
+	}
+}
