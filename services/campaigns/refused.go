@@ -18,6 +18,8 @@ const (
 	// one campaign.
 	maxRefusedHeld     = 1000
 	maxRefusedHeldEach = 50
+	// writeRefusedTimeout bounds a write.
+	writeRefusedTimeout = 5 * time.Second
 	// refusedFor is how long an origin is listed after its last request.
 	refusedFor = 30 * 24 * time.Hour
 )
@@ -166,6 +168,9 @@ func (s *Service) writeRefused(ctx context.Context, held map[refusal]*RefusedOri
 		collectives, campaigns, origins = append(collectives, k.campaign.Collective), append(campaigns, k.campaign.Campaign), append(origins, k.origin)
 		counts, first, last = append(counts, o.Count), append(first, o.FirstTime), append(last, o.LastTime)
 	}
+	// What is held is of all collectives, whoever asked last, and is written even if that caller leaves.
+	ctx, cancel := context.WithTimeout(postgres.WithScope(context.WithoutCancel(ctx), postgres.AllScope()), writeRefusedTimeout)
+	defer cancel()
 	return postgres.InTx(ctx, s.pool, func(ctx context.Context, tx pgx.Tx) error {
 		args := pgx.NamedArgs{
 			"collectives": collectives, "campaigns": campaigns, "origins": origins, "counts": counts, "first": first, "last": last,
