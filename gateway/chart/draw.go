@@ -27,7 +27,7 @@ func (c Chart) Picture() template.HTML {
 	}
 	d := drawing{chart: c, high: high, low: low}
 	var b strings.Builder
-	fmt.Fprintf(&b, `<svg class="chart" viewBox="0 0 %d %d" role="img" aria-labelledby="%s-title %s-desc" focusable="false">`, width, height, esc(c.ID), esc(c.ID))
+	fmt.Fprintf(&b, `<svg class="chart-picture" viewBox="0 0 %d %d" role="img" aria-labelledby="%s-title %s-desc" focusable="false">`, width, height, esc(c.ID), esc(c.ID))
 	fmt.Fprintf(&b, `<title id="%s-title">%s</title><desc id="%s-desc">%s</desc>`, esc(c.ID), esc(c.Title), esc(c.ID), esc(c.Desc))
 	d.axis(&b, marks)
 	d.bars(&b)

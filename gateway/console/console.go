@@ -10,10 +10,12 @@ import (
 	"log/slog"
 	"net/http"
 	"path"
+	"slices"
 	"strings"
 
 	"google.golang.org/grpc"
 
+	"github.com/cagnotte/cagnotte/gateway/chart"
 	"github.com/cagnotte/cagnotte/gateway/design"
 	"github.com/cagnotte/cagnotte/gateway/text"
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
@@ -67,9 +69,12 @@ func sections() []section {
 	return []section{
 		signInSection(),
 		homeSection(),
+		noticesSection(),
 		campaignsSection(),
 		spreadSection(),
 		donationsSection(),
+		monthlySection(),
+		statisticsSection(),
 		bankSection(),
 		expensesSection(),
 		refundsSection(),
@@ -96,7 +101,7 @@ func New(c Config) (http.Handler, error) {
 		sections: sections(),
 		// foreign recognises posts of other sites by the headers that browsers set.
 		foreign:          http.NewCrossOriginProtection(),
-		styleURL:         c.Assets.Add("console.css", "text/css; charset=utf-8", design.Sheet(ownStyle)),
+		styleURL:         c.Assets.Add("console.css", "text/css; charset=utf-8", design.Sheet(slices.Concat(ownStyle, chart.Style()))),
 		iconURL:          c.Assets.Add("icon.svg", "image/svg+xml", design.Icon()),
 		scriptURL:        c.Assets.Add("console.js", "text/javascript; charset=utf-8", script),
 		passkeyScriptURL: c.Assets.Add("console-passkey.js", "text/javascript; charset=utf-8", passkeyScript),

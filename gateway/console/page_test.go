@@ -29,6 +29,7 @@ type fakeAccess struct {
 	accessv1.UnimplementedMembersServiceServer
 	redeemed []*accessv1.RedeemSignInLinkRequest
 	signOuts int
+	overview *fakeOverview
 }
 
 const goodToken = "cas_0123456789abcdef_secret"
@@ -72,8 +73,9 @@ func (f *fakeAccess) SignOut(context.Context, *accessv1.SignOutRequest) (*emptyp
 // start returns the console over a fake of the services.
 func start(t *testing.T) (http.Handler, *fakeAccess) {
 	t.Helper()
-	fake := &fakeAccess{}
+	fake := &fakeAccess{overview: &fakeOverview{}}
 	conn := &inprocgrpc.Channel{}
+	fake.overview.register(conn)
 	accessv1.RegisterAccessServiceServer(conn, fake)
 	accessv1.RegisterSignInServiceServer(conn, fake)
 	accessv1.RegisterMembersServiceServer(conn, fake)

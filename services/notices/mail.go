@@ -139,17 +139,17 @@ func (w *mailWorker) Work(ctx context.Context, job *river.Job[mailArgs]) error {
 
 func (s *Service) readerOf(ctx context.Context, n Notice, operator bool) (reader, error) {
 	if n.Collective == "" {
-		return reader{language: money.English, location: time.UTC, operator: true}, nil
+		return reader{language: money.English, location: time.UTC, operator: true, publicURL: s.cfg.PublicURL}, nil
 	}
 	members, err := s.readers(ctx, s.cfg.Pool, n.Collective)
 	if err != nil {
 		return reader{}, err
 	}
 	if operator {
-		return reader{name: members.name, language: money.English, location: time.UTC, operator: true}, nil
+		return reader{name: members.name, language: money.English, location: time.UTC, operator: true, publicURL: s.cfg.PublicURL}, nil
 	}
 	location, err := time.LoadLocation(members.zone)
-	return reader{name: members.name, language: members.language, location: location}, err
+	return reader{name: members.name, language: members.language, location: location, publicURL: s.cfg.PublicURL}, err
 }
 
 // maxOperatorEmails is as many as a collective may have.

@@ -106,6 +106,9 @@ type Config struct {
 	Mail *mail.Sender
 	// OperatorEmails are where the operator's own notices are mailed to. Empty: nowhere.
 	OperatorEmails []string
+	// PublicURL is the address of the pages that mails lead to, such as "https://dons.example". Mails name the notice when it
+	// is empty.
+	PublicURL string
 	// Now tells the time; time.Now when nil.
 	Now func() time.Time
 	// Metrics is where the collectors are registered; nowhere when nil.

@@ -3,11 +3,14 @@ package notices
 import (
 	"context"
 
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	noticesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1"
 	"github.com/cagnotte/cagnotte/services/access"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/page"
+	"github.com/cagnotte/cagnotte/services/internal/rpc"
 	"github.com/cagnotte/cagnotte/services/internal/wire"
+	"github.com/cagnotte/cagnotte/services/money"
 )
 
 type server struct {
@@ -82,6 +85,7 @@ func toProto(ctx context.Context, n Notice) *noticesv1.Notice {
 	if n.Amount.Currency != "" {
 		p.Amount = wire.Money(n.Amount)
 	}
+	p.Title, p.Text = n.said(money.Language(errorsv1.Language(rpc.CallerFrom(ctx).AcceptLanguage)))
 	p.Deadline = wire.Time(n.Deadline)
 	p.StartTime = wire.Time(n.Since)
 	p.AcknowledgeTime = wire.Time(n.AcknowledgeTime)

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/cagnotte/cagnotte/services/money"
 )
@@ -50,6 +52,8 @@ type reader struct {
 	location *time.Location
 	// operator: it is the operator who reads.
 	operator bool
+	// publicURL is where the pages are; empty when that is not known.
+	publicURL string
 }
 
 // write says a notice in its reader's language. It says no more than the notice holds.
@@ -84,8 +88,23 @@ func (n Notice) write(to reader) (subject, text string) {
 	if n.Subject != "" {
 		facts = append(facts, say("about", "{subject}", n.Subject))
 	}
-	facts = append(facts, say("notice", "{notice}", n.Name()))
+	facts = append(facts, say("notice", "{notice}", n.address(to.publicURL)))
 	return subject, texts[string(n.Kind)+".text"] + "\n\n" + strings.Join(facts, "\n") + "\n\n-- \n" + footer + "\n"
+}
+
+// address is the page of the console where the notice is read and leads on; its name when there is no page for it.
+func (n Notice) address(publicURL string) string {
+	if publicURL == "" || n.Collective == "" {
+		return n.Name()
+	}
+	return strings.TrimRight(publicURL, "/") + "/console/c/" + n.Collective + "/notices/" + n.ID.String()
+}
+
+// said returns what happened and what can be done, in a language.
+func (n Notice) said(language money.Language) (title, text string) {
+	texts := catalogues()[language]
+	first, size := utf8.DecodeRuneInString(texts[string(n.Kind)+".subject"])
+	return string(unicode.ToUpper(first)) + texts[string(n.Kind)+".subject"][size:], texts[string(n.Kind)+".text"]
 }
 
 // changeFacts are who changed something, and from what to what. The names of the instance's keys are the operator's.

@@ -103,7 +103,7 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 		a.logger.Warn("SMTP_URL is not set: no mail is sent, and members see notices only where they look")
 	}
 	s.notices = notices.New(notices.Config{
-		Pool: a.pool, Jobs: jobs, Mail: sender, OperatorEmails: cfg.AlertEmails, Now: cfg.Now, Metrics: registry,
+		Pool: a.pool, Jobs: jobs, Mail: sender, OperatorEmails: cfg.AlertEmails, PublicURL: cfg.PublicURL, Now: cfg.Now, Metrics: registry,
 	})
 	s.access = access.New(access.Config{
 		Pool: a.pool, Now: cfg.Now, Jobs: jobs, Mail: sender, PublicURL: cfg.PublicURL, SecretKey: cfg.SecretKey,

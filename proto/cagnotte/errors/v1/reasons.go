@@ -41,14 +41,21 @@ func ReasonOf(name string) ErrorReason { return ErrorReason(ErrorReason_value[na
 // a BCP 47 tag. Without a header, or for languages that we do not have, it is English. The text is empty for
 // ERROR_REASON_UNSPECIFIED.
 func (r ErrorReason) Text(acceptLanguage string) (text, tag string) {
-	i := 0
+	i := best(acceptLanguage)
+	return texts[i][r.String()], tags[i].String()
+}
+
+// Language returns the best of our languages for an Accept-Language header, as Text chooses it.
+func Language(acceptLanguage string) (tag string) { return tags[best(acceptLanguage)].String() }
+
+// best is the place of a language in tags.
+func best(acceptLanguage string) (i int) {
 	if acceptLanguage != "" && len(acceptLanguage) <= maxAcceptLanguage {
-		wanted, _, err := language.ParseAcceptLanguage(acceptLanguage)
-		if err == nil {
+		if wanted, _, err := language.ParseAcceptLanguage(acceptLanguage); err == nil {
 			_, i, _ = matcher.Match(wanted...)
 		}
 	}
-	return texts[i][r.String()], tags[i].String()
+	return i
 }
 
 // maxAcceptLanguage is more than any browser sends.

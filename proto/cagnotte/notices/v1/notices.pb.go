@@ -59,7 +59,11 @@ type Notice struct {
 	// see addresses.
 	Before string `protobuf:"bytes,13,opt,name=before,proto3" json:"before,omitempty"`
 	// The value after the change, in the same form.
-	After         string `protobuf:"bytes,14,opt,name=after,proto3" json:"after,omitempty"`
+	After string `protobuf:"bytes,14,opt,name=after,proto3" json:"after,omitempty"`
+	// What happened, in the caller's language: a few words, such as "A refund was not made".
+	Title string `protobuf:"bytes,15,opt,name=title,proto3" json:"title,omitempty"`
+	// What it means and what can be done, in the caller's language.
+	Text          string `protobuf:"bytes,16,opt,name=text,proto3" json:"text,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -188,6 +192,20 @@ func (x *Notice) GetBefore() string {
 func (x *Notice) GetAfter() string {
 	if x != nil {
 		return x.After
+	}
+	return ""
+}
+
+func (x *Notice) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *Notice) GetText() string {
+	if x != nil {
+		return x.Text
 	}
 	return ""
 }
@@ -425,7 +443,7 @@ var File_cagnotte_notices_v1_notices_proto protoreflect.FileDescriptor
 
 const file_cagnotte_notices_v1_notices_proto_rawDesc = "" +
 	"\n" +
-	"!cagnotte/notices/v1/notices.proto\x12\x13cagnotte.notices.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb2\x04\n" +
+	"!cagnotte/notices/v1/notices.proto\x12\x13cagnotte.notices.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdc\x04\n" +
 	"\x06Notice\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x18\n" +
@@ -443,7 +461,9 @@ const file_cagnotte_notices_v1_notices_proto_rawDesc = "" +
 	"\x05actor\x18\v \x01(\tR\x05actor\x12,\n" +
 	"\x12actor_display_name\x18\f \x01(\tR\x10actorDisplayName\x12\x16\n" +
 	"\x06before\x18\r \x01(\tR\x06before\x12\x14\n" +
-	"\x05after\x18\x0e \x01(\tR\x05after\"z\n" +
+	"\x05after\x18\x0e \x01(\tR\x05after\x12\x14\n" +
+	"\x05title\x18\x0f \x01(\tR\x05title\x12\x12\n" +
+	"\x04text\x18\x10 \x01(\tR\x04text\"z\n" +
 	"\x10GetNoticeRequest\x12f\n" +
 	"\x04name\x18\x01 \x01(\tBR\xbaHOrM2K^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)/notices/[0-9a-f-]{36}$R\x04name\"\x92\x02\n" +
 	"\x12ListNoticesRequest\x12T\n" +

@@ -1,0 +1,214 @@
+package console
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
+	collectivesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
+	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
+	noticesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1"
+	overviewv1 "github.com/cagnotte/cagnotte/proto/cagnotte/overview/v1"
+	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
+)
+
+// fakeOverview answers a little of everything that the pages about donations ask for, and keeps what it was asked.
+type fakeOverview struct {
+	overviewv1.UnimplementedOverviewServiceServer
+	collectivesv1.UnimplementedCollectivesServiceServer
+	campaignsv1.UnimplementedCampaignsServiceServer
+	noticesv1.UnimplementedNoticesServiceServer
+	treasuryv1.UnimplementedTreasuryServiceServer
+	listed  []*overviewv1.ListContributionsRequest
+	entered []*treasuryv1.CreateOfflineDonationRequest
+	refuse  error
+}
+
+func (f *fakeOverview) register(conn grpc.ServiceRegistrar) {
+	overviewv1.RegisterOverviewServiceServer(conn, f)
+	collectivesv1.RegisterCollectivesServiceServer(conn, f)
+	campaignsv1.RegisterCampaignsServiceServer(conn, f)
+	noticesv1.RegisterNoticesServiceServer(conn, f)
+	treasuryv1.RegisterTreasuryServiceServer(conn, f)
+}
+
+func euros(minor int64) *moneyv1.Money {
+	return &moneyv1.Money{CurrencyCode: "EUR", AmountMinor: minor}
+}
+
+const someID = "0197c0de-0000-7000-8000-000000000001"
+
+func someContribution() *overviewv1.Contribution {
+	return &overviewv1.Contribution{
+		Name: "collectives/vallon/contributions/" + someID, Resource: "collectives/vallon/campaigns/avocate/donations/" + someID,
+		Campaign: "collectives/vallon/campaigns/avocate", Amount: euros(2000), Received: euros(1500), Date: "2026-03-01",
+		Method: overviewv1.ContributionMethod_CONTRIBUTION_METHOD_CARD, State: overviewv1.ContributionState_CONTRIBUTION_STATE_PARTIALLY_REFUNDED,
+		CreateTime: timestamppb.New(time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)), Document: "<script>alert(1)</script>",
+	}
+}
+
+func (f *fakeOverview) GetCollective(context.Context, *collectivesv1.GetCollectiveRequest) (*collectivesv1.Collective, error) {
+	return &collectivesv1.Collective{Name: "collectives/vallon", DisplayName: "Vallon", TimeZone: "Europe/Paris"}, nil
+}
+
+func (f *fakeOverview) ListCampaigns(context.Context, *campaignsv1.ListCampaignsRequest) (*campaignsv1.ListCampaignsResponse, error) {
+	return &campaignsv1.ListCampaignsResponse{Campaigns: []*campaignsv1.Campaign{{
+		Name: "collectives/vallon/campaigns/avocate", State: campaignsv1.CampaignState_CAMPAIGN_STATE_PUBLISHED, Goal: euros(80000),
+		Texts: map[string]*campaignsv1.CampaignText{"fr": {Title: "Une avocate <b>"}},
+	}}}, nil
+}
+
+func (f *fakeOverview) GetCampaign(context.Context, *campaignsv1.GetCampaignRequest) (*campaignsv1.Campaign, error) {
+	return &campaignsv1.Campaign{Goal: euros(80000)}, nil
+}
+
+func (f *fakeOverview) GetOverview(context.Context, *overviewv1.GetOverviewRequest) (*overviewv1.Overview, error) {
+	return &overviewv1.Overview{
+		Raised: []*moneyv1.Money{euros(123400)}, MonthlyExpected: []*moneyv1.Money{euros(500)}, MonthlyCount: 1, Contributions: []*overviewv1.Contribution{someContribution()},
+		Attentions: []*overviewv1.Attention{
+			{Kind: overviewv1.AttentionKind_ATTENTION_KIND_DISPUTES, Count: 1, Deadline: timestamppb.New(time.Date(2026, 3, 20, 22, 59, 0, 0, time.UTC)), Items: []*overviewv1.AttentionItem{
+				{Resource: "collectives/vallon/disputes/dp_1", Deadline: timestamppb.New(time.Date(2026, 3, 20, 22, 59, 0, 0, time.UTC)), Amount: euros(2000)},
+			}},
+			{Kind: overviewv1.AttentionKind_ATTENTION_KIND_NOTICES, Count: 100},
+		},
+	}, nil
+}
+
+func (f *fakeOverview) ListContributions(_ context.Context, r *overviewv1.ListContributionsRequest) (*overviewv1.ListContributionsResponse, error) {
+	f.listed = append(f.listed, r)
+	return &overviewv1.ListContributionsResponse{Contributions: []*overviewv1.Contribution{someContribution()}, NextPageToken: "next"}, nil
+}
+
+func (f *fakeOverview) GetContribution(_ context.Context, r *overviewv1.GetContributionRequest) (*overviewv1.Contribution, error) {
+	if !strings.HasSuffix(r.GetName(), someID) {
+		return nil, status.Error(codes.NotFound, "no")
+	}
+	return someContribution(), nil
+}
+
+func (f *fakeOverview) GetContributionHistory(context.Context, *overviewv1.GetContributionHistoryRequest) (*overviewv1.ContributionHistory, error) {
+	at := timestamppb.New(time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC))
+	return &overviewv1.ContributionHistory{Contribution: someContribution(), Entries: []*overviewv1.HistoryEntry{
+		{Time: at, Kind: overviewv1.HistoryKind_HISTORY_KIND_STATE, State: overviewv1.ContributionState_CONTRIBUTION_STATE_STARTED},
+		{Time: at, Kind: overviewv1.HistoryKind_HISTORY_KIND_EVENT, Detail: "charge.refunded applied", Resource: "collectives/vallon/webhookEvents/evt_1"},
+		{Time: at, Kind: overviewv1.HistoryKind_HISTORY_KIND_TRANSACTION, Detail: "donation", Resource: "collectives/vallon/ledger/transactions/7", Amount: euros(2000)},
+		{Time: at, Kind: overviewv1.HistoryKind_HISTORY_KIND_REFUND, Detail: "succeeded", Resource: "collectives/vallon/campaigns/avocate/donations/d/refunds/r", Amount: euros(500)},
+	}}, nil
+}
+
+func (f *fakeOverview) GetStatistics(_ context.Context, r *overviewv1.GetStatisticsRequest) (*overviewv1.Statistics, error) {
+	if r.GetStartDate() > r.GetEndDate() {
+		return nil, status.Error(codes.InvalidArgument, "no")
+	}
+	return &overviewv1.Statistics{CurrencyCode: "EUR", CurrencyCodes: []string{"EUR"}, Goal: euros(80000), Periods: []*overviewv1.StatisticsPeriod{
+		{StartDate: "2026-02-01", EndDate: "2026-02-28", Received: euros(1000), Count: 1, Cumulative: euros(1000), Groups: []*overviewv1.StatisticsGroup{{Method: 1, Campaign: "collectives/vallon/campaigns/avocate", Received: euros(1000), Count: 1}}},
+		{StartDate: "2026-03-01", EndDate: "2026-03-31", Received: euros(1500), Count: 2, Cumulative: euros(2500), Groups: []*overviewv1.StatisticsGroup{{Method: 6, Campaign: "collectives/vallon/campaigns/avocate", Received: euros(1500), Count: 2}}},
+	}}, nil
+}
+
+func (f *fakeOverview) GetMonthlyStatistics(context.Context, *overviewv1.GetMonthlyStatisticsRequest) (*overviewv1.MonthlyStatistics, error) {
+	return &overviewv1.MonthlyStatistics{ActiveCount: 3, Months: []*overviewv1.MonthlyStatisticsMonth{{StartDate: "2026-03-01", KeptCount: 2, NewCount: 1, LostCount: 1, EndCount: 3}}}, nil
+}
+
+func (f *fakeOverview) GetNotice(context.Context, *noticesv1.GetNoticeRequest) (*noticesv1.Notice, error) {
+	return &noticesv1.Notice{
+		Name: "collectives/vallon/notices/" + someID, Kind: "refund_failed", Subject: "collectives/vallon/campaigns/avocate/donations/d/refunds/r", Title: "Un remboursement <i>",
+		Text: "Texte", CreateTime: timestamppb.Now(),
+	}, nil
+}
+
+func (f *fakeOverview) ListNotices(context.Context, *noticesv1.ListNoticesRequest) (*noticesv1.ListNoticesResponse, error) {
+	n, _ := f.GetNotice(context.Background(), nil)
+	return &noticesv1.ListNoticesResponse{Notices: []*noticesv1.Notice{n}}, nil
+}
+
+func (f *fakeOverview) CreateOfflineDonation(_ context.Context, r *treasuryv1.CreateOfflineDonationRequest) (*treasuryv1.OfflineDonation, error) {
+	f.entered = append(f.entered, r)
+	if f.refuse != nil {
+		return nil, f.refuse
+	}
+	return &treasuryv1.OfflineDonation{Name: r.GetParent() + "/offlineDonations/" + someID}, nil
+}
+
+// Texts of members and of the services are shown as text, whatever they hold.
+func TestPagesAboutDonations(t *testing.T) {
+	handler, _ := start(t)
+	for address, wants := range map[string][]string{
+		"/console/c/vallon":                                  {"234\u00a0€", "avant le", "/console/c/vallon/disputes/dp_1", "Plus de 99 avis", "/console/c/vallon/notices", "1 don mensuel", "Une avocate &lt;b&gt;"},
+		"/console/c/vallon/donations":                        {"20\u00a0€", "il en reste 15\u00a0€", "Remboursé en partie", "?page=next", "/console/c/vallon/donations/new?method=cash"},
+		"/console/c/vallon/donations/" + someID:              {"&lt;script&gt;", "/console/c/vallon/refunds/new?donation=collectives%2Fvallon%2Fcampaigns%2Favocate%2Fdonations%2F" + someID, "/console/c/vallon/books/journal/7", "charge.refunded", "Remboursement\u00a0: fait"},
+		"/console/c/vallon/donations/statistics":             {`role="img"`, "25\u00a0€ recueillis pour un objectif de 800\u00a0€", "mars 2026", "Gardés", "/console/c/vallon/donations?end_date=2026-03-31&amp;start_date=2026-03-01"},
+		"/console/c/vallon/donations/new?method=cheque":      {"Numéro du chèque", `name="request_id"`, `value="cheque"`},
+		"/console/c/vallon/notices":                          {"Un remboursement &lt;i&gt;"},
+		"/console/c/vallon/notices/" + someID:                {"/console/c/vallon/refunds/r", "Classer cet avis"},
+		"/console/c/vallon/donations?min=1,234&start_date=x": {"deux façons", "Écrivez la date"},
+	} {
+		r := send(handler, http.MethodGet, address, nil, "Cookie", signedIn)
+		text := body(t, r)
+		if want := http.StatusOK; r.StatusCode != want && !strings.Contains(address, "min=") {
+			t.Errorf("%s: %d", address, r.StatusCode)
+		}
+		for _, want := range wants {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s has no %q:\n%s", address, want, text[strings.Index(text, "<main"):])
+			}
+		}
+		if strings.Contains(text, "<script>alert") || strings.Contains(text, "<b>") {
+			t.Errorf("%s shows a text as HTML", address)
+		}
+	}
+	// An editor of another collective of the same member does not see notices.
+	if r := send(handler, http.MethodGet, "/console/c/causse/notices", nil, "Cookie", signedIn); r.StatusCode != http.StatusNotFound {
+		t.Errorf("notices, to an editor: %d", r.StatusCode)
+	}
+	if r := send(handler, http.MethodGet, "/console/c/causse/donations/new", nil, "Cookie", signedIn); r.StatusCode != http.StatusNotFound {
+		t.Errorf("entering, as an editor: %d", r.StatusCode)
+	}
+}
+
+func TestEnteringADonation(t *testing.T) {
+	handler, fake := start(t)
+	form := url.Values{
+		"request_id": {someID}, "method": {"cheque"}, "campaign": {"collectives/vallon/campaigns/avocate"}, "amount": {"12,50"}, "receive_date": {"01/03/2026"}, "document": {"1234567"},
+	}
+	r := send(handler, http.MethodPost, "/console/c/vallon/donations/new", form, "Cookie", signedIn)
+	if want := "/console/c/vallon/donations/" + someID + "?done=donations.entered"; r.StatusCode != http.StatusSeeOther || r.Header.Get("Location") != want {
+		t.Fatalf("%d %s\n%s", r.StatusCode, r.Header.Get("Location"), body(t, r))
+	}
+	sent := fake.overview.entered[0]
+	if sent.GetRequestId() != someID || sent.GetOfflineDonation().GetAmount().GetAmountMinor() != 1250 || sent.GetOfflineDonation().GetReceiveDate() != "2026-03-01" ||
+		sent.GetOfflineDonation().GetMethod() != treasuryv1.OfflineMethod_OFFLINE_METHOD_CHEQUE {
+		t.Errorf("%v", sent)
+	}
+	form.Set("amount", "douze")
+	r = send(handler, http.MethodPost, "/console/c/vallon/donations/new", form, "Cookie", signedIn)
+	if text := body(t, r); r.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(text, `value="douze"`) || !strings.Contains(text, `value="1234567"`) || !strings.Contains(text, `id="amount-error"`) {
+		t.Errorf("a wrong amount: %d\n%s", r.StatusCode, text)
+	}
+	if len(fake.overview.entered) != 1 {
+		t.Error("what is wrong was sent")
+	}
+}
+
+func TestFiltersOfDonationsAreSent(t *testing.T) {
+	handler, fake := start(t)
+	send(handler, http.MethodGet, "/console/c/vallon/donations?reference=pi_1&min=5&max=5&start_date=2026-03-01&end_date=2026-03-31&method=CONTRIBUTION_METHOD_CASH&state=CONTRIBUTION_STATE_BANKED&campaign=collectives/vallon/campaigns/avocate&page=p", nil, "Cookie", signedIn)
+	r := fake.overview.listed[0]
+	if r.GetReference() != "pi_1" || r.GetMinAmount().GetAmountMinor() != 500 || r.GetMaxAmount().GetAmountMinor() != 500 || r.GetStartDate() != "2026-03-01" || r.GetEndDate() != "2026-03-31" ||
+		len(r.GetMethods()) != 1 || len(r.GetStates()) != 1 || r.GetCampaign() == "" || r.GetPageToken() != "p" || r.GetParent() != "collectives/vallon" {
+		t.Errorf("%v", r)
+	}
+	send(handler, http.MethodGet, "/console/c/vallon/donations?method=monthly&state=nonsense", nil, "Cookie", signedIn)
+	if r := fake.overview.listed[1]; !r.GetMonthly() || len(r.GetStates()) != 0 || len(r.GetMethods()) != 0 {
+		t.Errorf("%v", r)
+	}
+}

@@ -1,0 +1,204 @@
+package console
+
+import (
+	"strings"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/cagnotte/cagnotte/gateway/text"
+	noticesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1"
+)
+
+// noticesSection lists notices, shows where the thing is done that each is about, and acknowledges them.
+func noticesSection() section {
+	const notices = "/console/c/{collective}/notices"
+	return section{
+		name: "notices",
+		nav:  []navEntry{{label: "notices.nav", icon: "alert", path: "/notices", roles: bookkeepers}},
+		routes: []route{
+			{pattern: "GET " + notices, serve: noticesList, roles: bookkeepers},
+			{pattern: "GET " + notices + "/{notice}", serve: noticesOne, roles: bookkeepers},
+			{pattern: "POST " + notices + "/{notice}", serve: noticesAcknowledge, roles: bookers},
+		},
+	}
+}
+
+func (v *visit) notices() noticesv1.NoticesServiceClient {
+	return noticesv1.NewNoticesServiceClient(v.Conn)
+}
+
+// noticeRow is a notice in a list.
+type noticeRow struct {
+	Path, Title, Time, Amount, Deadline string
+	Open                                bool
+}
+
+type noticesPage struct {
+	*text.Words
+	Tabs    []tab
+	Notices []noticeRow
+	Pager   pager
+	All     bool
+}
+
+func noticesList(v *visit) error {
+	zone, err := v.zone()
+	if err != nil {
+		return err
+	}
+	all := v.r.URL.Query().Get("all") != ""
+	list, err := v.notices().ListNotices(v.ctx(), &noticesv1.ListNoticesRequest{Parent: v.collective, Unacknowledged: !all, PageToken: v.pageToken()})
+	if err != nil {
+		return err
+	}
+	p := noticesPage{Words: v.Words, All: all, Pager: v.pager(list.GetNextPageToken()), Tabs: []tab{
+		{v.T("notices.open"), v.path("/notices"), !all}, {v.T("notices.all"), v.path("/notices?all=yes"), all},
+	}}
+	for _, n := range list.GetNotices() {
+		p.Notices = append(p.Notices, noticeView(v, n, zone))
+	}
+	return v.show("notices/list", v.T("notices.title"), p)
+}
+
+func noticeView(v *visit, n *noticesv1.Notice, zone *time.Location) noticeRow {
+	row := noticeRow{
+		Path: v.path("/notices/" + lastOf(n.GetName())), Title: n.GetTitle(), Time: v.Date(n.GetCreateTime().AsTime().In(zone)), Open: n.GetAcknowledgeTime() == nil,
+	}
+	if n.GetAmount() != nil {
+		row.Amount = v.Money(n.GetAmount())
+	}
+	if n.GetDeadline() != nil {
+		row.Deadline = v.T("home.until", "day", v.Date(n.GetDeadline().AsTime().In(zone)))
+	}
+	return row
+}
+
+// noticePage shows one notice.
+type noticePage struct {
+	noticeRow
+	Back, Text string
+	// Place is where the thing is done, and PlaceLabel says so; both empty when there is nothing to do.
+	Place, PlaceLabel    string
+	Actor, Before, After string
+	Since                string
+	Transactions         []string
+	Acknowledged         string
+	// Form acknowledges it; nil for who may not, and for what was acknowledged.
+	Form *form
+}
+
+// noticeOf asks for the notice of the address.
+func noticeOf(v *visit) (*noticesv1.Notice, error) {
+	n, err := v.notices().GetNotice(v.ctx(), &noticesv1.GetNoticeRequest{Name: v.collective + "/notices/" + v.r.PathValue("notice")})
+	if status.Code(err) == codes.InvalidArgument {
+		return nil, errNoPage
+	}
+	return n, err
+}
+
+func noticesOne(v *visit) error {
+	n, err := noticeOf(v)
+	if err != nil {
+		return err
+	}
+	return showNotice(v, n, v.newForm(nil))
+}
+
+func showNotice(v *visit, n *noticesv1.Notice, f *form) error {
+	zone, err := v.zone()
+	if err != nil {
+		return err
+	}
+	p := noticePage{
+		noticeRow: noticeView(v, n, zone), Back: v.path("/notices"), Text: n.GetText(), Actor: n.GetActorDisplayName(), Before: n.GetBefore(), After: n.GetAfter(),
+		Transactions: n.GetTransactions(),
+	}
+	p.Time = v.DateTime(n.GetCreateTime().AsTime(), zone)
+	if n.GetStartTime() != nil {
+		p.Since = v.Date(n.GetStartTime().AsTime().In(zone))
+	}
+	p.Place, p.PlaceLabel = noticePlace(v, n)
+	if t := n.GetAcknowledgeTime(); t != nil {
+		p.Acknowledged = v.DateTime(t.AsTime(), zone)
+	} else if v.can(bookers...) {
+		p.Form = f
+	}
+	if f.failed() {
+		return v.refuse("notices/one", n.GetTitle(), p)
+	}
+	return v.show("notices/one", n.GetTitle(), p)
+}
+
+func noticesAcknowledge(v *visit) error {
+	f, err := v.readForm(nil)
+	if err != nil {
+		return err
+	}
+	n, err := noticeOf(v)
+	if err != nil {
+		return err
+	}
+	if _, err = v.notices().AcknowledgeNotice(v.ctx(), &noticesv1.AcknowledgeNoticeRequest{Name: n.GetName()}); err != nil {
+		if !f.refused(v, err) {
+			return err
+		}
+		return showNotice(v, n, f)
+	}
+	return v.done("notices.acknowledged", v.path("/notices"))
+}
+
+// noticePlaces are the pages where the thing of a kind is done, with the key of the link's text. A path that ends in a slash
+// continues with the last part of the notice's subject. A kind that is not here is about what the subject names, or is only
+// to be read.
+var noticePlaces = map[string]struct{ path, label string }{
+	"dispute_opened":            {"/disputes/", "notices.toDispute"},
+	"dispute_won":               {"/disputes/", "notices.toDispute"},
+	"dispute_lost":              {"/disputes/", "notices.toDispute"},
+	"dispute_reinstated":        {"/disputes/", "notices.toDispute"},
+	"inquiry_opened":            {"/disputes/", "notices.toDispute"},
+	"refund_awaiting_approval":  {"/refunds/", "notices.toRefund"},
+	"refund_failed":             {"/refunds/", "notices.toRefund"},
+	"payout_difference":         {"/books/payouts/", "notices.toPayout"},
+	"payout_failed":             {"/books/payouts/", "notices.toPayout"},
+	"stripe_money_parked":       {"/books/journal", "notices.toJournal"},
+	"stripe_money_unclassified": {"/books/journal", "notices.toJournal"},
+	"stripe_balance_differs":    {"/books", "notices.toBooks"},
+	"stripe_top_up":             {"/bank", "notices.toBank"},
+	"bank_import_unmatched":     {"/bank", "notices.toBank"},
+	"stripe_disconnected":       {"/settings", "notices.toSettings"},
+	"onboarding_needed":         {"/settings", "notices.toSettings"},
+	"onboarding_started":        {"/settings", "notices.toSettings"},
+	"bank_account_changed":      {"/settings", "notices.toSettings"},
+	"cheque_details_changed":    {"/settings", "notices.toSettings"},
+	"refund_approval_changed":   {"/settings", "notices.toSettings"},
+	"alert_emails_changed":      {"/settings", "notices.toSettings"},
+	"stripe_account_changed":    {"/settings", "notices.toSettings"},
+	"key_created":               {"/settings", "notices.toSettings"},
+	"key_revoked":               {"/settings", "notices.toSettings"},
+}
+
+// noticePlace is where the thing of a notice is done, and what the link says.
+func noticePlace(v *visit, n *noticesv1.Notice) (path, label string) {
+	subject := n.GetSubject()
+	if place, known := noticePlaces[n.GetKind()]; known {
+		if strings.HasSuffix(place.path, "/") {
+			// The subject of some notices of disputes is the donation.
+			if kindOf(subject) == "donations" {
+				return v.path("/donations/" + lastOf(subject)), v.T("notices.toDonation")
+			}
+			return v.path(place.path + lastOf(subject)), v.T(place.label)
+		}
+		return v.path(place.path), v.T(place.label)
+	}
+	switch kindOf(subject) {
+	case "donations", "offlineDonations":
+		return v.path("/donations/" + lastOf(subject)), v.T("notices.toDonation")
+	case "recurringDonations":
+		return monthlyPath(v, subject), v.T("notices.toMonthly")
+	case "campaigns":
+		return v.path("/campaigns/" + lastOf(subject)), v.T("notices.toCampaign")
+	}
+	return "", ""
+}
