@@ -120,7 +120,7 @@ func million(b *testing.B) (*exports.Service, string) {
 	if err := postgres.Migrate(ctx, url, nil); err != nil {
 		b.Fatal(err)
 	}
-	pool, err := postgres.Open(ctx, postgres.Config{URL: url})
+	pool, err := postgres.Open(ctx, postgres.Config{URL: url, DefaultScope: postgres.AllScope()})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -203,7 +203,7 @@ func durable(b *testing.B) durableServer {
 	if err := owner.QueryRow(ctx, `SELECT setting FROM pg_config WHERE name = 'BINDIR'`).Scan(&d.bin); err != nil {
 		b.Fatal(err)
 	}
-	if d.pool, err = postgres.Open(ctx, postgres.Config{URL: d.url, MaxConns: 34}); err != nil {
+	if d.pool, err = postgres.Open(ctx, postgres.Config{URL: d.url, MaxConns: 34, DefaultScope: postgres.AllScope()}); err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(d.pool.Close)

@@ -139,7 +139,7 @@ func TestKilledPostgres(t *testing.T) {
 
 func onServer(t *testing.T, server *pgembed.Server) (*ledger.Service, *pgxpool.Pool) {
 	t.Helper()
-	pool, err := postgres.Open(t.Context(), postgres.Config{URL: server.URL("postgres"), MaxConns: posters + 2})
+	pool, err := postgres.Open(t.Context(), postgres.Config{URL: server.URL("postgres"), MaxConns: posters + 2, DefaultScope: postgres.AllScope()})
 	if err != nil {
 		t.Fatal(err)
 	}

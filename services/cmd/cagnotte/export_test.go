@@ -18,7 +18,7 @@ func TestMain(m *testing.M) { pgtest.Main(m) }
 
 func TestExport(t *testing.T) {
 	url := pgtest.NewURL(t)
-	pool, err := postgres.Open(t.Context(), postgres.Config{URL: url})
+	pool, err := postgres.Open(t.Context(), postgres.Config{URL: url, DefaultScope: postgres.AllScope()})
 	if err != nil {
 		t.Fatal(err)
 	}

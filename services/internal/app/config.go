@@ -11,6 +11,9 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
+	"github.com/cagnotte/cagnotte/services/access"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/mail"
@@ -68,6 +71,9 @@ type Config struct {
 	WriteLimit rpc.WriteLimit
 	// SyncEvery is how often Stripe's balance is read without an event; 5 minutes when zero.
 	SyncEvery time.Duration
+	// authorize decides whether a call is allowed; that of package access when nil. Only a test of this package sets it, to
+	// show that the database holds where the permission table does not.
+	authorize func(p access.Principal, method string, req proto.Message) error
 }
 
 // FromEnv reads the settings. Its error names the first variable that is missing or wrong, and never has the value of a

@@ -197,6 +197,7 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 	a.services = s
 	if a.rpc, err = rpc.NewServer(rpc.Config{
 		Authenticate: s.access.Authenticate, Logger: cfg.Logger, Metrics: registry, Bodies: a.bodies, WriteLimit: cfg.WriteLimit,
+		Authorize: cfg.authorize,
 	}); err != nil {
 		return err
 	}

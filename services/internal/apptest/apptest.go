@@ -71,6 +71,8 @@ type Config struct {
 	NoContract bool
 	// DatabaseURL is the owner's address of a migrated database. Empty: a new database of pgtest.
 	DatabaseURL string
+	// Adjust changes the settings of the program before it starts. Nil: they stay.
+	Adjust func(*app.Config)
 	// HTTPAddr is the address that the service listens on. Empty: a free port.
 	HTTPAddr string
 }
@@ -144,6 +146,9 @@ func Start(t testing.TB, cfg Config) *Env {
 	}
 	e.URL = "http://" + cfg.HTTPAddr
 	e.settings = settings(t, e, cfg)
+	if cfg.Adjust != nil {
+		cfg.Adjust(&e.settings)
+	}
 	e.Sim.SetEndpoints(e.endpoints())
 	e.OperatorKey, err = app.CreateOperatorKey(t.Context(), e.DatabaseURL, "test")
 	if err != nil {

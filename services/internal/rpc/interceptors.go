@@ -27,6 +27,7 @@ import (
 // as a stream, so that no request is read before its caller is known; steps 7 to 10 come when the request arrives.
 type chain struct {
 	authenticate func(ctx context.Context, key string) (access.Principal, error)
+	authorize    func(p access.Principal, method string, req proto.Message) error
 	validator    protovalidate.Validator
 	logger       *slog.Logger
 	metrics      *metrics
@@ -226,7 +227,7 @@ func (c *chain) check(ctx context.Context, method string, req any) error {
 	if !ok {
 		return errs.Internal(fmt.Errorf("%s: request is a %T", method, req))
 	}
-	if err := access.Authorize(CallerFrom(ctx).Principal, method, msg); err != nil {
+	if err := c.authorize(CallerFrom(ctx).Principal, method, msg); err != nil {
 		return err
 	}
 	return c.validate(msg)

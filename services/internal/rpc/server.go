@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/cagnotte/cagnotte/services/access"
 	"github.com/cagnotte/cagnotte/services/internal/places"
@@ -42,7 +43,9 @@ const (
 type Config struct {
 	// Authenticate tells whose key it is; access.Service has it.
 	Authenticate func(ctx context.Context, key string) (access.Principal, error)
-	Logger       *slog.Logger
+	// Authorize decides whether a call is allowed; access.Authorize when nil. Only tests have another.
+	Authorize func(p access.Principal, method string, req proto.Message) error
+	Logger    *slog.Logger
 	Metrics      prometheus.Registerer
 	// Timeout bounds each unary call, where its class does not bound it more.
 	Timeout time.Duration
@@ -157,6 +160,9 @@ func NewServer(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("rpc: make the validator: %w", err)
 	}
+	if cfg.Authorize == nil {
+		cfg.Authorize = access.Authorize
+	}
 	if cfg.Bodies == nil {
 		cfg.Bodies = NewBodies()
 	}
@@ -166,6 +172,7 @@ func NewServer(cfg Config) (*Server, error) {
 		logger:       cfg.Logger,
 		metrics:      newMetrics(cfg.Metrics),
 		bounds:       newBounds(cfg.Timeout),
+		authorize:    cfg.Authorize,
 		writers:      newWriters(cfg.WriteLimit),
 		bodies:       cfg.Bodies,
 		healthBodies: places.New(places.Config{All: healthBytes, Each: healthBytes / 8}),

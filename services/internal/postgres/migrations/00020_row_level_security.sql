@@ -224,6 +224,20 @@ CREATE POLICY lines_scope ON bank.lines
     );
 
 
+-- The Stripe accounts of the collectives that the caller sees, each of which is also a book. It is a function so that only callers who
+-- do not see all pay for the query. A collective that must have an account of its own has no part of the platform's.
+-- +goose StatementBegin
+CREATE FUNCTION collectives.accounts_in_scope() RETURNS text[]
+LANGUAGE sql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT array_agg(c.stripe_account)
+    FROM collectives.collectives AS c
+    WHERE NOT (c.own_account_required AND c.stripe_account = '' AND NOT c.account_in_use)
+$$;
+-- +goose StatementEnd
+
 -- Rows of a Stripe account, or of its book.
 
 ALTER TABLE connect.connections ENABLE ROW LEVEL SECURITY;
@@ -231,11 +245,7 @@ CREATE POLICY connections_scope ON connect.connections
     USING (
         CASE (SELECT current_setting('cagnotte.scope', true))
             WHEN '*' THEN true
-            ELSE stripe_account = ANY ((
-                SELECT array_agg(c.stripe_account)
-                FROM collectives.collectives AS c
-                WHERE NOT (c.own_account_required AND c.stripe_account = '' AND NOT c.account_in_use)
-            )::text[])
+            ELSE stripe_account = ANY ((SELECT collectives.accounts_in_scope())::text[])
         END
     );
 
@@ -244,11 +254,7 @@ CREATE POLICY books_scope ON ledger.books
     USING (
         CASE (SELECT current_setting('cagnotte.scope', true))
             WHEN '*' THEN true
-            ELSE id = ANY ((
-                SELECT array_agg(c.stripe_account)
-                FROM collectives.collectives AS c
-                WHERE NOT (c.own_account_required AND c.stripe_account = '' AND NOT c.account_in_use)
-            )::text[])
+            ELSE id = ANY ((SELECT collectives.accounts_in_scope())::text[])
         END
     );
 
@@ -257,11 +263,7 @@ CREATE POLICY accounts_scope ON ledger.accounts
     USING (
         CASE (SELECT current_setting('cagnotte.scope', true))
             WHEN '*' THEN true
-            ELSE book = ANY ((
-                SELECT array_agg(c.stripe_account)
-                FROM collectives.collectives AS c
-                WHERE NOT (c.own_account_required AND c.stripe_account = '' AND NOT c.account_in_use)
-            )::text[])
+            ELSE book = ANY ((SELECT collectives.accounts_in_scope())::text[])
         END
     );
 
@@ -270,11 +272,7 @@ CREATE POLICY roles_scope ON ledger.roles
     USING (
         CASE (SELECT current_setting('cagnotte.scope', true))
             WHEN '*' THEN true
-            ELSE book = ANY ((
-                SELECT array_agg(c.stripe_account)
-                FROM collectives.collectives AS c
-                WHERE NOT (c.own_account_required AND c.stripe_account = '' AND NOT c.account_in_use)
-            )::text[])
+            ELSE book = ANY ((SELECT collectives.accounts_in_scope())::text[])
         END
     );
 
@@ -283,11 +281,7 @@ CREATE POLICY transactions_scope ON ledger.transactions
     USING (
         CASE (SELECT current_setting('cagnotte.scope', true))
             WHEN '*' THEN true
-            ELSE book = ANY ((
-                SELECT array_agg(c.stripe_account)
-                FROM collectives.collectives AS c
-                WHERE NOT (c.own_account_required AND c.stripe_account = '' AND NOT c.account_in_use)
-            )::text[])
+            ELSE book = ANY ((SELECT collectives.accounts_in_scope())::text[])
         END
     );
 
@@ -296,11 +290,7 @@ CREATE POLICY closings_scope ON ledger.closings
     USING (
         CASE (SELECT current_setting('cagnotte.scope', true))
             WHEN '*' THEN true
-            ELSE book = ANY ((
-                SELECT array_agg(c.stripe_account)
-                FROM collectives.collectives AS c
-                WHERE NOT (c.own_account_required AND c.stripe_account = '' AND NOT c.account_in_use)
-            )::text[])
+            ELSE book = ANY ((SELECT collectives.accounts_in_scope())::text[])
         END
     );
 
@@ -309,11 +299,7 @@ CREATE POLICY seals_scope ON ledger.seals
     USING (
         CASE (SELECT current_setting('cagnotte.scope', true))
             WHEN '*' THEN true
-            ELSE book = ANY ((
-                SELECT array_agg(c.stripe_account)
-                FROM collectives.collectives AS c
-                WHERE NOT (c.own_account_required AND c.stripe_account = '' AND NOT c.account_in_use)
-            )::text[])
+            ELSE book = ANY ((SELECT collectives.accounts_in_scope())::text[])
         END
     );
 
@@ -322,11 +308,7 @@ CREATE POLICY subtrees_scope ON ledger.subtrees
     USING (
         CASE (SELECT current_setting('cagnotte.scope', true))
             WHEN '*' THEN true
-            ELSE book = ANY ((
-                SELECT array_agg(c.stripe_account)
-                FROM collectives.collectives AS c
-                WHERE NOT (c.own_account_required AND c.stripe_account = '' AND NOT c.account_in_use)
-            )::text[])
+            ELSE book = ANY ((SELECT collectives.accounts_in_scope())::text[])
         END
     );
 
@@ -335,11 +317,7 @@ CREATE POLICY checkpoints_scope ON ledger.checkpoints
     USING (
         CASE (SELECT current_setting('cagnotte.scope', true))
             WHEN '*' THEN true
-            ELSE book = ANY ((
-                SELECT array_agg(c.stripe_account)
-                FROM collectives.collectives AS c
-                WHERE NOT (c.own_account_required AND c.stripe_account = '' AND NOT c.account_in_use)
-            )::text[])
+            ELSE book = ANY ((SELECT collectives.accounts_in_scope())::text[])
         END
     );
 
@@ -348,11 +326,7 @@ CREATE POLICY balance_checkpoints_scope ON ledger.balance_checkpoints
     USING (
         CASE (SELECT current_setting('cagnotte.scope', true))
             WHEN '*' THEN true
-            ELSE book = ANY ((
-                SELECT array_agg(c.stripe_account)
-                FROM collectives.collectives AS c
-                WHERE NOT (c.own_account_required AND c.stripe_account = '' AND NOT c.account_in_use)
-            )::text[])
+            ELSE book = ANY ((SELECT collectives.accounts_in_scope())::text[])
         END
     );
 
@@ -361,11 +335,7 @@ CREATE POLICY payouts_scope ON payouts.payouts
     USING (
         CASE (SELECT current_setting('cagnotte.scope', true))
             WHEN '*' THEN true
-            ELSE account = ANY ((
-                SELECT array_agg(c.stripe_account)
-                FROM collectives.collectives AS c
-                WHERE NOT (c.own_account_required AND c.stripe_account = '' AND NOT c.account_in_use)
-            )::text[])
+            ELSE account = ANY ((SELECT collectives.accounts_in_scope())::text[])
         END
     );
 
@@ -374,11 +344,7 @@ CREATE POLICY contents_scope ON payouts.contents
     USING (
         CASE (SELECT current_setting('cagnotte.scope', true))
             WHEN '*' THEN true
-            ELSE account = ANY ((
-                SELECT array_agg(c.stripe_account)
-                FROM collectives.collectives AS c
-                WHERE NOT (c.own_account_required AND c.stripe_account = '' AND NOT c.account_in_use)
-            )::text[])
+            ELSE account = ANY ((SELECT collectives.accounts_in_scope())::text[])
         END
     );
 
@@ -387,11 +353,7 @@ CREATE POLICY findings_scope ON payouts.findings
     USING (
         CASE (SELECT current_setting('cagnotte.scope', true))
             WHEN '*' THEN true
-            ELSE account = ANY ((
-                SELECT array_agg(c.stripe_account)
-                FROM collectives.collectives AS c
-                WHERE NOT (c.own_account_required AND c.stripe_account = '' AND NOT c.account_in_use)
-            )::text[])
+            ELSE account = ANY ((SELECT collectives.accounts_in_scope())::text[])
         END
     );
 
@@ -400,11 +362,7 @@ CREATE POLICY accounts_scope ON payouts.accounts
     USING (
         CASE (SELECT current_setting('cagnotte.scope', true))
             WHEN '*' THEN true
-            ELSE account = ANY ((
-                SELECT array_agg(c.stripe_account)
-                FROM collectives.collectives AS c
-                WHERE NOT (c.own_account_required AND c.stripe_account = '' AND NOT c.account_in_use)
-            )::text[])
+            ELSE account = ANY ((SELECT collectives.accounts_in_scope())::text[])
         END
     );
 
@@ -413,11 +371,7 @@ CREATE POLICY events_scope ON webhooks.events
     USING (
         CASE (SELECT current_setting('cagnotte.scope', true))
             WHEN '*' THEN true
-            ELSE account = ANY ((
-                SELECT array_agg(c.stripe_account)
-                FROM collectives.collectives AS c
-                WHERE NOT (c.own_account_required AND c.stripe_account = '' AND NOT c.account_in_use)
-            )::text[])
+            ELSE account = ANY ((SELECT collectives.accounts_in_scope())::text[])
         END
     );
 
@@ -426,11 +380,7 @@ CREATE POLICY accounts_scope ON webhooks.accounts
     USING (
         CASE (SELECT current_setting('cagnotte.scope', true))
             WHEN '*' THEN true
-            ELSE account = ANY ((
-                SELECT array_agg(c.stripe_account)
-                FROM collectives.collectives AS c
-                WHERE NOT (c.own_account_required AND c.stripe_account = '' AND NOT c.account_in_use)
-            )::text[])
+            ELSE account = ANY ((SELECT collectives.accounts_in_scope())::text[])
         END
     );
 
@@ -439,11 +389,7 @@ CREATE POLICY parked_scope ON webhooks.parked
     USING (
         CASE (SELECT current_setting('cagnotte.scope', true))
             WHEN '*' THEN true
-            ELSE account = ANY ((
-                SELECT array_agg(c.stripe_account)
-                FROM collectives.collectives AS c
-                WHERE NOT (c.own_account_required AND c.stripe_account = '' AND NOT c.account_in_use)
-            )::text[])
+            ELSE account = ANY ((SELECT collectives.accounts_in_scope())::text[])
         END
     );
 
@@ -452,11 +398,7 @@ CREATE POLICY balances_scope ON webhooks.balances
     USING (
         CASE (SELECT current_setting('cagnotte.scope', true))
             WHEN '*' THEN true
-            ELSE account = ANY ((
-                SELECT array_agg(c.stripe_account)
-                FROM collectives.collectives AS c
-                WHERE NOT (c.own_account_required AND c.stripe_account = '' AND NOT c.account_in_use)
-            )::text[])
+            ELSE account = ANY ((SELECT collectives.accounts_in_scope())::text[])
         END
     );
 
