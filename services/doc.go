@@ -38,19 +38,20 @@
 //	cmd/cagnotte-dev     -> internal/app, pgembed, stripesim, proto: it is a client too
 //	internal/app         -> all services, gateway
 //	instance             -> webhooks, connect, ledger, notices, collectives, audit, access
-//	webhooks             -> donations, refunds, payouts, ledger, connect, collectives, notices
-//	refunds              -> donations, campaigns, connect, collectives, notices, access
+//	webhooks             -> donations, refunds, payouts, ledger, connect, collectives, notices, audit
+//	refunds              -> donations, campaigns, connect, collectives, notices, access, audit
 //	overview             -> campaigns, collectives, access
 //	exports              -> payouts, ledger, collectives
-//	donations            -> campaigns, ledger, connect, collectives, notices
+//	donations            -> campaigns, ledger, connect, collectives, notices, audit
 //	bank                 -> treasury, campaigns, ledger, collectives, notices, audit
 //	treasury             -> campaigns, ledger, collectives, audit
 //	payouts              -> ledger, collectives, notices
-//	connect              -> collectives, notices, access
-//	collectives          -> notices, audit, access
-//	notices, audit       -> access
-//	campaigns, images    -> audit
-//	ledger, access, money -> no sibling
+//	connect              -> collectives, notices, access, audit
+//	collectives          -> notices, access, audit
+//	notices              -> access, audit
+//	audit                -> access
+//	campaigns, images, ledger -> audit
+//	access, money        -> no sibling
 //	ledger/proof         -> money alone, so that what it verifies needs no database
 //	bank/statement       -> money, proto, internal/calendar, internal/errs, so that reading a file needs no database
 //	any service          -> money, proto, internal/* but app, stripesim and, outside tests, *test

@@ -57,8 +57,7 @@ VALUES (
 
 // WriteTx writes the entry of a change in the transaction that makes it. Who did it, by which method and under which
 // request id are in the context, where the interceptors of package rpc have put them. An RPC that changes something calls
-// it once; one that changes nothing does not. When Before and After have the same fields with the same values, nothing
-// has changed, and nothing is written.
+// it once; one that changes nothing does not.
 //
 // Without a method in the context the program changed something by itself, such as by a job: nothing is written. A command
 // gives its context a method with rpc.WithCaller. Fields that are the same in both are left out, and long values are
@@ -75,10 +74,7 @@ func WriteTx(ctx context.Context, tx pgx.Tx, c Change) error {
 	if c.Resource == "" {
 		return errs.Internal(errors.New("audit: " + method + " does not say what it changes"))
 	}
-	before, after, changed := differing(c.Before, c.After)
-	if !changed {
-		return nil
-	}
+	before, after := differing(c.Before, c.After)
 	_, err := tx.Exec(ctx, insertSQL, pgx.NamedArgs{
 		"collective":         c.Collective,
 		"actor":              p.Name,
@@ -103,8 +99,16 @@ func roleIn(p access.Principal, collective string) access.Role {
 	return access.RoleOperator
 }
 
-// differing returns what differs, shortened. Changed is false when both had fields, and none differs.
-func differing(before, after Fields) (was, is Fields, changed bool) {
+// PartOf returns a context in which [WriteTx] writes nothing: what is changed there is a part of a change that the caller
+// writes the entry of.
+func PartOf(ctx context.Context) context.Context {
+	caller := rpc.CallerFrom(ctx)
+	caller.Method, caller.Principal = "", access.PrincipalFrom(ctx)
+	return rpc.WithCaller(ctx, caller)
+}
+
+// differing returns what differs, shortened.
+func differing(before, after Fields) (was, is Fields) {
 	was, is = Fields{}, Fields{}
 	fields, left := 0, 0
 	for _, name := range slices.Sorted(maps.Keys(union(before, after))) {
@@ -127,7 +131,7 @@ func differing(before, after Fields) (was, is Fields, changed bool) {
 	if left > 0 {
 		is["more_fields"] = fmt.Sprint(left)
 	}
-	return was, is, len(before) == 0 || len(after) == 0 || len(was)+len(is) > 0
+	return was, is
 }
 
 func union(before, after Fields) Fields {

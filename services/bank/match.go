@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
+	"github.com/cagnotte/cagnotte/services/audit"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/fingerprint"
@@ -80,7 +81,12 @@ func (s *Service) MatchLine(ctx context.Context, r treasury.Request, collective 
 		if err != nil {
 			return err
 		}
-		return s.matchTargetTx(ctx, tx, l, t, r.By, at, now)
+		if err := s.matchTargetTx(ctx, tx, l, t, r.By, at, now); err != nil {
+			return err
+		}
+		before := l.auditFields()
+		l.State, l.Target = LineMatched, t.Kind
+		return audit.WriteTx(ctx, tx, audit.Change{Collective: collective, Resource: l.Name(), Before: before, After: l.auditFields()})
 	}); err != nil {
 		return Line{}, err
 	}
@@ -280,8 +286,11 @@ func (s *Service) UnmatchLine(ctx context.Context, r treasury.Request, collectiv
 				return err
 			}
 		}
-		_, err = s.openLineTx(ctx, tx, l, reason, now)
-		return err
+		opened, err := s.openLineTx(ctx, tx, l, reason, now)
+		if err != nil {
+			return err
+		}
+		return audit.WriteTx(ctx, tx, audit.Change{Collective: collective, Resource: l.Name(), Before: l.auditFields(), After: opened.auditFields()})
 	}); err != nil {
 		return Line{}, err
 	}
@@ -329,10 +338,19 @@ func (s *Service) IgnoreLine(ctx context.Context, r treasury.Request, collective
 			return err
 		}
 		// A suggestion is given up. Donation and expense are empty while a line is open.
+		before := l.auditFields()
 		l.State, l.Target, l.Transaction, l.IgnoreReason = LineIgnored, "", 0, reason
-		return updateLineTx(ctx, tx, l, now)
+		if err := updateLineTx(ctx, tx, l, now); err != nil {
+			return err
+		}
+		return audit.WriteTx(ctx, tx, audit.Change{Collective: collective, Resource: l.Name(), Before: before, After: l.auditFields()})
 	}); err != nil {
 		return Line{}, err
 	}
 	return s.Line(ctx, collective, id)
+}
+
+// auditFields are the line as the audit log tells it. The bank's text names people, and so may a reason: both are left out.
+func (l Line) auditFields() audit.Fields {
+	return audit.Fields{"state": string(l.State), "target": string(l.Target)}
 }

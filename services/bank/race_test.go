@@ -31,7 +31,7 @@ func TestADonationWaitsForAnImportThatIsUnderWay(t *testing.T) {
 	file := fileStatement{
 		Statement: &st, keys: s.lineKeys([]statement.Statement{st})[0], collective: "vallon", hash: []byte(strings.Repeat("f", 32)), ordinal: 1,
 	}
-	if err := s.storeStatementTx(t.Context(), importing, file, s.now()); err != nil {
+	if _, err := s.storeStatementTx(t.Context(), importing, file, s.now()); err != nil {
 		t.Fatal(err)
 	}
 	given := make(chan error, 1)

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
+	"github.com/cagnotte/cagnotte/services/audit"
 	"github.com/cagnotte/cagnotte/services/bank/statement"
 	"github.com/cagnotte/cagnotte/services/internal/calendar"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
@@ -89,6 +90,7 @@ func (s *Service) ImportStatement(ctx context.Context, r treasury.Request, i Imp
 	_, err = s.cfg.Treasury.Once(ctx, r, i.Collective, "import_statement", newID(), fileFields(i.File, hash[:]),
 		func(ctx context.Context, tx pgx.Tx, now time.Time) error {
 			done = found
+			stored := 0
 			// The lock comes before the lines are inserted and matched, so that two imports do not book one line.
 			if err := treasury.LockBankTx(ctx, tx, i.Collective); err != nil {
 				return err
@@ -98,15 +100,26 @@ func (s *Service) ImportStatement(ctx context.Context, r treasury.Request, i Imp
 					Statement: &read.Statements[n], keys: keys[n], collective: i.Collective, hash: hash[:], ordinal: n + 1,
 					form: i.File.Form(), by: r.By,
 				}
-				if err := s.storeStatementTx(ctx, tx, f, now); err != nil {
+				fresh, err := s.storeStatementTx(ctx, tx, f, now)
+				if err != nil {
 					return err
+				}
+				if fresh {
+					stored++
 				}
 			}
 			var err error
 			if done.Booked, done.Recognised, err = s.matchOpenTx(ctx, tx, i.Collective, at, now); err != nil {
 				return err
 			}
-			return s.tellOpenCreditsTx(ctx, tx, i.Collective, hash[:])
+			if err := s.tellOpenCreditsTx(ctx, tx, i.Collective, hash[:]); err != nil || stored == 0 {
+				// A file that was imported before changes nothing.
+				return err
+			}
+			return audit.WriteTx(ctx, tx, audit.Change{
+				Collective: i.Collective, Resource: "collectives/" + i.Collective + "/bankStatements",
+				After: audit.Fields{"statements": strconv.Itoa(stored), "matched_lines": strconv.Itoa(done.Booked + done.Recognised)},
+			})
 		})
 	if err != nil {
 		return Imported{}, err
@@ -226,17 +239,18 @@ type fileStatement struct {
 	by string
 }
 
-// storeStatementTx stores a statement and its new lines, unless this file was imported before.
-func (s *Service) storeStatementTx(ctx context.Context, tx pgx.Tx, f fileStatement, now time.Time) error {
+// storeStatementTx stores a statement and its new lines. fresh is false when this file was imported before: then nothing is
+// stored.
+func (s *Service) storeStatementTx(ctx context.Context, tx pgx.Tx, f fileStatement, now time.Time) (fresh bool, err error) {
 	// This comes before the file is recognised: read with other columns it is another file.
 	if err := checkFormTx(ctx, tx, f); err != nil {
-		return err
+		return false, err
 	}
 	// A statement that was stored before has its lines, so nothing is left to do.
 	id := newID()
 	inserted, err := insertStatementTx(ctx, tx, id, f, now)
 	if err != nil || !inserted {
-		return err
+		return false, err
 	}
 	texts := make([]string, len(f.Movements))
 	for i, m := range f.Movements {
@@ -248,7 +262,7 @@ func (s *Service) storeStatementTx(ctx context.Context, tx pgx.Tx, f fileStateme
 	}
 	pledges, err := s.cfg.Treasury.PledgesNamedTx(ctx, tx, f.collective, texts)
 	if err != nil {
-		return err
+		return false, err
 	}
 	// Money that left may have paid an expense.
 	clear(texts)
@@ -259,15 +273,15 @@ func (s *Service) storeStatementTx(ctx context.Context, tx pgx.Tx, f fileStateme
 	}
 	expenses, err := s.cfg.Treasury.ExpensesNamedTx(ctx, tx, f.collective, texts)
 	if err != nil {
-		return err
+		return false, err
 	}
 	// How many lines are new is known only now; the statement was inserted first, since its lines refer to it.
-	fresh, err := insertLinesTx(ctx, tx, id, f, pledges, expenses, now)
-	if err != nil || fresh == 0 {
-		return err
+	lines, err := insertLinesTx(ctx, tx, id, f, pledges, expenses, now)
+	if err != nil || lines == 0 {
+		return true, err
 	}
-	_, err = tx.Exec(ctx, countNewLinesSQL, pgx.NamedArgs{"id": id, "new_lines": fresh})
-	return postgres.Error(err)
+	_, err = tx.Exec(ctx, countNewLinesSQL, pgx.NamedArgs{"id": id, "new_lines": lines})
+	return true, postgres.Error(err)
 }
 
 // otherFormSQL returns the last of some days on which the account has lines from a file of another form; empty for

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/cagnotte/cagnotte/services/audit"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/money"
@@ -181,15 +182,22 @@ func (s *Service) insert(ctx context.Context, name Name, content Content, now ti
 		return false, err
 	}
 	args["now"] = now
-	tag, err := s.pool.Exec(ctx, insertSQL, args)
-	if err != nil {
-		// The foreign key tells that the collective does not exist.
-		return false, postgres.ErrorFor(err, map[string]*errs.Error{
-			"campaigns_collective_fkey": errs.NotFound("collectives/" + name.Collective),
-			"campaigns_image_fkey":      errImage,
-		})
-	}
-	return tag.RowsAffected() == 1, nil
+	err = postgres.InTx(ctx, s.pool, func(ctx context.Context, tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, insertSQL, args)
+		if err != nil {
+			// The foreign key tells that the collective does not exist.
+			return postgres.ErrorFor(err, map[string]*errs.Error{
+				"campaigns_collective_fkey": errs.NotFound("collectives/" + name.Collective),
+				"campaigns_image_fkey":      errImage,
+			})
+		}
+		if inserted = tag.RowsAffected() == 1; !inserted {
+			return nil
+		}
+		made := Campaign{Content: content, State: StateDraft}
+		return audit.WriteTx(ctx, tx, audit.Change{Collective: name.Collective, Resource: name.String(), After: made.auditFields()})
+	})
+	return inserted, err
 }
 
 // lockSQL locks the row against other updates. Donations can still be inserted, since their foreign key is not blocked.
@@ -252,8 +260,12 @@ func (s *Service) update(ctx context.Context, name Name, change verb) (Campaign,
 		args["closed_at"] = orNull(result.CloseTime)
 		args["updated_at"] = result.UpdateTime
 		args["version"] = result.version
-		_, err = tx.Exec(ctx, updateSQL, args)
-		return postgres.ErrorFor(err, map[string]*errs.Error{"campaigns_image_fkey": errImage})
+		if _, err = tx.Exec(ctx, updateSQL, args); err != nil {
+			return postgres.ErrorFor(err, map[string]*errs.Error{"campaigns_image_fkey": errImage})
+		}
+		return audit.WriteTx(ctx, tx, audit.Change{
+			Collective: name.Collective, Resource: name.String(), Before: stored.auditFields(), After: result.auditFields(),
+		})
 	})
 	if err != nil {
 		return Campaign{}, err

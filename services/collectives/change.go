@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/cagnotte/cagnotte/services/audit"
 	"github.com/cagnotte/cagnotte/services/money"
 	"github.com/cagnotte/cagnotte/services/notices"
 )
@@ -90,4 +91,21 @@ func shortAddresses(addresses []string) string {
 		short[i] = string(first) + "…@" + domain
 	}
 	return strings.Join(short, ", ")
+}
+
+// auditFields are the settings as the audit log tells them: IBANs and addresses are shortened.
+func (c Collective) auditFields() audit.Fields {
+	return audit.Fields{
+		"display_name":         c.DisplayName,
+		"stripe_account":       c.StripeAccount,
+		"time_zone":            c.TimeZone,
+		"language":             c.Language,
+		"alert_emails":         shortAddresses(c.AlertEmails),
+		"refund_approval":      limit(c.RefundApproval),
+		"bank_account":         c.BankAccount.short(),
+		"cheque_payee":         c.ChequePayee,
+		"postal_address":       strings.Join(c.PostalAddress, ", "),
+		"own_account_required": strconv.FormatBool(c.OwnAccountRequired),
+		"suspend_reason":       c.SuspendReason,
+	}
 }

@@ -16,8 +16,10 @@ import (
 	"github.com/riverqueue/river"
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
+	"github.com/cagnotte/cagnotte/services/audit"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/mail"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/notices"
 )
 
@@ -170,8 +172,14 @@ func (s *Service) Create(ctx context.Context, c Collective) (Collective, error) 
 	}
 	c.CreateTime = s.nowMicros()
 	c.UpdateTime = c.CreateTime
-	created, inserted, err := insert(ctx, s.pool, c)
-	if err != nil || inserted {
+	var created Collective
+	var inserted bool
+	if err := postgres.InTx(ctx, s.pool, func(ctx context.Context, tx pgx.Tx) (err error) {
+		if created, inserted, err = insert(ctx, tx, c); err != nil || !inserted {
+			return err
+		}
+		return audit.WriteTx(ctx, tx, audit.Change{Collective: created.ID, Resource: created.Name(), After: created.auditFields()})
+	}); err != nil || inserted {
 		return created, err
 	}
 	existing, err := s.Get(ctx, c.ID)

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
+	"github.com/cagnotte/cagnotte/services/audit"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/money"
@@ -205,8 +206,12 @@ func (s *Service) update(ctx context.Context, id string, decide func(stored Coll
 		named := changed.namedArgs()
 		named["updated_at"] = s.nowMicros()
 		rows, err = tx.Query(ctx, updateSQL, named)
-		result, err = one(rows, err, id)
-		return err
+		if result, err = one(rows, err, id); err != nil {
+			return err
+		}
+		return audit.WriteTx(ctx, tx, audit.Change{
+			Collective: id, Resource: result.Name(), Before: stored.auditFields(), After: result.auditFields(),
+		})
 	})
 	if err != nil {
 		return Collective{}, err

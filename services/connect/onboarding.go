@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
+	"github.com/cagnotte/cagnotte/services/audit"
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
@@ -128,7 +129,8 @@ func (s *Service) openAccount(ctx context.Context, id string) (account string, e
 	if err != nil {
 		return "", err
 	}
-	c, err := s.cfg.Collectives.Update(ctx, id, "", func(c *collectives.Collective) error {
+	// The entry of the audit log is that of the link, before which StartOnboarding answers nothing.
+	c, err := s.cfg.Collectives.Update(audit.PartOf(ctx), id, "", func(c *collectives.Collective) error {
 		// Of two at once, and of an operator meanwhile, the first decides.
 		if c.StripeAccount == "" {
 			c.StripeAccount = o.account
@@ -224,8 +226,14 @@ func (s *Service) storeAccount(ctx context.Context, id, account string) (string,
 // request for a day at least, and later another: so that is told again.
 func (s *Service) tellOnboarding(ctx context.Context, id, account string, requestID uuid.UUID) error {
 	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
-		return s.cfg.Notices.TellChangeTx(ctx, tx, notices.Notice{
+		told, err := s.cfg.Notices.TellChangeOnceTx(ctx, tx, notices.Notice{
 			Collective: id, Kind: notices.OnboardingStarted, Key: requestID.String() + ":" + s.cfg.Now().UTC().Format(time.DateOnly), Subject: account,
 		}, "", "")
+		if err != nil || !told {
+			return err
+		}
+		return audit.WriteTx(ctx, tx, audit.Change{
+			Collective: id, Resource: name(id) + "/connection", After: audit.Fields{"stripe_account": account},
+		})
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
+	"github.com/cagnotte/cagnotte/services/audit"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
@@ -63,9 +64,18 @@ func (s *Service) EndRecurring(ctx context.Context, campaign campaigns.Name, id 
 	if atPeriodEnd && r.State == RecurringActive {
 		end = endWithMonth
 	}
-	_, err = s.cfg.Pool.Exec(ctx, setPendingEndSQL, pgx.NamedArgs{"id": id, "end": string(end), "reason": string(reason), "now": s.now()})
-	if err != nil {
-		return Recurring{}, postgres.Error(err)
+	args := pgx.NamedArgs{"id": id, "end": string(end), "reason": string(reason), "now": s.now()}
+	if err := postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, setPendingEndSQL, args)
+		// What a donor does is no member's change.
+		if err != nil || tag.RowsAffected() == 0 || reason != EndedByCollective {
+			return postgres.Error(err)
+		}
+		return audit.WriteTx(ctx, tx, audit.Change{
+			Collective: campaign.Collective, Resource: r.Name(), After: audit.Fields{"end": string(end)},
+		})
+	}); err != nil {
+		return Recurring{}, err
 	}
 	return s.applyChangeNow(ctx, campaign, id)
 }

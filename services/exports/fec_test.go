@@ -224,10 +224,11 @@ func TestFECNamesThePapers(t *testing.T) {
 		posted("offline-donation:"+id(2), ledger.KindDonation), posted("deposit:"+id(3), ledger.KindDeposit), posted("deposit:"+id(3)+":"+id(2), ledger.KindDeposit),
 		posted("expense:"+id(4), ledger.KindExpense), posted("bank-line:"+id(5), ledger.KindReceipt))
 	if err := postgres.InTx(t.Context(), pool, func(ctx context.Context, tx pgx.Tx) error {
-		return books.ReclassifyTx(ctx, tx, "", ledger.Reclassification{
+		_, err := books.ReclassifyTx(ctx, tx, "", ledger.Reclassification{
 			Original: "txn_stripe", Reference: "reclassification:" + id(6), Effective: at, Collective: vallon, Amount: eur(7),
 			FromCode: "6226", ToCode: "6227",
 		})
+		return err
 	}); err != nil {
 		t.Fatal(err)
 	}

@@ -125,30 +125,33 @@ WHERE a.book = @book
 	AND a.code = @code`
 
 // AddAccountTx adds an account to the chart of a book, which [Service.EnsureBookTx] made. Its code and its type can
-// never be changed. A repeat changes nothing.
+// never be changed. added is false for a repeat, which changes nothing.
 //
 // Errors: ALREADY_EXISTS ACCOUNT_EXISTS when the code belongs to an account with another name or type; INVALID_ARGUMENT
 // for a code, name or type that no account can have; FAILED_PRECONDITION CHART_FULL.
-func (s *Service) AddAccountTx(ctx context.Context, tx pgx.Tx, book string, a Account) error {
+func (s *Service) AddAccountTx(ctx context.Context, tx pgx.Tx, book string, a Account) (added bool, err error) {
 	args := pgx.NamedArgs{
 		"book": book, "code": a.Code, "display_name": a.DisplayName, "type": string(a.Type), "max_accounts": maxAccounts,
 	}
 	for _, statement := range []string{lockChartSQL, insertAccountSQL} {
-		if _, err := tx.Exec(ctx, statement, args); err != nil {
-			return postgres.ErrorFor(err, accountRefusals)
+		tag, err := tx.Exec(ctx, statement, args)
+		if err != nil {
+			return false, postgres.ErrorFor(err, accountRefusals)
 		}
+		// What counts is the second statement's.
+		added = tag.RowsAffected() == 1
 	}
 	there, err := readAccount(ctx, tx, book, a.Code)
 	if errs.Code(err) == codes.NotFound {
-		return errs.New(errorsv1.ErrorReason_CHART_FULL, "The chart has %d accounts, and no more can be added.", maxAccounts)
+		return false, errs.New(errorsv1.ErrorReason_CHART_FULL, "The chart has %d accounts, and no more can be added.", maxAccounts)
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	if there.DisplayName != a.DisplayName || there.Type != a.Type {
-		return errs.New(errorsv1.ErrorReason_ACCOUNT_EXISTS, "The chart has another account with this code.")
+		return false, errs.New(errorsv1.ErrorReason_ACCOUNT_EXISTS, "The chart has another account with this code.")
 	}
-	return nil
+	return added, nil
 }
 
 // readAccount reads an account with its roles and without balances. NOT_FOUND when there is none.

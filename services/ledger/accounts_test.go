@@ -169,7 +169,8 @@ func TestAChartHasAnEnd(t *testing.T) {
 	s, pool := open(t)
 	add := func(code string) error {
 		return postgres.InTx(t.Context(), pool, func(ctx context.Context, tx pgx.Tx) error {
-			return s.AddAccountTx(ctx, tx, book, ledger.Account{Code: code, DisplayName: "Divers", Type: ledger.TypeExpense})
+			_, err := s.AddAccountTx(ctx, tx, book, ledger.Account{Code: code, DisplayName: "Divers", Type: ledger.TypeExpense})
+			return err
 		})
 	}
 	accounts, err := s.Accounts(t.Context(), book, vallon, time.Time{})

@@ -2,12 +2,14 @@ package ledger
 
 import (
 	"context"
+	"maps"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"google.golang.org/grpc/codes"
 
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
+	"github.com/cagnotte/cagnotte/services/audit"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/fieldmask"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
@@ -85,11 +87,16 @@ func (s *server) CreateAccount(ctx context.Context, req *ledgerv1.CreateAccountR
 		if err := s.service.EnsureBookTx(ctx, tx, book); err != nil {
 			return err
 		}
-		if err := s.service.AddAccountTx(ctx, tx, book, account); err != nil {
+		added, err := s.service.AddAccountTx(ctx, tx, book, account)
+		if err != nil {
 			return err
 		}
-		made, err = readAccount(ctx, tx, book, account.Code)
-		return err
+		if made, err = readAccount(ctx, tx, book, account.Code); err != nil || !added {
+			return err
+		}
+		return audit.WriteTx(ctx, tx, audit.Change{
+			Collective: collective, Resource: accountName(parent, account.Code), After: made.auditFields(),
+		})
 	}); err != nil {
 		return nil, err
 	}
@@ -101,7 +108,7 @@ func (s *server) CreateAccount(ctx context.Context, req *ledgerv1.CreateAccountR
 // needs an account.
 func (s *server) UpdateAccount(ctx context.Context, req *ledgerv1.UpdateAccountRequest) (*ledgerv1.Account, error) {
 	sent := req.GetAccount()
-	parent, _, book, code, err := s.findAccount(ctx, sent.GetName())
+	parent, collective, book, code, err := s.findAccount(ctx, sent.GetName())
 	if err != nil {
 		return nil, err
 	}
@@ -126,9 +133,14 @@ func (s *server) UpdateAccount(ctx context.Context, req *ledgerv1.UpdateAccountR
 		if err := s.service.ChangeAccountTx(ctx, tx, book, code, merged.GetDisplayName(), roles); err != nil {
 			return err
 		}
+		before := there.auditFields()
 		there, err = readAccount(ctx, tx, book, code)
 		changed = accountToProto(parent, there)
-		return err
+		after := there.auditFields()
+		if err != nil || maps.Equal(before, after) {
+			return err
+		}
+		return audit.WriteTx(ctx, tx, audit.Change{Collective: collective, Resource: accountName(parent, code), Before: before, After: after})
 	}); err != nil {
 		return nil, err
 	}
@@ -175,4 +187,13 @@ func typeToProto(t AccountType) ledgerv1.AccountType {
 		return ledgerv1.AccountType_ACCOUNT_TYPE_EXPENSE
 	}
 	return ledgerv1.AccountType_ACCOUNT_TYPE_UNSPECIFIED
+}
+
+// auditFields are the account as the audit log tells it.
+func (a Account) auditFields() audit.Fields {
+	roles := make([]string, len(a.Roles))
+	for i, role := range a.Roles {
+		roles[i] = string(role)
+	}
+	return audit.Fields{"display_name": a.DisplayName, "type": string(a.Type), "roles": strings.Join(roles, ", ")}
 }

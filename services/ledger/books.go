@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -46,6 +47,14 @@ func (s *Service) FindBook(ctx context.Context, name string) (book string, err e
 		return "", errs.NotFound(name)
 	}
 	return book, nil
+}
+
+// ledgerName is the name of a collective's share or, when the collective is empty, of a book.
+func ledgerName(book, collective string) string {
+	if collective != "" {
+		return "collectives/" + collective + "/ledger"
+	}
+	return booksPrefix + cmp.Or(book, platformBook) + "/ledger"
 }
 
 // booksSQL has the platform's own book first, since its id is empty.

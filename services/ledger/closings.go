@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
+	"github.com/cagnotte/cagnotte/services/audit"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
@@ -63,10 +64,16 @@ func (s *Service) ClosePeriod(ctx context.Context, book, collective string, end 
 	args := pgx.NamedArgs{"ends_at": end, "book": book, "collective": collective}
 	var xid uint64
 	if err := postgres.InTx(ctx, s.pool, func(ctx context.Context, tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, insertClosingSQL, args); err != nil {
+		tag, err := tx.Exec(ctx, insertClosingSQL, args)
+		if err != nil {
 			return postgres.ErrorFor(err, closingRefusals)
 		}
-		return postgres.Error(tx.QueryRow(ctx, closingSQL, args).Scan(&closed, &xid))
+		if err := tx.QueryRow(ctx, closingSQL, args).Scan(&closed, &xid); err != nil || tag.RowsAffected() == 0 {
+			return postgres.Error(err)
+		}
+		return audit.WriteTx(ctx, tx, audit.Change{
+			Collective: collective, Resource: ledgerName(book, collective), After: audit.Fields{"end_time": end.UTC().Format(time.RFC3339)},
+		})
 	}); err != nil {
 		return time.Time{}, err
 	}

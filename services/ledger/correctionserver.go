@@ -12,6 +12,7 @@ import (
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
+	"github.com/cagnotte/cagnotte/services/audit"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/wire"
@@ -69,7 +70,15 @@ func (s *server) ReclassifyTransaction(ctx context.Context, req *ledgerv1.Reclas
 	// The database has microseconds; a repeat must compare equal.
 	r.Effective = r.Effective.Truncate(time.Microsecond)
 	if err := postgres.InTx(ctx, s.service.pool, func(ctx context.Context, tx pgx.Tx) error {
-		return s.service.ReclassifyTx(ctx, tx, book, r)
+		fresh, err := s.service.ReclassifyTx(ctx, tx, book, r)
+		if err != nil || !fresh {
+			return err
+		}
+		return audit.WriteTx(ctx, tx, audit.Change{
+			Collective: collective, Resource: req.GetName(),
+			Before: audit.Fields{"account": r.FromCode, "campaign": r.FromCampaign},
+			After:  audit.Fields{"account": r.ToCode, "campaign": r.ToCampaign, "amount": r.Amount.String()},
+		})
 	}); err != nil {
 		return nil, err
 	}
@@ -106,7 +115,11 @@ func (s *server) ReverseTransaction(ctx context.Context, req *ledgerv1.ReverseTr
 	}
 	if err := postgres.InTx(ctx, s.service.pool, func(ctx context.Context, tx pgx.Tx) error {
 		// It is one database transaction: when the amount was moved on since, the reversal is rolled back.
-		return s.service.reverseReclassificationTx(ctx, tx, book, reversal)
+		fresh, err := s.service.reverseReclassificationTx(ctx, tx, book, reversal)
+		if err != nil || !fresh {
+			return err
+		}
+		return audit.WriteTx(ctx, tx, audit.Change{Collective: collective, Resource: req.GetName()})
 	}); err != nil {
 		return nil, err
 	}

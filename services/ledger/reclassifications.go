@@ -102,24 +102,24 @@ SELECT EXISTS (
 
 // reverseReclassificationTx reverses a reclassification, unless its amount was moved on since: then that must be
 // reversed first.
-func (s *Service) reverseReclassificationTx(ctx context.Context, tx pgx.Tx, book string, r Reversal) error {
+func (s *Service) reverseReclassificationTx(ctx context.Context, tx pgx.Tx, book string, r Reversal) (fresh bool, err error) {
 	args := pgx.NamedArgs{"book": book, "original": r.Original}
 	// The corrected transaction is locked first, as ReclassifyTx locks it. ReverseTx then locks the reclassification.
 	// lockOriginalTx puts the id of the corrected transaction into args, which spentOnSQL needs for the family.
 	if _, err := lockOriginalTx(ctx, tx, correctedSQL, args); err != nil {
-		return err
+		return false, err
 	}
-	if _, err := s.ReverseTx(ctx, tx, book, r); err != nil {
-		return err
+	if fresh, err = s.ReverseTx(ctx, tx, book, r); err != nil {
+		return false, err
 	}
 	var overdrawn bool
 	if err := tx.QueryRow(ctx, spentOnSQL, args).Scan(&overdrawn); err != nil {
-		return postgres.Error(err)
+		return false, postgres.Error(err)
 	}
 	if overdrawn {
-		return errs.New(errorsv1.ErrorReason_OVER_REVERSED, "The amount was moved on since: reverse that first.")
+		return false, errs.New(errorsv1.ErrorReason_OVER_REVERSED, "The amount was moved on since: reverse that first.")
 	}
-	return nil
+	return fresh, nil
 }
 
 // reclassifiedSQL returns what stands under the reference already: its time and what it corrects, 0 when it is no
@@ -148,18 +148,18 @@ WHERE t.book = @book
 // that was moved and reversed before.
 //
 // It waits for other corrections of the same original. tx must be READ COMMITTED. After an error it can only be rolled
-// back. A repeat changes nothing.
+// back. fresh is false for a repeat, which changes nothing.
 //
 // Errors: NOT_FOUND when the book has no such original; FAILED_PRECONDITION OVER_RECLASSIFIED, MONEY_ACCOUNT,
 // NO_ORIGINAL or PERIOD_CLOSED; ALREADY_EXISTS REFERENCE_REUSED; those of [Service.PostTx].
-func (s *Service) ReclassifyTx(ctx context.Context, tx pgx.Tx, book string, r Reclassification) error {
+func (s *Service) ReclassifyTx(ctx context.Context, tx pgx.Tx, book string, r Reclassification) (fresh bool, err error) {
 	args := pgx.NamedArgs{
 		"book": book, "original": r.Original, "reference": r.Reference, "collective": r.Collective,
 		"code": r.FromCode, "campaign": r.FromCampaign, "currency": string(r.Amount.Currency),
 	}
 	id, err := lockOriginalTx(ctx, tx, originalSQL, args)
 	if err != nil {
-		return err
+		return false, err
 	}
 	from := Entry{
 		Code: r.FromCode, Amount: money.Amount{Minor: -r.Amount.Minor, Currency: r.Amount.Currency},
@@ -175,40 +175,40 @@ func (s *Service) ReclassifyTx(ctx context.Context, tx pgx.Tx, book string, r Re
 	known := err == nil
 	switch {
 	case err != nil && !errors.Is(err, pgx.ErrNoRows):
-		return postgres.Error(err)
+		return false, postgres.Error(err)
 	case known && original != id:
-		return refusals["transactions_reference_reused"]
+		return false, refusals["transactions_reference_reused"]
 	case known && t.Effective.IsZero():
 		t.Effective = before
 	case known:
 	default:
 		var stands int64
 		if err := tx.QueryRow(ctx, reclassifiableSQL, args).Scan(&stands); err != nil {
-			return postgres.Error(err)
+			return false, postgres.Error(err)
 		}
 		// stands has a sign: a credit is negative. The amount must have the same sign and be no larger.
 		if stands > 0 && (r.Amount.Minor < 0 || r.Amount.Minor > stands) || stands < 0 && (r.Amount.Minor > 0 || r.Amount.Minor < stands) || stands == 0 {
-			return errs.New(errorsv1.ErrorReason_OVER_RECLASSIFIED,
+			return false, errs.New(errorsv1.ErrorReason_OVER_RECLASSIFIED,
 				"This transaction has %s on the account %s for that campaign, without what belongs to donations: no more than that can be moved, with the same sign.",
 				money.Amount{Minor: stands, Currency: r.Amount.Currency}, r.FromCode)
 		}
 		if t.Effective.IsZero() {
 			if t.Effective, err = s.openTimeTx(ctx, tx, book, t.Entries); err != nil {
-				return err
+				return false, err
 			}
 		}
 	}
 	posted, err := s.PostTx(ctx, tx, book, []Transaction{t})
 	if err != nil {
-		return err
+		return false, err
 	}
 	if !posted[0] {
 		// Somebody else may have taken the reference meanwhile, for something that has no link.
 		if !known {
-			return refusals["transactions_reference_reused"]
+			return false, refusals["transactions_reference_reused"]
 		}
-		return nil
+		return false, nil
 	}
 	_, err = tx.Exec(ctx, insertReclassificationSQL, args)
-	return postgres.ErrorFor(err, reclassificationRefusals)
+	return err == nil, postgres.ErrorFor(err, reclassificationRefusals)
 }

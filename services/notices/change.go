@@ -27,6 +27,12 @@ const maxChangeChars = 1000
 // TellChangeTx tells all members, and the operator too, what the caller in the context changes. It is told once for each
 // key of the notice.
 func (s *Service) TellChangeTx(ctx context.Context, tx pgx.Tx, n Notice, before, after string, alsoTo ...string) error {
+	_, err := s.TellChangeOnceTx(ctx, tx, n, before, after, alsoTo...)
+	return err
+}
+
+// TellChangeOnceTx is TellChangeTx that reports whether it was told now; false when it was told before.
+func (s *Service) TellChangeOnceTx(ctx context.Context, tx pgx.Tx, n Notice, before, after string, alsoTo ...string) (told bool, err error) {
 	by := access.PrincipalFrom(ctx)
 	n.Change = &Change{
 		Actor: by.Name, DisplayName: by.DisplayName, Member: by.Member, Operator: n.Collective == "" || by.Role(n.Collective) == "",

@@ -142,21 +142,21 @@ func (s *Service) nowMicros() time.Time { return s.cfg.Now().UTC().Truncate(time
 // A notice that cannot be one is INTERNAL: what stands in it is the program's own. A collective that is not
 // there is NOT_FOUND.
 func (s *Service) TellTx(ctx context.Context, tx pgx.Tx, n Notice) error {
-	return s.tellTx(ctx, tx, n)
+	_, err := s.tellTx(ctx, tx, n)
+	return err
 }
 
-// tellTx is TellTx that mails to some more addresses as well.
-func (s *Service) tellTx(ctx context.Context, tx pgx.Tx, n Notice, alsoTo ...string) error {
+// tellTx is TellTx that mails to some more addresses as well. told is false for what was told before.
+func (s *Service) tellTx(ctx context.Context, tx pgx.Tx, n Notice, alsoTo ...string) (told bool, err error) {
 	if err := n.check(); err != nil {
-		return errs.Internal(err)
+		return false, errs.Internal(err)
 	}
 	n.ID, n.CreateTime = uuid.Must(uuid.NewV7()), s.nowMicros()
 	n.Transactions = n.Transactions[:min(len(n.Transactions), maxTransactions)]
-	told, err := insertTx(ctx, tx, n)
-	if err != nil || !told {
-		return err
+	if told, err = insertTx(ctx, tx, n); err != nil || !told {
+		return false, err
 	}
-	return s.mailTx(ctx, tx, n, alsoTo...)
+	return true, s.mailTx(ctx, tx, n, alsoTo...)
 }
 
 func (n Notice) check() error {

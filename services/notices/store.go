@@ -11,6 +11,7 @@ import (
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/access"
+	"github.com/cagnotte/cagnotte/services/audit"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/money"
@@ -214,8 +215,12 @@ func (s *Service) Acknowledge(ctx context.Context, collective string, id uuid.UU
 		}
 		n.AcknowledgeTime, n.AcknowledgedBy = s.nowMicros(), by.Name
 		named["by"], named["now"] = n.AcknowledgedBy, n.AcknowledgeTime
-		_, err = tx.Exec(ctx, acknowledgeSQL, named)
-		return postgres.Error(err)
+		if _, err = tx.Exec(ctx, acknowledgeSQL, named); err != nil {
+			return postgres.Error(err)
+		}
+		return audit.WriteTx(ctx, tx, audit.Change{
+			Collective: n.Collective, Resource: n.Name(), After: audit.Fields{"kind": string(n.Kind), "subject": n.Subject},
+		})
 	})
 	if err != nil {
 		return Notice{}, err

@@ -11,6 +11,7 @@ import (
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/access"
+	"github.com/cagnotte/cagnotte/services/audit"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
@@ -104,9 +105,18 @@ func (s *Service) Create(ctx context.Context, in Request) (Refund, error) {
 			return err
 		}
 		if state == StateApproved {
-			return s.submitTx(ctx, tx, refund.ID)
+			err = s.submitTx(ctx, tx, refund.ID)
+		} else {
+			err = s.tellRefundTx(ctx, tx, notices.RefundAwaitingApproval, refund)
 		}
-		return s.tellRefundTx(ctx, tx, notices.RefundAwaitingApproval, refund)
+		if err != nil {
+			return err
+		}
+		// The note is left out: somebody may have written who gave.
+		return audit.WriteTx(ctx, tx, audit.Change{
+			Collective: refund.Campaign.Collective, Resource: refund.Name(),
+			After: audit.Fields{"state": string(refund.State), "amount": refund.Amount.String(), "reason": string(refund.Reason)},
+		})
 	})
 	return refund, err
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/cagnotte/cagnotte/services/audit"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
@@ -291,8 +292,15 @@ func (s *Service) changeRefund(ctx context.Context, campaign campaigns.Name, don
 		if err := change(ctx, tx, d, refund); err != nil {
 			return err
 		}
+		before := refund.State
 		refund, err = collectRefund(tx.Query(ctx, refundByIDSQL, pgx.NamedArgs{"id": id}))
-		return postgres.Error(err)
+		if err != nil || refund.State == before {
+			return postgres.Error(err)
+		}
+		return audit.WriteTx(ctx, tx, audit.Change{
+			Collective: campaign.Collective, Resource: refund.Name(),
+			Before: audit.Fields{"state": string(before)}, After: audit.Fields{"state": string(refund.State), "amount": refund.Amount.String()},
+		})
 	})
 	return refund, err
 }

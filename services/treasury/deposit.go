@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
+	"github.com/cagnotte/cagnotte/services/audit"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/internal/calendar"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
@@ -97,7 +99,13 @@ func (s *Service) CreateDeposit(ctx context.Context, r Request, d Deposit) (Depo
 			return err
 		}
 		d.CreateTime = now
-		return s.bankChequesTx(ctx, tx, d, days, r.By)
+		if err := s.bankChequesTx(ctx, tx, d, days, r.By); err != nil {
+			return err
+		}
+		return audit.WriteTx(ctx, tx, audit.Change{
+			Collective: d.Collective, Resource: d.Name(),
+			After: audit.Fields{"bank_date": string(d.BankedOn), "cheques": strconv.Itoa(len(d.Cheques))},
+		})
 	})
 	// After the commit, because the comparison opens a transaction of its own. If it fails, the deposit is stored, and
 	// a repeat of the request compares again.
@@ -197,8 +205,14 @@ func (s *Service) BounceCheque(ctx context.Context, r Request, campaign campaign
 		if err := s.unbookDonationTx(ctx, tx, d, on.Start(days.zone), "bounce_date"); err != nil {
 			return err
 		}
+		before := d.auditFields()
 		d.State, d.BouncedOn = DonationBounced, on
-		return updateDonationTx(ctx, tx, d, now)
+		if err := updateDonationTx(ctx, tx, d, now); err != nil {
+			return err
+		}
+		return audit.WriteTx(ctx, tx, audit.Change{
+			Collective: campaign.Collective, Resource: d.Name(), Before: before, After: d.auditFields(),
+		})
 	}); err != nil {
 		return OfflineDonation{}, err
 	}

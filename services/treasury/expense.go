@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
+	"github.com/cagnotte/cagnotte/services/audit"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/internal/calendar"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
@@ -105,6 +106,22 @@ func expenseName(collective string, id uuid.UUID) string {
 	return "collectives/" + collective + "/expenses/" + id.String()
 }
 
+// auditFields are the expense as the audit log tells it. The payee is no donor.
+func (e Expense) auditFields() audit.Fields {
+	return audit.Fields{
+		"state":         string(e.State),
+		"kind":          string(e.Kind),
+		"payee":         e.Payee,
+		"document":      e.Document,
+		"document_date": string(e.DocumentDate),
+		"amount":        e.Amount.String(),
+		"campaign":      e.Campaign,
+		"stage":         e.Stage,
+		"pay_date":      string(e.PaidOn),
+		"source":        string(e.Source),
+	}
+}
+
 // References of what is booked for an expense.
 const (
 	expenseReferencePrefix = "expense:"
@@ -163,7 +180,10 @@ func (s *Service) CreateExpense(ctx context.Context, r Request, e Expense) (Expe
 			}
 		}
 		e.CreateTime = now
-		return s.bookExpenseTx(ctx, tx, e, days)
+		if err := s.bookExpenseTx(ctx, tx, e, days); err != nil {
+			return err
+		}
+		return audit.WriteTx(ctx, tx, audit.Change{Collective: e.Collective, Resource: e.Name(), After: e.auditFields()})
 	})
 	// An expense that is owed or was paid in cash moved nothing at the bank. A repeat of the request compares again.
 	if err == nil && e.Source == SourceBank {
@@ -302,9 +322,13 @@ func (s *Service) ReverseExpense(ctx context.Context, r Request, collective stri
 			}); err != nil {
 				return err
 			}
+			before := e.auditFields()
 			e.State, e.ReverseReason = ExpenseReversed, reason
 			e.Remaining.Minor = 0
-			return updateExpenseTx(ctx, tx, e, now)
+			if err := updateExpenseTx(ctx, tx, e, now); err != nil {
+				return err
+			}
+			return audit.WriteTx(ctx, tx, audit.Change{Collective: collective, Resource: e.Name(), Before: before, After: e.auditFields()})
 		}); err != nil {
 		return Expense{}, err
 	}

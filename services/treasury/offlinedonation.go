@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
+	"github.com/cagnotte/cagnotte/services/audit"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/internal/calendar"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
@@ -98,6 +99,18 @@ func donationName(c campaigns.Name, id uuid.UUID) string {
 	return c.String() + "/offlineDonations/" + id.String()
 }
 
+// auditFields are the donation as the audit log tells it. Document and reasons are left out: they are free texts, and
+// somebody may have written who gave.
+func (d OfflineDonation) auditFields() audit.Fields {
+	return audit.Fields{
+		"state":        string(d.State),
+		"amount":       d.Amount.String(),
+		"method":       string(d.Method),
+		"receive_date": string(d.ReceivedOn),
+		"bounce_date":  string(d.BouncedOn),
+	}
+}
+
 // Reference returns the donation's reference in its book.
 func (d OfflineDonation) Reference() string { return donationReferencePrefix + d.ID.String() }
 
@@ -139,7 +152,11 @@ func (s *Service) CreateOfflineDonation(ctx context.Context, r Request, d Offlin
 			}
 		}
 		d.CreateTime = now
-		return s.bookDonationTx(ctx, tx, d, d.ReceivedOn.Start(days.zone), "offline_donation.receive_date")
+		if err := s.bookDonationTx(ctx, tx, d, d.ReceivedOn.Start(days.zone), "offline_donation.receive_date"); err != nil {
+			return err
+		}
+		d.State = DonationReceived
+		return audit.WriteTx(ctx, tx, audit.Change{Collective: d.Campaign.Collective, Resource: d.Name(), After: d.auditFields()})
 	})
 	// A line that was imported before may show this transfer. A repeat of the request compares again.
 	if err == nil && d.Method == MethodTransfer {
@@ -293,7 +310,14 @@ func (s *Service) ReverseOfflineDonation(ctx context.Context, r Request, campaig
 			if shown {
 				return errMatched(d.Name())
 			}
-			return s.reverseDonationTx(ctx, tx, d, reason, now)
+			if err := s.reverseDonationTx(ctx, tx, d, reason, now); err != nil {
+				return err
+			}
+			before := d.auditFields()
+			d.State = DonationReversed
+			return audit.WriteTx(ctx, tx, audit.Change{
+				Collective: campaign.Collective, Resource: d.Name(), Before: before, After: d.auditFields(),
+			})
 		}); err != nil {
 		return OfflineDonation{}, err
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
+	"github.com/cagnotte/cagnotte/services/audit"
 	"github.com/cagnotte/cagnotte/services/internal/calendar"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/fingerprint"
@@ -43,7 +44,12 @@ func (s *Service) PayExpense(ctx context.Context, r Request, collective string, 
 				return errs.Invalid("pay_date", "must not be before the document's, %s", e.DocumentDate)
 			}
 			_, err = s.payTx(ctx, tx, e, payment{amount: e.Remaining, on: on, source: source, effective: on.Start(days.zone), field: "pay_date"}, now)
-			return err
+			if err != nil {
+				return err
+			}
+			before := e.auditFields()
+			e.State, e.PaidOn, e.Source = ExpensePaid, on, source
+			return audit.WriteTx(ctx, tx, audit.Change{Collective: collective, Resource: e.Name(), Before: before, After: e.auditFields()})
 		}); err != nil {
 		return Expense{}, err
 	}

@@ -286,5 +286,5 @@ func (s *Service) RetryParked(ctx context.Context, in Scope) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return s.makeDue(ctx, retryParkedNowSQL, pgx.NamedArgs{"accounts": accounts})
+	return s.makeDue(ctx, retryParkedNowSQL, pgx.NamedArgs{"accounts": accounts}, in, "parkedTransactions")
 }

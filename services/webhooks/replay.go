@@ -3,8 +3,12 @@ package webhooks
 import (
 	"context"
 	"slices"
+	"strconv"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/cagnotte/cagnotte/services/audit"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
 // replayCount is how many events one call replays.
@@ -14,6 +18,16 @@ const replayCount = 1000
 type Scope struct {
 	All     bool
 	Account string
+	// Collective is whose account it is, for the audit log; empty for the instance.
+	Collective string
+}
+
+// name is that of what is below the scope's parent, such as "webhookEvents".
+func (in Scope) name(below string) string {
+	if in.Collective == "" {
+		return "instance/" + below
+	}
+	return "collectives/" + in.Collective + "/" + below
 }
 
 const scopedAccountsSQL = `
@@ -60,14 +74,28 @@ func (s *Service) Replay(ctx context.Context, in Scope) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return s.makeDue(ctx, replayEventsSQL, pgx.NamedArgs{"accounts": accounts, "count": replayCount})
+	return s.makeDue(ctx, replayEventsSQL, pgx.NamedArgs{"accounts": accounts, "count": replayCount}, in, "webhookEvents")
 }
 
 // makeDue runs a statement that makes rows due and returns their accounts, and gives those accounts a job. These are
-// two steps: if the program ends between them, the schedule finds the rows that are due.
-func (s *Service) makeDue(ctx context.Context, sql string, args pgx.NamedArgs) (int, error) {
-	accounts, err := s.strings(ctx, sql, args)
-	if err != nil {
+// two steps: if the program ends between them, the schedule finds the rows that are due. below is what the audit log names,
+// below the scope.
+func (s *Service) makeDue(ctx context.Context, sql string, args pgx.NamedArgs, in Scope, below string) (int, error) {
+	var accounts []string
+	if err := postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, sql, args)
+		if err != nil {
+			return postgres.Error(err)
+		}
+		// InTx may run this function more than once.
+		accounts, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil || len(accounts) == 0 {
+			return postgres.Error(err)
+		}
+		return audit.WriteTx(ctx, tx, audit.Change{
+			Collective: in.Collective, Resource: in.name(below), After: audit.Fields{"count": strconv.Itoa(len(accounts))},
+		})
+	}); err != nil {
 		return 0, err
 	}
 	// Each row returned its account, so this is the number of rows.
@@ -96,7 +124,7 @@ func (s *Service) ReplayOne(ctx context.Context, in Scope, id string) (Event, er
 	if err != nil {
 		return Event{}, err
 	}
-	if _, err := s.makeDue(ctx, replayEventSQL, pgx.NamedArgs{"accounts": accounts, "id": id}); err != nil {
+	if _, err := s.makeDue(ctx, replayEventSQL, pgx.NamedArgs{"accounts": accounts, "id": id}, in, "webhookEvents/"+id); err != nil {
 		return Event{}, err
 	}
 	return s.Get(ctx, in, id)

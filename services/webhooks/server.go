@@ -253,7 +253,7 @@ func (s *server) scope(ctx context.Context, name string) (Scope, error) {
 		return Scope{All: true}, nil
 	}
 	account, err := s.service.soleAccount(ctx, collective)
-	return Scope{Account: account}, err
+	return Scope{Account: account, Collective: collective}, err
 }
 
 // collectiveIn returns the collective's id in a validated name; empty in the operator's names.
