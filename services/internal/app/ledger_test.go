@@ -108,6 +108,12 @@ func TestATreasurerCorrectsABooking(t *testing.T) {
 // buyPoster pays 5 € on the platform's account for something that the service knows nothing of.
 func buyPoster(t *testing.T, e *apptest.Env) {
 	t.Helper()
+	buyPosterOn(t, e, "")
+}
+
+// buyPosterOn is buyPoster on a connected account.
+func buyPosterOn(t *testing.T, e *apptest.Env, account string) {
+	t.Helper()
 	form := url.Values{
 		"mode": {"payment"}, "success_url": {"https://shop.example"},
 		"line_items[0][quantity]":                       {"1"},
@@ -122,6 +128,9 @@ func buyPoster(t *testing.T, e *apptest.Env) {
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Authorization", "Bearer sk_test_simulated")
 	req.Header.Set("Stripe-Version", stripesim.Version)
+	if account != "" {
+		req.Header.Set("Stripe-Account", account)
+	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)

@@ -345,6 +345,9 @@ var kinds = map[string]kind{
 // writes reports whether a method changes something.
 func (k kind) writes() bool { return k == write || k == waits || k == large }
 
+// Writes reports whether a method changes something; false for a method that there is not.
+func Writes(method string) bool { return kinds[method].writes() }
+
 // ClassOf says in which class a call of a method is, with a key and without one; false for a method that there is not.
 func ClassOf(method string, withKey bool) (Class, bool) {
 	byWhom := func(public, members Class) Class {
