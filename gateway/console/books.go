@@ -4,7 +4,6 @@ import (
 	"encoding/hex"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -99,6 +98,19 @@ func campaignOptions(v *visit, none string) ([]option, error) {
 		options = append(options, option{Value: c.GetName(), Label: campaignTitle(v, c)})
 	}
 	return options, nil
+}
+
+// booksTitles are the titles of the collective's campaigns by name, for lists.
+func booksTitles(v *visit) (map[string]string, error) {
+	options, err := campaignOptions(v, "")
+	if err != nil {
+		return nil, err
+	}
+	titles := map[string]string{}
+	for _, o := range options {
+		titles[o.Value] = o.Label
+	}
+	return titles, nil
 }
 
 // campaignTitle is a campaign's title in the reader's language, else in French, else the last part of its name.
@@ -228,6 +240,10 @@ func booksStatement(v *visit) error {
 	if err != nil {
 		return err
 	}
+	titles, err := booksTitles(v)
+	if err != nil {
+		return err
+	}
 	p := statementPage{booksPage: booksTabs(v, "-"), Code: v.r.PathValue("account")}
 	p.Filter = v.queryForm([]field{
 		{Name: "start_date", Label: "books.from", Kind: "day"},
@@ -249,7 +265,7 @@ func booksStatement(v *visit) error {
 		p.Lines = append(p.Lines, statementRow{
 			Day: v.ShortDay(l.GetEffectiveTime().AsTime().In(zone)), Kind: transactionKind(v, l.GetKind()), Reference: l.GetReference(),
 			Path: p.Base + "/journal/" + lastOf(l.GetTransaction()), Amount: v.Money(natural(kind, l.GetAmount())), Balance: v.Money(natural(kind, l.GetBalance())),
-			Campaign: lastOf(l.GetCampaign()),
+			Campaign: titles[l.GetCampaign()],
 		})
 	}
 	return v.show("books/statement", v.T("books.statementTitle", "account", p.Code+" "+p.Name), p)
@@ -321,12 +337,12 @@ func booksJournal(v *visit) error {
 	}
 	p.Pager = v.pager(list.GetNextPageToken())
 	for _, t := range list.GetTransactions() {
-		p.Transactions = append(p.Transactions, transactionView(v, t, zone))
+		p.Transactions = append(p.Transactions, transactionView(v, t, zone, nil))
 	}
 	return v.show("books/journal", v.T("books.journalTitle"), p)
 }
 
-func transactionView(v *visit, t *ledgerv1.Transaction, zone *time.Location) transactionRow {
+func transactionView(v *visit, t *ledgerv1.Transaction, zone *time.Location, titles map[string]string) transactionRow {
 	row := transactionRow{
 		Day: v.ShortDay(t.GetEffectiveTime().AsTime().In(zone)), Kind: transactionKind(v, t.GetKind()), Reference: t.GetReference(),
 		Path: v.path("/books/journal/") + lastOf(t.GetName()),
@@ -334,7 +350,7 @@ func transactionView(v *visit, t *ledgerv1.Transaction, zone *time.Location) tra
 	for _, e := range t.GetEntries() {
 		entry := entryRow{
 			Account: e.GetAccount(), Name: e.GetAccountDisplayName(), Path: v.path("/books/accounts/") + e.GetAccount(),
-			Campaign: lastOf(e.GetCampaign()), Donation: lastOf(e.GetDonation()),
+			Campaign: titles[e.GetCampaign()], Donation: lastOf(e.GetDonation()),
 		}
 		// Debit is positive, credit negative; each column shows amounts without a sign.
 		amount := &moneyv1.Money{CurrencyCode: e.GetAmount().GetCurrencyCode(), AmountMinor: e.GetAmount().GetAmountMinor()}
@@ -370,8 +386,12 @@ func booksTransaction(v *visit) error {
 	if err != nil {
 		return err
 	}
+	titles, err := booksTitles(v)
+	if err != nil {
+		return err
+	}
 	p := transactionPage{
-		booksPage: booksTabs(v, "-"), transactionRow: transactionView(v, t, zone),
+		booksPage: booksTabs(v, "-"), transactionRow: transactionView(v, t, zone, titles),
 		When:     v.DateTime(t.GetEffectiveTime().AsTime(), zone),
 		Recorded: v.DateTime(t.GetRecordTime().AsTime(), zone), ExchangeRate: t.GetExchangeRate(),
 	}
@@ -386,7 +406,13 @@ func booksTransaction(v *visit) error {
 	}
 	p.Reverses, p.Reclassifies = link(t.GetReverses()), link(t.GetReclassifies())
 	p.CanReverse = v.can(bookers...) && t.GetReclassifies() != ""
-	p.CanReclassify = v.can(bookers...) && t.GetReclassifies() == "" && t.GetReverses() == "" && len(movable(t)) > 0
+	if v.can(bookers...) && t.GetReclassifies() == "" && t.GetReverses() == "" {
+		accounts, err := v.ledger().ListAccounts(v.ctx(), &ledgerv1.ListAccountsRequest{Parent: booksOf(v)})
+		if err != nil {
+			return err
+		}
+		p.CanReclassify = len(movable(t, accounts.GetAccounts())) > 0
+	}
 	proof, err := v.ledger().GetInclusionProof(v.ctx(), &ledgerv1.GetInclusionProofRequest{Name: t.GetName() + "/inclusionProof"})
 	// A transaction of some seconds ago is not sealed yet; the page does without.
 	if err == nil {
@@ -399,10 +425,19 @@ func transactionOf(v *visit) (*ledgerv1.Transaction, error) {
 	return v.ledger().GetTransaction(v.ctx(), &ledgerv1.GetTransactionRequest{Name: booksOf(v) + "/transactions/" + v.r.PathValue("transaction")})
 }
 
-// movable are the entries that may be moved to another account or campaign: those of no donation. Which accounts hold money,
-// and cannot be moved from, the service knows.
-func movable(t *ledgerv1.Transaction) []*ledgerv1.Entry {
-	return slices.DeleteFunc(slices.Clone(t.GetEntries()), func(e *ledgerv1.Entry) bool { return e.GetDonation() != "" })
+// movable are the places of the entries that may be moved to another account or campaign: those of no donation, on accounts
+// of no money. The service decides.
+func movable(t *ledgerv1.Transaction, accounts []*ledgerv1.Account) (places []int) {
+	holdsMoney := map[string]bool{}
+	for _, a := range accounts {
+		holdsMoney[a.GetCode()] = a.GetType() == ledgerv1.AccountType_ACCOUNT_TYPE_ASSET
+	}
+	for i, e := range t.GetEntries() {
+		if e.GetDonation() == "" && !holdsMoney[e.GetAccount()] {
+			places = append(places, i)
+		}
+	}
+	return places
 }
 
 func booksReverseForm(v *visit) error { return booksReversal(v, v.newForm(nil)) }
@@ -417,7 +452,7 @@ func booksReversal(v *visit, f *form) error {
 	if err != nil {
 		return err
 	}
-	row := transactionView(v, t, zone)
+	row := transactionView(v, t, zone, nil)
 	c := confirmation{
 		Lead: v.T("books.reverseLead", "kind", row.Kind, "day", row.Day), Form: f,
 		Points: []string{v.T("books.reversePoint1"), v.T("books.reversePoint2"), v.T("books.reversePoint3")},
@@ -460,14 +495,20 @@ func reclassifyFields(v *visit, t *ledgerv1.Transaction) ([]field, error) {
 		return nil, err
 	}
 	var entries, targets []option
-	for i, e := range t.GetEntries() {
-		if e.GetDonation() == "" {
-			label := e.GetAccount() + " " + e.GetAccountDisplayName() + " · " + v.Money(e.GetAmount())
-			entries = append(entries, option{Value: strconv.Itoa(i), Label: label, Hint: lastOf(e.GetCampaign())})
-		}
+	for _, i := range movable(t, accounts.GetAccounts()) {
+		e := t.GetEntries()[i]
+		label := e.GetAccount() + " " + e.GetAccountDisplayName() + " · " + v.Money(e.GetAmount())
+		entries = append(entries, option{Value: strconv.Itoa(i), Label: label, Hint: lastOf(e.GetCampaign())})
+	}
+	if len(entries) == 0 {
+		return nil, errNoPage
 	}
 	targets = append(targets, option{Value: "", Label: v.T("books.chooseAccount")})
 	for _, a := range accounts.GetAccounts() {
+		// No money moves, so it goes to no account that holds some.
+		if a.GetType() == ledgerv1.AccountType_ACCOUNT_TYPE_ASSET {
+			continue
+		}
 		targets = append(targets, option{Value: a.GetCode(), Label: a.GetCode() + " " + a.GetDisplayName()})
 	}
 	return []field{
@@ -495,7 +536,7 @@ func booksReclassification(v *visit, t *ledgerv1.Transaction, f *form, code int)
 	if err != nil {
 		return err
 	}
-	p := reclassifyPage{booksPage: booksTabs(v, "-"), Form: f, Transaction: transactionView(v, t, zone)}
+	p := reclassifyPage{booksPage: booksTabs(v, "-"), Form: f, Transaction: transactionView(v, t, zone, nil)}
 	return v.render(code, "books/reclassify", v.T("books.reclassifyTitle"), p)
 }
 
@@ -618,6 +659,10 @@ func booksPayout(v *visit) error {
 	if err != nil {
 		return err
 	}
+	titles, err := booksTitles(v)
+	if err != nil {
+		return err
+	}
 	p := payoutPage{
 		booksPage: booksTabs(v, "-"), payoutRow: payoutView(v, payout), Left: payout.GetTransaction(), Bank: payout.GetBankTransaction(),
 		Returned: payout.GetFailureTransaction(), Pager: v.pager(lines.GetNextPageToken()),
@@ -637,7 +682,7 @@ func booksPayout(v *visit) error {
 	}
 	for _, l := range lines.GetLines() {
 		row := payoutLineRow{
-			Kind: v.T("books." + l.GetKind().String()), Reference: l.GetTransaction(), Campaign: lastOf(l.GetCampaign()),
+			Kind: v.T("books." + l.GetKind().String()), Reference: l.GetTransaction(), Campaign: titles[l.GetCampaign()],
 			Donation: lastOf(l.GetDonation()), Gross: v.Money(l.GetGross()), Fee: v.Money(l.GetFee()), Net: v.Money(l.GetNet()),
 		}
 		if l.GetEffectiveTime() != nil {

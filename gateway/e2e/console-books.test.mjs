@@ -129,9 +129,14 @@ test("the treasurer ties a payout to the bank line, by phone", async () => {
   });
 });
 
-test("the treasurer moves a fee to the campaign, and takes it back", async () => {
+test("the treasurer gives an unknown receipt to the campaign, and takes that back", async () => {
+  await act("unknown-receipt");
   await member(browser, "treasurer", { expected: /status of 422/ }, async (page) => {
-    await page.goto(`${books}/journal?kind=donation`);
+    for (const deadline = Date.now() + 60_000; ; ) {
+      await page.goto(`${books}/journal?kind=receipt`);
+      if (await page.locator(".journal .head a").count()) break;
+      assert.ok(Date.now() < deadline, "the receipt does not come");
+    }
     await page.locator(".journal .head a").first().click();
     await page.getByRole("link", { name: "Reclasser" }).click();
     await page.getByRole("button", { name: "Inscrire le reclassement" }).click();
@@ -139,10 +144,24 @@ test("the treasurer moves a fee to the campaign, and takes it back", async () =>
     assert.ok(await page.locator(".summary").evaluate((e) => e === document.activeElement), "the summary has no focus");
     await page.getByRole("radio").first().check();
     await page.getByLabel("Montant à déplacer").fill("1,234");
-    await page.locator("#to_account").selectOption({ index: 1 });
+    await page.getByLabel("Vers quel compte ?").selectOption({ label: "75411 Dons manuels" });
+    await page.getByLabel("Vers quelle collecte ?").selectOption({ index: 1 });
     await page.getByRole("button", { name: "Inscrire le reclassement" }).click();
     await page.getByText("Ce montant peut se lire de deux façons.").first().waitFor();
     assert.equal(await page.getByLabel("Montant à déplacer").inputValue(), "1,234");
+    await page.getByLabel("Montant à déplacer").fill("9000");
+    await page.getByRole("button", { name: "Inscrire le reclassement" }).click();
+    await page.getByRole("alert").waitFor();
+    await page.getByLabel("Montant à déplacer").fill("2,50");
+    const start = await raised();
+    await page.getByRole("button", { name: "Inscrire le reclassement" }).click();
+    await page.getByText("Le reclassement est inscrit.").waitFor();
+    await raisedBecomes(start + 250);
+    await page.getByRole("link", { name: "Annuler ce reclassement" }).click();
+    await page.getByText("Aucun argent ne bouge.").waitFor();
+    await page.getByRole("button", { name: "Annuler le reclassement" }).click();
+    await page.getByText("Le reclassement est annulé.").waitFor();
+    await raisedBecomes(start);
   });
 });
 

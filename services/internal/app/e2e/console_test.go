@@ -2,10 +2,13 @@ package e2e_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/url"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,6 +19,7 @@ import (
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
 	"github.com/cagnotte/cagnotte/services/internal/apptest"
 	"github.com/cagnotte/cagnotte/services/internal/mailtest"
+	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 )
 
 // TestConsole has people at work in the console of a program of their own.
@@ -67,6 +71,8 @@ func TestConsole(t *testing.T) {
 				}
 				return minutes, err
 			},
+			// Has somebody pay at Stripe for what is no donation: 5 €.
+			"unknown-receipt": func(url.Values) (any, error) { return nil, payForPoster(t.Context(), program) },
 			// Has Stripe pay out an amount: {"amount": 5000}. It arrives at the bank after some days of the clock.
 			"payout": func(values url.Values) (any, error) {
 				amount, err := strconv.ParseInt(values.Get("amount"), 10, 64)
@@ -77,6 +83,34 @@ func TestConsole(t *testing.T) {
 			},
 		},
 	}, site)
+}
+
+// payForPoster pays a session of Checkout that the service did not make.
+func payForPoster(ctx context.Context, program *apptest.Env) error {
+	form := url.Values{
+		"mode": {"payment"}, "success_url": {"https://shop.example"},
+		"line_items[0][quantity]":                       {"1"},
+		"line_items[0][price_data][currency]":           {"eur"},
+		"line_items[0][price_data][unit_amount]":        {"500"},
+		"line_items[0][price_data][product_data][name]": {"A poster"},
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, program.SimURL+"/v1/checkout/sessions", strings.NewReader(form.Encode()))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Authorization", "Bearer "+apptest.APIKey)
+	req.Header.Set("Stripe-Version", stripesim.Version)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	var session struct{ ID string }
+	if err := json.NewDecoder(resp.Body).Decode(&session); err != nil {
+		return err
+	}
+	return program.Sim.Pay(session.ID, stripesim.CardOK)
 }
 
 var invitationToken = regexp.MustCompile(`/invitation\?token=(\S+)`)
