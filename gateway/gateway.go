@@ -45,6 +45,8 @@ type Options struct {
 	PortalOrigins []string
 	// Bodies limits the memory that bodies of requests take in the process; no limit when nil.
 	Bodies Budget
+	// Now is the clock; time.Now when nil.
+	Now func() time.Time
 	// Logger gets what callers are not told; slog.Default when nil.
 	Logger *slog.Logger
 }
@@ -112,6 +114,7 @@ func routes(conn grpc.ClientConnInterface, o Options) ([]route, error) {
 		PublicURL: o.PublicURL,
 		Assets:    assets,
 		Bodies:    o.Bodies,
+		Now:       o.Now,
 		Logger:    o.Logger,
 	})
 	if err != nil {

@@ -731,7 +731,7 @@ func booksExportPage(v *visit, f *form) error {
 		return err
 	}
 	p := exportsPage{booksPage: booksTabs(v, "/exports"), Form: f}
-	for year := time.Now().In(zone).Year(); len(p.Years) < 3; year-- {
+	for year := v.Now().In(zone).Year(); len(p.Years) < 3; year-- {
 		query := url.Values{"start_date": {strconv.Itoa(year) + "-01-01"}, "end_date": {strconv.Itoa(year) + "-12-31"}, "format": {f.Value("format")}}
 		p.Years = append(p.Years, link{"?" + query.Encode(), strconv.Itoa(year)})
 	}
@@ -777,7 +777,7 @@ func booksClosingForm(v *visit) error {
 		return err
 	}
 	// Most people close the month or year that is over.
-	now := time.Now().In(zone)
+	now := v.Now().In(zone)
 	last := time.Date(now.Year(), now.Month(), 0, 0, 0, 0, 0, zone)
 	return booksClosing(v, v.newForm(closingFields, "end_date", last.Format(time.DateOnly)))
 }

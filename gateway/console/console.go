@@ -12,6 +12,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -48,6 +49,8 @@ type Config struct {
 	Assets *design.Assets
 	// Bodies limits the memory of uploads; no limit when nil.
 	Bodies Budget
+	// Now is the clock; time.Now when nil.
+	Now func() time.Time
 	// Logger gets what no member is told; slog.Default when nil.
 	Logger *slog.Logger
 }
@@ -90,6 +93,9 @@ func sections() []section {
 func New(c Config) (http.Handler, error) {
 	if c.Conn == nil || c.Assets == nil {
 		return nil, errors.New("console: Conn and Assets are required")
+	}
+	if c.Now == nil {
+		c.Now = time.Now
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()

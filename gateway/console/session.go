@@ -65,7 +65,7 @@ func browserOf(r *http.Request) (token, next string) {
 // fresh reports whether the member proved lately to be here. Where not, it leads to the page that asks for it, and from
 // there back to this one: return nil then. Call it before a form is shown whose call needs a fresh proof.
 func (v *visit) fresh() bool {
-	if time.Since(v.me.GetProveTime().AsTime()) < freshFor {
+	if v.Now().Sub(v.me.GetProveTime().AsTime()) < freshFor {
 		return true
 	}
 	_ = v.redirect(confirmPath(v.comeBack()))

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { lastMail, service, site, visit } from "./visitor.mjs";
+import { campaignPage, lastMail, pay, raised, raisedBecomes, service, site, visit } from "./visitor.mjs";
 
 const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
@@ -60,12 +60,15 @@ const sessions = new Map();
 export async function member(browser, role, options, run) {
   const storageState = sessions.get(role);
   await visit(browser, { viewport: phone, ...options, storageState, cookies: ["__Host-cagnotte", "__Host-cagnotte-link"] }, async (page, context) => {
-    if (!storageState) {
-      await signIn(page, role);
-      sessions.set(role, await context.storageState());
+    if (!storageState) await signIn(page, role);
+    // Somebody who proves again to be here has another session, and the old one ends; so does one of a visit that failed.
+    sessions.delete(role);
+    try {
+      await run(page, context);
+    } catch (error) {
+      const shown = await page.locator("main").innerText({ timeout: 1000 }).catch(() => "");
+      throw new Error(`${error.message}\nThe page is ${page.url()}:\n${shown}`, { cause: error });
     }
-    await run(page, context);
-    // Somebody who proved again to be here has another session, and the old one has ended.
     sessions.set(role, await context.storageState());
   });
 }
@@ -182,6 +185,19 @@ export async function keyboardWalk(page) {
   }
   assert.ok(distinct >= expected, `the tab key passed ${distinct} of ${expected}: ${passed.join(", ")}`);
   return passed;
+}
+
+/** Somebody gives an amount in whole euros by card on the campaign's page, and it is booked. */
+export async function donate(browser, amount) {
+  await visit(browser, {}, async (page) => {
+    const start = await raised();
+    await page.goto(campaignPage);
+    await page.getByLabel("Autre montant").fill(String(amount));
+    await page.getByRole("button", { name: "Continuer vers le paiement" }).click();
+    await pay(page);
+    await page.getByText("est bien arrivé").waitFor();
+    await raisedBecomes(start + amount * 100);
+  });
 }
 
 /** Downloads by pressing what `press` presses, and returns the file's text and name. */

@@ -81,7 +81,11 @@ func Run(t *testing.T, whose Whose, p Program, s *Site) {
 		t.Fatalf("e2e: no specs in %s: %v", dir, err)
 	}
 	// One file at a time: each donation is looked for in the progress of the one campaign.
-	cmd := exec.CommandContext(t.Context(), node, append([]string{"--test", "--test-concurrency=1", "--test-reporter=spec"}, specs...)...)
+	arguments := []string{"--test", "--test-concurrency=1", "--test-reporter=spec"}
+	if only := os.Getenv("CAGNOTTE_TEST"); only != "" {
+		arguments = append(arguments, "--test-name-pattern="+only)
+	}
+	cmd := exec.CommandContext(t.Context(), node, append(arguments, specs...)...)
 	cmd.Dir = dir
 	members, err := json.Marshal(p.Members)
 	if err != nil {

@@ -82,6 +82,7 @@ func Start(ctx context.Context, cfg Config) (_ *App, err error) {
 		CheckoutOrigins: checkoutOrigins(cfg),
 		PortalOrigins:   portalOrigins(cfg),
 		Bodies:          a.bodies,
+		Now:             cfg.Now,
 		Logger:          cfg.Logger,
 	})
 	if err != nil {
