@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-webauthn/webauthn/webauthn"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -193,6 +194,8 @@ type PeopleChange struct {
 // key or session fails from the next call on, on every copy of the program.
 type Service struct {
 	cfg Config
+	// webauthn is nil where the public address allows no passkeys.
+	webauthn *webauthn.WebAuthn
 }
 
 // New returns a Service.
@@ -212,7 +215,7 @@ func New(c Config) *Service {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Service{cfg: c}
+	return &Service{cfg: c, webauthn: newWebAuthn(c.PublicURL)}
 }
 
 func (s *Service) now() time.Time { return s.cfg.Now() }

@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -96,6 +97,65 @@ func (s *membersServer) SignOut(ctx context.Context, req *accessv1.SignOutReques
 		session = ""
 	}
 	return nothing(s.service.EndSessions(ctx, id, session))
+}
+
+func (s *membersServer) BeginPasskeyRegistration(ctx context.Context, req *accessv1.BeginPasskeyRegistrationRequest) (*accessv1.PasskeyCeremony, error) {
+	id, err := own(ctx, req.GetParent())
+	if err != nil {
+		return nil, err
+	}
+	ceremony, options, err := s.service.BeginRegistration(ctx, id)
+	return ceremonyToProto(ceremony, options, err)
+}
+
+func (s *membersServer) FinishPasskeyRegistration(ctx context.Context, req *accessv1.FinishPasskeyRegistrationRequest) (*accessv1.Passkey, error) {
+	id, err := own(ctx, req.GetParent())
+	if err != nil {
+		return nil, err
+	}
+	made, err := s.service.FinishRegistration(ctx, id, req.GetCeremony(), req.GetCredentialJson(), req.GetDisplayName(), req.GetDevice())
+	if err != nil {
+		return nil, err
+	}
+	return passkeyToProto(made), nil
+}
+
+func (s *membersServer) ListPasskeys(ctx context.Context, req *accessv1.ListPasskeysRequest) (*accessv1.ListPasskeysResponse, error) {
+	id, err := own(ctx, req.GetParent())
+	if err != nil {
+		return nil, err
+	}
+	found, next, err := page.List(req, memberName(id)+"/passkeys", newestPlace, func(before place, count int) ([]Passkey, error) {
+		return s.service.Passkeys(ctx, id, before, count)
+	}, func(p Passkey) place { return place{p.CreateTime, p.ID} })
+	if err != nil {
+		return nil, err
+	}
+	answer := &accessv1.ListPasskeysResponse{NextPageToken: next}
+	for _, p := range found {
+		answer.Passkeys = append(answer.Passkeys, passkeyToProto(p))
+	}
+	return answer, nil
+}
+
+func (s *membersServer) DeletePasskey(ctx context.Context, req *accessv1.DeletePasskeyRequest) (*emptypb.Empty, error) {
+	member, last, _ := strings.Cut(req.GetName(), "/passkeys/")
+	id, err := own(ctx, member)
+	if err != nil {
+		return nil, errs.NotFound(req.GetName())
+	}
+	passkey, err := uuid.Parse(last)
+	if err != nil {
+		return nil, errs.NotFound(req.GetName())
+	}
+	return nothing(s.service.DeletePasskey(ctx, id, passkey))
+}
+
+func passkeyToProto(p Passkey) *accessv1.Passkey {
+	return &accessv1.Passkey{
+		Name: p.Name(), DisplayName: p.DisplayName, CreateTime: wire.Time(p.CreateTime), LastUseTime: wire.Time(p.LastUseTime),
+		CloneWarningTime: wire.Time(p.CloneWarningTime), BackedUp: p.credential.Flags.BackupState,
+	}
 }
 
 func (s *membersServer) ListMemberships(ctx context.Context, req *accessv1.ListMembershipsRequest) (*accessv1.ListMembershipsResponse, error) {

@@ -50,6 +50,23 @@ func (s *signInServer) AcceptInvitation(ctx context.Context, req *accessv1.Accep
 	return newSession(made, token, err)
 }
 
+func (s *signInServer) BeginPasskeySignIn(ctx context.Context, _ *accessv1.BeginPasskeySignInRequest) (*accessv1.PasskeyCeremony, error) {
+	ceremony, options, err := s.service.BeginPasskeySignIn(ctx, s.network(ctx))
+	return ceremonyToProto(ceremony, options, err)
+}
+
+func (s *signInServer) FinishPasskeySignIn(ctx context.Context, req *accessv1.FinishPasskeySignInRequest) (*accessv1.Session, error) {
+	made, token, err := s.service.FinishPasskeySignIn(ctx, req.GetCeremony(), req.GetCredentialJson(), req.GetDevice())
+	return newSession(made, token, err)
+}
+
+func ceremonyToProto(ceremony, options string, err error) (*accessv1.PasskeyCeremony, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &accessv1.PasskeyCeremony{Ceremony: ceremony, OptionsJson: options}, nil
+}
+
 // newSession is the answer that makes a session: the only one with its token.
 func newSession(made Session, token string, err error) (*accessv1.Session, error) {
 	if err != nil {
