@@ -131,31 +131,37 @@ func (s *Service) signInTx(ctx context.Context, tx pgx.Tx, member uuid.UUID, use
 	return made, secret, s.auditTx(ctx, tx, "", made.Name(), nil, fields{"signed_in_by": how, "device": made.Device})
 }
 
-// CreateOperator gives the person with this address the role of an operator, and returns a link that signs in once, within
-// 15 minutes, in any browser. The person is created with this name when there is none. It is for the first operator, and for
-// those who lost every other way in. Doing it again makes another link.
+// CreateOperator is [Service.CreateMember] for the role of an operator: for the first one, and for those who lost every other
+// way in.
 func (s *Service) CreateOperator(ctx context.Context, email, displayName, language string) (link string, err error) {
+	return s.CreateMember(ctx, Grant{Role: RoleOperator}, email, displayName, language)
+}
+
+// CreateMember gives the person with this address a role, without an invitation, and returns a link that signs in once,
+// within 15 minutes, in any browser. The person is created with this name when there is none; who has a role there keeps it.
+// Doing it again makes another link. It is for commands: it checks no rights.
+func (s *Service) CreateMember(ctx context.Context, g Grant, email, displayName, language string) (link string, err error) {
 	if email, err = normalEmail("email", email); err != nil {
 		return "", err
 	}
 	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
-		if err := lockPeopleTx(ctx, tx, ""); err != nil {
+		if err := lockPeopleTx(ctx, tx, g.Collective); err != nil {
 			return err
 		}
 		m, err := s.memberWithTx(ctx, tx, Member{Email: email, DisplayName: displayName, Language: language})
 		if err != nil {
 			return err
 		}
-		_, has, err := currentMembershipTx(ctx, tx, "", m.ID)
+		_, has, err := currentMembershipTx(ctx, tx, g.Collective, m.ID)
 		if err != nil {
 			return err
 		}
 		if !has {
-			made, err := s.addMembershipTx(ctx, tx, Membership{Member: m.ID, Role: RoleOperator}, "")
+			made, err := s.addMembershipTx(ctx, tx, Membership{Member: m.ID, Collective: g.Collective, Role: g.Role}, "")
 			if err != nil {
 				return err
 			}
-			if err := s.auditTx(ctx, tx, "", made.Name(), nil, fields{"role": string(RoleOperator), "member": m.DisplayName}); err != nil {
+			if err := s.auditTx(ctx, tx, g.Collective, made.Name(), nil, fields{"role": string(g.Role), "member": m.DisplayName}); err != nil {
 				return err
 			}
 			if err := s.cfg.TellPeopleTx(ctx, tx, PeopleChange{Kind: MemberJoined, Membership: made}); err != nil {

@@ -39,8 +39,12 @@ const (
 	adminAddr  = "127.0.0.1:9091"
 	siteAddr   = "127.0.0.1:8090"
 	stripeAddr = "127.0.0.1:12111"
+	mailAddr   = "127.0.0.1:8025"
 
 	serviceURL = "http://" + httpAddr
+	// publicURL has a name, since browsers allow no passkeys for an IP address.
+	publicURL  = "http://localhost:8080"
+	mailboxURL = "http://" + mailAddr
 	siteURL    = "http://" + siteAddr
 	stripeURL  = "http://" + stripeAddr
 )
@@ -93,12 +97,13 @@ type state struct {
 func serve(ctx context.Context, dir string, stdout, stderr io.Writer) (err error) {
 	logger := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	// The ports come first, so that nothing was started or written when one of them is taken.
-	site, stripe, err := listen(ctx)
+	site, stripe, mails, err := listen(ctx)
 	if err != nil {
 		return err
 	}
 	defer site.Close()
 	defer stripe.Close()
+	defer mails.Close()
 
 	// What was started is stopped in reverse order, also after an error half-way. The stop has its own time, since ctx
 	// has ended by then.
@@ -153,21 +158,38 @@ func serve(ctx context.Context, dir string, stdout, stderr io.Writer) (err error
 	// The simulator answers before the service starts, which calls it.
 	undo.push(serveHTTP(stripe, sim.Handler()))
 
-	// The service gets what an installation reads from its environment. Mail is sent only if SMTP_URL is set.
+	// Mails end in the demo's mailbox, unless SMTP_URL is set.
+	smtpURL := os.Getenv("SMTP_URL")
+	box, err := newMailbox()
+	if err != nil {
+		return err
+	}
+	if smtpURL == "" {
+		l, err := listenOn(ctx, "the mailbox", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		stop := box.serveMail(l)
+		undo.push(func(context.Context) error { return stop() })
+		smtpURL = "smtp://" + l.Addr().String() + "?from=dons@example.org"
+	}
+	undo.push(serveHTTP(mails, box))
+
+	// The service gets what an installation reads from its environment.
 	running, err := app.Start(ctx, app.Config{
 		DatabaseURL:                 databaseURL,
 		StripeAPIKey:                simulatedKey,
 		StripeAPIBase:               stripeURL,
 		StripeWebhookSecrets:        []string{saved.WebhookSecret},
 		StripeConnectWebhookSecrets: []string{saved.ConnectSecret},
-		PublicURL:                   serviceURL,
+		PublicURL:                   publicURL,
 		HTTPAddr:                    httpAddr,
 		GRPCAddr:                    grpcAddr,
 		AdminAddr:                   adminAddr,
 		SecretKey:                   saved.SecretKey,
 		TrustedProxies:              []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 		FeeEstimate:                 app.DefaultFeeEstimate,
-		SMTPURL:                     os.Getenv("SMTP_URL"),
+		SMTPURL:                     smtpURL,
 		Logger:                      logger,
 		Now:                         clock.Now,
 	})
@@ -195,7 +217,11 @@ func serve(ctx context.Context, dir string, stdout, stderr io.Writer) (err error
 	}
 	undo.push(serveHTTP(site, handler))
 
-	announce(stdout, demos, saved.Keys, databaseURL)
+	links, err := signInLinks(ctx, db.URL("cagnotte"), demos[0], clock.Now)
+	if err != nil {
+		return fmt.Errorf("make the demo's members: %w", err)
+	}
+	announce(stdout, demos, saved.Keys, links, databaseURL)
 	// The demo ends with a signal, or with the service when that fails.
 	select {
 	case <-ctx.Done():
@@ -230,16 +256,40 @@ func startDatabase(ctx context.Context, dir string) (db *pgembed.Server, fresh b
 	return db, fresh, nil
 }
 
-// listen opens the two ports that this program serves itself. The service opens its own.
-func listen(ctx context.Context) (site, stripe net.Listener, err error) {
+// listen opens the ports that this program serves itself. The service opens its own.
+func listen(ctx context.Context) (site, stripe, mails net.Listener, err error) {
 	if site, err = listenOn(ctx, "the collective's own site", siteAddr); err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	if stripe, err = listenOn(ctx, "the simulated Stripe", stripeAddr); err != nil {
 		site.Close()
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	return site, stripe, nil
+	if mails, err = listenOn(ctx, "the mailbox", mailAddr); err != nil {
+		site.Close()
+		stripe.Close()
+		return nil, nil, nil, err
+	}
+	return site, stripe, mails, nil
+}
+
+// signInLinks makes the demo's members, where they are not there yet, and a link for each that signs in once.
+func signInLinks(ctx context.Context, databaseURL string, d demo, now func() time.Time) (links []string, err error) {
+	for _, p := range []app.Person{
+		{Email: "camille@example.org", Name: "Camille", Role: "owner", Collective: d.CollectiveID},
+		{Email: "nadia@example.org", Name: "Nadia", Role: "editor", Collective: d.CollectiveID},
+		{Email: "karim@example.org", Name: "Karim", Role: "treasurer", Collective: d.CollectiveID},
+		{Email: "louise@example.org", Name: "Louise", Role: "auditor", Collective: d.CollectiveID},
+		{Email: "sacha@example.org", Name: "Sacha", Role: "operator"},
+	} {
+		p.Language = "fr"
+		link, err := app.CreateMember(ctx, databaseURL, publicURL, p, now)
+		if err != nil {
+			return nil, err
+		}
+		links = append(links, fmt.Sprintf("%-9s  %s", p.Role, link))
+	}
+	return links, nil
 }
 
 // listenOn opens one port; who names its purpose in the error.
@@ -373,7 +423,7 @@ func (s stack) run(ctx context.Context) (err error) {
 }
 
 // announce prints the addresses and keys for the person at the terminal.
-func announce(w io.Writer, demos []demo, k keys, databaseURL string) {
+func announce(w io.Writer, demos []demo, k keys, links []string, databaseURL string) {
 	fmt.Fprintf(w, `
 Cagnotte: a demo with a SIMULATED Stripe. No card is charged and no money moves.
 
@@ -384,6 +434,12 @@ Cagnotte: a demo with a SIMULATED Stripe. No card is charged and no money moves.
   gRPC, with reflection                      %s
   The simulated Stripe                       %s
   Metrics and profiles                       http://%s/metrics
+  The mails that are sent                    %s/
+
+The console, by role; each link signs in once, within 15 minutes. Afterwards ask for one at %s/console
+(camille@example.org, nadia@, karim@, louise@ or sacha@) and find it in the mailbox:
+
+  %s
 
 API keys of two members of %s and of the operator, and the database, for a shell:
 
@@ -394,6 +450,6 @@ API keys of two members of %s and of the operator, and the database, for a shell
   curl -H "Authorization: Bearer $TREASURER" %s/v1/%s/ledger/accounts
 
 Ctrl-C stops everything and keeps the data; make clean removes them.
-`, siteURL, demos[0].page(serviceURL), serviceURL, serviceURL, grpcAddr, stripeURL, adminAddr,
-		demos[0].Collective.DisplayName, k.Owner, k.Treasurer, k.Operator, databaseURL, serviceURL, demos[0].collectiveName())
+`, siteURL, demos[0].page(publicURL), serviceURL, serviceURL, grpcAddr, stripeURL, adminAddr,
+		mailboxURL, publicURL, strings.Join(links, "\n  "), demos[0].Collective.DisplayName, k.Owner, k.Treasurer, k.Operator, databaseURL, serviceURL, demos[0].collectiveName())
 }

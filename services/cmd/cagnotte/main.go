@@ -156,7 +156,9 @@ func createOperator(ctx context.Context, args []string, getenv func(string) stri
 	if err != nil {
 		return err
 	}
-	link, err := app.CreateOperator(ctx, url, getenv("CAGNOTTE_PUBLIC_URL"), *email, *name, *language)
+	link, err := app.CreateMember(ctx, url, getenv("CAGNOTTE_PUBLIC_URL"), app.Person{
+		Email: *email, Name: *name, Language: *language, Role: "operator",
+	}, nil)
 	if err != nil {
 		return err
 	}

@@ -54,15 +54,25 @@ func CreateOperatorKey(ctx context.Context, databaseURL, name string) (key strin
 	return key, err
 }
 
-// CreateOperator makes the person with this address an operator, and returns a link that signs in once, within 15 minutes.
-// PublicURL is the value of CAGNOTTE_PUBLIC_URL.
-func CreateOperator(ctx context.Context, databaseURL, publicURL, email, name, language string) (link string, err error) {
+// Person is somebody to make a member of.
+type Person struct {
+	Email, Name string
+	// Language is fr or en.
+	Language string
+	// Role is the one in the collective, such as owner, or operator; an operator has no collective.
+	Role, Collective string
+}
+
+// CreateMember gives a person a role, and returns a link that signs in once, within 15 minutes. PublicURL is the value of
+// CAGNOTTE_PUBLIC_URL. Doing it again makes another link. Now is the service's clock; time.Now when nil.
+func CreateMember(ctx context.Context, databaseURL, publicURL string, p Person, now func() time.Time) (link string, err error) {
 	if publicURL, err = baseURL("CAGNOTTE_PUBLIC_URL", publicURL); err != nil {
 		return "", err
 	}
 	err = withPool(ctx, databaseURL, func(ctx context.Context, pool *pgxpool.Pool) error {
 		ctx = rpc.WithCaller(ctx, rpc.Caller{Method: "cagnotte operator"})
-		link, err = access.New(access.Config{Pool: pool, PublicURL: publicURL, AuditTx: auditAccessTx}).CreateOperator(ctx, email, name, language)
+		link, err = access.New(access.Config{Pool: pool, Now: now, PublicURL: publicURL, AuditTx: auditAccessTx}).
+			CreateMember(ctx, access.Grant{Collective: p.Collective, Role: access.Role(p.Role)}, p.Email, p.Name, p.Language)
 		return err
 	})
 	return link, err
