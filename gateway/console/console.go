@@ -84,6 +84,7 @@ func sections() []section {
 		newsSection(),
 		booksSection(),
 		settingsSection(),
+		peopleSection(),
 		instanceSection(),
 		meSection(),
 	}
