@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// The picture's own units. Text of 13 units is readable on a phone, where the whole is 360 pixels wide.
+// The picture's own units. Text of 13 units is readable on a phone, where the whole is some 320 pixels wide.
 const (
-	width, height                 = 520, 280
+	width, height                 = 420, 250
 	left, right                   = 62, 8
 	top, bottom                   = 12, 28
 	plotWidth, plotHeight         = width - left - right, height - top - bottom
-	mostTicks                     = 6
+	mostTicks                     = 5
 	widestBar             float64 = 40
 )
 

@@ -79,20 +79,32 @@ func titleOf(titles map[string]string, campaign string) string {
 
 func contributionView(v *visit, c *overviewv1.Contribution, titles map[string]string) contributionRow {
 	row := contributionRow{
-		Path:     v.path("/donations/" + lastOf(c.GetName())),
-		Date:     v.Day(c.GetDate()),
-		Amount:   v.Money(c.GetAmount()),
-		Method:   v.T("donations." + c.GetMethod().String()),
-		State:    v.T("donations." + c.GetState().String()),
-		Tone:     contributionTone(c.GetState()),
-		Campaign: titleOf(titles, c.GetCampaign()),
-		Monthly:  c.GetRecurringDonation() != "",
+		Path:    v.path("/donations/" + lastOf(c.GetName())),
+		Date:    shortDay(v, c.GetDate()),
+		Amount:  v.Money(c.GetAmount()),
+		Method:  v.T("donations." + c.GetMethod().String()),
+		State:   v.T("donations." + c.GetState().String()),
+		Tone:    contributionTone(c.GetState()),
+		Monthly: c.GetRecurringDonation() != "",
+	}
+	// A collective with one campaign need not be told it on each line.
+	if len(titles) > 1 {
+		row.Campaign = titleOf(titles, c.GetCampaign())
 	}
 	switch c.GetState() {
 	case overviewv1.ContributionState_CONTRIBUTION_STATE_PARTIALLY_REFUNDED, overviewv1.ContributionState_CONTRIBUTION_STATE_DISPUTED:
 		row.Received = v.T("donations.left", "amount", v.Money(c.GetReceived()))
 	}
 	return row
+}
+
+// shortDay writes a day in figures, for lists.
+func shortDay(v *visit, day string) string {
+	t, err := time.Parse(time.DateOnly, day)
+	if err != nil {
+		return day
+	}
+	return v.ShortDay(t)
 }
 
 func contributionTone(state overviewv1.ContributionState) string {
@@ -115,7 +127,9 @@ type donationsPage struct {
 	Tabs          []tab
 	Filter        *form
 	Contributions []contributionRow
-	Pager         pager
+	// Several campaigns have a column.
+	Several bool
+	Pager   pager
 	// New are the ways to enter what came without Stripe; none for who may not.
 	New []tab
 }
@@ -200,9 +214,10 @@ func donationsList(v *visit) error {
 		return v.refuse("donations/list", v.T("donations.title"), p)
 	}
 	titles := map[string]string{}
-	for _, c := range campaigns {
+	for _, c := range campaigns[1:] {
 		titles[c.Value] = c.Label
 	}
+	p.Several = len(titles) > 1
 	for _, c := range list.GetContributions() {
 		p.Contributions = append(p.Contributions, contributionView(v, c, titles))
 	}
@@ -212,7 +227,6 @@ func donationsList(v *visit) error {
 
 // donationPage shows one contribution.
 type donationPage struct {
-	*text.Words
 	contributionRow
 	Back string
 	// ID is our reference.
@@ -266,12 +280,13 @@ func donationsOne(v *visit) error {
 	}
 	c := history.GetContribution()
 	p := donationPage{
-		Words: v.Words, contributionRow: contributionView(v, c, titles), Back: v.path("/donations"), ID: lastOf(c.GetName()), Document: c.GetDocument(),
+		contributionRow: contributionView(v, c, titles), Back: v.path("/donations"), ID: lastOf(c.GetName()), Document: c.GetDocument(),
 		Pledge: c.GetPledgeReference(), PaymentMethod: c.GetPaymentMethod(), Kind: kindOf(c.GetResource()),
 	}
 	if recurring := c.GetRecurringDonation(); recurring != "" {
 		p.MonthlyPath = monthlyPath(v, recurring)
 	}
+	p.Campaign, p.Date = titleOf(titles, c.GetCampaign()), v.Day(c.GetDate())
 	p.Actions = contributionActions(v, c)
 	for _, e := range history.GetEntries() {
 		view := historyEntryView(v, e, zone)

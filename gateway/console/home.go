@@ -114,6 +114,7 @@ func attentionOf(v *visit, a *overviewv1.Attention, zone *time.Location) attenti
 			}
 			view.Items = append(view.Items, one)
 		}
+		view.Deadline = ""
 	}
 	return view
 }

@@ -92,7 +92,7 @@ func monthlyList(v *visit) error {
 		return v.refuse("monthly/list", v.T("monthly.title"), p)
 	}
 	titles := map[string]string{}
-	for _, c := range campaigns {
+	for _, c := range campaigns[1:] {
 		titles[c.Value] = c.Label
 	}
 	for _, r := range list.GetRecurringDonations() {
@@ -142,8 +142,10 @@ type monthlyOnePage struct {
 	Back, Reason, End string
 	ID                string
 	Waiting           bool
-	Contributions     []contributionRow
-	Pager             pager
+	// Several is false: all months are of one campaign.
+	Several       bool
+	Contributions []contributionRow
+	Pager         pager
 }
 
 // recurringOf asks for the monthly donation of the address.

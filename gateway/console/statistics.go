@@ -89,10 +89,15 @@ func statistics(v *visit) error {
 	if f.failed() {
 		return v.refuse("statistics/statistics", v.T("statistics.title"), p)
 	}
+	campaign := f.Value("campaign")
+	// The only campaign has a goal to compare with.
+	if campaign == "" && len(campaigns) == 2 {
+		campaign = campaigns[1].Value
+	}
 	ask := func(grouping overviewv1.StatisticsGrouping) (*overviewv1.Statistics, error) {
 		return v.overview().GetStatistics(v.ctx(), &overviewv1.GetStatisticsRequest{
 			Name: v.collective + "/statistics", StartDate: start, EndDate: end, Interval: chosen.interval, Grouping: grouping,
-			Campaign: f.Value("campaign"), CurrencyCode: v.r.URL.Query().Get("currency"),
+			Campaign: campaign, CurrencyCode: v.r.URL.Query().Get("currency"),
 		})
 	}
 	byMethod, err := ask(overviewv1.StatisticsGrouping_STATISTICS_GROUPING_METHOD)
@@ -103,19 +108,19 @@ func statistics(v *visit) error {
 		return v.refuse("statistics/statistics", v.T("statistics.title"), p)
 	}
 	byCampaign := byMethod
-	if f.Value("campaign") == "" {
+	if campaign == "" {
 		if byCampaign, err = ask(overviewv1.StatisticsGrouping_STATISTICS_GROUPING_CAMPAIGN); err != nil {
 			return err
 		}
 	}
 	monthly, err := v.overview().GetMonthlyStatistics(v.ctx(), &overviewv1.GetMonthlyStatisticsRequest{
-		Name: v.collective + "/monthlyStatistics", StartDate: monthsBack(start, end), EndDate: end, Campaign: f.Value("campaign"),
+		Name: v.collective + "/monthlyStatistics", StartDate: monthsBack(start, end), EndDate: end, Campaign: campaign,
 	})
 	if err != nil {
 		return err
 	}
 	titles := map[string]string{}
-	for _, c := range campaigns {
+	for _, c := range campaigns[1:] {
 		titles[c.Value] = c.Label
 	}
 	p.fill(v, chosen.word, byMethod, byCampaign, monthly, titles)
@@ -275,13 +280,9 @@ func series(s *overviewv1.Statistics, key func(*overviewv1.StatisticsGroup) (key
 	return sorted
 }
 
-// shortMonth is a month for an axis: "mai 26".
+// shortMonth is a month for an axis: "sept. 26".
 func shortMonth(v *visit, month time.Time) string {
-	name, year, _ := strings.Cut(v.Month(month), " ")
-	if letters := []rune(name); len(letters) > 4 {
-		name = string(letters[:3]) + "."
-	}
-	return name + " " + year[max(0, len(year)-2):]
+	return strings.Split(v.T("statistics.shortMonths"), " ")[month.Month()-1] + month.Format(" 06")
 }
 
 // shortMoney is an amount for an axis, without cents: "1 500 €".
