@@ -112,6 +112,7 @@ func routes(conn grpc.ClientConnInterface, o Options) ([]route, error) {
 	members, err := console.New(console.Config{
 		Conn:      conn,
 		PublicURL: o.PublicURL,
+		Preview:   site.Preview,
 		Assets:    assets,
 		Bodies:    o.Bodies,
 		Now:       o.Now,
@@ -133,6 +134,7 @@ func routes(conn grpc.ClientConnInterface, o Options) ([]route, error) {
 		{"/", noBody, orJSON(site)},
 		{"/{$}", noBody, site},
 		{"/c/", formBody, site},
+		{"/images/", noBody, site},
 		{"/stripe/", noBody, site},
 		{"/console", formBody, members},
 		{"/console/", formBody, members},

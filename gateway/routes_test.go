@@ -15,6 +15,7 @@ func TestEveryRouteSaysWhatBodyItTakes(t *testing.T) {
 		"/":                           noBody,    // a page or an error; no call
 		"/{$}":                        noBody,    // a page; no call
 		"/c/":                         formBody,  // pages: public calls, and those that wait for Stripe
+		"/images/":                    noBody,    // GetImageContent
 		"/stripe/":                    noBody,    // pages; no call
 		"/console":                    formBody,  // pages: calls with a member's session
 		"/console/":                   formBody,  // pages: calls with a member's session

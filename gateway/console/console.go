@@ -18,6 +18,7 @@ import (
 
 	"github.com/cagnotte/cagnotte/gateway/chart"
 	"github.com/cagnotte/cagnotte/gateway/design"
+	"github.com/cagnotte/cagnotte/gateway/pages"
 	"github.com/cagnotte/cagnotte/gateway/text"
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
 )
@@ -45,6 +46,8 @@ type Config struct {
 	Conn grpc.ClientConnInterface
 	// PublicURL is where browsers reach this service, such as "https://dons.example", for addresses that are copied.
 	PublicURL string
+	// Preview answers a campaign's page as donors will see it; required.
+	Preview func(w http.ResponseWriter, r *http.Request, shown pages.Preview)
 	// Assets takes the console's files; required.
 	Assets *design.Assets
 	// Bodies limits the memory of uploads; no limit when nil.

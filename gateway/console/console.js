@@ -50,3 +50,22 @@ document.addEventListener("keydown", (event) => {
 // The summary of a refused form gets the focus where autofocus did not.
 const summary = document.querySelector(".summary");
 if (summary && document.activeElement === document.body) summary.focus();
+
+// Buttons that put Markdown around what is selected: <p hidden data-markdown="ID"> with buttons of data-before and data-after,
+// or of data-line for the beginning of a line.
+for (const bar of document.querySelectorAll("[data-markdown]")) {
+  const area = document.getElementById(bar.dataset.markdown);
+  if (!area) continue;
+  bar.hidden = false;
+  bar.addEventListener("click", (event) => {
+    const button = event.target.closest("button");
+    if (!button) return;
+    const { selectionStart: start, selectionEnd: end, value } = area;
+    const chosen = value.slice(start, end);
+    const { before = "", after = "", line } = button.dataset;
+    const lineStart = value.lastIndexOf("\n", start - 1) + 1;
+    if (line) area.setRangeText(line, lineStart, lineStart, "end");
+    else area.setRangeText(before + (chosen || button.textContent) + after, start, end, "select");
+    area.focus();
+  });
+}

@@ -26,6 +26,7 @@ func (s *site) campaign(w http.ResponseWriter, r *http.Request) {
 	p := s.begin(w, r)
 	v := newCampaignView(p.Words, c)
 	v.Story = s.stories.Render(v.TextLang, c.GetTexts()[v.TextLang].GetStory())
+	v.Image = s.imageOf(r.Context(), c, v.TextLang)
 	// A campaign that takes no donations takes no pledges, so nothing is asked then.
 	if v.Accepting && s.offersPledges(r.Context(), name) {
 		v.PledgePath = v.Path + "/pledge"

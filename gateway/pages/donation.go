@@ -3,6 +3,7 @@ package pages
 import (
 	"context"
 	"fmt"
+	"html/template"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -37,6 +38,8 @@ type donationView struct {
 	FeeCover, Returned string
 	// MonthlyPath is where the monthly donation that it is a month of is managed; empty for a single donation.
 	MonthlyPath string
+	// ThankYou is the collective's own word to who has paid; empty for none.
+	ThankYou template.HTML
 	// Campaign is nil when it cannot be shown; the donation's page does without.
 	Campaign *campaignView
 }
@@ -92,6 +95,9 @@ func (s *site) donation(w http.ResponseWriter, r *http.Request) {
 	if c, err := s.campaigns.GetCampaign(r.Context(), &campaignsv1.GetCampaignRequest{Name: name}); err == nil {
 		shown := newCampaignView(p.Words, c)
 		v.Campaign = &shown
+		if v.Tone == "good" {
+			v.ThankYou = s.stories.Render(shown.TextLang, c.GetTexts()[shown.TextLang].GetThankYou())
+		}
 	}
 	p.Title, p.NoIndex, p.Content = v.Heading, true, v
 	s.answer(w, r, http.StatusOK, "donation", p, cacheNever)

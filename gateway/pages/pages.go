@@ -20,6 +20,7 @@ import (
 	"github.com/cagnotte/cagnotte/gateway/text"
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
+	imagesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/images/v1"
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 	recurringv1 "github.com/cagnotte/cagnotte/proto/cagnotte/recurring/v1"
 	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
@@ -59,6 +60,7 @@ type Config struct {
 type site struct {
 	campaigns       campaignsv1.CampaignsServiceClient
 	donations       donationsv1.DonationsServiceClient
+	images          imagesv1.ImagesServiceClient
 	ledger          ledgerv1.LedgerServiceClient
 	recurring       recurringv1.RecurringServiceClient
 	treasury        treasuryv1.TreasuryServiceClient
@@ -72,10 +74,17 @@ type site struct {
 	style, icon     string
 }
 
+// Site serves the pages. Its zero value serves nothing: see New.
+type Site struct {
+	http.Handler
+	pages *site
+}
+
 // New returns the pages, or an error when one of the embedded files is broken.
-func New(c Config) (http.Handler, error) {
+func New(c Config) (*Site, error) {
 	s := &site{
 		campaigns:       campaignsv1.NewCampaignsServiceClient(c.Conn),
+		images:          imagesv1.NewImagesServiceClient(c.Conn),
 		donations:       donationsv1.NewDonationsServiceClient(c.Conn),
 		ledger:          ledgerv1.NewLedgerServiceClient(c.Conn),
 		recurring:       recurringv1.NewRecurringServiceClient(c.Conn),
@@ -98,12 +107,14 @@ func New(c Config) (http.Handler, error) {
 			return nil, err
 		}
 	}
+	s.templates[previewName] = s.templates["campaign"]
 	mux := http.NewServeMux()
 	s.style = c.Assets.Add("style.css", "text/css; charset=utf-8", design.Sheet(ownStyle))
 	s.icon = c.Assets.Add("icon.svg", "image/svg+xml", design.Icon())
 	mux.HandleFunc("GET /{$}", s.home)
 	mux.HandleFunc("GET /stripe/back", s.stripeBack)
 	mux.HandleFunc("GET /stripe/expired", s.stripeExpired)
+	mux.HandleFunc("GET /images/{collective}/{image}/{width}", s.image)
 	mux.HandleFunc("GET /c/{collective}", s.collective)
 	mux.HandleFunc("GET /c/{collective}/{campaign}", s.campaign)
 	mux.HandleFunc("POST /c/{collective}/{campaign}/give", s.give)
@@ -123,7 +134,7 @@ func New(c Config) (http.Handler, error) {
 	mux.HandleFunc("GET /c/{collective}/{campaign}/pledges/{pledge}/qr.svg", s.slipQR)
 	// A known address with another method also ends here.
 	mux.HandleFunc("/", s.missing)
-	return asPublic(mux), nil
+	return &Site{asPublic(mux), s}, nil
 }
 
 // asPublic takes the caller's key and origin out of what goes on to the services, and bounds what a form may hold.
@@ -203,6 +214,9 @@ func (s *site) policy(name string) string {
 	// These forms lead to our own pages.
 	case "donation", "pledgeform":
 		forms = "'self'"
+	// A preview has the form, which leads nowhere.
+	case previewName:
+		forms = "'none'"
 	}
 	return "default-src 'none'; style-src 'self'; img-src 'self'; form-action " + forms + "; base-uri 'none'; frame-ancestors 'none'"
 }

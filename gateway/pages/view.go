@@ -22,6 +22,8 @@ type page struct {
 	OtherLanguage string
 	// NoIndex keeps search engines away from what is one person's.
 	NoIndex bool
+	// Notice stands above a preview, with the way back.
+	Notice, Back, BackText string
 	// Refresh is the content of a meta refresh; empty for none.
 	Refresh string
 	// Content is the page's own part.
@@ -34,9 +36,11 @@ type campaignView struct {
 	// TextLang is the language of the campaign's own texts, which can differ from the page's.
 	Title, TextLang string
 	Story           template.HTML
-	Progress        progressView
-	Stages          []stageView
-	Deadline        string
+	// Image is nil for a campaign without one.
+	Image    *imageView
+	Progress progressView
+	Stages   []stageView
+	Deadline string
 	// Spent says what the cause has cost so far; empty when nothing is known.
 	Spent string
 	// PledgePath is where to give otherwise than by card; empty when that is not offered.
@@ -45,6 +49,8 @@ type campaignView struct {
 	Accepting     bool
 	Closed, Badge string
 	Form          formView
+	// Preview shows the form of a campaign that is not public, which leads nowhere.
+	Preview bool
 }
 
 // formView is the donation form, with what was sent when it comes back.
