@@ -33,6 +33,8 @@ func booksSection() section {
 		nav:  []navEntry{{label: "books.nav", icon: "book", path: "/books", roles: bookkeepers}},
 		routes: []route{
 			{pattern: "GET " + books, serve: booksBalances, roles: bookkeepers},
+			{pattern: "GET " + books + "/new-account", serve: booksAccountForm, roles: bookers},
+			{pattern: "POST " + books + "/new-account", serve: booksAccountCreate, roles: bookers},
 			{pattern: "GET " + books + "/accounts/{account}", serve: booksStatement, roles: bookkeepers},
 			{pattern: "GET " + books + "/journal", serve: booksJournal, roles: bookkeepers},
 			{pattern: "GET " + books + "/journal/{transaction}", serve: booksTransaction, roles: bookkeepers},
@@ -151,6 +153,8 @@ type balancesPage struct {
 	Groups []accountGroup
 	// Empty says that nothing was posted yet.
 	Empty bool
+	// CanAdd offers to add an account.
+	CanAdd bool
 }
 
 type accountGroup struct {
@@ -188,7 +192,7 @@ func booksBalances(v *visit) error {
 	if err != nil {
 		return err
 	}
-	p := balancesPage{booksPage: booksTabs(v, ""), Empty: true}
+	p := balancesPage{booksPage: booksTabs(v, ""), Empty: true, CanAdd: v.can(bookers...)}
 	p.Filter = v.queryForm([]field{
 		{Name: "end_date", Label: "books.until", Kind: "day"},
 		{Name: "campaign", Label: "books.campaign", Kind: "select", Options: campaigns},
@@ -218,6 +222,50 @@ func booksBalances(v *visit) error {
 		}
 	}
 	return v.show("books/balances", v.T("books.balancesTitle"), p)
+}
+
+// accountFields are those of a new account.
+func accountFields(v *visit) []field {
+	types := []option{}
+	for _, kind := range accountTypes {
+		types = append(types, option{Value: kind.String(), Label: v.T("books." + kind.String())})
+	}
+	return []field{
+		{Name: "account_id", Label: "books.code", Hint: "books.codeHint", Required: true, Max: 32, Mono: true},
+		{Name: "display_name", Label: "books.accountName", Required: true, Max: 255, Spellcheck: true},
+		{Name: "type", Label: "books.accountType", Hint: "books.accountTypeHint", Kind: "radio", Required: true, Options: types},
+	}
+}
+
+// accountPage asks for a new account.
+type accountPage struct {
+	booksPage
+	Form *form
+}
+
+func booksAccountForm(v *visit) error {
+	return v.show("books/account", v.T("books.newAccount"), accountPage{booksTabs(v, "-"), v.newForm(accountFields(v))})
+}
+
+func booksAccountCreate(v *visit) error {
+	f, err := v.readForm(accountFields(v))
+	if err != nil {
+		return err
+	}
+	if !f.failed() {
+		// The code is what recognises a repeat.
+		made, err := v.ledger().CreateAccount(v.ctx(), &ledgerv1.CreateAccountRequest{
+			Parent: booksOf(v), AccountId: f.Value("account_id"),
+			Account: &ledgerv1.Account{DisplayName: f.Value("display_name"), Type: ledgerv1.AccountType(ledgerv1.AccountType_value[f.Value("type")])},
+		})
+		if err == nil {
+			return v.done("books.account", v.path("/books/accounts/")+made.GetCode())
+		}
+		if !f.refused(v, err) {
+			return err
+		}
+	}
+	return v.refuse("books/account", v.T("books.newAccount"), accountPage{booksTabs(v, "-"), f})
 }
 
 // statementPage lists the entries of an account.
