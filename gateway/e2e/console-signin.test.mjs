@@ -121,7 +121,7 @@ test("each page before and after the sign-in can be used by everybody", async ()
     await accessible(page);
   });
   await member(browser, "owner", { expected: /status of 404/ }, async (page) => {
-    for (const address of [home, `${service}/console`, `${service}/console/confirm`, `${service}/console/confirmed`, `${service}/console/nothing`]) {
+    for (const address of [home, `${service}/console/confirm`, `${service}/console/confirmed`, `${service}/console/nothing`]) {
       await accessible(page, address);
     }
     await page.goto(home);
