@@ -221,21 +221,8 @@ func (s *Service) Invite(ctx context.Context, i Invitation, requestID uuid.UUID)
 		if _, err := tx.Exec(ctx, revokePendingSQL, pgx.NamedArgs{"collective": i.Collective, "email": i.Email, "now": now}); err != nil {
 			return postgres.Error(err)
 		}
-		_, err = tx.Exec(ctx, insertInvitationSQL, pgx.NamedArgs{
-			"id": id, "collective": i.Collective, "email": i.Email, "role": string(i.Role), "language": i.Language, "inviter": by.Name,
-			"inviter_name": by.DisplayName, "by_operator": by.Role(i.Collective) == "" || i.Collective == "", "request_id": requestID,
-			"created_at": now, "expires_at": now.Add(invitationLife),
-		})
-		if err := postgres.ErrorFor(err, map[string]*errs.Error{
-			"invitations_collective_fkey": errs.NotFound(scopeName(i.Collective)),
-		}); err != nil {
+		if made, err = s.insertInvitationTx(ctx, tx, i, id, requestID, by, now); err != nil {
 			return err
-		}
-		if made, err = invitationTx(ctx, tx, invitationSQL, i.Collective, id); err != nil {
-			return err
-		}
-		if _, err := s.cfg.Jobs.InsertTx(ctx, tx, invitationArgs{Invitation: id}, nil); err != nil {
-			return postgres.Error(err)
 		}
 		if err := s.auditTx(ctx, tx, i.Collective, made.Name(), nil, fields{"email": i.Email, "role": string(i.Role)}); err != nil {
 			return err
@@ -246,6 +233,42 @@ func (s *Service) Invite(ctx context.Context, i Invitation, requestID uuid.UUID)
 		return Invitation{}, err
 	}
 	return made, nil
+}
+
+// insertInvitationTx stores an invitation and queues its mail.
+func (s *Service) insertInvitationTx(ctx context.Context, tx pgx.Tx, i Invitation, id, requestID uuid.UUID, by Principal, now time.Time) (Invitation, error) {
+	_, err := tx.Exec(ctx, insertInvitationSQL, pgx.NamedArgs{
+		"id": id, "collective": i.Collective, "email": i.Email, "role": string(i.Role), "language": i.Language, "inviter": by.Name,
+		"inviter_name": by.DisplayName, "by_operator": by.Role(i.Collective) == "" || i.Collective == "", "request_id": requestID,
+		"created_at": now, "expires_at": now.Add(invitationLife),
+	})
+	if err := postgres.ErrorFor(err, map[string]*errs.Error{
+		"invitations_collective_fkey": errs.NotFound(scopeName(i.Collective)),
+	}); err != nil {
+		return Invitation{}, err
+	}
+	made, err := invitationTx(ctx, tx, invitationSQL, i.Collective, id)
+	if err != nil {
+		return Invitation{}, err
+	}
+	_, err = s.cfg.Jobs.InsertTx(ctx, tx, invitationArgs{Invitation: id}, nil)
+	return made, postgres.Error(err)
+}
+
+// InviteFirstTx invites the first owner of a collective that the caller's transaction creates. There is nobody to tell yet,
+// and the audit log has it with what the caller does. The caller in the context may be nobody: then the collective was open
+// to all. Errors: FAILED_PRECONDITION (MAIL_NOT_CONFIGURED); INVALID_ARGUMENT.
+func (s *Service) InviteFirstTx(ctx context.Context, tx pgx.Tx, collective, email, language string) error {
+	email, err := normalEmail("application.email", email)
+	if err != nil {
+		return err
+	}
+	if !s.cfg.Mail.Enabled() {
+		return errs.New(errorsv1.ErrorReason_MAIL_NOT_CONFIGURED, "This service sends no mail.")
+	}
+	i := Invitation{Collective: collective, Email: email, Language: language, Role: RoleOwner}
+	_, err = s.insertInvitationTx(ctx, tx, i, uuid.Must(uuid.NewV7()), uuid.New(), PrincipalFrom(ctx), s.nowMicros())
+	return err
 }
 
 const revokeInvitationSQL = `

@@ -187,3 +187,14 @@ func checkPersonName(name string) error {
 func rowToMember(r pgx.CollectableRow) (m Member, err error) {
 	return m, r.Scan(&m.ID, &m.Email, &m.DisplayName, &m.Language, &m.CreateTime)
 }
+
+// CallerAddress returns the mail address and the language of the member whose session or key the context's call came with;
+// empty for a key of no person.
+func (s *Service) CallerAddress(ctx context.Context) (email, language string, err error) {
+	id, ok := parseMemberName(PrincipalFrom(ctx).Member)
+	if !ok {
+		return "", "", nil
+	}
+	m, err := s.member(ctx, id)
+	return m.Email, m.Language, err
+}

@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -11,6 +12,7 @@ import (
 	collectivesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
 	instancev1 "github.com/cagnotte/cagnotte/proto/cagnotte/instance/v1"
 	"github.com/cagnotte/cagnotte/services/internal/apptest"
+	"github.com/cagnotte/cagnotte/services/internal/mailtest"
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 )
 
@@ -228,4 +230,69 @@ func TestApplicationsAreClosedByDefault(t *testing.T) {
 		},
 	})
 	wantError(t, err, codes.FailedPrecondition, "APPLICATIONS_CLOSED", "")
+}
+
+// Somebody asks for a collective, and the operator decides.
+func TestApplicationsOnRequest(t *testing.T) {
+	box := mailtest.Start(t)
+	e := apptest.Start(t, apptest.Config{SMTPURL: box.URL()})
+	operator := apptest.WithKey(t.Context(), e.OperatorKey)
+	client := collectivesv1.NewApplicationsServiceClient(e.Conn)
+	open := func(mode collectivesv1.OpeningMode) {
+		t.Helper()
+		for range 2 {
+			o, err := client.UpdateOpening(operator, &collectivesv1.UpdateOpeningRequest{Opening: &collectivesv1.Opening{Name: "instance/opening", Mode: mode}})
+			if err != nil || o.GetMode() != mode {
+				t.Fatalf("%v, %v", o, err)
+			}
+		}
+	}
+	apply := func(slug string) *collectivesv1.Application {
+		t.Helper()
+		a, err := client.CreateApplication(t.Context(), &collectivesv1.CreateApplicationRequest{
+			Parent: "instance", RequestId: uuid.NewString(), Application: &collectivesv1.Application{
+				DisplayName: "Causse libre", CollectiveId: slug, Purpose: "Une salle.", Applicant: "Marie", Email: slug + "@example.org", Language: "fr",
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	invited := func(address string) {
+		t.Helper()
+		e.Eventually(address+" is invited", func() bool {
+			return slices.ContainsFunc(box.Mails(), func(m mailtest.Mail) bool { return m.To == address && strings.Contains(m.Text, "/invitation?token=") })
+		})
+	}
+	open(collectivesv1.OpeningMode_OPENING_MODE_REQUEST)
+	a := apply("causse")
+	if a.GetState() != collectivesv1.ApplicationState_APPLICATION_STATE_WAITING || a.GetDecider() != "" {
+		t.Errorf("%v", a)
+	}
+	_, err := client.GetApplication(t.Context(), &collectivesv1.GetApplicationRequest{Name: a.GetName()})
+	wantError(t, err, codes.Unauthenticated, "UNAUTHENTICATED", "")
+	approved, err := client.ApproveApplication(operator, &collectivesv1.ApproveApplicationRequest{Name: a.GetName(), CollectiveId: "causse-libre"})
+	if err != nil || approved.GetCollective() != "collectives/causse-libre" || approved.GetCollectiveId() != "causse-libre" {
+		t.Fatalf("%v, %v", approved, err)
+	}
+	invited("causse@example.org")
+	second := apply("second")
+	if _, err := client.RejectApplication(operator, &collectivesv1.RejectApplicationRequest{Name: second.GetName(), Reason: "Trop loin."}); err != nil {
+		t.Fatal(err)
+	}
+	e.Eventually("the reason is mailed", func() bool {
+		return slices.ContainsFunc(box.Mails(), func(m mailtest.Mail) bool {
+			return m.To == "second@example.org" && strings.Contains(m.Text, "Trop loin.")
+		})
+	})
+	list, err := client.ListApplications(operator, &collectivesv1.ListApplicationsRequest{Parent: "instance", State: collectivesv1.ApplicationState_APPLICATION_STATE_REJECTED})
+	if err != nil || len(list.GetApplications()) != 1 || list.GetApplications()[0].GetName() != second.GetName() {
+		t.Errorf("%v, %v", list, err)
+	}
+	open(collectivesv1.OpeningMode_OPENING_MODE_ALL)
+	if third := apply("third"); third.GetCollective() != "collectives/third" {
+		t.Errorf("%v", third)
+	}
+	invited("third@example.org")
 }

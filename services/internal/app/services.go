@@ -112,6 +112,9 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 	s.audit = audit.New(audit.Config{Pool: a.pool})
 	s.collectives = collectives.New(collectives.Config{
 		Pool: a.pool, Notices: s.notices, Jobs: jobs, Mail: sender, SecretKey: cfg.SecretKey, Now: cfg.Now,
+		InviteTx: func(ctx context.Context, tx pgx.Tx, i collectives.Invitation) error {
+			return s.access.InviteFirstTx(ctx, tx, i.Collective, i.Email, i.Language)
+		},
 		// Campaigns are made after collectives, so s.campaigns is read at the call.
 		Published: func(ctx context.Context, collective string) (bool, error) {
 			return s.campaigns.Published(ctx, collective)
@@ -191,7 +194,7 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 	s.instance = instance.New(instance.Config{
 		Pool: a.pool, Stripe: s.stripe, Webhooks: s.webhooks, Connect: s.connect, Collectives: s.collectives, Notices: s.notices,
 		Ledger: s.ledger, Jobs: jobs, Mail: sender, SMTPURL: cfg.SMTPURL, PublicURL: cfg.PublicURL, SecretKey: cfg.SecretKey,
-		Version: version(), Now: cfg.Now,
+		CallerAddress: s.access.CallerAddress, Version: version(), Now: cfg.Now,
 	})
 
 	a.services = s
