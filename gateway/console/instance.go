@@ -15,8 +15,8 @@ import (
 	webhooksv1 "github.com/cagnotte/cagnotte/proto/cagnotte/webhooks/v1"
 )
 
-// operators run the installation.
-var operators = []accessv1.Role{operator}
+// instanceOperators run the installation.
+var instanceOperators = []accessv1.Role{operator}
 
 const (
 	instancePath = "/console/instance"
@@ -30,53 +30,53 @@ func instanceSection() section {
 	return section{
 		name: "instance",
 		nav: []navEntry{
-			{label: "instance.nav", icon: "server", path: at, roles: operators},
-			{label: "instance.navCollectives", icon: "people", path: at + "/collectives", roles: operators},
-			{label: "instance.navApplications", icon: "news", path: at + "/applications", roles: operators},
-			{label: "instance.navStripe", icon: "bank", path: at + "/stripe", roles: operators},
-			{label: "instance.navEvents", icon: "back", path: at + "/events", roles: operators},
-			{label: "instance.navParked", icon: "alert", path: at + "/parked", roles: operators},
-			{label: "instance.navVerification", icon: "seal", path: at + "/verification", roles: operators},
+			{label: "instance.nav", icon: "server", path: at, roles: instanceOperators},
+			{label: "instance.navCollectives", icon: "people", path: at + "/collectives", roles: instanceOperators},
+			{label: "instance.navApplications", icon: "news", path: at + "/applications", roles: instanceOperators},
+			{label: "instance.navStripe", icon: "bank", path: at + "/stripe", roles: instanceOperators},
+			{label: "instance.navEvents", icon: "back", path: at + "/events", roles: instanceOperators},
+			{label: "instance.navParked", icon: "alert", path: at + "/parked", roles: instanceOperators},
+			{label: "instance.navVerification", icon: "seal", path: at + "/verification", roles: instanceOperators},
 		},
 		routes: []route{
-			{pattern: "GET " + at, serve: instanceHome, roles: operators},
-			{pattern: "GET " + at + "/{$}", serve: instanceHome, roles: operators},
-			{pattern: "GET " + at + "/start", serve: instanceStart, roles: operators},
-			{pattern: "POST " + at + "/start/address", serve: instanceAddress, roles: operators},
-			{pattern: "POST " + at + "/start/mail", serve: instanceMail, roles: operators},
+			{pattern: "GET " + at, serve: instanceHome, roles: instanceOperators},
+			{pattern: "GET " + at + "/{$}", serve: instanceHome, roles: instanceOperators},
+			{pattern: "GET " + at + "/start", serve: instanceStart, roles: instanceOperators},
+			{pattern: "POST " + at + "/start/address", serve: instanceAddress, roles: instanceOperators},
+			{pattern: "POST " + at + "/start/mail", serve: instanceMail, roles: instanceOperators},
 
-			{pattern: "GET " + at + "/stripe", serve: instanceStripe, roles: operators},
-			{pattern: "POST " + at + "/stripe/check", serve: instanceCheck, roles: operators},
-			{pattern: "GET " + at + "/stripe/endpoints", serve: instanceEndpointsForm, roles: operators},
-			{pattern: "POST " + at + "/stripe/endpoints", serve: instanceEndpoints, roles: operators},
-			{pattern: "GET " + at + "/stripe/accounts/{account}", serve: instanceAccount, roles: operators},
-			{pattern: "GET " + at + "/events", serve: instanceEvents, roles: operators},
-			{pattern: "GET " + at + "/events/replay", serve: instanceReplayAllForm, roles: operators},
-			{pattern: "POST " + at + "/events/replay", serve: instanceReplayAll, roles: operators},
-			{pattern: "GET " + at + "/events/{event}", serve: instanceEvent, roles: operators},
-			{pattern: "POST " + at + "/events/{event}", serve: instanceReplay, roles: operators},
-			{pattern: "GET " + at + "/parked", serve: instanceParked, roles: operators},
-			{pattern: "POST " + at + "/parked", serve: instanceRetry, roles: operators},
+			{pattern: "GET " + at + "/stripe", serve: instanceStripe, roles: instanceOperators},
+			{pattern: "POST " + at + "/stripe/check", serve: instanceCheck, roles: instanceOperators},
+			{pattern: "GET " + at + "/stripe/endpoints", serve: instanceEndpointsForm, roles: instanceOperators},
+			{pattern: "POST " + at + "/stripe/endpoints", serve: instanceEndpoints, roles: instanceOperators},
+			{pattern: "GET " + at + "/stripe/accounts/{account}", serve: instanceAccount, roles: instanceOperators},
+			{pattern: "GET " + at + "/events", serve: instanceEvents, roles: instanceOperators},
+			{pattern: "GET " + at + "/events/replay", serve: instanceReplayAllForm, roles: instanceOperators},
+			{pattern: "POST " + at + "/events/replay", serve: instanceReplayAll, roles: instanceOperators},
+			{pattern: "GET " + at + "/events/{event}", serve: instanceEvent, roles: instanceOperators},
+			{pattern: "POST " + at + "/events/{event}", serve: instanceReplay, roles: instanceOperators},
+			{pattern: "GET " + at + "/parked", serve: instanceParked, roles: instanceOperators},
+			{pattern: "POST " + at + "/parked", serve: instanceRetry, roles: instanceOperators},
 
-			{pattern: "GET " + at + "/verification", serve: instanceVerifications, roles: operators},
-			{pattern: "POST " + at + "/verification", serve: instanceVerify, roles: operators},
-			{pattern: "GET " + at + "/verification/{verification}", serve: instanceVerification, roles: operators},
+			{pattern: "GET " + at + "/verification", serve: instanceVerifications, roles: instanceOperators},
+			{pattern: "POST " + at + "/verification", serve: instanceVerify, roles: instanceOperators},
+			{pattern: "GET " + at + "/verification/{verification}", serve: instanceVerification, roles: instanceOperators},
 
-			{pattern: "GET " + at + "/collectives", serve: instanceCollectives, roles: operators},
-			{pattern: "GET " + at + "/collectives/new", serve: instanceCollectiveForm, roles: operators},
-			{pattern: "POST " + at + "/collectives/new", serve: instanceCreateCollective, roles: operators},
-			{pattern: "GET " + at + "/collectives/{id}", serve: instanceCollective, roles: operators},
-			{pattern: "POST " + at + "/collectives/{id}/invite", serve: instanceInvite, roles: operators},
-			{pattern: "GET " + at + "/collectives/{id}/suspend", serve: instanceSuspendForm, roles: operators},
-			{pattern: "POST " + at + "/collectives/{id}/suspend", serve: instanceSuspend, roles: operators},
-			{pattern: "GET " + at + "/collectives/{id}/resume", serve: instanceResumeForm, roles: operators},
-			{pattern: "POST " + at + "/collectives/{id}/resume", serve: instanceResume, roles: operators},
-			{pattern: "GET " + at + "/applications", serve: instanceApplications, roles: operators},
-			{pattern: "POST " + at + "/applications", serve: instanceSetOpening, roles: operators},
-			{pattern: "GET " + at + "/applications/{application}", serve: instanceApplication, roles: operators},
-			{pattern: "POST " + at + "/applications/{application}", serve: instanceApprove, roles: operators},
-			{pattern: "GET " + at + "/applications/{application}/reject", serve: instanceRejectForm, roles: operators},
-			{pattern: "POST " + at + "/applications/{application}/reject", serve: instanceReject, roles: operators},
+			{pattern: "GET " + at + "/collectives", serve: instanceCollectives, roles: instanceOperators},
+			{pattern: "GET " + at + "/collectives/new", serve: instanceCollectiveForm, roles: instanceOperators},
+			{pattern: "POST " + at + "/collectives/new", serve: instanceCreateCollective, roles: instanceOperators},
+			{pattern: "GET " + at + "/collectives/{id}", serve: instanceCollective, roles: instanceOperators},
+			{pattern: "POST " + at + "/collectives/{id}/invite", serve: instanceInvite, roles: instanceOperators},
+			{pattern: "GET " + at + "/collectives/{id}/suspend", serve: instanceSuspendForm, roles: instanceOperators},
+			{pattern: "POST " + at + "/collectives/{id}/suspend", serve: instanceSuspend, roles: instanceOperators},
+			{pattern: "GET " + at + "/collectives/{id}/resume", serve: instanceResumeForm, roles: instanceOperators},
+			{pattern: "POST " + at + "/collectives/{id}/resume", serve: instanceResume, roles: instanceOperators},
+			{pattern: "GET " + at + "/applications", serve: instanceApplications, roles: instanceOperators},
+			{pattern: "POST " + at + "/applications", serve: instanceSetOpening, roles: instanceOperators},
+			{pattern: "GET " + at + "/applications/{application}", serve: instanceApplication, roles: instanceOperators},
+			{pattern: "POST " + at + "/applications/{application}", serve: instanceApprove, roles: instanceOperators},
+			{pattern: "GET " + at + "/applications/{application}/reject", serve: instanceRejectForm, roles: instanceOperators},
+			{pattern: "POST " + at + "/applications/{application}/reject", serve: instanceReject, roles: instanceOperators},
 
 			// Whoever wants a collective is no member yet.
 			{pattern: "GET /console/apply", serve: applyForm, public: true},
@@ -115,8 +115,8 @@ func (v *visit) getInstance() (*instancev1.Instance, error) {
 	return v.instance().GetInstance(v.ctx(), &instancev1.GetInstanceRequest{Name: instanceName})
 }
 
-// fact is a label and what it is; Tone colours its badge.
-type fact struct{ Label, Value, Tone, Path string }
+// labelled is a label and what it is; Tone colours its badge.
+type labelled struct{ Label, Value, Tone, Path string }
 
 // instancePage is the first page of the operator.
 type instancePage struct {
@@ -125,9 +125,9 @@ type instancePage struct {
 	// Live is false while the money is Stripe's test money.
 	Live bool
 	// Work is what waits for somebody.
-	Work []fact
+	Work []labelled
 	// Facts are versions, queue and what was last checked.
-	Facts []fact
+	Facts []labelled
 }
 
 func instanceHome(v *visit) error {
@@ -157,7 +157,7 @@ func instanceHome(v *visit) error {
 		{"instance.workJobs", "", i.GetQueue().GetDiscardedCount()},
 	} {
 		if item.count > 0 {
-			p.Work = append(p.Work, fact{Value: v.N(item.key, item.count), Path: instancePath + item.path})
+			p.Work = append(p.Work, labelled{Value: v.N(item.key, item.count), Path: instancePath + item.path})
 		}
 	}
 	p.Facts = instanceFacts(v, i)
@@ -165,13 +165,13 @@ func instanceHome(v *visit) error {
 }
 
 // instanceFacts are what the installation runs with.
-func instanceFacts(v *visit, i *instancev1.Instance) []fact {
-	migrations := fact{Label: v.T("instance.migrations"), Value: v.T("instance.migrationsAre", "applied", v.Number(i.GetAppliedMigrations()), "needed", v.Number(i.GetNeededMigrations()))}
+func instanceFacts(v *visit, i *instancev1.Instance) []labelled {
+	migrations := labelled{Label: v.T("instance.migrations"), Value: v.T("instance.migrationsAre", "applied", v.Number(i.GetAppliedMigrations()), "needed", v.Number(i.GetNeededMigrations()))}
 	if i.GetAppliedMigrations() < i.GetNeededMigrations() {
 		migrations.Tone = "bad"
 	}
 	q := i.GetQueue()
-	queue := fact{Label: v.T("instance.queue"), Value: v.T("instance.queueIs",
+	queue := labelled{Label: v.T("instance.queue"), Value: v.T("instance.queueIs",
 		"waiting", v.Number(q.GetWaitingCount()), "running", v.Number(q.GetRunningCount()), "retrying", v.Number(q.GetRetryingCount()))}
 	if oldest := q.GetOldestWaitingTime(); oldest != nil && time.Since(oldest.AsTime()) > 10*time.Minute {
 		queue.Tone, queue.Value = "warn", queue.Value+" "+v.T("instance.queueOld", "time", v.moment(oldest))
@@ -180,21 +180,21 @@ func instanceFacts(v *visit, i *instancev1.Instance) []fact {
 	if i.GetStripe().GetLivemode() {
 		mode = v.T("instance.modeLive")
 	}
-	facts := []fact{
+	facts := []labelled{
 		{Label: v.T("instance.version"), Value: i.GetVersion()},
 		migrations,
 		{Label: v.T("instance.publicURL"), Value: i.GetPublicUrl()},
 		{Label: v.T("instance.stripeMode"), Value: mode},
 		queue,
 	}
-	checked := fact{Label: v.T("instance.lastCheck"), Value: v.T("instance.never"), Path: instancePath + "/stripe"}
+	checked := labelled{Label: v.T("instance.lastCheck"), Value: v.T("instance.never"), Path: instancePath + "/stripe"}
 	if c := i.GetStripe().GetLastCheck(); c != nil {
 		checked.Value = v.moment(c.GetCheckTime())
 		if c.GetWrongCount() > 0 {
 			checked.Tone, checked.Value = "bad", v.N("instance.checkWrong", int64(c.GetWrongCount()))+" "+checked.Value
 		}
 	}
-	verified := fact{Label: v.T("instance.lastVerification"), Value: v.T("instance.never"), Path: instancePath + "/verification"}
+	verified := labelled{Label: v.T("instance.lastVerification"), Value: v.T("instance.never"), Path: instancePath + "/verification"}
 	if l := i.GetLastVerification(); l != nil {
 		verified.Value = v.T("instance."+l.GetState().String()) + " · " + v.moment(l.GetCreateTime())
 		verified.Tone = verificationTone(l.GetState())

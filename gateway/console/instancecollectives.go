@@ -103,7 +103,7 @@ func invite(v *visit, collective string, f *form, role accessv1.Role) error {
 // oneCollectivePage is one collective, as the operator sees it.
 type oneCollectivePage struct {
 	collectiveRow
-	Facts []fact
+	Facts []labelled
 	// Suspended and Reason are of a suspension.
 	Suspended, Reason string
 	// Stripe says what its account may do.
@@ -140,7 +140,7 @@ func showCollective(v *visit, f *form) error {
 		return err
 	}
 	p.Stripe = connectionOf(v, c, connection)
-	p.Facts = []fact{
+	p.Facts = []labelled{
 		{Label: v.T("instance.collectiveID"), Value: id},
 		{Label: v.T("instance.createdOn"), Value: v.moment(c.GetCreateTime())},
 		{Label: v.T("instance.language"), Value: v.T(map[string]string{"en": "instance.english"}[c.GetLanguage()] + map[bool]string{true: "instance.french"}[c.GetLanguage() != "en"])},

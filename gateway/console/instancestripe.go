@@ -34,7 +34,7 @@ func finding(v *visit, f *instancev1.StripeFinding) string {
 // stripePage is what is known of Stripe: endpoints, the last check, the accounts.
 type stripePage struct {
 	Live      bool
-	Facts     []fact
+	Facts     []labelled
 	Endpoints []endpointRow
 	// Checked is when the last check ended; empty before the first.
 	Checked  string
@@ -62,7 +62,7 @@ func instanceStripe(v *visit) error {
 	}
 	p := stripePage{Live: i.GetStripe().GetLivemode(), Form: v.newForm(nil)}
 	st := i.GetStripe()
-	p.Facts = []fact{
+	p.Facts = []labelled{
 		{Label: v.T("instance.stripeAccount"), Value: cmp.Or(st.GetAccount(), v.T("instance.unknown"))},
 		{Label: v.T("instance.keys"), Value: v.N("instance.keyCount", int64(st.GetKeyCount()))},
 		{Label: v.T("instance.apiVersion"), Value: st.GetApiVersion()},
@@ -205,11 +205,11 @@ func instanceEndpoints(v *visit) error {
 	return v.refuse("instance/endpoints", v.T("instance.endpointsTitle"), p)
 }
 
-// accountPage is the health of one Stripe account.
-type accountPage struct {
+// accountHealthPage is the health of one Stripe account.
+type accountHealthPage struct {
 	Label  string
 	State  accountHealth
-	Facts  []fact
+	Facts  []labelled
 	Events []eventRow
 	Base   string
 }
@@ -220,16 +220,16 @@ func instanceAccount(v *visit) error {
 	if err != nil {
 		return err
 	}
-	p := accountPage{Label: v.accountLabel(h.GetStripeAccount()), State: healthOf(v, h), Base: instancePath}
-	seconds := func(name string, count int64, tone string) fact {
-		f := fact{Label: v.T(name), Value: v.Number(count)}
+	p := accountHealthPage{Label: v.accountLabel(h.GetStripeAccount()), State: healthOf(v, h), Base: instancePath}
+	seconds := func(name string, count int64, tone string) labelled {
+		f := labelled{Label: v.T(name), Value: v.Number(count)}
 		if count > 0 {
 			f.Tone = tone
 		}
 		return f
 	}
 	none := v.T("instance.never")
-	p.Facts = []fact{
+	p.Facts = []labelled{
 		{Label: v.T("instance.lastEvent"), Value: cmp.Or(v.moment(h.GetLastReceiveTime()), none)},
 		{Label: v.T("instance.lastDay"), Value: p.State.Received},
 		{Label: v.T("instance.delay"), Value: delays(v, h)},
@@ -241,7 +241,7 @@ func instanceAccount(v *visit) error {
 		{Label: v.T("instance.backfilled"), Value: cmp.Or(v.moment(h.GetBackfilledUntilTime()), none)},
 	}
 	if h.GetSyncFailures() > 0 {
-		p.Facts = append(p.Facts, fact{Label: v.T("instance.syncFailures"), Tone: "bad", Value: v.T("instance.syncFailed", "n", v.Number(int64(h.GetSyncFailures())), "reason", reasonText(v, h.GetSyncFailureReason()))})
+		p.Facts = append(p.Facts, labelled{Label: v.T("instance.syncFailures"), Tone: "bad", Value: v.T("instance.syncFailed", "n", v.Number(int64(h.GetSyncFailures())), "reason", reasonText(v, h.GetSyncFailureReason()))})
 	}
 	for _, e := range h.GetFailures() {
 		p.Events = append(p.Events, eventOf(v, e))

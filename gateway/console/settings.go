@@ -373,7 +373,7 @@ func (v *visit) connection() (*connectv1.Connection, error) {
 type connectionView struct {
 	// Title is its state in a few words, and Text what that means and what to do.
 	Title, Text, Tone string
-	Facts             []fact
+	Facts             []labelled
 	// Wants are what Stripe still asks for, Deadline by when; empty for none.
 	Wants    []string
 	Deadline string
@@ -418,7 +418,7 @@ func connectionOf(v *visit, c *collectivesv1.Collective, k *connectv1.Connection
 		}
 		return v.T("shell.no"), "warn"
 	}
-	w.Facts = append(w.Facts, fact{Label: v.T("settings.account"), Value: k.GetStripeAccount()})
+	w.Facts = append(w.Facts, labelled{Label: v.T("settings.account"), Value: k.GetStripeAccount()})
 	for _, item := range []struct {
 		key string
 		is  bool
@@ -426,10 +426,10 @@ func connectionOf(v *visit, c *collectivesv1.Collective, k *connectv1.Connection
 		{"settings.charges", k.GetChargesEnabled()}, {"settings.payouts", k.GetPayoutsEnabled()}, {"settings.details", k.GetDetailsSubmitted()},
 	} {
 		value, tone := yes(item.is)
-		w.Facts = append(w.Facts, fact{Label: v.T(item.key), Value: value, Tone: tone})
+		w.Facts = append(w.Facts, labelled{Label: v.T(item.key), Value: value, Tone: tone})
 	}
 	if t := k.GetReadTime(); t != nil {
-		w.Facts = append(w.Facts, fact{Label: v.T("settings.readTime"), Value: v.moment(t)})
+		w.Facts = append(w.Facts, labelled{Label: v.T("settings.readTime"), Value: v.moment(t)})
 	}
 	for _, code := range k.GetRequirementsDue() {
 		if want := requirement(v, code); !slices.Contains(w.Wants, want) {
