@@ -37,7 +37,7 @@
 //	cmd/cagnotte         -> internal/app
 //	cmd/cagnotte-dev     -> internal/app, pgembed, stripesim, proto: it is a client too
 //	internal/app         -> all services, gateway
-//	instance             -> webhooks, connect, ledger, notices, collectives, audit, access
+//	instance             -> webhooks, connect, ledger, ledger/proof, notices, collectives, audit, access
 //	webhooks             -> donations, refunds, payouts, ledger, connect, collectives, notices, audit
 //	refunds              -> donations, campaigns, connect, collectives, notices, access, audit
 //	overview             -> campaigns, collectives, access
@@ -49,7 +49,7 @@
 //	connect              -> collectives, notices, access, audit
 //	collectives          -> notices, access, audit
 //	notices              -> access, audit
-//	audit                -> access
+//	audit                -> access, ledger/proof
 //	campaigns, images, ledger -> audit
 //	access, money        -> no sibling
 //	ledger/proof         -> money alone, so that what it verifies needs no database
@@ -57,6 +57,5 @@
 //	any service          -> money, proto, internal/* but app, stripesim and, outside tests, *test
 //	internal/rpc         -> access, to authenticate and authorise
 //
-// Where a lower service needs something of a higher one, app hands it a function: campaigns the progress that donations
-// and treasury compute, payouts and treasury the search of bank for the line of what they have booked.
+// Where a lower service needs something of a higher one, app hands it a function, such as the progress to campaigns.
 package services

@@ -248,7 +248,7 @@ func TestAppendOnly(t *testing.T) {
 	pool := pgtest.New(t)
 	mustWrite(calling(t.Context(), camille, "/a"), t, pool, audit.Change{Collective: "vallon", Resource: "r"})
 	for _, statement := range []string{
-		`UPDATE audit.entries SET actor = 'x'`, `DELETE FROM audit.entries`, `TRUNCATE audit.entries`,
+		`UPDATE audit.entries SET actor = 'x'`, `DELETE FROM audit.entries`, `TRUNCATE audit.entries CASCADE`,
 	} {
 		if _, err := pgtest.Owner(t, pool).Exec(t.Context(), statement); !postgres.Constraint(err, "entries_append_only") {
 			t.Errorf("the owner, %s: %v", statement, err)

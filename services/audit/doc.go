@@ -10,6 +10,7 @@
 //
 //	an entry is  when
 //	written      the transaction of its change committed
+//	sealed       it has a number, its hash is in the tree, a checkpoint is signed ([Service.Seal], some seconds later)
 //
 // # What is always true
 //
@@ -18,6 +19,10 @@
 //   - No entry names a donor or holds a secret. The fields of [Change] have values that all bookkeepers may read: a service
 //     shows an IBAN by its ends, leaves out what a donor wrote, and names bank lines without their text.
 //   - Members do not see which of the operator's keys did something, only that the operator did.
+//   - Numbers count from 1 over the whole instance, without a gap, in the order of writing. The tree (RFC 6962), the
+//     checkpoints and their key are those of package proof, as for a book of the ledger named [Book]. So an entry that was
+//     changed, removed or inserted in the past is found by [Service.Verify], which `cagnotte ledger verify` and the
+//     operator's verification run.
 //   - Texts are bounded: a long one is shortened to what differs ([WriteTx]).
 //
 // # Who reads
@@ -27,6 +32,6 @@
 //
 // # Neighbours
 //
-// It imports access, for the caller. Services write entries; access, which it imports, gets a function. Its server lists and
-// exports them, page by page, without holding a connection to the database.
+// It imports access, for the caller, and ledger/proof, which hashes and signs. Services write entries; access gets a
+// function for it. The server lists and exports them, page by page, without holding a connection to the database.
 package audit

@@ -42,6 +42,8 @@ type Entry struct {
 	Resource      string
 	Before, After Fields
 	RequestID     string
+	// Number is its place in the sealed log, from 1; 0 until it is sealed.
+	Number int64
 }
 
 // Name returns the entry's resource name.

@@ -144,6 +144,7 @@ func toProto(ctx context.Context, e Entry) *auditv1.AuditEntry {
 		Method:     e.Method,
 		Resource:   e.Resource,
 		RequestId:  e.RequestID,
+		Number:     e.Number,
 	}
 	// The operator's members and keys are for the operator to see.
 	if !p.GetByOperator() || access.PrincipalFrom(ctx).IsOperator() {

@@ -18,18 +18,28 @@ import (
 type Config struct {
 	// Pool is for reads; entries are written in the caller's transaction. Required.
 	Pool *pgxpool.Pool
+	// SecretKey is what the key that signs checkpoints is derived from, 32 bytes or more. Empty: the service cannot seal.
+	SecretKey []byte
+	// Now dates checkpoints; time.Now when nil.
+	Now func() time.Time
 }
 
-// Service reads the audit log. It is safe for concurrent use. [WriteTx] writes to it.
+// Service reads, seals and verifies the audit log. It is safe for concurrent use. [WriteTx] writes to it.
 type Service struct {
-	pool *pgxpool.Pool
+	pool   *pgxpool.Pool
+	secret []byte
+	now    func() time.Time
 	// exports has one place for each export under way.
 	exports *places.Set
 }
 
 // New returns a service.
 func New(cfg Config) *Service {
-	return &Service{pool: cfg.Pool, exports: places.New(places.Config{All: maxExports, Each: maxOfOne})}
+	s := &Service{pool: cfg.Pool, secret: cfg.SecretKey, now: cfg.Now, exports: places.New(places.Config{All: maxExports, Each: maxOfOne})}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	return s
 }
 
 // columns are what an Entry is read from.
@@ -48,9 +58,14 @@ const columns = `
 	e.after,
 	e.request_id`
 
-const getSQL = `
-SELECT` + columns + `
+// numbered are the columns with the number, 0 until an entry is sealed, and its entries.
+const numberedPart = `
+SELECT` + columns + `,
+	coalesce(s.number, 0)
 FROM audit.entries AS e
+LEFT JOIN audit.seals AS s ON s.entry_id = e.id`
+
+const getSQL = numberedPart + `
 WHERE e.id = @id
 	AND e.collective = @collective`
 
@@ -60,7 +75,7 @@ func (s *Service) get(ctx context.Context, collective string, id uuid.UUID) (Ent
 	if err != nil {
 		return Entry{}, postgres.Error(err)
 	}
-	e, err := pgx.CollectExactlyOneRow(rows, scan)
+	e, err := pgx.CollectExactlyOneRow(rows, scanEntry)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Entry{}, errs.NotFound(Entry{Collective: collective, ID: id}.Name())
 	}
@@ -105,15 +120,11 @@ ORDER BY
 LIMIT @count`
 
 // entries_collective_idx has this order.
-const listSQL = `
-SELECT` + columns + `
-FROM audit.entries AS e
+const listSQL = numberedPart + `
 WHERE e.collective = @collective` + filterPart
 
 // entries_created_idx has this order.
-const listAllSQL = `
-SELECT` + columns + `
-FROM audit.entries AS e
+const listAllSQL = numberedPart + `
 WHERE true` + filterPart
 
 // position is an entry's place in a list.
@@ -151,14 +162,19 @@ func (s *Service) list(ctx context.Context, f filter, after position, count int)
 	if err != nil {
 		return nil, postgres.Error(err)
 	}
-	found, err := pgx.CollectRows(rows, scan)
+	found, err := pgx.CollectRows(rows, scanEntry)
 	return found, postgres.Error(err)
 }
 
-func scan(r pgx.CollectableRow) (Entry, error) {
+func scanEntry(r pgx.CollectableRow) (Entry, error) { return scan(r) }
+
+// scan reads the columns, the number, and then the rest.
+func scan(r pgx.CollectableRow, rest ...any) (Entry, error) {
 	var e Entry
-	err := r.Scan(&e.ID, &e.CreateTime, &e.Collective, &e.Actor, &e.ActorDisplayName, &e.Member, &e.Credential, &e.Role,
-		&e.Method, &e.Resource, &e.Before, &e.After, &e.RequestID)
+	err := r.Scan(append([]any{
+		&e.ID, &e.CreateTime, &e.Collective, &e.Actor, &e.ActorDisplayName, &e.Member, &e.Credential, &e.Role,
+		&e.Method, &e.Resource, &e.Before, &e.After, &e.RequestID, &e.Number,
+	}, rest...)...)
 	e.CreateTime = e.CreateTime.UTC()
 	return e, err
 }

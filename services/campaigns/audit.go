@@ -25,6 +25,8 @@ func (c Campaign) auditFields() audit.Fields {
 	for language, text := range c.Texts {
 		fields["texts."+language+".title"] = text.Title
 		fields["texts."+language+".story"] = text.Story
+		fields["texts."+language+".thank_you"] = text.ThankYou
+		fields["texts."+language+".image_alt"] = text.ImageAlt
 	}
 	for _, stage := range c.Stages {
 		fields["stages."+stage.ID] = stage.Titles[French] + ", " + stage.Amount.String()

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 
+	"github.com/cagnotte/cagnotte/services/audit"
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/connect"
 	"github.com/cagnotte/cagnotte/services/internal/mail"
@@ -29,6 +30,7 @@ type Config struct {
 	Collectives *collectives.Service
 	Notices     *notices.Service
 	Ledger      *ledger.Service
+	Audit       *audit.Service
 	// Jobs inserts jobs. It need not work them.
 	Jobs *river.Client[pgx.Tx]
 	// Mail sends the test mail. Default nil: no mail server is set.

@@ -14,6 +14,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/audit"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/ledger/proof"
 )
 
 // VerificationState is the state of a verification; doc.go has the table.
@@ -186,19 +187,25 @@ SET
 WHERE v.id = @id
 	AND v.state = 'running'`
 
-// verify verifies all books one by one. With last there is no other attempt, so that a failure ends it.
+// verify verifies all books one by one, and then the audit log, which counts as one of them. With last there is no other attempt, so that a failure ends it.
 func (s *Service) verify(ctx context.Context, id uuid.UUID, last bool) error {
 	books, err := s.cfg.Ledger.Books(ctx)
 	if err != nil {
 		return err
 	}
-	begun, err := s.cfg.Pool.Exec(ctx, beginSQL, pgx.NamedArgs{"id": id, "count": len(books)})
+	begun, err := s.cfg.Pool.Exec(ctx, beginSQL, pgx.NamedArgs{"id": id, "count": len(books) + 1})
 	if err != nil || begun.RowsAffected() == 0 {
 		return postgres.Error(err)
 	}
 	results, state := []BookResult{}, Sound
-	for _, book := range books {
-		report, err := s.cfg.Ledger.Verify(ctx, book)
+	verifyNext := func(i int) (*proof.Report, error) {
+		if i == len(books) {
+			return s.cfg.Audit.Verify(ctx)
+		}
+		return s.cfg.Ledger.Verify(ctx, books[i])
+	}
+	for i := range len(books) + 1 {
+		report, err := verifyNext(i)
 		if err != nil {
 			// A program that stops leaves the job to the next one.
 			if last || ctx.Err() == nil {

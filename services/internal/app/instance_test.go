@@ -188,8 +188,8 @@ func TestAnOperatorVerifiesTheBooks(t *testing.T) {
 	}
 	first := uuid.NewString()
 	v := verify(first)
-	if v.GetState() != instancev1.VerificationState_VERIFICATION_STATE_SOUND || v.GetBookCount() != 1 || v.GetVerifiedCount() != 1 ||
-		len(v.GetBooks()) != 1 || v.GetBooks()[0].GetSealedCount()+v.GetBooks()[0].GetUnsealedCount() != 1 {
+	if v.GetState() != instancev1.VerificationState_VERIFICATION_STATE_SOUND || v.GetBookCount() != 2 || v.GetVerifiedCount() != 2 ||
+		len(v.GetBooks()) != 2 || v.GetBooks()[1].GetStripeAccount() != "audit" || v.GetBooks()[0].GetSealedCount()+v.GetBooks()[0].GetUnsealedCount() != 1 {
 		t.Errorf("%v", v)
 	}
 	if again := verify(first); again.GetName() != v.GetName() {

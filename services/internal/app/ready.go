@@ -106,9 +106,11 @@ func (a *App) lookAtLogin(ctx context.Context) bool {
 }
 
 func (a *App) seal(ctx context.Context) {
-	a.services.ledger.KeepSealing(ctx, sealEvery, func(err error) {
-		a.logger.Warn("sealing failed, and is tried again", "error", err)
-	})
+	failed := func(err error) { a.logger.Warn("sealing failed, and is tried again", "error", err) }
+	var log sync.WaitGroup
+	log.Go(func() { a.services.audit.KeepSealing(ctx, sealEvery, failed) })
+	a.services.ledger.KeepSealing(ctx, sealEvery, failed)
+	log.Wait()
 }
 
 // unready says why the program cannot work, or nothing.

@@ -109,7 +109,7 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 		Pool: a.pool, Now: cfg.Now, Jobs: jobs, Mail: sender, PublicURL: cfg.PublicURL, SecretKey: cfg.SecretKey,
 		TellTx: s.notices.TellKeyTx, TellPeopleTx: s.notices.TellPeopleTx, AuditTx: auditAccessTx,
 	})
-	s.audit = audit.New(audit.Config{Pool: a.pool})
+	s.audit = audit.New(audit.Config{Pool: a.pool, SecretKey: cfg.SecretKey, Now: cfg.Now})
 	s.collectives = collectives.New(collectives.Config{
 		Pool: a.pool, Notices: s.notices, Jobs: jobs, Mail: sender, SecretKey: cfg.SecretKey, Now: cfg.Now,
 		InviteTx: func(ctx context.Context, tx pgx.Tx, i collectives.Invitation) error {
@@ -193,7 +193,7 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 
 	s.instance = instance.New(instance.Config{
 		Pool: a.pool, Stripe: s.stripe, Webhooks: s.webhooks, Connect: s.connect, Collectives: s.collectives, Notices: s.notices,
-		Ledger: s.ledger, Jobs: jobs, Mail: sender, SMTPURL: cfg.SMTPURL, PublicURL: cfg.PublicURL, SecretKey: cfg.SecretKey,
+		Ledger: s.ledger, Audit: s.audit, Jobs: jobs, Mail: sender, SMTPURL: cfg.SMTPURL, PublicURL: cfg.PublicURL, SecretKey: cfg.SecretKey,
 		CallerAddress: s.access.CallerAddress, Version: version(), Now: cfg.Now,
 	})
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/cagnotte/cagnotte/services/audit"
 	"github.com/cagnotte/cagnotte/services/ledger"
 	"github.com/cagnotte/cagnotte/services/ledger/proof"
 )
@@ -21,7 +22,7 @@ func SecretKeyFromEnv(getenv func(string) string) ([]byte, error) {
 	return secretKey(getenv("CAGNOTTE_SECRET_KEY"))
 }
 
-// VerifyLedger recomputes the books named, or all when there are none, and writes what it
+// VerifyLedger recomputes the books named, or all and the audit log when there are none, and writes what it
 // finds, a line each. The error counts the differences. With a secret key the newest checkpoint
 // must be signed by it.
 func VerifyLedger(ctx context.Context, databaseURL string, secret []byte, books []string, w io.Writer) error {
@@ -31,10 +32,20 @@ func VerifyLedger(ctx context.Context, databaseURL string, secret []byte, books 
 		if err != nil {
 			return err
 		}
-		if len(books) == 0 {
+		whole := len(books) == 0
+		if whole {
 			books = known
 		}
 		differences := 0
+		// The audit log is verified with the whole, not with single books.
+		if whole {
+			report, err := audit.New(audit.Config{Pool: pool, SecretKey: secret}).Verify(ctx)
+			if err != nil {
+				return fmt.Errorf("audit log: %w", err)
+			}
+			tell(w, report)
+			differences += len(report.Differences)
+		}
 		for _, book := range books {
 			if !slices.Contains(known, book) {
 				return fmt.Errorf("there is no book %q", book)
@@ -52,8 +63,12 @@ func VerifyLedger(ctx context.Context, databaseURL string, secret []byte, books 
 
 // tell writes a report. A share is proven only if nothing differs.
 func tell(w io.Writer, report *proof.Report) {
-	fmt.Fprintf(w, "book %q: %d sealed, %d waiting, %d checkpoints, %d differences\n",
-		report.Book, report.Sealed, report.Unsealed, report.Checkpoints, len(report.Differences))
+	name := fmt.Sprintf("book %q", report.Book)
+	if report.Book == audit.Book {
+		name = "audit log"
+	}
+	fmt.Fprintf(w, "%s: %d sealed, %d waiting, %d checkpoints, %d differences\n",
+		name, report.Sealed, report.Unsealed, report.Checkpoints, len(report.Differences))
 	switch {
 	case report.Share && len(report.Differences) > 0:
 		fmt.Fprintf(w, "  share of the collective %q: %d transactions, and nothing of it is proven\n", report.Collective, report.Own)

@@ -17,6 +17,8 @@ import (
 // unscoped are the tables without a policy, and why each needs none.
 var unscoped = map[string]string{
 	"access.attempts":                "keyed hashes of networks and addresses, of no collective",
+	"audit.seals":                    "numbers and hashes of entries, which are walled",
+	"audit.checkpoints":              "hashes and signatures over the whole log",
 	"collectives.application_limits": "keyed hashes of networks and addresses, of no collective",
 	"collectives.opening":            "one row of the instance: how collectives are opened",
 	"connect.platform":               "one row of the instance: the Stripe account and mode of its key",

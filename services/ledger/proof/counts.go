@@ -67,8 +67,12 @@ func (c Counts) Settle() (changed []Count) {
 	return changed
 }
 
-// Root returns the root of the tree over the counts, as they were last settled.
+// Root returns the root of the tree over the counts, as they were last settled. Without counts, as in a log whose leaves have
+// no entries, it is that of the empty tree.
 func (c Counts) Root() ([]byte, error) {
+	if len(c) == 0 {
+		return rfc6962.DefaultHasher.EmptyRoot(), nil
+	}
 	// The tree is built anew each time: it has as many leaves as the book has collectives.
 	tree := NewTree()
 	for i := range c {

@@ -2,6 +2,7 @@ package proof
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/transparency-dev/merkle/compact"
 	"github.com/transparency-dev/merkle/rfc6962"
@@ -65,6 +66,9 @@ func (t *Tree) AppendGap(last int64, hashes [][]byte) error {
 
 // Size is the number of leaves.
 func (t *Tree) Size() int64 { return int64(t.edge.End()) }
+
+// Edge returns the hashes that [LoadTree] takes: those of the complete subtrees, from left to right.
+func (t *Tree) Edge() [][]byte { return slices.Clone(t.edge.Hashes()) }
 
 // Root returns the root's hash.
 func (t *Tree) Root() ([]byte, error) { return t.edge.GetRootHash(nil) }

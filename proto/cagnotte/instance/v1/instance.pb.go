@@ -1170,7 +1170,8 @@ func (x *LedgerVerification) GetBooks() []*BookVerification {
 // The result of one book.
 type BookVerification struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The connected Stripe account that the book is of; empty for the platform's own.
+	// The connected Stripe account that the book is of; empty for the platform's own; "audit" for the audit log, which is
+	// verified after the books, and whose entries count as transactions here.
 	StripeAccount string `protobuf:"bytes,1,opt,name=stripe_account,json=stripeAccount,proto3" json:"stripe_account,omitempty"`
 	// How many transactions are sealed.
 	SealedCount int64 `protobuf:"varint,2,opt,name=sealed_count,json=sealedCount,proto3" json:"sealed_count,omitempty"`
