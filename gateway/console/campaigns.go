@@ -93,7 +93,9 @@ func campaignOf(v *visit) (*campaignsv1.Campaign, error) {
 }
 
 // campaignPath is the address of a campaign's pages.
-func campaignPath(v *visit, c *campaignsv1.Campaign) string { return v.path("/campaigns/" + lastOf(c.GetName())) }
+func campaignPath(v *visit, c *campaignsv1.Campaign) string {
+	return v.path("/campaigns/" + lastOf(c.GetName()))
+}
 
 // publicPath is a campaign's public page below the service's address.
 func publicPath(v *visit, c *campaignsv1.Campaign) string {
@@ -1155,7 +1157,9 @@ func campaignsCopy(v *visit) error {
 	})
 }
 
-func campaignsRenameForm(v *visit) error { return campaignsIDForm(v, "rename", v.r.PathValue("campaign")) }
+func campaignsRenameForm(v *visit) error {
+	return campaignsIDForm(v, "rename", v.r.PathValue("campaign"))
+}
 
 func campaignsRename(v *visit) error {
 	return campaignsSendID(v, "rename", "renamed", func(c *campaignsv1.Campaign, f *form) (*campaignsv1.Campaign, error) {
@@ -1184,4 +1188,3 @@ func campaignsDelete(v *visit) error {
 	}
 	return confirmDelete(v, f)
 }
-

@@ -18,6 +18,7 @@ import (
 
 	"github.com/cagnotte/cagnotte/gateway/chart"
 	"github.com/cagnotte/cagnotte/gateway/design"
+	"github.com/cagnotte/cagnotte/gateway/markdown"
 	"github.com/cagnotte/cagnotte/gateway/pages"
 	"github.com/cagnotte/cagnotte/gateway/text"
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
@@ -66,6 +67,7 @@ type console struct {
 	catalogues                                     text.Catalogues
 	templates                                      map[string]*template.Template
 	sections                                       []section
+	stories                                        *markdown.Renderer
 	foreign                                        *http.CrossOriginProtection
 	styleURL, iconURL, scriptURL, passkeyScriptURL string
 }
@@ -87,6 +89,7 @@ func sections() []section {
 		newsSection(),
 		booksSection(),
 		settingsSection(),
+		identitySection(),
 		peopleSection(),
 		instanceSection(),
 		meSection(),
@@ -109,6 +112,7 @@ func New(c Config) (http.Handler, error) {
 		access:   accessv1.NewAccessServiceClient(c.Conn),
 		signIn:   accessv1.NewSignInServiceClient(c.Conn),
 		sections: sections(),
+		stories:  markdown.New(),
 		// foreign recognises posts of other sites by the headers that browsers set.
 		foreign:          http.NewCrossOriginProtection(),
 		styleURL:         c.Assets.Add("console.css", "text/css; charset=utf-8", design.Sheet(slices.Concat(ownStyle, chart.Style()))),

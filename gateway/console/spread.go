@@ -1,4 +1,235 @@
 package console
 
-// spreadSection has no pages yet.
-func spreadSection() section { return section{name: "spread"} }
+import (
+	"bytes"
+	"fmt"
+	"html/template"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/skip2/go-qrcode"
+
+	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
+)
+
+// spreadSection has what carries a campaign to people: the widget for a site, a link, codes to scan, and a poster.
+func spreadSection() section {
+	const all, one = "/console/c/{collective}/spread", "/console/c/{collective}/spread/{campaign}"
+	return section{
+		name: "spread",
+		nav:  []navEntry{{label: "spread.nav", icon: "share", path: "/spread"}},
+		routes: []route{
+			{pattern: "GET " + all, serve: spreadChoose},
+			{pattern: "GET " + one, serve: spreadShow},
+			{pattern: "POST " + one + "/allow", serve: spreadAllow, roles: writers},
+			{pattern: "GET " + one + "/poster", serve: spreadPoster},
+			{pattern: "GET " + one + "/qr.svg", serve: spreadQRSVG},
+			{pattern: "GET " + one + "/qr.png", serve: spreadQRPNG},
+		},
+	}
+}
+
+// choosePage leads to a section's page of each campaign.
+type choosePage struct {
+	Lead  string
+	Rows  []campaignRow
+	Pager pager
+}
+
+// chooseCampaign shows the collective's campaigns for a section whose pages are about one.
+func chooseCampaign(v *visit, section string) error {
+	list, err := v.campaigns().ListCampaigns(v.ctx(), &campaignsv1.ListCampaignsRequest{Parent: v.collective, PageSize: 50, PageToken: v.pageToken()})
+	if err != nil {
+		return err
+	}
+	p := choosePage{Lead: v.T(section + ".choose"), Pager: v.pager(list.GetNextPageToken())}
+	for _, c := range list.GetCampaigns() {
+		row := newCampaignRow(v, c)
+		row.Path = v.path("/" + section + "/" + lastOf(c.GetName()))
+		p.Rows = append(p.Rows, row)
+	}
+	return v.show("spread/choose", v.T(section+".title"), p)
+}
+
+func spreadChoose(v *visit) error { return chooseCampaign(v, "spread") }
+
+type spreadPage struct {
+	campaignRow
+	Form *form
+	// Draft says that nobody but members sees the campaign yet.
+	Draft bool
+	// Link is the public address, and the rest what is copied.
+	Link, Snippet, Styles, Policy, Button string
+	Base, Sites                           string
+	Allowed                               []string
+	Refused                               []refusedSite
+	// MayAllow shows the buttons of the sites.
+	MayAllow bool
+}
+
+// copyable is a text with a button that copies it.
+type copyable struct{ ID, Text, Copy, Copied string }
+
+// Copyable is a text of a page with the words of its button.
+func (p *page) Copyable(id, text string) copyable {
+	return copyable{ID: id, Text: text, Copy: p.T("shell.copy"), Copied: p.T("shell.copied")}
+}
+
+// refusedSite is a site on which the widget was refused.
+type refusedSite struct {
+	Origin, Text, Why string
+	// Allowable shows the button.
+	Allowable bool
+}
+
+func publicURL(v *visit, c *campaignsv1.Campaign) string { return v.PublicURL + publicPath(v, c) }
+
+func spreadShow(v *visit) error { return spreadRender(v, v.newForm(nil)) }
+
+func spreadRender(v *visit, f *form) error {
+	c, err := campaignOf(v)
+	if err != nil {
+		return err
+	}
+	row := newCampaignRow(v, c)
+	link := publicURL(v, c)
+	label := template.HTMLEscapeString(v.T("spread.give"))
+	p := spreadPage{
+		campaignRow: row, Form: f, Draft: isDraft(c), Link: link, Base: v.path("/spread/" + lastOf(c.GetName())), Sites: row.Path + "/sites",
+		Allowed: c.GetAllowedOrigins(), MayAllow: v.can(writers...) && !isClosed(c),
+		Snippet: fmt.Sprintf("<script defer src=\"%s/widget.js\"></script>\n<cagnotte-widget campaign=\"%s\" lang=\"%s\">\n  <a href=\"%s\">%s</a>\n</cagnotte-widget>",
+			v.PublicURL, c.GetName(), v.Lang, link, label),
+		Styles: "cagnotte-widget:not(:defined) { display: block; min-height: 52em }\n@media (min-width: 40rem) { cagnotte-widget:not(:defined) { min-height: 30em } }",
+		Policy: fmt.Sprintf("script-src %s; connect-src %s", v.PublicURL, v.PublicURL),
+		Button: fmt.Sprintf(`<a href="%s" style="display:inline-block;padding:.7em 1.2em;border-radius:.5em;background:#17694f;color:#fff;font-weight:bold;text-decoration:none">%s</a>`,
+			link, label),
+	}
+	if v.can(owner, editor, operator) {
+		list, err := v.campaigns().ListRefusedOrigins(v.ctx(), &campaignsv1.ListRefusedOriginsRequest{Parent: c.GetName()})
+		if err != nil {
+			return err
+		}
+		zone, err := v.zone()
+		if err != nil {
+			return err
+		}
+		for _, o := range list.GetRefusedOrigins() {
+			site := refusedSite{
+				Origin: o.GetOrigin(), Allowable: o.GetAllowable(),
+				Text: v.N("spread.refusedN", o.GetCount(), "time", v.DateTime(o.GetLastTime().AsTime(), zone)),
+				Why:  v.T("spread.notAllowed", "site", o.GetOrigin()),
+			}
+			if !o.GetAllowable() {
+				site.Why = v.T("spread.notSecure", "site", o.GetOrigin())
+			}
+			p.Refused = append(p.Refused, site)
+		}
+	}
+	if f.failed() {
+		return v.refuse("spread/show", p.Title, p)
+	}
+	return v.show("spread/show", p.Title, p)
+}
+
+// spreadAllow adds a site that was refused to those that are allowed.
+func spreadAllow(v *visit) error {
+	c, err := campaignOf(v)
+	if err != nil {
+		return err
+	}
+	f, err := v.readForm(nil)
+	if err != nil {
+		return err
+	}
+	origins := c.GetAllowedOrigins()
+	if origin := f.Value("origin"); !slices.Contains(origins, origin) {
+		origins = append(origins, origin)
+	}
+	err = updateCampaign(v, &campaignsv1.Campaign{Name: c.GetName(), Etag: c.GetEtag(), AllowedOrigins: origins}, "allowed_origins")
+	if err == nil {
+		return v.done("spread.allowed", v.path("/spread/"+lastOf(c.GetName())))
+	}
+	if reasonOf(err) == "INVALID_FIELD" {
+		f.Message = v.T("campaigns.sites.wrong")
+	} else if !f.refused(v, err) {
+		return err
+	}
+	return spreadRender(v, f)
+}
+
+type posterPage struct {
+	Title, Collective, Lang, Goal, Link, QR, Alt, Scan, Print, Back string
+}
+
+// spreadPoster is a page to be printed on A4.
+func spreadPoster(v *visit) error {
+	c, err := campaignOf(v)
+	if err != nil {
+		return err
+	}
+	base := v.path("/spread/" + lastOf(c.GetName()))
+	return v.show("spread/poster", campaignTitle(v, c), posterPage{
+		Title: campaignTitle(v, c), Collective: c.GetCollectiveDisplayName(), Goal: v.T("spread.posterGoal", "goal", v.Money(c.GetGoal())),
+		Link: strings.TrimPrefix(strings.TrimPrefix(publicURL(v, c), "https://"), "http://"), QR: base + "/qr.svg",
+		Alt: v.T("spread.qrAlt", "link", publicURL(v, c)), Scan: v.T("spread.posterScan"), Print: v.T("spread.posterPrint"), Back: base,
+	})
+}
+
+// codeOf is the code of a campaign's public page.
+func codeOf(v *visit) (*qrcode.QRCode, string, error) {
+	c, err := campaignOf(v)
+	if err != nil {
+		return nil, "", err
+	}
+	// Medium corrects what a fold or a drop hides: 15 % of it.
+	code, err := qrcode.New(publicURL(v, c), qrcode.Medium)
+	return code, lastOf(c.GetName()), err
+}
+
+// answerFile answers a picture, to be saved when the address says so.
+func answerFile(v *visit, contentType, name string, body []byte) error {
+	h := v.w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	if v.r.URL.Query().Has("download") {
+		h.Set("Content-Disposition", `attachment; filename="`+name+`"`)
+	}
+	v.w.WriteHeader(http.StatusOK)
+	_, _ = v.w.Write(body)
+	return nil
+}
+
+func spreadQRSVG(v *visit) error {
+	code, name, err := codeOf(v)
+	if err != nil {
+		return err
+	}
+	// One square a module, the quiet zone included.
+	bits := code.Bitmap()
+	var b bytes.Buffer
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" shape-rendering="crispEdges"><path fill="#fff" d="M0 0h%dv%dH0z"/><path d="`, len(bits), len(bits), len(bits), len(bits))
+	for y, row := range bits {
+		for x, dark := range row {
+			if dark {
+				fmt.Fprintf(&b, "M%d %dh1v1h-1z", x, y)
+			}
+		}
+	}
+	b.WriteString(`"/></svg>`)
+	return answerFile(v, "image/svg+xml; charset=utf-8", name+".svg", b.Bytes())
+}
+
+func spreadQRPNG(v *visit) error {
+	code, name, err := codeOf(v)
+	if err != nil {
+		return err
+	}
+	picture, err := code.PNG(1024)
+	if err != nil {
+		return err
+	}
+	return answerFile(v, "image/png", name+".png", picture)
+}
