@@ -24,7 +24,7 @@ var files embed.FS
 var ownStyle []byte
 
 // order lists the pages as the guide does.
-var order = []string{"start"}
+var order = []string{"start", "campaign", "spread", "team", "treasury", "refunds", "discretion", "operator"}
 
 // Config is what the guide needs.
 type Config struct {
