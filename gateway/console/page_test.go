@@ -184,6 +184,18 @@ func TestPagesOfAMember(t *testing.T) {
 	}
 }
 
+func TestAFormThatNoBrowserSendsIsRefused(t *testing.T) {
+	handler, _ := start(t)
+	r := send(handler, http.MethodPost, "/console/sign-in", nil, "Content-Type", "multipart/form-data")
+	r2 := httptest.NewRequest(http.MethodPost, "/console/sign-in", strings.NewReader("--x\r\n"))
+	r2.Header.Set("Content-Type", "multipart/form-data; boundary=y")
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, r2)
+	if r.StatusCode >= 500 || w.Code >= 500 || w.Code < 400 {
+		t.Errorf("%d and %d", r.StatusCode, w.Code)
+	}
+}
+
 func TestFormsAreBounded(t *testing.T) {
 	handler, _ := start(t)
 	r := send(handler, http.MethodPost, "/console/sign-in", url.Values{"email": {strings.Repeat("x", maxFormBytes)}})

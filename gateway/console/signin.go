@@ -58,6 +58,12 @@ type signInPage struct {
 
 func signInForm(v *visit) error {
 	next := ownPath(v.r.URL.Query().Get("next"))
+	// Who is signed in already goes on.
+	if sessionToken(v.r) != "" {
+		if _, err := v.access.GetPrincipal(v.ctx(), &accessv1.GetPrincipalRequest{}); err == nil {
+			return v.redirect(next)
+		}
+	}
 	v.passkeys = true
 	return v.show("signin/signin", v.T("signin.title"), signInPage{v.newForm(emailFields), next})
 }

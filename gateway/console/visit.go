@@ -451,6 +451,9 @@ func (v *visit) fail(err error) {
 	// A name or a page token that the service refuses as invalid was typed or cut: nothing is at that address.
 	case code == codes.NotFound, code == codes.InvalidArgument && v.r.Method != http.MethodPost:
 		v.failed(http.StatusNotFound, "missing")
+	// A form that its page had no words for: one that is cut, or that nobody's browser sends.
+	case code == codes.InvalidArgument, code == codes.FailedPrecondition, code == codes.AlreadyExists, code == codes.OutOfRange:
+		v.failed(http.StatusBadRequest, "refusal", localized(status.Convert(err)))
 	case v.ctx().Err() != nil:
 		// The reader has left.
 		v.failed(http.StatusServiceUnavailable, "busy")
@@ -472,13 +475,18 @@ func errorForLog(err error) string {
 	return err.Error()
 }
 
-// failed renders the page of a failure, whose texts are shell.{key}Title and shell.{key}Text.
-func (v *visit) failed(code int, key string) {
+// failed renders the page of a failure, whose texts are shell.{key}Title and shell.{key}Text. More sentences may follow.
+func (v *visit) failed(code int, key string, more ...string) {
 	back := link{"/console", v.T("shell.toStart")}
 	if v.me == nil {
 		back = link{"/", v.T("shell.toSite")}
 	}
 	content := message{Paragraphs: []string{v.T("shell." + key + "Text")}, Links: []link{back}}
+	for _, sentence := range more {
+		if sentence != "" {
+			content.Paragraphs = append(content.Paragraphs, sentence)
+		}
+	}
 	if err := v.render(code, "shell/message", v.T("shell."+key+"Title"), content); err != nil {
 		http.Error(v.w, v.T("shell.brokenTitle"), http.StatusInternalServerError)
 	}

@@ -86,6 +86,20 @@ test("a link leads to no other site afterwards", async () => {
   });
 });
 
+test("a removed member is out at once, with every cookie", async () => {
+  const email = "alix@example.org";
+  await act("join", { email, role: "ROLE_EDITOR" });
+  await visit(browser, { viewport: phone, cookies }, async (page) => {
+    await signIn(page, email, new URL(home).pathname);
+    assert.equal(page.url(), home);
+    await page.goto(`${service}/console/sign-in?next=${encodeURIComponent(new URL(home).pathname)}`);
+    assert.equal(page.url(), home, "who is signed in is asked to sign in");
+    await act("remove", { email });
+    await page.goto(home);
+    assert.equal(new URL(page.url()).pathname, "/console/sign-in");
+  });
+});
+
 test("a form of another site changes nothing", async () => {
   await member(browser, "owner", {}, async (page) => {
     const answer = await page.request.post(`${service}/console/sign-out`, { headers: { Origin: site, "Sec-Fetch-Site": "cross-site" } });

@@ -38,11 +38,14 @@ export async function mailedLink() {
   return mail.match(linkPattern)[0];
 }
 
-/** Signs in as people do: asks for a link, finds it in the mailbox, opens it in the same browser, presses the button. */
-export async function signIn(page, role, next = "") {
+/**
+ * Signs in as people do: asks for a link, finds it in the mailbox, opens it in the same browser, presses the button. Who is a
+ * role, or the address of somebody whom act("join", …) made a member.
+ */
+export async function signIn(page, who, next = "") {
   await act("forget-attempts"); // all specs come from one network
   await page.goto(`${service}/console/sign-in${next ? `?next=${encodeURIComponent(next)}` : ""}`);
-  await page.locator("#email").fill(emailOf(role));
+  await page.locator("#email").fill(who.includes("@") ? who : emailOf(who));
   await page.locator("form:has(#email) button").click();
   await page.waitForURL(/\/sign-in\/sent/);
   await page.goto(await mailedLink());

@@ -71,6 +71,14 @@ func TestConsole(t *testing.T) {
 				}
 				return minutes, err
 			},
+			// Makes somebody a member of the collective: {"email": "…", "role": "ROLE_EDITOR"}.
+			"join": func(values url.Values) (any, error) {
+				role := accessv1.Role(accessv1.Role_value[values.Get("role")])
+				join(t, program, texts, "collectives/vallon-contre-cameras", values.Get("email"), role)
+				return nil, nil
+			},
+			// Ends somebody's membership: {"email": "…"}.
+			"remove": func(values url.Values) (any, error) { return nil, remove(t.Context(), program, values.Get("email")) },
 			// Has somebody pay at Stripe for what is no donation: 5 €.
 			"unknown-receipt": func(url.Values) (any, error) { return nil, payForPoster(t.Context(), program) },
 			// Has Stripe pay out an amount: {"amount": 5000}. It arrives at the bank after some days of the clock.
@@ -111,6 +119,23 @@ func payForPoster(ctx context.Context, program *apptest.Env) error {
 		return err
 	}
 	return program.Sim.Pay(session.ID, stripesim.CardOK)
+}
+
+// remove ends the membership of the member with an address, as the operator may.
+func remove(ctx context.Context, program *apptest.Env, email string) error {
+	ctx = apptest.WithKey(ctx, program.OperatorKey)
+	client := accessv1.NewMembersServiceClient(program.Conn)
+	list, err := client.ListMemberships(ctx, &accessv1.ListMembershipsRequest{Parent: "collectives/vallon-contre-cameras", PageSize: 200})
+	if err != nil {
+		return err
+	}
+	for _, m := range list.GetMemberships() {
+		if m.GetEmail() == email {
+			_, err = client.DeleteMembership(ctx, &accessv1.DeleteMembershipRequest{Name: m.GetName()})
+			return err
+		}
+	}
+	return fmt.Errorf("%s is no member", email)
 }
 
 var invitationToken = regexp.MustCompile(`/invitation\?token=(\S+)`)
