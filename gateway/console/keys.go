@@ -12,7 +12,6 @@ import (
 // The API keys are a part of the section people.
 
 type keysPage struct {
-	Tabs  peopleTabs
 	Keys  []keyRow
 	New   string
 	Pager pager
@@ -30,7 +29,7 @@ func keysList(v *visit) error {
 	if err != nil {
 		return err
 	}
-	p := keysPage{Tabs: v.peopleTabs(true), New: v.settingsPath("/keys/new"), Pager: v.pager(list.GetNextPageToken())}
+	p := keysPage{New: v.settingsPath("/keys/new"), Pager: v.pager(list.GetNextPageToken())}
 	for _, k := range list.GetApiKeys() {
 		row := keyRow{
 			Name: k.GetDisplayName(), Role: v.T("shell." + k.GetRole().String()), Whose: k.GetMemberDisplayName(), Since: v.Date(k.GetCreateTime().AsTime()),

@@ -10,8 +10,10 @@ import (
 // peopleSection has the people of a collective, or of the instance: members, roles, invitations, and their API keys.
 func peopleSection() section {
 	s := section{name: "people", nav: []navEntry{
-		{label: "people.nav", icon: "people", path: "/settings/people"},
-		{label: "people.nav", icon: "people", path: "/console/instance/people", roles: operators},
+		{label: "people.title", icon: "people", path: "/settings/people"},
+		{label: "people.keysTitle", icon: "key", path: "/settings/keys"},
+		{label: "people.title", icon: "people", path: "/console/instance/people", roles: operators},
+		{label: "people.keysTitle", icon: "key", path: "/console/instance/keys", roles: operators},
 	}}
 	for _, at := range []struct {
 		path       string
@@ -59,19 +61,8 @@ func (v *visit) leads() bool {
 	return v.can(operator) || v.can(owner)
 }
 
-// peopleTabs are the tabs of the section's pages.
-type peopleTabs struct {
-	People, Keys string
-	OnKeys       bool
-}
-
-func (v *visit) peopleTabs(onKeys bool) peopleTabs {
-	return peopleTabs{v.settingsPath("/people"), v.settingsPath("/keys"), onKeys}
-}
-
 // peoplePage lists who is here, and who is invited.
 type peoplePage struct {
-	Tabs        peopleTabs
 	People      []peopleRow
 	Invitations []peopleInvitation
 	// Invite is where to invite; empty for who cannot.
@@ -92,7 +83,7 @@ type peopleInvitation struct {
 }
 
 func peopleList(v *visit) error {
-	p := peoplePage{Tabs: v.peopleTabs(false)}
+	var p peoplePage
 	list, err := v.members().ListMemberships(v.ctx(), &accessv1.ListMembershipsRequest{Parent: v.scope(), PageToken: v.pageToken()})
 	if err != nil {
 		return err

@@ -1,5 +1,10 @@
 package access
 
+import (
+	"maps"
+	"slices"
+)
+
 // Roles are those that may call a method; "" stands for everybody.
 func Roles(fullMethod string) (roles []Role) {
 	r := table[fullMethod]
@@ -16,3 +21,6 @@ func Roles(fullMethod string) (roles []Role) {
 
 // FirstPlace is where a list of memberships begins.
 var FirstPlace = place{}
+
+// Methods are all that have a row in the table.
+func Methods() []string { return slices.Sorted(maps.Keys(table)) }

@@ -65,18 +65,18 @@ func newWebAuthn(publicURL string) *webauthn.WebAuthn {
 	return w
 }
 
-// holder is a member as the library sees it.
-type holder struct {
+// webauthnUser is a member as the library sees it.
+type webauthnUser struct {
 	Member
 	passkeys []Passkey
 }
 
-func (h holder) WebAuthnID() []byte          { return h.ID[:] }
-func (h holder) WebAuthnName() string        { return h.Email }
-func (h holder) WebAuthnDisplayName() string { return h.DisplayName }
-func (h holder) WebAuthnCredentials() []webauthn.Credential {
-	credentials := make([]webauthn.Credential, len(h.passkeys))
-	for i, p := range h.passkeys {
+func (u webauthnUser) WebAuthnID() []byte          { return u.ID[:] }
+func (u webauthnUser) WebAuthnName() string        { return u.Email }
+func (u webauthnUser) WebAuthnDisplayName() string { return u.DisplayName }
+func (u webauthnUser) WebAuthnCredentials() []webauthn.Credential {
+	credentials := make([]webauthn.Credential, len(u.passkeys))
+	for i, p := range u.passkeys {
 		credentials[i] = p.credential
 	}
 	return credentials
@@ -103,7 +103,7 @@ func (s *Service) BeginRegistration(ctx context.Context, member uuid.UUID) (cere
 	if len(has) >= maxPasskeys {
 		return "", "", tooManyPasskeys()
 	}
-	h := holder{m, has}
+	h := webauthnUser{m, has}
 	creation, session, err := s.webauthn.BeginRegistration(h, webauthn.WithExclusions(webauthn.Credentials(h.WebAuthnCredentials()).CredentialDescriptors()))
 	if err != nil {
 		return "", "", errs.Internal(err)
@@ -226,7 +226,7 @@ func (s *Service) FinishRegistration(ctx context.Context, member uuid.UUID, cere
 	if err != nil {
 		return Passkey{}, passkeyInvalid()
 	}
-	credential, err := s.webauthn.CreateCredential(holder{Member: m}, session, parsed)
+	credential, err := s.webauthn.CreateCredential(webauthnUser{Member: m}, session, parsed)
 	if err != nil {
 		return Passkey{}, passkeyInvalid()
 	}
@@ -328,7 +328,7 @@ func (s *Service) FinishPasskeySignIn(ctx context.Context, ceremony, credentialJ
 				return nil, err
 			}
 			found, err = pgx.CollectExactlyOneRow(rows, rowToPasskey)
-			return holder{Member{ID: member}, []Passkey{found}}, err
+			return webauthnUser{Member{ID: member}, []Passkey{found}}, err
 		}
 		credential, err := s.webauthn.ValidateDiscoverableLogin(find, session, parsed)
 		if err != nil || !found.CloneWarningTime.IsZero() {

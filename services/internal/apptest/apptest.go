@@ -75,6 +75,8 @@ type Config struct {
 	Adjust func(*app.Config)
 	// HTTPAddr is the address that the service listens on. Empty: a free port.
 	HTTPAddr string
+	// Localhost has the public address name this machine, instead of its IP address: browsers allow no passkeys there.
+	Localhost bool
 }
 
 // Env is a running program with its simulator, database and clients.
@@ -145,6 +147,9 @@ func Start(t testing.TB, cfg Config) *Env {
 		cfg.HTTPAddr = freeAddr(t)
 	}
 	e.URL = "http://" + cfg.HTTPAddr
+	if cfg.Localhost {
+		e.URL = strings.Replace(e.URL, "127.0.0.1", "localhost", 1)
+	}
 	e.settings = settings(t, e, cfg)
 	if cfg.Adjust != nil {
 		cfg.Adjust(&e.settings)

@@ -26,7 +26,7 @@ import (
 func TestConsole(t *testing.T) {
 	site := e2e.NewSite(t)
 	mailbox := mailtest.Start(t)
-	program := apptest.Start(t, apptest.Config{SMTPURL: mailbox.URL()})
+	program := apptest.Start(t, apptest.Config{SMTPURL: mailbox.URL(), Localhost: true})
 	campaign, _ := program.Campaign("vallon-contre-cameras", site.URL)
 	texts := func() []string {
 		all := []string{}
