@@ -1,7 +1,7 @@
 // Package services is the map of what runs.
 //
 //	money         leaf: amounts in whole minor units, and currencies
-//	access        who calls: API keys, roles, the one permission table
+//	access        who calls: members, sessions, API keys, roles, the one permission table
 //	notices       what members or the operator must know: kinds, texts, mails, acknowledgements
 //	audit         who changed what: one entry for each change of a member or the operator
 //	collectives   who raises money: settings, time zone, which Stripe account

@@ -2,40 +2,45 @@
 //
 // # Who is calling
 //
-// A caller sends an API key, `cag_<id>_<secret>`. The id finds the row. The SHA-256 of the secret is compared in constant
-// time; the secret has 32 random bytes, so a slow hash would add nothing. A key belongs to one collective (owner, editor,
-// treasurer, auditor) or to the instance (operator).
+// A caller is an API key, `cag_<id>_<secret>`, or a member by a session, `cas_<id>_<secret>`; both are sent as a bearer. The
+// id finds the row. The SHA-256 of the secret is compared in constant time; it has 32 random bytes, so a slow hash would add
+// nothing. [Principal] is who it is.
 //
-//	state     the key         how it gets there
-//	working   works           created; its secret is shown once, in the answer
-//	revoked   never works     revoked by an owner or the operator; there is no way back
+//	what           works                                     until
+//	session        from a link, a passkey or an invitation   14 days without use, 90 days, revoked, removed
+//	sign-in link   once, in the browser that asked           15 minutes
+//	invitation     once                                      7 days, revoked, the inviter was removed
+//	passkey        to sign in; a copy is blocked             deleted
+//	API key        from when it is approved, if it must be   its end, revoked, its member's role ends
+//	membership     a role since a time; it never changes     ended, by a change of role too
 //
-// A key remembers the key that made it. Keys of which one made the other, directly or through others, belong to one
-// member ([Key.Member]), even when some of them are revoked. A key that the operator or the command line made begins a new
-// member. So the holder of one key cannot become a second member by making another key.
+// A member is a person. Keys that a member makes count as that person and have a role that the member's covers. Keys of no
+// person, of the operator or the command line, remember the key that made them: keys of which one made the other, directly
+// or through others, belong to one member ([Key.Member]), even when some are revoked. So nobody becomes a second member by
+// making a key ([CheckSecondMemberTx]).
 //
 // # May they
 //
 // [Authorize] reads the permission table in table.go. It is the only place where rights are decided, and a method without
 // a row cannot be called. The row names the field of the request that names the resource; the collective is read from
 // there, before anything is validated or looked up. A caller without the right gets the same NOT_FOUND as for a resource
-// that does not exist. A caller without a key gets UNAUTHENTICATED where a key is needed.
+// that does not exist, and one without a credential UNAUTHENTICATED. What hurts needs a fresh proof ([RequireFresh]).
 //
-// Two rights are finer than a role and are decided by the services: which collectives ListCollectives answers, and that
-// only the operator changes the Stripe account of a collective. The operator reads everything, and does not write
-// campaigns.
+// Finer than a role, the servers decide what is a member's own: sessions, passkeys, keys, leaving. The operator reads
+// everything, and does not write campaigns.
 //
 // # Invariants
 //
-//   - A secret is never stored and never shown a second time.
-//   - The other members of a collective are told of each key that is made or revoked, in the same transaction
-//     (Config.TellTx).
-//   - The maker of a key is shown to those who may list keys. The names of the operator's keys are shown to the operator
-//     only.
-//   - A decision of a key counts only while the key works: the transaction that writes the decision holds the key ([HoldTx]).
+//   - A secret or token is never stored and shown once. Jobs that mail one make it themselves.
+//   - Asking for a link does the same work whether or not somebody has the address.
+//   - A collective that has an owner keeps one, and the instance an operator, also when two leave at once.
+//   - The other members are told of keys and people in the same transaction (Config.TellTx, TellPeopleTx).
+//   - A decision counts only while its key or member may make it: the transaction that writes it holds them ([HoldTx]).
+//   - No address of a network is stored, and no mail address that nobody has: hashes limit attempts (attempts.go).
+//   - The names of the operator's keys are shown to the operator only.
 //
 // # Neighbours
 //
 // The package imports no other service. services/internal/rpc calls [Service.Authenticate] and [Authorize] around each
-// RPC and passes the caller on with [WithPrincipal]. The table access.api_keys refers to collectives.collectives.
+// RPC and passes the caller on with [WithPrincipal]. Passkeys are checked by github.com/go-webauthn/webauthn.
 package access

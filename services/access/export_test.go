@@ -24,3 +24,6 @@ var FirstPlace = place{}
 
 // Methods are all that have a row in the table.
 func Methods() []string { return slices.Sorted(maps.Keys(table)) }
+
+// NewestPlace is where a list begins whose newest row is the first.
+var NewestPlace = newestPlace
