@@ -96,13 +96,15 @@ SELECT
 	h.state,
 	0::bigint,
 	''
-FROM overview.states AS h
-WHERE h.contribution = @id
-	OR h.contribution = (
-		SELECT d.pledge
-		FROM treasury.offline_donations AS d
-		WHERE d.id = @id
-	)
+FROM (
+	SELECT @id::uuid AS id
+	UNION ALL
+	SELECT d.pledge
+	FROM treasury.offline_donations AS d
+	WHERE d.id = @id
+		AND d.pledge IS NOT NULL
+) AS w
+JOIN overview.states AS h ON h.contribution = w.id
 ORDER BY h.id DESC
 LIMIT @count`
 
@@ -152,22 +154,41 @@ FROM (
 WHERE x.name <> ''
 ORDER BY x.name`
 
-// The two parts are the expressions of events_payment_idx and events_resource_idx.
+const accountSQL = `
+SELECT d.stripe_account
+FROM donations.donations AS d
+WHERE d.id = @id`
+
+// events_payment_idx and events_resource_idx serve the two parts.
 const eventsSQL = `
 SELECT
-	e.created_at,
-	e.id,
-	e.type || ' ' || e.state,
+	x.created_at,
+	x.id,
+	x.type || ' ' || x.state,
 	0::bigint,
 	''
-FROM webhooks.events AS e
-JOIN donations.donations AS d ON d.id = @id AND d.stripe_account = e.account
-WHERE e.resource ->> 'payment_intent' IS NOT NULL
-	AND e.resource ->> 'payment_intent' = ANY (@names::text[])
-	OR coalesce(e.resource ->> 'id', e.resource #>> '{session,id}') = ANY (@names::text[])
+FROM (
+	SELECT
+		e.id,
+		e.type,
+		e.state,
+		e.created_at
+	FROM webhooks.events AS e
+	WHERE e.account = @account
+		AND e.payment_key = ANY (@names::text[])
+	UNION
+	SELECT
+		e.id,
+		e.type,
+		e.state,
+		e.created_at
+	FROM webhooks.events AS e
+	WHERE e.account = @account
+		AND e.resource_key = ANY (@names::text[])
+) AS x
 ORDER BY
-	e.created_at DESC,
-	e.id DESC
+	x.created_at DESC,
+	x.id DESC
 LIMIT @count`
 
 func (s *Service) events(ctx context.Context, c Contribution) ([]Entry, error) {
@@ -179,7 +200,11 @@ func (s *Service) events(ctx context.Context, c Contribution) ([]Entry, error) {
 	if err != nil {
 		return nil, postgres.Error(err)
 	}
-	found, err := s.entries(ctx, EntryEvent, eventsSQL, pgx.NamedArgs{"id": c.ID, "names": names}, func(id string) string {
+	var account string
+	if err := s.cfg.Pool.QueryRow(ctx, accountSQL, pgx.NamedArgs{"id": c.ID}).Scan(&account); err != nil {
+		return nil, postgres.Error(err)
+	}
+	found, err := s.entries(ctx, EntryEvent, eventsSQL, pgx.NamedArgs{"account": account, "names": names}, func(id string) string {
 		return "collectives/" + c.Campaign.Collective + "/webhookEvents/" + id
 	})
 	slices.Reverse(found)
@@ -300,17 +325,18 @@ ORDER BY
 	p.id
 LIMIT @count`
 
-// The line that shows the bank's side of a payout, which has this reference in the books.
-const payoutLinesSQL = `
+// The lines that show transactions with these references in the books.
+const referencedLinesSQL = `
 SELECT
 	l.booked_on::timestamptz,
 	l.id::text,
 	l.state,
 	l.amount_minor,
 	l.currency
-FROM unnest(@payouts::text[]) AS p (id)
-JOIN ledger.transactions AS t ON t.book = @book AND t.reference = 'payout:' || p.id
+FROM ledger.transactions AS t
 JOIN bank.lines AS l ON l.ledger_transaction = t.id AND l.state = 'matched' AND l.collective = @collective
+WHERE t.book = @book
+	AND t.reference = ANY (@references::text[])
 ORDER BY
 	l.booked_on,
 	l.id
@@ -321,21 +347,21 @@ func (s *Service) payouts(ctx context.Context, c Contribution) ([]Entry, error) 
 	if c.Kind != KindDonation {
 		return nil, nil
 	}
-	var ids []string
+	var references []string
 	prefix := "collectives/" + c.Campaign.Collective
 	found, err := s.entries(ctx, EntryPayout, payoutsSQL, pgx.NamedArgs{"id": c.ID}, func(id string) string {
-		ids = append(ids, id)
+		references = append(references, "payout:"+id)
 		return prefix + "/payouts/" + id
 	})
-	if err != nil || len(ids) == 0 {
+	if err != nil || len(references) == 0 {
 		return found, err
 	}
 	collective, err := s.cfg.Collectives.Get(ctx, c.Campaign.Collective)
 	if err != nil {
 		return nil, err
 	}
-	lines, err := s.entries(ctx, EntryBankLine, payoutLinesSQL, pgx.NamedArgs{
-		"payouts": ids, "book": collective.StripeAccount, "collective": c.Campaign.Collective,
+	lines, err := s.entries(ctx, EntryBankLine, referencedLinesSQL, pgx.NamedArgs{
+		"references": references, "book": collective.StripeAccount, "collective": c.Campaign.Collective,
 	}, func(id string) string { return prefix + "/bankLines/" + id })
 	return append(found, lines...), err
 }
@@ -352,8 +378,7 @@ JOIN treasury.deposits AS p ON p.id = d.deposit
 WHERE d.id = @id
 LIMIT @count`
 
-// The line that shows an offline donation, or the deposit of its cheque, which has this reference in the books.
-const bankLinesSQL = `
+const offlineLinesSQL = `
 SELECT
 	l.booked_on::timestamptz,
 	l.id::text,
@@ -362,27 +387,35 @@ SELECT
 	l.currency
 FROM bank.lines AS l
 WHERE l.offline_donation = @id
-UNION ALL
-SELECT
-	l.booked_on::timestamptz,
-	l.id::text,
-	l.state,
-	l.amount_minor,
-	l.currency
-FROM treasury.offline_donations AS d
-JOIN treasury.deposits AS p ON p.id = d.deposit
-JOIN ledger.transactions AS t ON t.book = p.book AND t.reference = 'deposit:' || p.id::text
-JOIN bank.lines AS l ON l.ledger_transaction = t.id AND l.state = 'matched'
-WHERE d.id = @id
 LIMIT @count`
 
-// banked is how an offline donation came to the bank.
+const bookSQL = `
+SELECT d.book
+FROM treasury.offline_donations AS d
+WHERE d.id = @id`
+
+// banked is how an offline donation came to the bank: a line of its own, or that of the deposit of its cheque.
 func (s *Service) banked(ctx context.Context, c Contribution) ([]Entry, error) {
 	prefix := "collectives/" + c.Campaign.Collective
-	found, err := s.entries(ctx, EntryDeposit, depositSQL, pgx.NamedArgs{"id": c.ID}, func(id string) string { return prefix + "/deposits/" + id })
+	var references []string
+	found, err := s.entries(ctx, EntryDeposit, depositSQL, pgx.NamedArgs{"id": c.ID}, func(id string) string {
+		references = append(references, "deposit:"+id)
+		return prefix + "/deposits/" + id
+	})
 	if err != nil {
 		return nil, err
 	}
-	lines, err := s.entries(ctx, EntryBankLine, bankLinesSQL, pgx.NamedArgs{"id": c.ID}, func(id string) string { return prefix + "/bankLines/" + id })
-	return append(found, lines...), err
+	line := func(id string) string { return prefix + "/bankLines/" + id }
+	lines, err := s.entries(ctx, EntryBankLine, offlineLinesSQL, pgx.NamedArgs{"id": c.ID}, line)
+	if err != nil || len(references) == 0 {
+		return append(found, lines...), err
+	}
+	var book string
+	if err := s.cfg.Pool.QueryRow(ctx, bookSQL, pgx.NamedArgs{"id": c.ID}).Scan(&book); err != nil {
+		return nil, postgres.Error(err)
+	}
+	deposited, err := s.entries(ctx, EntryBankLine, referencedLinesSQL, pgx.NamedArgs{
+		"references": references, "book": book, "collective": c.Campaign.Collective,
+	}, line)
+	return slices.Concat(found, lines, deposited), err
 }

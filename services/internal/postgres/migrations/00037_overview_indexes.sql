@@ -28,10 +28,11 @@ CREATE INDEX CONCURRENTLY contents_transaction_idx ON payouts.contents (account,
 
 -- The events of a payment.
 DROP INDEX CONCURRENTLY IF EXISTS webhooks.events_payment_idx;
-CREATE INDEX CONCURRENTLY events_payment_idx ON webhooks.events ((resource ->> 'payment_intent'))
-    WHERE resource ->> 'payment_intent' IS NOT NULL;
+CREATE INDEX CONCURRENTLY events_payment_idx ON webhooks.events (account, payment_key)
+    WHERE payment_key IS NOT NULL;
 
 -- The events of a page, a payment, an invoice, a refund or a dispute.
 DROP INDEX CONCURRENTLY IF EXISTS webhooks.events_resource_idx;
-CREATE INDEX CONCURRENTLY events_resource_idx ON webhooks.events ((coalesce(resource ->> 'id', resource #>> '{session,id}')));
+CREATE INDEX CONCURRENTLY events_resource_idx ON webhooks.events (account, resource_key)
+    WHERE resource_key IS NOT NULL;
 RESET lock_timeout;
