@@ -86,11 +86,13 @@ func sections() []section {
 		bankSection(),
 		expensesSection(),
 		refundsSection(),
+		disputesSection(),
 		newsSection(),
 		booksSection(),
 		settingsSection(),
 		identitySection(),
 		peopleSection(),
+		auditSection(),
 		instanceSection(),
 		meSection(),
 	}

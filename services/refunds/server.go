@@ -47,6 +47,13 @@ func (s *server) CreateRefund(ctx context.Context, req *refundsv1.CreateRefundRe
 }
 
 func (s *server) GetRefund(ctx context.Context, req *refundsv1.GetRefundRequest) (*refundsv1.Refund, error) {
+	if parent, last, _ := strings.Cut(req.GetName(), "/refunds/"); !strings.Contains(parent, "/campaigns/") {
+		id, err := uuid.Parse(last)
+		if err != nil {
+			return nil, errs.NotFound(req.GetName())
+		}
+		return refundToProto(s.service.GetOfCollective(ctx, strings.TrimPrefix(parent, "collectives/"), id))
+	}
 	campaign, donation, id, err := parseRefundName(req.GetName())
 	if err != nil {
 		return nil, err

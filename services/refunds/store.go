@@ -101,6 +101,15 @@ func (s *Service) Get(ctx context.Context, campaign campaigns.Name, donation, id
 	return r, postgres.Error(err)
 }
 
+// GetOfCollective returns one refund by its id alone; one that does not exist, or is another collective's, is NOT_FOUND.
+func (s *Service) GetOfCollective(ctx context.Context, collective string, id uuid.UUID) (Refund, error) {
+	r, err := collectRefund(s.cfg.Pool.Query(ctx, refundByIDSQL, pgx.NamedArgs{"id": id}))
+	if errors.Is(err, pgx.ErrNoRows) || err == nil && r.Campaign.Collective != collective {
+		return Refund{}, errs.NotFound("collectives/" + collective + "/refunds/" + id.String())
+	}
+	return r, postgres.Error(err)
+}
+
 // listRefundsOfDonationSQL returns a page of one donation's refunds, in the order of refunds_donation_idx. The states
 // are filtered afterwards: a donation has few refunds.
 const listRefundsOfDonationSQL = refundSelect + `

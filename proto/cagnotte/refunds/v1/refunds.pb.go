@@ -483,7 +483,8 @@ func (x *CreateRefundRequest) GetAllowDebit() bool {
 // Asks for one refund.
 type GetRefundRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The refund's name.
+	// The refund's name, or `collectives/{collective}/refunds/{refund}` where its donation is not known. The answer has its
+	// name.
 	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -826,9 +827,9 @@ const file_cagnotte_refunds_v1_refunds_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12\x1f\n" +
 	"\vallow_debit\x18\x04 \x01(\bR\n" +
-	"allowDebit\"\xb2\x01\n" +
-	"\x10GetRefundRequest\x12\x9d\x01\n" +
-	"\x04name\x18\x01 \x01(\tB\x88\x01\xbaH\x84\x01r\x81\x012\x7f^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/donations/[0-9a-f-]{36}/refunds/[0-9a-f-]{36}$R\x04name\"\xbe\x02\n" +
+	"allowDebit\"\xb6\x01\n" +
+	"\x10GetRefundRequest\x12\xa1\x01\n" +
+	"\x04name\x18\x01 \x01(\tB\x8c\x01\xbaH\x88\x01r\x85\x012\x82\x01^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9](/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/donations/[0-9a-f-]{36})?/refunds/[0-9a-f-]{36}$R\x04name\"\xbe\x02\n" +
 	"\x12ListRefundsRequest\x12\x8b\x01\n" +
 	"\x06parent\x18\x01 \x01(\tBs\xbaHprn2l^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9](/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/donations/[0-9a-f-]{36})?$R\x06parent\x12K\n" +
 	"\x06states\x18\x02 \x03(\x0e2 .cagnotte.refunds.v1.RefundStateB\x11\xbaH\x0e\x92\x01\v\x10\x14\"\a\x82\x01\x04\x10\x01 \x00R\x06states\x12$\n" +
@@ -863,10 +864,10 @@ const file_cagnotte_refunds_v1_refunds_proto_rawDesc = "" +
 	"\fRefundOrigin\x12\x1d\n" +
 	"\x19REFUND_ORIGIN_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14REFUND_ORIGIN_MEMBER\x10\x01\x12\x18\n" +
-	"\x14REFUND_ORIGIN_STRIPE\x10\x022\x87\b\n" +
+	"\x14REFUND_ORIGIN_STRIPE\x10\x022\xad\b\n" +
 	"\x0eRefundsService\x12\x9c\x01\n" +
-	"\fCreateRefund\x12(.cagnotte.refunds.v1.CreateRefundRequest\x1a\x1b.cagnotte.refunds.v1.Refund\"E\x82\xd3\xe4\x93\x02?:\x01*\":/v1/{parent=collectives/*/campaigns/*/donations/*}/refunds\x12\x93\x01\n" +
-	"\tGetRefund\x12%.cagnotte.refunds.v1.GetRefundRequest\x1a\x1b.cagnotte.refunds.v1.Refund\"B\x82\xd3\xe4\x93\x02<\x12:/v1/{name=collectives/*/campaigns/*/donations/*/refunds/*}\x12\xca\x01\n" +
+	"\fCreateRefund\x12(.cagnotte.refunds.v1.CreateRefundRequest\x1a\x1b.cagnotte.refunds.v1.Refund\"E\x82\xd3\xe4\x93\x02?:\x01*\":/v1/{parent=collectives/*/campaigns/*/donations/*}/refunds\x12\xb9\x01\n" +
+	"\tGetRefund\x12%.cagnotte.refunds.v1.GetRefundRequest\x1a\x1b.cagnotte.refunds.v1.Refund\"h\x82\xd3\xe4\x93\x02bZ$\x12\"/v1/{name=collectives/*/refunds/*}\x12:/v1/{name=collectives/*/campaigns/*/donations/*/refunds/*}\x12\xca\x01\n" +
 	"\vListRefunds\x12'.cagnotte.refunds.v1.ListRefundsRequest\x1a(.cagnotte.refunds.v1.ListRefundsResponse\"h\x82\xd3\xe4\x93\x02bZ$\x12\"/v1/{parent=collectives/*}/refunds\x12:/v1/{parent=collectives/*/campaigns/*/donations/*}/refunds\x12\xa6\x01\n" +
 	"\rApproveRefund\x12).cagnotte.refunds.v1.ApproveRefundRequest\x1a\x1b.cagnotte.refunds.v1.Refund\"M\x82\xd3\xe4\x93\x02G:\x01*\"B/v1/{name=collectives/*/campaigns/*/donations/*/refunds/*}:approve\x12\xa3\x01\n" +
 	"\fRejectRefund\x12(.cagnotte.refunds.v1.RejectRefundRequest\x1a\x1b.cagnotte.refunds.v1.Refund\"L\x82\xd3\xe4\x93\x02F:\x01*\"A/v1/{name=collectives/*/campaigns/*/donations/*/refunds/*}:reject\x12\xa3\x01\n" +
