@@ -224,7 +224,9 @@ func valueOf(f protoreflect.FieldDescriptor) (string, error) {
 	}
 	v, err := singleOf(f)
 	if f.IsList() {
-		v = "[" + v + "]"
+		// Some lists need more than one item.
+		items := max(1, int(constraintsOf(f).GetRepeated().GetMinItems()))
+		v = "[" + strings.Join(slices.Repeat([]string{v}, items), ",") + "]"
 	}
 	return v, err
 }
