@@ -10,7 +10,11 @@
 //	suggested         matched     a member
 //	suggested         unmatched   the matcher, when another line shows it
 //	unmatched         ignored     a member; so from suggested
-//	matched, ignored  unmatched   a member
+//	unmatched         split       a member, into parts; so from suggested
+//	matched, ignored  unmatched   a member; so from split, and its parts are withdrawn
+//
+// A part is a line with the line's day and account, and with the states above but for split. It is only suggested, as a line
+// that was unmatched.
 //
 // # What a match books
 //
@@ -33,7 +37,9 @@
 //     entered without its pledge.
 //   - The imports, matches and reversals of one collective come one after the other (treasury.LockBankTx).
 //   - No name, account or text of a payer is stored. A line has its day, its amount, the bank's reference when that cannot
-//     be a name, the pledge that its text names, and a keyed hash that recognises it in another file.
+//     be a name, the pledge and the owed expenses that its text names, and a keyed hash that recognises it in another file.
+//     A preview answers the texts of the file to who sent it, and stores nothing.
+//   - The parts of a split line add up to it. The database checks it when the transaction ends.
 //   - Movements of CAMT.053 and CSV files, or of CSV files with other columns, have other hashes. So a file of another form
 //     is refused on days that have lines.
 //

@@ -9,6 +9,7 @@
 //	expense           owed <-> paid; owed, paid -> reversed. Paid in part, it is owed
 //	pledge            open, fulfilled, expired: told by its donation and by the time, and stored nowhere
 //	deposit           none
+//	attachment        none: a file of an expense, kept as it is
 //
 // # What is booked
 //
@@ -35,7 +36,8 @@
 //   - What a line of a bank statement shows is reversed by unmatching the line. A transfer or a deposit is refused while a
 //     line that looks like it is booked already, unless AllowDuplicate is set.
 //   - A request that is sent twice under one id is done once ([Service.Once]).
-//   - No column holds a donor's name.
+//   - No column holds a donor's name. An attachment is an invoice or a receipt, and is saved under a name made of its hash.
+//   - Attachments are never changed or deleted: vouchers are kept for ten years. What they are, their first bytes tell.
 //   - A day becomes the moment at which it begins in the collective's time zone.
 //
 // # Neighbours

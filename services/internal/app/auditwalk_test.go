@@ -327,6 +327,27 @@ var auditedCalls = map[string]func(*auditWalk) auditedCall{
 		}
 		return auditedCall{by: w.books.key, request: request(w.line(16_00)), refused: request(w.ignored(17_00))}
 	},
+	bankv1.BankService_SplitBankLine_FullMethodName: func(w *auditWalk) auditedCall {
+		request := func(line string, minor ...int64) *bankv1.SplitBankLineRequest {
+			asked := &bankv1.SplitBankLineRequest{Name: line, RequestId: uuid.NewString()}
+			for _, part := range minor {
+				asked.Parts = append(asked.Parts, &bankv1.BankLinePart{
+					Amount: apptest.Euros(part), Target: &bankv1.BankLineTarget{Target: &bankv1.BankLineTarget_UnknownReceipt{UnknownReceipt: true}},
+				})
+			}
+			return asked
+		}
+		return auditedCall{by: w.books.key, request: request(w.line(18_00), 11_50, 6_50), refused: request(w.line(19_00), 11_50, 6_50)}
+	},
+	treasuryv1.TreasuryService_CreateExpenseAttachment_FullMethodName: func(w *auditWalk) auditedCall {
+		expense := w.expense("walk-4")
+		request := func(content string) *treasuryv1.CreateExpenseAttachmentRequest {
+			return &treasuryv1.CreateExpenseAttachmentRequest{
+				Parent: expense, RequestId: uuid.NewString(), ExpenseAttachment: &treasuryv1.ExpenseAttachment{Content: []byte(content)},
+			}
+		}
+		return auditedCall{by: w.books.key, request: request("%PDF-1.7"), refused: request("<svg>")}
+	},
 }
 
 // unaudited are the methods of members and the operator that count as writes and change nothing that an entry could tell.

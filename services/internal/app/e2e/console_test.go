@@ -63,6 +63,10 @@ func TestConsole(t *testing.T) {
 		Do: map[string]func(url.Values) (any, error){
 			// Specs come from one network, and sign in more often than people do.
 			"forget-attempts": run("DELETE FROM access.attempts"),
+			// The collective's bank account, which statements must be about.
+			"bank-account": run(`UPDATE collectives.collectives
+				SET bank_holder = 'Vallon contre caméras', bank_iban = 'FR7630006000011234567890189'
+				WHERE id = 'vallon-contre-cameras'`),
 			// Moves the clock of the program and of the simulated Stripe: {"minutes": 15}.
 			"advance": func(values url.Values) (any, error) {
 				minutes, err := strconv.Atoi(values.Get("minutes"))
