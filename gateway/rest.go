@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
+	approvalsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/approvals/v1"
 	auditv1 "github.com/cagnotte/cagnotte/proto/cagnotte/audit/v1"
 	bankv1 "github.com/cagnotte/cagnotte/proto/cagnotte/bank/v1"
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
@@ -78,6 +79,7 @@ func newREST(conn grpc.ClientConnInterface, b *bodies, logger *slog.Logger) (htt
 	// Exports are no generated routes: see export.
 	err = errors.Join(
 		accessv1.RegisterAccessServiceHandlerClient(ctx, mux, accessv1.NewAccessServiceClient(conn)),
+		approvalsv1.RegisterApprovalsServiceHandlerClient(ctx, mux, approvalsv1.NewApprovalsServiceClient(conn)),
 		auditv1.RegisterAuditServiceHandlerClient(ctx, mux, auditv1.NewAuditServiceClient(conn)),
 		accessv1.RegisterSignInServiceHandlerClient(ctx, mux, accessv1.NewSignInServiceClient(conn)),
 		accessv1.RegisterMembersServiceHandlerClient(ctx, mux, accessv1.NewMembersServiceClient(conn)),

@@ -2,6 +2,7 @@
 //
 //	money         leaf: amounts in whole minor units, and currencies
 //	access        who calls: members, sessions, API keys, roles, the one permission table
+//	approvals     what waits for a second person: pending changes, and the rule that says when
 //	notices       what members or the operator must know: kinds, texts, mails, acknowledgements
 //	audit         who changed what: one entry for each change of a member or the operator
 //	collectives   who raises money: settings, time zone, which Stripe account
@@ -47,7 +48,8 @@
 //	treasury             -> campaigns, ledger, collectives, audit
 //	payouts              -> ledger, collectives, notices
 //	connect              -> collectives, notices, access, audit
-//	collectives          -> notices, access, audit
+//	collectives          -> approvals, notices, access, audit
+//	approvals            -> notices, access, audit
 //	notices              -> access, audit
 //	audit                -> access, ledger/proof
 //	campaigns, images, ledger -> audit

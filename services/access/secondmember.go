@@ -121,3 +121,15 @@ func SameMemberTx(ctx context.Context, tx pgx.Tx, one, other string) (same bool,
 	b, err := MemberTx(ctx, tx, other)
 	return err == nil && a == b, err
 }
+
+const countTrustedSQL = `
+SELECT count(DISTINCT m.member)
+FROM access.memberships AS m
+WHERE m.collective = @collective
+	AND m.role IN ('owner', 'treasurer')`
+
+// CountTrustedTx returns how many people are or have been owner or treasurer of a collective.
+func CountTrustedTx(ctx context.Context, tx pgx.Tx, collective string) (people int, err error) {
+	err = tx.QueryRow(ctx, countTrustedSQL, pgx.NamedArgs{"collective": collective}).Scan(&people)
+	return people, postgres.Error(err)
+}

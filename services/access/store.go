@@ -172,6 +172,16 @@ func (s *Service) ApproveKeyTx(ctx context.Context, tx pgx.Tx, name string) erro
 	return setPendingTx(ctx, tx, k)
 }
 
+// DropKeyTx revokes a key that waits and that a second member did not agree to. Any other stays as it is.
+func (s *Service) DropKeyTx(ctx context.Context, tx pgx.Tx, name string) error {
+	k, err := keyTx(ctx, tx, lockKeySQL, name)
+	if err != nil || !k.Pending {
+		return err
+	}
+	_, _, err = revokeTx(ctx, tx, k.Collective, k.ID, s.nowMicros())
+	return err
+}
+
 const lockKeySQL = keyByNameSQL + `
 FOR NO KEY UPDATE OF k`
 

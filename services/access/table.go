@@ -236,6 +236,19 @@ var table = map[string]rule{
 	"/cagnotte.exports.v1.ExportsService/ExportLedger": {allow: bookkeepers | operator, field: "name", resource: "ledger"},
 
 	// The answers to an editor have what is in donations and campaigns alone.
+	// What guards the money: who may decide sees it, and an auditor.
+	"/cagnotte.approvals.v1.ApprovalsService/GetPendingChange":   {allow: bookkeepers | operator, field: "name", resource: "pendingChanges"},
+	"/cagnotte.approvals.v1.ApprovalsService/ListPendingChanges": {allow: bookkeepers | operator, field: "parent", resource: "pendingChanges"},
+	"/cagnotte.approvals.v1.ApprovalsService/ApprovePendingChange": {
+		allow: owner | treasurer | operator, field: "name", resource: "pendingChanges", fresh: true,
+	},
+	"/cagnotte.approvals.v1.ApprovalsService/RejectPendingChange": {allow: owner | treasurer | operator, field: "name", resource: "pendingChanges"},
+	"/cagnotte.approvals.v1.ApprovalsService/CancelPendingChange": {allow: owner | treasurer | operator, field: "name", resource: "pendingChanges"},
+	"/cagnotte.approvals.v1.ApprovalsService/GetTwoPersonRule":    {allow: members | operator, field: "name", resource: "twoPersonRule"},
+	"/cagnotte.approvals.v1.ApprovalsService/UpdateTwoPersonRule": {
+		allow: owner | operator, field: "two_person_rule.name", resource: "twoPersonRule", fresh: true,
+	},
+
 	"/cagnotte.overview.v1.OverviewService/GetOverview":            {allow: members | operator, field: "name", resource: "overview"},
 	"/cagnotte.overview.v1.OverviewService/GetContribution":        {allow: members | operator, field: "name", resource: "contributions"},
 	"/cagnotte.overview.v1.OverviewService/ListContributions":      {allow: members | operator, field: "parent", resource: "contributions"},

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
+	_ "github.com/cagnotte/cagnotte/proto/cagnotte/approvals/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/audit/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/bank/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
@@ -191,6 +192,14 @@ var matrix = map[string]string{
 	"cagnotte.ledger.v1.LedgerService/GetDonationProof":      "PPPPPP",
 	"cagnotte.ledger.v1.LedgerService/ClosePeriod":           "UPNPNP",
 	"cagnotte.exports.v1.ExportsService/ExportLedger":        "UPNPPP",
+
+	"cagnotte.approvals.v1.ApprovalsService/GetPendingChange":     "UPNPPP",
+	"cagnotte.approvals.v1.ApprovalsService/ListPendingChanges":   "UPNPPP",
+	"cagnotte.approvals.v1.ApprovalsService/ApprovePendingChange": "UPNPNP",
+	"cagnotte.approvals.v1.ApprovalsService/RejectPendingChange":  "UPNPNP",
+	"cagnotte.approvals.v1.ApprovalsService/CancelPendingChange":  "UPNPNP",
+	"cagnotte.approvals.v1.ApprovalsService/GetTwoPersonRule":     "UPPPPP",
+	"cagnotte.approvals.v1.ApprovalsService/UpdateTwoPersonRule":  "UPNNNP",
 
 	"cagnotte.overview.v1.OverviewService/GetOverview":            "UPPPPP",
 	"cagnotte.overview.v1.OverviewService/GetContribution":        "UPPPPP",

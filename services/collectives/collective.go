@@ -16,6 +16,7 @@ import (
 	"github.com/riverqueue/river"
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
+	"github.com/cagnotte/cagnotte/services/approvals"
 	"github.com/cagnotte/cagnotte/services/audit"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/mail"
@@ -50,6 +51,8 @@ type Collective struct {
 	UpdateTime time.Time
 
 	version int64
+	// waits are the names of the changes for which an update asked a second person.
+	waits []string
 }
 
 // Name returns the resource name, `collectives/{collective}`.
@@ -124,6 +127,8 @@ type Config struct {
 	InviteTx func(ctx context.Context, tx pgx.Tx, invitation Invitation) error
 	// SecretKey keys the hashes of networks and addresses for the limits of applications.
 	SecretKey []byte
+	// Approvals keeps the changes that wait for a second person. Nil: none waits.
+	Approvals *approvals.Service
 	// Published reports whether a collective has ever published a campaign, and so has a public profile. Nil: none has.
 	Published func(ctx context.Context, collective string) (bool, error)
 	// Now tells the time; time.Now when nil.
@@ -134,6 +139,7 @@ type Config struct {
 type Service struct {
 	pool      *pgxpool.Pool
 	notices   *notices.Service
+	approvals *approvals.Service
 	jobs      *river.Client[pgx.Tx]
 	mail      *mail.Sender
 	inviteTx  func(ctx context.Context, tx pgx.Tx, invitation Invitation) error
@@ -155,7 +161,7 @@ func New(c Config) *Service {
 		c.Published = func(context.Context, string) (bool, error) { return false, nil }
 	}
 	return &Service{
-		pool: c.Pool, notices: c.Notices, jobs: c.Jobs, mail: c.Mail, inviteTx: c.InviteTx, secretKey: c.SecretKey, now: c.Now,
+		pool: c.Pool, notices: c.Notices, approvals: c.Approvals, jobs: c.Jobs, mail: c.Mail, inviteTx: c.InviteTx, secretKey: c.SecretKey, now: c.Now,
 		published: c.Published,
 	}
 }

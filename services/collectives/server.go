@@ -174,6 +174,7 @@ func toProto(c Collective) *collectivesv1.Collective {
 		OwnAccountRequired: c.OwnAccountRequired,
 		SuspendTime:        wire.Time(c.SuspendTime),
 		SuspendReason:      c.SuspendReason,
+		PendingChanges:     c.waits,
 	}
 	// Absent means that no refund needs a second member, and zero that each one does.
 	if c.RefundApproval.Currency != "" {

@@ -3,6 +3,7 @@ package collectives
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -195,10 +196,19 @@ func (s *Service) update(ctx context.Context, id string, decide func(stored Coll
 		if err != nil {
 			return err
 		}
+		asked, err := s.guardTx(ctx, tx, stored, &changed)
+		if err != nil {
+			return err
+		}
+		var waits []string
+		for _, c := range asked {
+			waits = append(waits, c.Name())
+		}
 		// A repeated request keeps version and update time, and so the etag.
 		if same(stored, changed) {
 			result = stored
-			return nil
+			result.waits = waits
+			return s.auditRequestTx(ctx, tx, asked)
 		}
 		if err := s.tellChangesTx(ctx, tx, stored, changed); err != nil {
 			return err
@@ -209,8 +219,13 @@ func (s *Service) update(ctx context.Context, id string, decide func(stored Coll
 		if result, err = one(rows, err, id); err != nil {
 			return err
 		}
+		result.waits = waits
+		after := result.auditFields()
+		if len(waits) > 0 {
+			after["pending_changes"] = strings.Join(waits, " ")
+		}
 		return audit.WriteTx(ctx, tx, audit.Change{
-			Collective: id, Resource: result.Name(), Before: stored.auditFields(), After: result.auditFields(),
+			Collective: id, Resource: result.Name(), Before: stored.auditFields(), After: after,
 		})
 	})
 	if err != nil {

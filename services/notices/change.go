@@ -52,6 +52,10 @@ func cut(text string, maxChars int) string {
 // makes for a collective, there is nobody to tell.
 func (s *Service) TellKeyTx(ctx context.Context, tx pgx.Tx, change access.KeyChange) error {
 	k := change.Key
+	if k.Pending && k.RevokeTime.IsZero() {
+		// Package approvals tells of it, as [KeyWaits], and of what becomes of it.
+		return nil
+	}
 	if k.RevokeTime.IsZero() && k.MadeByOperator() {
 		others, err := access.OtherMemberTx(ctx, tx, k.Collective, k.Member(), access.RoleOwner, access.RoleEditor,
 			access.RoleTreasurer, access.RoleAuditor, access.RoleOperator)

@@ -94,4 +94,20 @@ const (
 	MemberRoleChanged Kind = "member_role_changed"
 	// MemberLeft: a member has left, or was removed.
 	MemberLeft Kind = "member_left"
+	// BankAccountWaits: another bank account waits for a second person.
+	BankAccountWaits Kind = "bank_account_waits"
+	// RefundApprovalWaits: another limit of refunds waits for a second person.
+	RefundApprovalWaits Kind = "refund_approval_waits"
+	// AlertEmailsWait: other alert addresses wait for a second person.
+	AlertEmailsWait Kind = "alert_emails_wait"
+	// TwoPersonRuleWaits: a weaker two-person rule waits for a second person.
+	TwoPersonRuleWaits Kind = "two_person_rule_waits"
+	// KeyWaits: an API key of an owner's or treasurer's role waits for a second person.
+	KeyWaits Kind = "key_waits"
+	// TwoPersonRuleChanged: the two-person rule is another one.
+	TwoPersonRuleChanged Kind = "two_person_rule_changed"
+	// KeyApproved: a second person agreed to an API key, and it works.
+	KeyApproved Kind = "key_approved"
+	// ChangeDropped: a change that waited was rejected or canceled, or has expired.
+	ChangeDropped Kind = "change_dropped"
 )

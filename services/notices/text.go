@@ -1,6 +1,7 @@
 package notices
 
 import (
+	"cmp"
 	"embed"
 	"encoding/json"
 	"slices"
@@ -126,6 +127,8 @@ func (n Notice) changeFacts(to reader, texts map[string]string, say func(key str
 		case v != "" && n.labelled():
 			role, label, _ := strings.Cut(v, " ")
 			return say("labelled", "{label}", label, "{role}", texts["role_"+role])
+		case n.Kind == TwoPersonRuleWaits || n.Kind == TwoPersonRuleChanged:
+			return cmp.Or(texts["mode_"+v], texts["none"])
 		case v != "":
 			return v
 		case n.Kind == StripeAccountChanged:
@@ -133,10 +136,10 @@ func (n Notice) changeFacts(to reader, texts map[string]string, say func(key str
 		}
 		return texts["none"]
 	}
-	if !slices.Contains([]Kind{KeyCreated, MemberInvited, MemberJoined}, n.Kind) {
+	if !slices.Contains([]Kind{KeyCreated, KeyWaits, KeyApproved, MemberInvited, MemberJoined}, n.Kind) {
 		facts = append(facts, say("before", "{before}", value(c.Before)))
 	}
-	if n.Kind != KeyRevoked && n.Kind != MemberLeft {
+	if n.Kind != KeyRevoked && n.Kind != MemberLeft && n.Kind != ChangeDropped {
 		facts = append(facts, say("after", "{after}", value(c.After)))
 	}
 	return facts
@@ -144,5 +147,5 @@ func (n Notice) changeFacts(to reader, texts map[string]string, say func(key str
 
 // labelled reports whether the change is of a role with its label: "treasurer Laptop".
 func (n Notice) labelled() bool {
-	return slices.Contains([]Kind{KeyCreated, KeyRevoked, MemberInvited, MemberJoined, MemberRoleChanged, MemberLeft}, n.Kind)
+	return slices.Contains([]Kind{KeyCreated, KeyRevoked, MemberInvited, MemberJoined, MemberRoleChanged, MemberLeft, KeyWaits, KeyApproved}, n.Kind)
 }

@@ -193,6 +193,7 @@ func (a *App) startJobs(ctx context.Context, cfg Config) (*jobClient, error) {
 	workers := river.NewWorkers()
 	a.services.access.Workers(workers)
 	a.services.notices.Workers(workers)
+	a.services.approvals.Workers(workers)
 	a.services.collectives.Workers(workers)
 	a.services.connect.Workers(workers)
 	a.services.donations.Workers(workers)
@@ -210,7 +211,7 @@ func (a *App) startJobs(ctx context.Context, cfg Config) (*jobClient, error) {
 		Queues:  queues,
 		Workers: workers,
 		PeriodicJobs: slices.Concat(
-			a.services.access.PeriodicJobs(), a.services.connect.PeriodicJobs(), a.services.donations.PeriodicJobs(), a.services.refunds.PeriodicJobs(), a.services.webhooks.PeriodicJobs(), a.services.bank.PeriodicJobs(),
+			a.services.access.PeriodicJobs(), a.services.connect.PeriodicJobs(), a.services.approvals.PeriodicJobs(), a.services.donations.PeriodicJobs(), a.services.refunds.PeriodicJobs(), a.services.webhooks.PeriodicJobs(), a.services.bank.PeriodicJobs(),
 		),
 		JobTimeout:           jobTimeout,
 		RescueStuckJobsAfter: rescueAfter,

@@ -13,6 +13,7 @@ import (
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
+	approvalsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/approvals/v1"
 	auditv1 "github.com/cagnotte/cagnotte/proto/cagnotte/audit/v1"
 	bankv1 "github.com/cagnotte/cagnotte/proto/cagnotte/bank/v1"
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
@@ -33,6 +34,7 @@ import (
 	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
 	webhooksv1 "github.com/cagnotte/cagnotte/proto/cagnotte/webhooks/v1"
 	"github.com/cagnotte/cagnotte/services/access"
+	"github.com/cagnotte/cagnotte/services/approvals"
 	"github.com/cagnotte/cagnotte/services/audit"
 	"github.com/cagnotte/cagnotte/services/bank"
 	"github.com/cagnotte/cagnotte/services/campaigns"
@@ -62,6 +64,7 @@ type services struct {
 	access      *access.Service
 	audit       *audit.Service
 	notices     *notices.Service
+	approvals   *approvals.Service
 	collectives *collectives.Service
 	connect     *connect.Service
 	campaigns   *campaigns.Service
@@ -107,11 +110,12 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 	})
 	s.access = access.New(access.Config{
 		Pool: a.pool, Now: cfg.Now, Jobs: jobs, Mail: sender, PublicURL: cfg.PublicURL, SecretKey: cfg.SecretKey,
-		TellTx: s.notices.TellKeyTx, TellPeopleTx: s.notices.TellPeopleTx, AuditTx: auditAccessTx,
+		TellTx: s.notices.TellKeyTx, GuardKeyTx: s.guardKeyTx, TellPeopleTx: s.notices.TellPeopleTx, AuditTx: auditAccessTx,
 	})
 	s.audit = audit.New(audit.Config{Pool: a.pool, SecretKey: cfg.SecretKey, Now: cfg.Now})
+	s.approvals = s.newApprovals(approvals.Config{Pool: a.pool, Notices: s.notices, Now: cfg.Now})
 	s.collectives = collectives.New(collectives.Config{
-		Pool: a.pool, Notices: s.notices, Jobs: jobs, Mail: sender, SecretKey: cfg.SecretKey, Now: cfg.Now,
+		Pool: a.pool, Notices: s.notices, Approvals: s.approvals, Jobs: jobs, Mail: sender, SecretKey: cfg.SecretKey, Now: cfg.Now,
 		InviteTx: func(ctx context.Context, tx pgx.Tx, i collectives.Invitation) error {
 			return s.access.InviteFirstTx(ctx, tx, i.Collective, i.Email, i.Language)
 		},
@@ -244,6 +248,7 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 	collectivesv1.RegisterCollectivesServiceServer(a.rpc, collectives.NewServer(s.collectives))
 	collectivesv1.RegisterApplicationsServiceServer(a.rpc, collectives.NewApplicationServer(s.collectives))
 	instancev1.RegisterInstanceServiceServer(a.rpc, instance.NewServer(s.instance))
+	approvalsv1.RegisterApprovalsServiceServer(a.rpc, approvals.NewServer(s.approvals))
 	noticesv1.RegisterNoticesServiceServer(a.rpc, notices.NewServer(s.notices))
 	connectv1.RegisterConnectServiceServer(a.rpc, connect.NewServer(s.connect))
 	campaignsv1.RegisterCampaignsServiceServer(a.rpc, campaigns.NewServer(s.campaigns, s.treasury.WithSpent(s.donations.Progress)))

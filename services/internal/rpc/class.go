@@ -256,6 +256,14 @@ var kinds = map[string]kind{
 	"/cagnotte.recurring.v1.RecurringService/StopRecurringDonation":   waits,
 	"/cagnotte.recurring.v1.RecurringService/CreatePortalSession":     waits,
 
+	"/cagnotte.approvals.v1.ApprovalsService/GetPendingChange":     read,
+	"/cagnotte.approvals.v1.ApprovalsService/ListPendingChanges":   read,
+	"/cagnotte.approvals.v1.ApprovalsService/ApprovePendingChange": write,
+	"/cagnotte.approvals.v1.ApprovalsService/RejectPendingChange":  write,
+	"/cagnotte.approvals.v1.ApprovalsService/CancelPendingChange":  write,
+	"/cagnotte.approvals.v1.ApprovalsService/GetTwoPersonRule":     read,
+	"/cagnotte.approvals.v1.ApprovalsService/UpdateTwoPersonRule":  write,
+
 	"/cagnotte.webhooks.v1.WebhooksService/ReceiveStripeEvent":      webhook,
 	"/cagnotte.webhooks.v1.WebhooksService/ListWebhookEvents":       read,
 	"/cagnotte.webhooks.v1.WebhooksService/GetWebhookEvent":         read,

@@ -46,10 +46,14 @@ type CollectivesServiceClient interface {
 	// Lists collectives by name: all for the operator, a member's own for a member.
 	ListCollectives(ctx context.Context, in *ListCollectivesRequest, opts ...grpc.CallOption) (*ListCollectivesResponse, error)
 	// Changes a collective. Owner or operator. Only the operator changes `stripe_account` and `own_account_required`. When
-	// the bank account changes, the alert addresses from before the change are told too.
+	// the bank account changes, the alert addresses from before the change are told too. While the two-person rule is active,
+	// changes of `bank_account`, `refund_approval` and `alert_emails` wait for a second person: the other fields change, these
+	// stay, and the answer names what waits in `pending_changes`. The same change again is the one that waits.
 	//
 	// FAILED_PRECONDITION: STRIPE_ACCOUNT_IN_USE when another Stripe account is set after a donation was made. ABORTED:
-	// ETAG_MISMATCH when the collective was changed since its `etag` was read.
+	// ETAG_MISMATCH when the collective was changed since its `etag` was read. FAILED_PRECONDITION: CHANGE_PENDING when another
+	// change of the same field waits; REAUTHENTICATION_REQUIRED when one of the three fields changes by a session whose last
+	// proof is older than ten minutes.
 	UpdateCollective(ctx context.Context, in *UpdateCollectiveRequest, opts ...grpc.CallOption) (*Collective, error)
 	// Suspends a collective: it takes no new donation and no new pledge, its public pages say so, and no month of its monthly
 	// donations is charged. Its members can still sign in, read, refund and export. Operator only. Pages of Stripe's that are
@@ -171,10 +175,14 @@ type CollectivesServiceServer interface {
 	// Lists collectives by name: all for the operator, a member's own for a member.
 	ListCollectives(context.Context, *ListCollectivesRequest) (*ListCollectivesResponse, error)
 	// Changes a collective. Owner or operator. Only the operator changes `stripe_account` and `own_account_required`. When
-	// the bank account changes, the alert addresses from before the change are told too.
+	// the bank account changes, the alert addresses from before the change are told too. While the two-person rule is active,
+	// changes of `bank_account`, `refund_approval` and `alert_emails` wait for a second person: the other fields change, these
+	// stay, and the answer names what waits in `pending_changes`. The same change again is the one that waits.
 	//
 	// FAILED_PRECONDITION: STRIPE_ACCOUNT_IN_USE when another Stripe account is set after a donation was made. ABORTED:
-	// ETAG_MISMATCH when the collective was changed since its `etag` was read.
+	// ETAG_MISMATCH when the collective was changed since its `etag` was read. FAILED_PRECONDITION: CHANGE_PENDING when another
+	// change of the same field waits; REAUTHENTICATION_REQUIRED when one of the three fields changes by a session whose last
+	// proof is older than ten minutes.
 	UpdateCollective(context.Context, *UpdateCollectiveRequest) (*Collective, error)
 	// Suspends a collective: it takes no new donation and no new pledge, its public pages say so, and no month of its monthly
 	// donations is charged. Its members can still sign in, read, refund and export. Operator only. Pages of Stripe's that are

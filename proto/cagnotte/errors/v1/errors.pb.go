@@ -125,6 +125,14 @@ const (
 	ErrorReason_MEMBER_TOO_YOUNG ErrorReason = 416
 	// Too many invitations of this collective. Wait.
 	ErrorReason_TOO_MANY_INVITATIONS ErrorReason = 417
+	// Another change of the same setting waits for a second person. Decide about it, or cancel it, first.
+	ErrorReason_CHANGE_PENDING ErrorReason = 430
+	// The change was approved, rejected or canceled, or has expired.
+	ErrorReason_CHANGE_DECIDED ErrorReason = 431
+	// What the change would change is not any more what it was when it was asked. Cancel it, and ask again.
+	ErrorReason_CHANGE_OUTDATED ErrorReason = 432
+	// Only the person who asked for a change cancels it. Reject it instead.
+	ErrorReason_ANOTHER_MEMBERS_CHANGE ErrorReason = 433
 	// There is a collective with this id and other settings.
 	ErrorReason_COLLECTIVE_EXISTS ErrorReason = 501
 	// Several collectives use the Stripe account, so only the operator can do this.
@@ -410,6 +418,10 @@ var (
 		415:  "ROLE_TOO_HIGH",
 		416:  "MEMBER_TOO_YOUNG",
 		417:  "TOO_MANY_INVITATIONS",
+		430:  "CHANGE_PENDING",
+		431:  "CHANGE_DECIDED",
+		432:  "CHANGE_OUTDATED",
+		433:  "ANOTHER_MEMBERS_CHANGE",
 		501:  "COLLECTIVE_EXISTS",
 		502:  "ACCOUNT_SHARED",
 		503:  "STRIPE_ACCOUNT_NOT_READY",
@@ -574,6 +586,10 @@ var (
 		"ROLE_TOO_HIGH":                415,
 		"MEMBER_TOO_YOUNG":             416,
 		"TOO_MANY_INVITATIONS":         417,
+		"CHANGE_PENDING":               430,
+		"CHANGE_DECIDED":               431,
+		"CHANGE_OUTDATED":              432,
+		"ANOTHER_MEMBERS_CHANGE":       433,
 		"COLLECTIVE_EXISTS":            501,
 		"ACCOUNT_SHARED":               502,
 		"STRIPE_ACCOUNT_NOT_READY":     503,
@@ -754,7 +770,7 @@ var File_cagnotte_errors_v1_errors_proto protoreflect.FileDescriptor
 
 const file_cagnotte_errors_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x1fcagnotte/errors/v1/errors.proto\x12\x12cagnotte.errors.v1\x1a google/protobuf/descriptor.proto\x1a\x15google/rpc/code.proto*\xaa%\n" +
+	"\x1fcagnotte/errors/v1/errors.proto\x12\x12cagnotte.errors.v1\x1a google/protobuf/descriptor.proto\x1a\x15google/rpc/code.proto*\x9f&\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\bINTERNAL\x10e\x1a\x04\x88\xb5\x18\r\x12\x13\n" +
@@ -808,7 +824,11 @@ const file_cagnotte_errors_v1_errors_proto_rawDesc = "" +
 	"\rLAST_OPERATOR\x10\x9e\x03\x1a\x04\x88\xb5\x18\t\x12\x18\n" +
 	"\rROLE_TOO_HIGH\x10\x9f\x03\x1a\x04\x88\xb5\x18\t\x12\x1b\n" +
 	"\x10MEMBER_TOO_YOUNG\x10\xa0\x03\x1a\x04\x88\xb5\x18\t\x12\x1f\n" +
-	"\x14TOO_MANY_INVITATIONS\x10\xa1\x03\x1a\x04\x88\xb5\x18\b\x12\x1c\n" +
+	"\x14TOO_MANY_INVITATIONS\x10\xa1\x03\x1a\x04\x88\xb5\x18\b\x12\x19\n" +
+	"\x0eCHANGE_PENDING\x10\xae\x03\x1a\x04\x88\xb5\x18\t\x12\x19\n" +
+	"\x0eCHANGE_DECIDED\x10\xaf\x03\x1a\x04\x88\xb5\x18\t\x12\x1a\n" +
+	"\x0fCHANGE_OUTDATED\x10\xb0\x03\x1a\x04\x88\xb5\x18\t\x12!\n" +
+	"\x16ANOTHER_MEMBERS_CHANGE\x10\xb1\x03\x1a\x04\x88\xb5\x18\t\x12\x1c\n" +
 	"\x11COLLECTIVE_EXISTS\x10\xf5\x03\x1a\x04\x88\xb5\x18\x06\x12\x19\n" +
 	"\x0eACCOUNT_SHARED\x10\xf6\x03\x1a\x04\x88\xb5\x18\t\x12#\n" +
 	"\x18STRIPE_ACCOUNT_NOT_READY\x10\xf7\x03\x1a\x04\x88\xb5\x18\t\x12&\n" +
