@@ -22,11 +22,9 @@
 //	internal/     what they share, and what wires them; cmd/ has cagnotte, the program, and cagnotte-dev, the demo
 //
 // Services call one another as Go functions, in one process, so that what belongs together commits in one Postgres
-// transaction: a function whose name ends in Tx takes its caller's. gRPC is the outer edge. Everything from outside
-// passes its interceptors (internal/rpc), REST and pages included.
-//
-// Each service has these files, and the proto package and the SQL schema have its name. donations also serves the proto
-// package recurring, and refunds also disputes.
+// transaction: a function whose name ends in Tx takes its caller's. Everything from outside passes the interceptors of
+// internal/rpc, REST and pages included. Each service has these files, and the proto package and the SQL schema have its
+// name; donations also serves the proto package recurring, and refunds disputes.
 //
 //	doc.go                      what it owns, its states, invariants and neighbours; 60 lines at most
 //	server.go, <noun>server.go  from proto to domain and back; no other file knows the messages, and these have no SQL

@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -55,7 +56,16 @@ func MemberTx(ctx context.Context, tx pgx.Tx, name string) (string, error) {
 	if _, ok := parseMemberName(name); ok {
 		return name, nil
 	}
-	k, err := KeyTx(ctx, tx, name)
+	if !strings.HasPrefix(name, instance+"/") {
+		k, err := KeyTx(ctx, tx, name)
+		return k.Member(), err
+	}
+	// Members do not see the operator's keys.
+	var k Key
+	err := postgres.SeeAllTx(ctx, tx, func() (err error) {
+		k, err = KeyTx(ctx, tx, name)
+		return err
+	})
 	return k.Member(), err
 }
 

@@ -45,6 +45,30 @@ func WithScope(ctx context.Context, scope Scope) context.Context {
 	return context.WithValue(ctx, scopeKey{}, scope)
 }
 
+// wideScopeSQL answers the scope of the transaction and widens it until its end.
+const wideScopeSQL = `
+SELECT
+	coalesce(current_setting('` + scopeParameter + `', true), ''),
+	set_config('` + scopeParameter + `', '` + everything + `', true)`
+
+const narrowScopeSQL = `
+SELECT set_config('` + scopeParameter + `', @setting, true)`
+
+// SeeAllTx runs read in a transaction that sees all rows meanwhile, whatever its scope. It is for the one look-up that is
+// right only so, such as who asked for something where that is not a member of the collective. The scope is restored after
+// an error of read too, unless the error aborted the transaction.
+func SeeAllTx(ctx context.Context, tx pgx.Tx, read func() error) error {
+	var setting, wide string
+	if err := tx.QueryRow(ctx, wideScopeSQL).Scan(&setting, &wide); err != nil {
+		return Error(err)
+	}
+	err := read()
+	if _, narrowErr := tx.Exec(ctx, narrowScopeSQL, pgx.NamedArgs{"setting": setting}); err == nil {
+		err = Error(narrowErr)
+	}
+	return err
+}
+
 const setScopeSQL = `
 SELECT set_config('` + scopeParameter + `', @setting, false)`
 

@@ -166,6 +166,22 @@ func TestScope(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+	t.Run("a look-up sees all in a transaction, and what follows does not", func(t *testing.T) {
+		err := postgres.InTx(with(postgres.ScopeOf("one")), pool, func(ctx context.Context, tx pgx.Tx) error {
+			var seen string
+			err := postgres.SeeAllTx(ctx, tx, func() error { seen = idsSeen(t, ctx, tx); return nil })
+			if after := idsSeen(t, ctx, tx); seen != "one three two" || after != "one" {
+				t.Errorf("it sees %q, then %q", seen, after)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := idsSeen(t, with(postgres.ScopeOf("one")), pool); got != "one" {
+			t.Errorf("the next transaction sees %q", got)
+		}
+	})
 	t.Run("a row of another collective can be neither written nor changed", func(t *testing.T) {
 		_, err := pool.Exec(with(postgres.ScopeOf("one")), `
 INSERT INTO collectives.collectives (id, display_name, stripe_account, time_zone, created_at, updated_at)
