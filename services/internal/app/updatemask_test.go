@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	approvalsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/approvals/v1"
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	collectivesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
@@ -73,6 +74,16 @@ func TestEachFieldIsUpdatedAlone(t *testing.T) {
 			update: func(ctx context.Context, conn grpc.ClientConnInterface, sent proto.Message, mask *fieldmaskpb.FieldMask) (proto.Message, error) {
 				return campaignsv1.NewCampaignsServiceClient(conn).UpdateCampaign(ctx,
 					&campaignsv1.UpdateCampaignRequest{Campaign: sent.(*campaignsv1.Campaign), UpdateMask: mask})
+			},
+		},
+		"cagnotte.approvals.v1.ApprovalsService.UpdateTwoPersonRule": {
+			key:      e.OperatorKey,
+			stored:   &approvalsv1.TwoPersonRule{Name: collective + "/twoPersonRule", Mode: approvalsv1.TwoPersonMode_TWO_PERSON_MODE_AUTOMATIC},
+			spoilt:   &approvalsv1.TwoPersonRule{Mode: 9},
+			writable: []string{"mode"},
+			update: func(ctx context.Context, conn grpc.ClientConnInterface, sent proto.Message, mask *fieldmaskpb.FieldMask) (proto.Message, error) {
+				return approvalsv1.NewApprovalsServiceClient(conn).UpdateTwoPersonRule(ctx,
+					&approvalsv1.UpdateTwoPersonRuleRequest{TwoPersonRule: sent.(*approvalsv1.TwoPersonRule), UpdateMask: mask})
 			},
 		},
 		"cagnotte.ledger.v1.LedgerService.UpdateAccount": {
