@@ -91,9 +91,9 @@ func sections() []section {
 		booksSection(),
 		settingsSection(),
 		identitySection(),
-		peopleSection(),
 		auditSection(),
 		instanceSection(),
+		peopleSection(),
 		meSection(),
 	}
 }

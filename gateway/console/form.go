@@ -320,6 +320,7 @@ var explanations = []struct {
 	{regexp.MustCompile(`^must be an IBAN`), "shell.wrongIBAN"},
 	{regexp.MustCompile(`^must be a BIC`), "shell.wrongBIC"},
 	{regexp.MustCompile(`^must be 3 to 40 lower-case letters`), "shell.wrongID"},
+	{regexp.MustCompile(`\^\(?\[a-z\]\[a-z0-9-\]`), "shell.wrongID"}, // the pattern of ids in the contract
 	{regexp.MustCompile(`(?:valid email|e-mail address|an address of e-mail)`), "shell.wrongEmail"},
 	{regexp.MustCompile(`must be (?:a valid URI|an origin|https)`), "shell.wrongURL"},
 }

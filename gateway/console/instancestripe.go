@@ -44,7 +44,7 @@ type stripePage struct {
 }
 
 type endpointRow struct {
-	Label, URL, Secret, Received string
+	Label, URL, Secret, Since, Received string
 	Good                         bool
 }
 
@@ -71,7 +71,7 @@ func instanceStripe(v *visit) error {
 		row := endpointRow{Label: v.T("instance." + e.GetKind().String()), URL: e.GetUrl(), Received: v.moment(e.GetLastReceiveTime())}
 		switch {
 		case e.GetStoredSecretCount() > 0:
-			row.Secret, row.Good = v.T("instance.secretStored", "time", v.moment(e.GetStoreTime())), true
+			row.Secret, row.Since, row.Good = v.T("instance.secretStored"), v.T("instance.storedSince", "time", v.moment(e.GetStoreTime())), true
 		case e.GetSettingsSecretCount() > 0:
 			row.Secret, row.Good = v.T("instance.secretSet"), true
 		default:

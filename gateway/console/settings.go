@@ -74,6 +74,10 @@ func settingsIndex(v *visit) error {
 	if b := c.GetBankAccount(); b != nil {
 		bank = b.GetHolder() + " · " + shortIBAN(b.GetIban())
 	}
+	alerts := v.T("settings.noAddress")
+	if n := len(c.GetAlertEmails()); n > 0 {
+		alerts = v.N("settings.addresses", int64(n))
+	}
 	p := settingsIndexPage{Suspended: c.GetSuspendReason()}
 	for _, card := range []struct {
 		key, path, now, tone string
@@ -83,7 +87,7 @@ func settingsIndex(v *visit) error {
 		{"settings.stripe", "/stripe", stripe.Title, stripe.Tone, settingsReaders},
 		{"settings.bank", "/bank", bank, "", settingsReaders},
 		{"settings.refunds", "/refunds", limit, "", settingsReaders},
-		{"settings.alerts", "/alerts", v.N("settings.addresses", int64(len(c.GetAlertEmails()))), "", settlers},
+		{"settings.alerts", "/alerts", alerts, "", settlers},
 	} {
 		if v.can(card.roles...) {
 			p.Cards = append(p.Cards, settingsCard{v.T(card.key), v.T(card.key + "Text"), card.now, v.path("/settings" + card.path), card.tone})

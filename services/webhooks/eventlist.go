@@ -20,7 +20,7 @@ type Position struct {
 // newest is the position before all events.
 var newest = Position{Received: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)}
 
-// eventColumns are the columns that scanEvent reads.
+// eventColumns are the columns that scanEvent reads. An event that is due at once has -infinity, which is no time in Go.
 const eventColumns = `
 	e.id,
 	e.account,
@@ -31,7 +31,7 @@ const eventColumns = `
 	e.created_at,
 	e.received_at,
 	e.finished_at,
-	e.next_attempt_at`
+	CASE WHEN e.next_attempt_at IS NOT NULL THEN greatest(e.next_attempt_at, e.received_at) END`
 
 // selectEventsSQL selects the events that come after a position, newest first. The comparison of rows has the order of
 // events_received_idx.

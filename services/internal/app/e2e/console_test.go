@@ -83,6 +83,13 @@ func TestConsole(t *testing.T) {
 			},
 			// Ends somebody's membership: {"email": "…"}.
 			"remove": func(values url.Values) (any, error) { return nil, remove(t.Context(), program, values.Get("email")) },
+			// Gives up an event, and takes that back by applying it: it was applied before.
+			"fail-event": run(`UPDATE webhooks.events SET state = 'failed', attempts = 20, failure_reason = 'STRIPE_UNAVAILABLE', next_attempt_at = NULL, finished_at = NULL
+				WHERE (account, id) IN (SELECT account, id FROM webhooks.events WHERE state = 'applied' ORDER BY received_at DESC LIMIT 1)`),
+			// Parks a movement that Stripe does not have, and removes it again.
+			"park": run(`INSERT INTO webhooks.parked (account, id, reason, attempts, parked_at, next_attempt_at)
+				VALUES ('', 'txn_parked', 'PAYMENT_UNREAD', 3, now(), now() + interval '1 day') ON CONFLICT DO NOTHING`),
+			"unpark": run(`DELETE FROM webhooks.parked WHERE id = 'txn_parked'`),
 			// Has somebody pay at Stripe for what is no donation: 5 €.
 			"unknown-receipt": func(url.Values) (any, error) { return nil, payForPoster(t.Context(), program) },
 			// Has Stripe pay out an amount: {"amount": 5000}. It arrives at the bank after some days of the clock.

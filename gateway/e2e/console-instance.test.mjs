@@ -1,0 +1,305 @@
+// The operator at work: the guided start, Stripe, events, verifications, collectives, applications; and a collective's settings.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { accessible, act, collective, desktop, donate, gotoProved, home, member, phone, prove } from "./console.mjs";
+import { campaignPage, lastMail, launch, service, visit } from "./visitor.mjs";
+
+let browser;
+before(async () => {
+  browser = await launch();
+});
+after(() => browser.close());
+
+const instance = `${service}/console/instance`;
+
+/** Writes a picture where somebody asked for pictures. */
+async function look(page, name) {
+  if (!process.env.CAGNOTTE_LOOK) return;
+  for (const [size, viewport] of Object.entries({ phone, desktop })) {
+    await page.setViewportSize(viewport);
+    await page.screenshot({ path: `${process.env.CAGNOTTE_LOOK}/${name}-${size}.png`, fullPage: true });
+  }
+  await page.setViewportSize(phone);
+}
+
+test("the guided start verifies each step, by phone and without JavaScript", async () => {
+  await member(browser, "operator", { javaScriptEnabled: false }, async (page) => {
+    await page.goto(`${instance}/start`);
+    await look(page, "start-before");
+    const step = (id) => page.locator(`#${id}`);
+    await step("address").getByText("fait", { exact: true }).waitFor();
+    await page.getByRole("button", { name: /M’envoyer un courriel d’essai|Envoyer un autre essai/ }).click();
+    await page.getByText("Le courriel d’essai est parti.").waitFor();
+    await lastMail(/Ce courriel vient de/);
+    await page.getByRole("button", { name: /Vérifier maintenant|Vérifier de nouveau/ }).click();
+    await page.waitForURL(/start/);
+    await step("key").getByText("fait", { exact: true }).waitFor();
+    await page.getByRole("link", { name: /points de réception/ }).click();
+    await look(page, "endpoints");
+    await page.getByRole("button", { name: "Créer ou mettre à jour les points de réception" }).click();
+    await page.getByText("Les points de réception sont en ordre.").waitFor();
+    await step("endpoints").getByText("fait", { exact: true }).waitFor();
+    await step("collective").getByText("fait", { exact: true }).waitFor();
+    await step("invitation").getByText("fait", { exact: true }).waitFor();
+    await look(page, "start");
+    await page.goto(instance);
+    await look(page, "home");
+  });
+});
+
+test("Stripe is checked, and each account's health is shown", async () => {
+  await member(browser, "operator", {}, async (page) => {
+    await page.goto(`${instance}/stripe`);
+    await page.getByRole("button", { name: /Vérifier maintenant/ }).click();
+    await page.getByText("Stripe vient d’être vérifié.").waitFor();
+    await page.getByText("L’horloge est à l’heure.").waitFor();
+    await look(page, "stripe");
+    await page.getByRole("link", { name: "Compte de la plateforme" }).click();
+    await page.getByRole("heading", { name: /Santé/ }).waitFor();
+    await look(page, "account");
+  });
+});
+
+test("an event is found, and failed ones are processed again", async () => {
+  await donate(browser, 20);
+  await member(browser, "operator", {}, async (page) => {
+    await page.goto(`${instance}/events`);
+    await look(page, "events");
+    await act("fail-event");
+    await page.goto(`${instance}/events?state=failed`);
+    await page.getByText("abandonné").first().waitFor();
+    await look(page, "events-failed");
+    await page.getByRole("link", { name: /\w+\.\w+/ }).first().click();
+    await look(page, "event");
+    await page.getByRole("button", { name: "Traiter de nouveau" }).click();
+    await page.getByText("Les événements sont traités de nouveau").waitFor();
+    await act("fail-event");
+    await page.goto(`${instance}/events?state=failed`);
+    await page.getByRole("link", { name: "Tout traiter de nouveau" }).click();
+    await page.getByRole("button", { name: "Tout traiter de nouveau" }).click();
+    await page.getByText("Les événements sont traités de nouveau").waitFor();
+  });
+});
+
+test("parked money says what to do, and is tried again", async () => {
+  await member(browser, "operator", {}, async (page) => {
+    await act("park");
+    await page.goto(`${instance}/parked`);
+    await page.getByText("txn_parked").waitFor();
+    await look(page, "parked");
+    await page.getByRole("button", { name: "Tout réessayer maintenant" }).click();
+    await page.getByText("Les mouvements sont essayés de nouveau").waitFor();
+    await act("unpark");
+    await page.goto(`${instance}/parked`);
+    await page.getByText("Tout ce que Stripe a bougé est dans les comptes.").waitFor();
+  });
+});
+
+test("the books are verified", async () => {
+  await member(browser, "operator", {}, async (page) => {
+    await page.goto(`${instance}/verification`);
+    await page.getByRole("button", { name: "Vérifier tous les livres" }).click();
+    await page.waitForURL(/verification\/[0-9a-f-]{36}/);
+    for (const deadline = Date.now() + 60_000; !(await page.getByText("tout est juste").count()); await page.reload()) {
+      assert.ok(Date.now() < deadline, "the verification does not end");
+    }
+    await look(page, "verification");
+    await page.goto(`${instance}/verification`);
+    await look(page, "verifications");
+  });
+});
+
+test("a collective is suspended, which its pages say, and resumed", async () => {
+  await member(browser, "operator", { javaScriptEnabled: false }, async (page) => {
+    await page.goto(`${instance}/collectives`);
+    await look(page, "collectives");
+    await page.goto(`${instance}/collectives/${collective}`);
+    await look(page, "collective");
+    await page.getByRole("link", { name: "Suspendre" }).click();
+    await look(page, "suspend");
+    await page.getByLabel("Raison").fill("Le compte bancaire est celui d’une autre association.");
+    await page.getByRole("button", { name: "Suspendre" }).click();
+    await page.getByText("Le collectif est suspendu.").waitFor();
+    await look(page, "suspended");
+    await visit(browser, {}, async (donor) => {
+      await donor.goto(campaignPage);
+      await donor.getByText("Les dons à ce collectif sont suspendus pour le moment.").waitFor();
+      await look(donor, "suspended-campaign");
+    });
+    await member(browser, "owner", {}, async (owner) => {
+      await owner.goto(`${home}/settings`);
+      await owner.getByText("Le compte bancaire est celui d’une autre association.").waitFor();
+    });
+    await page.goto(`${instance}/collectives/${collective}`);
+    await page.getByRole("link", { name: "Lever la suspension" }).click();
+    await page.getByRole("button", { name: "Lever la suspension" }).click();
+    await page.getByText("La suspension est levée.").waitFor();
+  });
+});
+
+test("somebody asks for a collective, and the operator approves and rejects", async () => {
+  await visit(browser, { expected: /status of 404/ }, async (page) => {
+    assert.equal((await page.goto(`${service}/console/apply`)).status(), 404);
+  });
+  await member(browser, "operator", { expected: /status of 422/ }, async (page) => {
+    await page.goto(`${instance}/applications`);
+    await page.getByLabel("Tout le monde peut demander, vous décidez").check();
+    await page.getByRole("button", { name: "Enregistrer" }).click();
+    await page.getByText("C’est enregistré.").waitFor();
+    await visit(browser, { viewport: phone, javaScriptEnabled: false, expected: /status of 422/ }, async (asker) => {
+      for (const [id, name] of [["salle-du-causse", "Salle du Causse"], ["fanfare", "Fanfare"]]) {
+        await asker.goto(`${service}/console/apply`);
+        await asker.getByLabel("Nom du collectif").fill(name);
+        await asker.getByLabel("Adresse courte souhaitée").fill("A");
+        await asker.getByLabel("Le collectif et ce qu’il fait").fill("Nous réparons la salle des fêtes.\n<b>Merci</b>");
+        await asker.getByLabel("Votre nom").fill("Marie");
+        await asker.getByLabel("Adresse e-mail").fill(`${id}@example.org`);
+        await asker.getByRole("button", { name: "Envoyer la demande" }).click();
+        await asker.getByRole("alert").waitFor();
+        await look(asker, "apply-refused");
+        assert.equal(await asker.getByLabel("Nom du collectif").inputValue(), name);
+        await asker.getByLabel("Adresse courte souhaitée").fill(id);
+        await asker.getByRole("button", { name: "Envoyer la demande" }).click();
+        await asker.getByRole("heading", { name: "Merci, c’est envoyé" }).waitFor();
+      }
+    });
+    await page.goto(`${instance}/applications?state=waiting`);
+    await look(page, "applications");
+    await page.getByRole("link", { name: "Salle du Causse" }).click();
+    await page.getByText("<b>Merci</b>").waitFor();
+    await look(page, "application");
+    await page.getByLabel("Adresse courte").fill(collective);
+    await page.getByRole("button", { name: "Accepter et inviter" }).click();
+    await page.getByRole("alert").waitFor();
+    await page.getByLabel("Adresse courte").fill("salle-du-causse");
+    await page.getByRole("button", { name: "Accepter et inviter" }).click();
+    await page.getByText("La demande est acceptée").waitFor();
+    await lastMail(/\/console\/sign-in\/invitation\?token=/);
+    await page.goto(`${instance}/applications?state=waiting`);
+    await page.getByRole("link", { name: "Fanfare" }).click();
+    await page.getByRole("link", { name: "Refuser" }).click();
+    await page.getByLabel("Raison du refus").fill("Nous ne connaissons pas cette fanfare.");
+    await page.getByRole("button", { name: "Refuser" }).click();
+    await page.getByText("La demande est refusée").waitFor();
+    await lastMail(/Nous ne connaissons pas cette fanfare\./);
+    await page.goto(`${instance}/applications`);
+    await page.getByLabel("Seulement l’administration du site").check();
+    await page.getByRole("button", { name: "Enregistrer" }).click();
+    await page.getByText("C’est enregistré.").waitFor();
+  });
+});
+
+test("the operator creates a collective, and invites its first owner", async () => {
+  await member(browser, "operator", { expected: /status of 422/ }, async (page) => {
+    await gotoProved(page, `${instance}/collectives/new`);
+    await look(page, "new-collective");
+    await page.getByLabel("Nom du collectif").fill("Les amis du moulin");
+    await page.getByLabel("Adresse courte").fill("moulin");
+    await page.getByLabel("Inviter une personne responsable").fill("moulin@example.org");
+    await page.getByRole("button", { name: "Créer", exact: true }).click();
+    await page.getByText("Le collectif est créé.").waitFor();
+    await page.getByText("moulin@example.org").waitFor();
+    await page.getByText("Pas encore de compte Stripe").waitFor();
+    await lastMail(/\/console\/sign-in\/invitation\?token=/);
+    await look(page, "collective-new");
+  });
+});
+
+/** Saves a form of the settings, with a fresh proof where it is asked for: what was typed stays. */
+async function save(page, context) {
+  await page.getByRole("button", { name: "Enregistrer" }).click();
+  const prompt = page.getByRole("link", { name: "Confirmer dans un nouvel onglet" });
+  await page.locator(".summary, .flash").first().waitFor();
+  if (await prompt.count()) {
+    const [tab] = await Promise.all([context.waitForEvent("page"), prompt.click()]);
+    await prove(tab);
+    await tab.close();
+    await page.getByRole("button", { name: "Enregistrer" }).click();
+  }
+  await page.locator(".flash").waitFor();
+}
+
+test("an owner says where transfers and cheques go, who is told, and which refunds wait", async () => {
+  await member(browser, "owner", { expected: /status of 422/ }, async (page, context) => {
+    await page.goto(`${home}/settings`);
+    await look(page, "settings");
+    await page.getByRole("link", { name: "Banque et chèques" }).click();
+    await page.getByLabel("Titulaire du compte").fill("Vallon contre caméras");
+    await page.getByLabel("IBAN").fill("FR76 3000 6000 0112 3456 7890 188");
+    await page.getByLabel("Ordre des chèques").fill("Maître Roche");
+    await page.getByLabel("Adresse postale").fill("Vallon contre caméras\n1 place de la Mairie\n12330 Salles-la-Source");
+    await page.getByRole("button", { name: "Enregistrer" }).click();
+    await page.getByRole("alert").waitFor();
+    await look(page, "settings-bank-refused");
+    await page.getByLabel("IBAN").fill("FR76 3000 6000 0112 3456 7890 189");
+    await save(page, context);
+    await page.goto(`${home}/settings/bank`);
+    await look(page, "settings-bank");
+    await page.goto(`${home}/settings/alerts`);
+    await page.getByLabel("Adresses e-mail").fill("alertes@example.org\ntresor@example.org");
+    await save(page, context);
+    await page.goto(`${home}/settings/refunds`);
+    await look(page, "settings-refunds");
+    await page.getByLabel("Ceux au-dessus d’un montant").check();
+    await page.locator("#amount").fill("50");
+    await save(page, context);
+    await page.goto(`${home}/settings/general`);
+    await look(page, "settings-general");
+    await page.getByLabel("Nom du collectif").fill("Vallon contre caméras");
+    await save(page, context);
+    await page.goto(`${home}/settings/stripe`);
+    await page.getByText("Compte de la plateforme").waitFor();
+    await look(page, "settings-stripe");
+  });
+});
+
+test("who only reads cannot change a setting", async () => {
+  await member(browser, "treasurer", { expected: /status of 404/ }, async (page) => {
+    await page.goto(`${home}/settings/bank`);
+    await page.getByText("Seules les personnes responsables peuvent modifier ces réglages.").waitFor();
+    assert.equal(await page.getByRole("button", { name: "Enregistrer" }).count(), 0);
+    assert.equal((await page.goto(`${home}/settings/alerts`)).status(), 404);
+    assert.equal((await page.goto(instance)).status(), 404);
+  });
+});
+
+test("a collective's account at Stripe is opened, and its state is said in words", async () => {
+  await member(browser, "operator", {}, async (page) => {
+    const settings = `${service}/console/c/moulin/settings/stripe`;
+    await gotoProved(page, `${service}/console/confirm?next=${encodeURIComponent("/console/c/moulin/settings/stripe")}`);
+    await page.goto(settings);
+    await page.getByText("Pas encore de compte Stripe").waitFor();
+    await page.getByRole("button", { name: "Ouvrir le compte Stripe" }).click();
+    if (page.url().includes("/console/confirm")) {
+      await prove(page);
+      await page.getByRole("button", { name: "Ouvrir le compte Stripe" }).click();
+    }
+    await page.getByRole("heading", { name: "Vous continuez chez Stripe" }).waitFor();
+    await look(page, "onboard");
+    assert.match(await page.getByRole("link", { name: "Continuer chez Stripe" }).getAttribute("href"), /^http/);
+    await page.goto(settings);
+    await page.getByText("Ce que Stripe demande encore").waitFor();
+    await look(page, "settings-stripe-begun");
+  });
+});
+
+test("each page of the operator and of the settings can be used by everybody", async () => {
+  await member(browser, "operator", {}, async (page) => {
+    await page.goto(`${instance}/verification`);
+    const verification = await page.locator("tbody a").first().getAttribute("href");
+    await page.goto(`${instance}/events`);
+    const event = await page.locator("tbody a").first().getAttribute("href");
+    await page.goto(`${instance}/applications`);
+    const application = await page.locator("tbody a").first().getAttribute("href");
+    for (const path of [
+      "", "/start", "/stripe", "/stripe/endpoints", "/stripe/accounts/platform", "/events", "/events/replay", "/parked", "/verification",
+      "/collectives", "/collectives/new", `/collectives/${collective}`, `/collectives/${collective}/suspend`, "/applications",
+    ]) {
+      await accessible(page, instance + path);
+    }
+    for (const path of [verification, event, application, "/console/c/moulin/settings/stripe"]) await accessible(page, service + path);
+  });
+  await member(browser, "owner", {}, async (page) => {
+    for (const path of ["", "/general", "/bank", "/alerts", "/refunds", "/stripe"]) await accessible(page, `${home}/settings${path}`);
+  });
+});
