@@ -54,16 +54,29 @@ func NewSite(t testing.TB) *Site {
 // Whose says which specs to run.
 type Whose string
 
-// Those of members are console-*.test.mjs, and those of visitors all others. They run against different programs, since a
-// donor's specs look for their donation in the progress of the campaign.
+// Those of members are console-*.test.mjs, those of an operator who begins start-*.test.mjs, and those of visitors all
+// others. They run against different programs: a donor's specs look for their donation in the progress of the campaign, and
+// who begins has an empty database.
 const (
 	Members  Whose = "members"
+	Starters Whose = "starters"
 	Visitors Whose = "visitors"
 )
 
+// whose says whose specs a file has.
+func whose(name string) Whose {
+	switch {
+	case strings.HasPrefix(name, "console-"):
+		return Members
+	case strings.HasPrefix(name, "start-"):
+		return Starters
+	}
+	return Visitors
+}
+
 // Run runs the specs against the program. It installs what is missing where it can, and fails, with the line that installs
 // it, where it cannot. CAGNOTTE_SPEC=console-books runs the specs of one file alone.
-func Run(t *testing.T, whose Whose, p Program, s *Site) {
+func Run(t *testing.T, of Whose, p Program, s *Site) {
 	t.Helper()
 	s.server.Config.Handler = hostPage(p)
 	s.server.Start()
@@ -75,7 +88,7 @@ func Run(t *testing.T, whose Whose, p Program, s *Site) {
 	specs = slices.DeleteFunc(specs, func(spec string) bool {
 		name := filepath.Base(spec)
 		one := os.Getenv("CAGNOTTE_SPEC")
-		return strings.HasPrefix(name, "console-") != (whose == Members) || one != "" && name != one+".test.mjs"
+		return whose(name) != of || one != "" && name != one+".test.mjs"
 	})
 	if err != nil || len(specs) == 0 {
 		t.Fatalf("e2e: no specs in %s: %v", dir, err)
