@@ -10,10 +10,13 @@ import (
 // platformAccount stands for the platform's own Stripe account in addresses, as in the API.
 const platformAccount = "platform"
 
-// accountLabel names a Stripe account for people; empty is the platform's own.
+// accountLabel names a Stripe account for people, or a book, which is that of an account; the audit log has one too.
 func (v *visit) accountLabel(account string) string {
-	if account == "" {
+	switch account {
+	case "":
 		return v.T("instance.platformAccount")
+	case "audit": // no account of Stripe's has this id
+		return v.T("instance.auditBook")
 	}
 	return account
 }

@@ -164,6 +164,16 @@ func TestAnOperatorSetsUpStripe(t *testing.T) {
 	})
 }
 
+// platformBook is the result of the platform's own book; the audit log is one too.
+func platformBook(v *instancev1.LedgerVerification) *instancev1.BookVerification {
+	for _, b := range v.GetBooks() {
+		if b.GetStripeAccount() == "" {
+			return b
+		}
+	}
+	return nil
+}
+
 func TestAnOperatorVerifiesTheBooks(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{})
 	campaign, _ := e.Campaign("vallon")
@@ -196,14 +206,14 @@ func TestAnOperatorVerifiesTheBooks(t *testing.T) {
 		t.Errorf("the request started two: %v", again)
 	}
 	t.Run("finds what was changed", func(t *testing.T) {
-		e.Eventually("it is sealed", func() bool { return verify(uuid.NewString()).GetBooks()[0].GetSealedCount() == 1 })
+		e.Eventually("it is sealed", func() bool { return platformBook(verify(uuid.NewString())).GetSealedCount() == 1 })
 		if _, err := ownerOf(t, e).Exec(t.Context(), `
 			SET session_replication_role = replica;
 			UPDATE ledger.entries SET amount = amount + 100 WHERE amount > 0`); err != nil {
 			t.Fatal(err)
 		}
 		v := verify(uuid.NewString())
-		if v.GetState() != instancev1.VerificationState_VERIFICATION_STATE_DIFFERS || v.GetDifferenceCount() == 0 || len(v.GetBooks()[0].GetDifferences()) == 0 {
+		if v.GetState() != instancev1.VerificationState_VERIFICATION_STATE_DIFFERS || v.GetDifferenceCount() == 0 || len(platformBook(v).GetDifferences()) == 0 {
 			t.Errorf("%v", v)
 		}
 		i, err := client.GetInstance(operator, &instancev1.GetInstanceRequest{Name: "instance"})
