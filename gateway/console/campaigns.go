@@ -297,8 +297,8 @@ type overviewPage struct {
 }
 
 type overviewAction struct {
-	Label, Path string
-	Danger      bool
+	Label, Path     string
+	Danger, Primary bool
 }
 
 type fact struct{ Name, Value string }
@@ -327,7 +327,7 @@ func campaignsOverview(v *visit) error {
 	}
 	if v.can(writers...) {
 		add := func(path string, danger bool) {
-			o.Actions = append(o.Actions, overviewAction{v.T("campaigns.action." + path), p.Path + "/" + path, danger})
+			o.Actions = append(o.Actions, overviewAction{Label: v.T("campaigns.action." + path), Path: p.Path + "/" + path, Danger: danger, Primary: path == "checklist"})
 		}
 		switch c.GetState() {
 		case campaignsv1.CampaignState_CAMPAIGN_STATE_DRAFT:
@@ -613,7 +613,8 @@ func campaignsShowAmounts(v *visit, c *campaignsv1.Campaign, f *form, refusal er
 		}
 		a.Stages = append(a.Stages, row)
 	}
-	a.More, p.Content = count < maxStages, a
+	a.More = count < maxStages
+	p.Content = a
 	return showChange(v, "campaigns/amounts", c.GetEtag(), p, refusal)
 }
 

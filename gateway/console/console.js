@@ -57,6 +57,7 @@ for (const bar of document.querySelectorAll("[data-markdown]")) {
   const area = document.getElementById(bar.dataset.markdown);
   if (!area) continue;
   bar.hidden = false;
+  area.before(bar);
   bar.addEventListener("click", (event) => {
     const button = event.target.closest("button");
     if (!button) return;

@@ -198,12 +198,12 @@ func newsShowItem(v *visit, f *form) error {
 	}
 	p := newsItemPage{newsRow: row, HTML: v.stories.Render(row.TextLang, row.Text), Form: f, Back: newsBase(v)}
 	if v.can(writers...) {
-		p.Actions = append(p.Actions, overviewAction{v.T("news.edit"), row.Path + "/edit", false})
+		p.Actions = append(p.Actions, overviewAction{Label: v.T("news.edit"), Path: row.Path + "/edit"})
 		if n.GetState() == campaignsv1.NewsState_NEWS_STATE_PUBLISHED {
-			p.Actions = append(p.Actions, overviewAction{v.T("news.withdraw"), row.Path + "/withdraw", false})
+			p.Actions = append(p.Actions, overviewAction{Label: v.T("news.withdraw"), Path: row.Path + "/withdraw"})
 		} else {
 			p.Publish = row.Path + "/publish"
-			p.Actions = append(p.Actions, overviewAction{v.T("news.delete"), row.Path + "/delete", true})
+			p.Actions = append(p.Actions, overviewAction{Label: v.T("news.delete"), Path: row.Path + "/delete", Danger: true})
 		}
 	}
 	code := http.StatusOK
