@@ -136,7 +136,12 @@ USING (
 		row_number() OVER (PARTITION BY o.collective, o.campaign ORDER BY o.count DESC, o.last_at DESC, o.origin) AS by_count,
 		row_number() OVER (PARTITION BY o.collective, o.campaign ORDER BY o.last_at DESC, o.origin) AS by_time
 	FROM campaigns.refused_origins AS o
-	WHERE (o.collective, o.campaign) IN (SELECT * FROM unnest(@collectives::text[], @campaigns::text[]))
+	WHERE (o.collective, o.campaign) IN (
+		SELECT
+			u.collective,
+			u.campaign
+		FROM unnest(@collectives::text[], @campaigns::text[]) AS u (collective, campaign)
+	)
 ) AS k
 WHERE r.collective = k.collective
 	AND r.campaign = k.campaign
