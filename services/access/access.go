@@ -351,6 +351,10 @@ func madeByTx(ctx context.Context, tx pgx.Tx, k *Key, by Principal) error {
 	if err != nil {
 		return err
 	}
+	// A key cannot outlive itself by making another one.
+	if !actor.KeyEnd.IsZero() && (k.EndTime.IsZero() || k.EndTime.After(actor.KeyEnd)) {
+		return errs.Invalid("api_key.end_time", "must not be after %s, when the key ends that makes it", actor.KeyEnd.UTC().Format(time.RFC3339))
+	}
 	if !by.IsOperator() && !actor.Role.covers(k.Role) {
 		return errs.New(errorsv1.ErrorReason_ROLE_TOO_HIGH, "The role %s has rights that %s does not have.", k.Role, actor.Role)
 	}

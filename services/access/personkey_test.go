@@ -94,6 +94,12 @@ func TestKeysOfPersons(t *testing.T) {
 		if err != nil || got.GetState() != accessv1.ApiKeyState_API_KEY_STATE_ENDED || !got.GetEndTime().AsTime().Equal(end) {
 			t.Errorf("%v, %v", got, err)
 		}
+		_, short, err := w.Create(owner, access.Key{Collective: "vallon", DisplayName: "Short", Role: access.RoleOwner, EndTime: w.clock.now().Add(time.Hour)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _, err = w.Create(holding(t, w.Service, short), access.Key{Collective: "vallon", DisplayName: "Longer", Role: access.RoleOwner})
+		errstest.Want(t, err, codes.InvalidArgument, errorsv1.ErrorReason_INVALID_FIELD, "api_key.end_time")
 		for _, bad := range []time.Time{w.clock.now(), w.clock.now().AddDate(6, 0, 0)} {
 			_, _, err := w.Create(owner, access.Key{Collective: "vallon", DisplayName: "Bad", Role: access.RoleAuditor, EndTime: bad})
 			errstest.Want(t, err, codes.InvalidArgument, errorsv1.ErrorReason_INVALID_FIELD, "api_key.end_time")

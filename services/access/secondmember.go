@@ -24,6 +24,8 @@ type Actor struct {
 	Role Role
 	// KeySince is when the key was made; zero for a session.
 	KeySince time.Time
+	// KeyEnd is when the key ends; zero for a session, and for a key without an end.
+	KeyEnd time.Time
 	// RoleSince is since when the person has the role; zero for a key of no person.
 	RoleSince time.Time
 }
@@ -43,7 +45,7 @@ func HoldTx(ctx context.Context, tx pgx.Tx, collective, name string) (Actor, err
 	if err != nil {
 		return Actor{}, err
 	}
-	a := Actor{Name: name, Member: k.Member(), Role: k.Role, KeySince: k.CreateTime}
+	a := Actor{Name: name, Member: k.Member(), Role: k.Role, KeySince: k.CreateTime, KeyEnd: k.EndTime}
 	if k.Person != uuid.Nil {
 		_, a.RoleSince, err = holdMembershipTx(ctx, tx, k.Collective, k.Person)
 	}

@@ -3,6 +3,8 @@ package access
 import (
 	"context"
 
+	"github.com/google/uuid"
+
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/page"
@@ -54,11 +56,9 @@ func (s *server) CreateApiKey(ctx context.Context, req *accessv1.CreateApiKeyReq
 	if !ok {
 		return nil, errs.NotFound(req.GetParent())
 	}
-	// A key of no person makes keys only if it is an owner's or the operator's.
+	// Of keys only an owner's and the operator's make keys: an auditor's changes nothing.
 	if p := PrincipalFrom(ctx); p.Session == "" && !managesKeys(p, collective) {
-		if _, ok := parseMemberName(p.Member); !ok {
-			return nil, errs.NotFound(req.GetParent())
-		}
+		return nil, errs.NotFound(req.GetParent())
 	}
 	end, err := wire.Instant("api_key.end_time", req.GetApiKey().GetEndTime())
 	if err != nil {
@@ -107,7 +107,7 @@ func (s *server) GetApiKey(ctx context.Context, req *accessv1.GetApiKeyRequest) 
 	if err != nil {
 		return nil, err
 	}
-	if p := PrincipalFrom(ctx); !seesKeys(p, k.Collective) && k.Member() != p.Member {
+	if p := PrincipalFrom(ctx); !seesKeys(p, k.Collective) && !p.holds(k) {
 		return nil, errs.NotFound(req.GetName())
 	}
 	return s.keyToProto(k), nil
@@ -119,7 +119,7 @@ func (s *server) RevokeApiKey(ctx context.Context, req *accessv1.RevokeApiKeyReq
 		return nil, errs.NotFound(req.GetName())
 	}
 	if p := PrincipalFrom(ctx); !managesKeys(p, collective) {
-		if k, err := s.service.get(ctx, req.GetName()); err != nil || k.Member() != p.Member {
+		if k, err := s.service.get(ctx, req.GetName()); err != nil || p.Session == "" || !p.holds(k) {
 			return nil, errs.NotFound(req.GetName())
 		}
 	}
@@ -129,6 +129,9 @@ func (s *server) RevokeApiKey(ctx context.Context, req *accessv1.RevokeApiKeyReq
 	}
 	return s.keyToProto(k), nil
 }
+
+// holds reports whether k is a key of the person that p is.
+func (p Principal) holds(k Key) bool { return k.Person != uuid.Nil && k.Person == p.memberID() }
 
 // managesKeys reports whether p makes and revokes keys of others too. A context without a caller is the program itself.
 func managesKeys(p Principal, collective string) bool {

@@ -126,13 +126,20 @@ func TestLinksToMonthlyDonationsAreLimitedByNetwork(t *testing.T) {
 // everybody must be added here, and to the tests of its limit.
 func TestEveryPublicWriteIsLimitedOrProven(t *testing.T) {
 	want := []string{
+		"AcceptInvitation",        // a token that was mailed, and attempts are limited by network
+		"BeginPasskeySignIn",      // the same limit
 		"ChangeRecurringDonation", // a token that was mailed
+		"CreateApplication",       // its own limit by network
 		"CreateDonation",          // TestFraudMovedToTheOnePathWithoutALimit
 		"CreatePledge",            // the same
 		"CreatePortalSession",     // a token that was mailed
+		"FinishPasskeySignIn",     // a ceremony that was begun
+		"LookUpInvitation",        // a token that was mailed, and attempts are limited by network
 		"ReceiveStripeEvent",      // Stripe's signature
 		"RedeemManageLink",        // a token that was mailed
+		"RedeemSignInLink",        // a token that was mailed, and attempts are limited by network
 		"RequestManageLink",       // TestLinksToMonthlyDonationsAreLimitedByNetwork
+		"RequestSignInLink",       // TestSignInByLink of package access
 		"StopRecurringDonation",   // a token that was mailed
 	}
 	e := apptest.Start(t, apptest.Config{})
