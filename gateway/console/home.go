@@ -83,14 +83,14 @@ func home(v *visit) error {
 
 // attentionPlaces are where each kind of thing is done, with its picture and its colour.
 var attentionPlaces = map[overviewv1.AttentionKind]struct{ path, icon, tone string }{
-	overviewv1.AttentionKind_ATTENTION_KIND_NOTICES:             {"/notices", "alert", ""},
+	overviewv1.AttentionKind_ATTENTION_KIND_NOTICES:             {"/notices", "bell", ""},
 	overviewv1.AttentionKind_ATTENTION_KIND_BANK_LINES:          {"/bank", "bank", ""},
 	overviewv1.AttentionKind_ATTENTION_KIND_DISPUTES:            {"/disputes", "back", "bad"},
 	overviewv1.AttentionKind_ATTENTION_KIND_REFUND_APPROVALS:    {"/refunds", "people", "warn"},
-	overviewv1.AttentionKind_ATTENTION_KIND_PENDING_CHANGES:     {"/settings", "people", "warn"},
-	overviewv1.AttentionKind_ATTENTION_KIND_STRIPE_REQUIREMENTS: {"/settings", "gear", "warn"},
+	overviewv1.AttentionKind_ATTENTION_KIND_PENDING_CHANGES:     {"/settings/approvals", "people", "warn"},
+	overviewv1.AttentionKind_ATTENTION_KIND_STRIPE_REQUIREMENTS: {"/settings/stripe", "gear", "warn"},
 	overviewv1.AttentionKind_ATTENTION_KIND_FAILED_PAYOUTS:      {"/notices", "bank", "bad"},
-	overviewv1.AttentionKind_ATTENTION_KIND_CHEQUES:             {"/bank", "receipt", ""},
+	overviewv1.AttentionKind_ATTENTION_KIND_CHEQUES:             {"/bank/cheques", "receipt", ""},
 }
 
 func attentionOf(v *visit, a *overviewv1.Attention, zone *time.Location) attentionView {

@@ -18,6 +18,7 @@ var icons = map[string]string{
 	"person":   `<circle cx="12" cy="8" r="4"/><path d="M4.500 20.500c.6-4.500 3.400-6.500 7.500-6.500s6.900 2 7.500 6.500"/>`,
 	"server":   `<path d="M4 5h16v6H4zM4 13h16v6H4zM7.500 8h.1m-.1 8h.1"/>`,
 	"key":      `<circle cx="8" cy="15" r="4"/><path d="m11 12 8-8m-4 4 3 3"/>`,
+	"bell":     `<path d="M6 17v-6a6 6 0 0 1 12 0v6l1.500 2h-15zM10 21h4"/>`,
 	"help":     `<circle cx="12" cy="12" r="9"/><path d="M9.500 9.500a2.500 2.500 0 1 1 3.600 2.300c-.8.4-1.100 1-1.100 1.900m0 3h.1"/>`,
 	"refund":   `<path d="M9 14 4 9l5-5M4 9h10.500a5.500 5.500 0 0 1 0 11H10"/>`,
 	"menu":     `<path d="M4 7h16M4 12h16M4 17h16"/>`,

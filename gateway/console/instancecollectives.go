@@ -308,7 +308,9 @@ func instanceApplications(v *visit) error {
 
 func showApplications(v *visit, opening *form, o *collectivesv1.Opening) error {
 	p := applicationsPage{Opening: opening, Filter: v.queryForm([]field{{Name: "state", Label: "instance.state", Kind: "select", Options: []option{
-		{"", v.T("shell.all"), ""}, {"waiting", v.T("instance.APPLICATION_STATE_WAITING"), ""}, {"approved", v.T("instance.APPLICATION_STATE_APPROVED"), ""},
+		{"", v.T("shell.all"), ""},
+		{"waiting", v.T("instance.APPLICATION_STATE_WAITING"), ""},
+		{"approved", v.T("instance.APPLICATION_STATE_APPROVED"), ""},
 		{"rejected", v.T("instance.APPLICATION_STATE_REJECTED"), ""},
 	}}})}
 	if o.GetMode() != collectivesv1.OpeningMode_OPENING_MODE_INVITATION {

@@ -332,8 +332,11 @@ func instanceEvents(v *visit) error {
 	}
 	p := eventsPage{Filter: v.queryForm([]field{
 		{Name: "state", Label: "instance.state", Kind: "select", Options: []option{
-			{"", v.T("shell.all"), ""}, {"failed", v.T("instance.filterFailed"), ""}, {"received", v.T("instance.EVENT_STATE_RECEIVED"), ""},
-			{"applied", v.T("instance.EVENT_STATE_APPLIED"), ""}, {"ignored", v.T("instance.EVENT_STATE_IGNORED"), ""},
+			{"", v.T("shell.all"), ""},
+			{"failed", v.T("instance.filterFailed"), ""},
+			{"received", v.T("instance.EVENT_STATE_RECEIVED"), ""},
+			{"applied", v.T("instance.EVENT_STATE_APPLIED"), ""},
+			{"ignored", v.T("instance.EVENT_STATE_IGNORED"), ""},
 		}},
 		{Name: "account", Label: "instance.account", Kind: "select", Options: accounts},
 	})}

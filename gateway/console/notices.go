@@ -16,7 +16,7 @@ func noticesSection() section {
 	const notices = "/console/c/{collective}/notices"
 	return section{
 		name: "notices",
-		nav:  []navEntry{{label: "notices.nav", icon: "alert", path: "/notices", roles: bookkeepers}},
+		nav:  []navEntry{{label: "notices.nav", icon: "bell", path: "/notices", roles: bookkeepers}},
 		routes: []route{
 			{pattern: "GET " + notices, serve: noticesList, roles: bookkeepers},
 			{pattern: "GET " + notices + "/{notice}", serve: noticesOne, roles: bookkeepers},
@@ -167,16 +167,21 @@ var noticePlaces = map[string]struct{ path, label string }{
 	"stripe_balance_differs":    {"/books", "notices.toBooks"},
 	"stripe_top_up":             {"/bank", "notices.toBank"},
 	"bank_import_unmatched":     {"/bank", "notices.toBank"},
-	"stripe_disconnected":       {"/settings", "notices.toSettings"},
-	"onboarding_needed":         {"/settings", "notices.toSettings"},
-	"onboarding_started":        {"/settings", "notices.toSettings"},
-	"bank_account_changed":      {"/settings", "notices.toSettings"},
-	"cheque_details_changed":    {"/settings", "notices.toSettings"},
-	"refund_approval_changed":   {"/settings", "notices.toSettings"},
-	"alert_emails_changed":      {"/settings", "notices.toSettings"},
-	"stripe_account_changed":    {"/settings", "notices.toSettings"},
-	"key_created":               {"/settings", "notices.toSettings"},
-	"key_revoked":               {"/settings", "notices.toSettings"},
+	"stripe_disconnected":       {"/settings/stripe", "notices.toSettings"},
+	"onboarding_needed":         {"/settings/stripe", "notices.toSettings"},
+	"onboarding_started":        {"/settings/stripe", "notices.toSettings"},
+	"bank_account_changed":      {"/settings/bank", "notices.toSettings"},
+	"cheque_details_changed":    {"/settings/bank", "notices.toSettings"},
+	"refund_approval_changed":   {"/settings/refunds", "notices.toSettings"},
+	"alert_emails_changed":      {"/settings/alerts", "notices.toSettings"},
+	"stripe_account_changed":    {"/settings/stripe", "notices.toSettings"},
+	"member_invited":            {"/settings/people", "notices.toPeople"},
+	"member_joined":             {"/settings/people", "notices.toPeople"},
+	"member_role_changed":       {"/settings/people", "notices.toPeople"},
+	"member_left":               {"/settings/people", "notices.toPeople"},
+	"change_awaiting_approval":  {"/settings/approvals", "notices.toApprovals"},
+	"key_created":               {"/settings/keys", "notices.toKeys"},
+	"key_revoked":               {"/settings/keys", "notices.toKeys"},
 }
 
 // noticePlace is where the thing of a notice is done, and what the link says.
