@@ -31,6 +31,18 @@
 //
 // [Settings] that guard money are told to members and to the operator when they change; see package notices.
 //
+// # Opening and suspension
+//
+// The operator creates each collective, or somebody applies for one ([Opening], [Application]):
+//
+//	application  until
+//	waiting      the operator approves it, or rejects it with a reason; where collectives are open to all, at once
+//	approved     for ever: the collective exists, not the operator's own, and the applicant is invited as its owner
+//	rejected     for ever: the reason was mailed
+//
+// A suspended collective ([Service.Suspend]) takes no donation and no pledge: campaigns read the suspension. Upkeep of
+// donations closes its open pages and has Stripe charge none of its monthly donations. Its members do all else.
+//
 // # Neighbours
 //
 // It imports notices and access: a member lists its own collective only, the Stripe account is the operator's to

@@ -40,7 +40,7 @@
 // A page that closed unpaid can be opened again for 30 days, by Stripe's recovery URL: each visit is a copy of the session
 // (recovery.go). Monthly donations have none, since each visit would make another subscription. After maxDeclines refused
 // cards a page is closed, and its copies at their first refusal (decline.go). Upkeep asks Stripe about donations whose
-// end no event told, more and more rarely (overdue.go).
+// end no event told, more and more rarely (overdue.go). Pages of a suspended collective are closed (suspension.go).
 //
 // # Monthly donations
 //
