@@ -53,12 +53,17 @@ type auditRow struct {
 	// Path leads to what was changed, if it has a page. Only lists the entries about it.
 	Path, Only string
 	Changes    []auditChange
+	// Long: there are so many changes that they are folded.
+	Long bool
 	// Note says by which key, and the number of the seal.
 	Note string
 }
 
+// foldedChanges is how many fields are shown without asking.
+const foldedChanges = 4
+
 // auditChange is a field before and after.
-type auditChange struct{ Field, Before, After string }
+type auditChange struct{ Field, Before, After, Nothing string }
 
 func auditFields(v *visit) []field {
 	people := []option{{Label: v.T("audit.everybody")}}
@@ -82,7 +87,7 @@ const methodPrefix = "audit.did-"
 
 // methodKey is the key of what a method does.
 func methodKey(method string) string {
-	return methodPrefix + strings.ReplaceAll(method[strings.LastIndex(method, ".")+1:], "/", ".")
+	return methodPrefix + strings.NewReplacer("/", ".", " ", "-").Replace(method[strings.LastIndex(method, ".")+1:])
 }
 
 // auditMethods are what can be looked for, by what they do.
@@ -182,8 +187,9 @@ func auditView(v *visit, e *auditv1.AuditEntry, zone *time.Location) auditRow {
 	}
 	row.Only = "?" + withQuery(url.Values{}, "resource", e.GetResource())
 	for _, c := range e.GetChanges() {
-		row.Changes = append(row.Changes, auditChange{v.auditField(c.GetField()), v.auditValue(c.GetBefore(), zone), v.auditValue(c.GetAfter(), zone)})
+		row.Changes = append(row.Changes, auditChange{v.auditField(c.GetField()), v.auditValue(c.GetBefore(), zone), v.auditValue(c.GetAfter(), zone), v.T("audit.nothing")})
 	}
+	row.Long = len(row.Changes) > foldedChanges
 	var notes []string
 	if kindOf(e.GetCredential()) == "apiKeys" {
 		notes = append(notes, v.T("audit.byKey", "key", lastOf(e.GetCredential())))
@@ -210,16 +216,21 @@ func (v *visit) auditField(field string) string {
 }
 
 var (
-	amountValue = regexp.MustCompile(`^(-?\d+)(?:\.(\d+))? ([A-Z]{3})$`)
+	amountValue = regexp.MustCompile(`(^|[ ,])(-?\d+)(?:\.(\d+))? ([A-Z]{3})(,|$)`)
 	dayValue    = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}$`)
 )
 
 // auditValue writes a value as people read it: amounts, days, times and known words.
 func (v *visit) auditValue(value string, zone *time.Location) string {
-	if m := amountValue.FindStringSubmatch(value); m != nil {
-		if minor, err := strconv.ParseInt(m[1]+m[2], 10, 64); err == nil {
-			return v.Money(&moneyv1.Money{CurrencyCode: m[3], AmountMinor: minor})
-		}
+	if amountValue.MatchString(value) {
+		return amountValue.ReplaceAllStringFunc(value, func(found string) string {
+			m := amountValue.FindStringSubmatch(found)
+			minor, err := strconv.ParseInt(m[2]+m[3], 10, 64)
+			if err != nil {
+				return found
+			}
+			return m[1] + v.Money(&moneyv1.Money{CurrencyCode: m[4], AmountMinor: minor}) + m[5]
+		})
 	}
 	if dayValue.MatchString(value) {
 		return v.Day(value)
