@@ -140,7 +140,7 @@ func toProto(ctx context.Context, e Entry) *auditv1.AuditEntry {
 	p := &auditv1.AuditEntry{
 		Name:       e.Name(),
 		CreateTime: wire.Time(e.CreateTime),
-		ByOperator: e.Role == string(access.RoleOperator) || e.Role == "",
+		ByOperator: e.Role == string(access.RoleOperator) || e.Actor == "",
 		Method:     e.Method,
 		Resource:   e.Resource,
 		RequestId:  e.RequestID,

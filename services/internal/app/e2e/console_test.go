@@ -92,6 +92,13 @@ func TestConsole(t *testing.T) {
 			"unpark": run(`DELETE FROM webhooks.parked WHERE id = 'txn_parked'`),
 			// Has somebody pay at Stripe for what is no donation: 5 €.
 			"unknown-receipt": func(url.Values) (any, error) { return nil, payForPoster(t.Context(), program) },
+			// Has a second person approve refunds of more than 10 €.
+			"refund-limit": run("UPDATE collectives.collectives SET refund_approval_minor = 1000, refund_approval_currency = 'EUR'"),
+			// Has a bank dispute the newest payment, or warn of fraud about it.
+			"dispute": func(url.Values) (any, error) {
+				return program.Sim.Dispute(newestCharge(program), stripesim.Disputed{})
+			},
+			"fraud-warning": func(url.Values) (any, error) { return program.Sim.WarnOfFraud(newestCharge(program), "") },
 			// Has Stripe pay out an amount: {"amount": 5000}. It arrives at the bank after some days of the clock.
 			"payout": func(values url.Values) (any, error) {
 				amount, err := strconv.ParseInt(values.Get("amount"), 10, 64)
@@ -102,6 +109,16 @@ func TestConsole(t *testing.T) {
 			},
 		},
 	}, site)
+}
+
+// newestCharge is the charge of the newest session of Checkout that was paid.
+func newestCharge(program *apptest.Env) (charge string) {
+	for _, s := range program.Sim.Sessions("") {
+		if s.ChargeID != "" {
+			charge = s.ChargeID
+		}
+	}
+	return charge
 }
 
 // payForPoster pays a session of Checkout that the service did not make.
