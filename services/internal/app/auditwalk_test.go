@@ -476,10 +476,8 @@ func newAuditWalk(t *testing.T) *auditWalk {
 	e := apptest.Start(t, apptest.Config{SMTPURL: box.URL(), AlertEmails: []string{"operator@example.org"}})
 	w := &auditWalk{t: t, box: box, desk: newDesk(t, e, "vallon"), database: ownerOf(t, e), books: newTreasury(t, e, "jardin")}
 	w.auditor = w.audi
-	w.call(w.owner, collectivesv1.CollectivesService_UpdateCollective_FullMethodName, &collectivesv1.UpdateCollectiveRequest{
-		Collective: &collectivesv1.Collective{Name: w.collective, RefundApproval: apptest.Euros(5_00)},
-		UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"refund_approval"}},
-	})
+	// A change by a member would wait for a second person.
+	w.execute(`UPDATE collectives.collectives SET refund_approval_minor = 500, refund_approval_currency = 'EUR' WHERE id = 'vallon'`)
 	return w
 }
 

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
+	approvalsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/approvals/v1"
 	bankv1 "github.com/cagnotte/cagnotte/proto/cagnotte/bank/v1"
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	collectivesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
@@ -177,6 +178,34 @@ var auditedPeople = map[string]func(*auditWalk) auditedCall{
 		return auditedCall{by: w.e.OperatorKey, request: &instancev1.CreateLedgerVerificationRequest{Parent: "instance", RequestId: uuid.NewString()}}
 	},
 
+	approvalsv1.ApprovalsService_ApprovePendingChange_FullMethodName: func(w *auditWalk) auditedCall {
+		k, change := w.pending("approves")
+		return auditedCall{
+			by: k.treasurer, request: &approvalsv1.ApprovePendingChangeRequest{Name: change},
+			refused: &approvalsv1.ApprovePendingChangeRequest{Name: k.collective + "/pendingChanges/" + uuid.NewString()},
+		}
+	},
+	approvalsv1.ApprovalsService_RejectPendingChange_FullMethodName: func(w *auditWalk) auditedCall {
+		k, change := w.pending("rejects")
+		return auditedCall{
+			by: k.treasurer, request: &approvalsv1.RejectPendingChangeRequest{Name: change},
+			refused: &approvalsv1.RejectPendingChangeRequest{Name: k.collective + "/pendingChanges/" + uuid.NewString()},
+		}
+	},
+	approvalsv1.ApprovalsService_CancelPendingChange_FullMethodName: func(w *auditWalk) auditedCall {
+		k, change := w.pending("cancels")
+		return auditedCall{
+			by: k.owner, request: &approvalsv1.CancelPendingChangeRequest{Name: change},
+			refused: &approvalsv1.CancelPendingChangeRequest{Name: k.collective + "/pendingChanges/" + uuid.NewString()},
+		}
+	},
+	approvalsv1.ApprovalsService_UpdateTwoPersonRule_FullMethodName: func(w *auditWalk) auditedCall {
+		k := newDesk(w.t, w.e, "rules")
+		return auditedCall{by: k.owner, request: &approvalsv1.UpdateTwoPersonRuleRequest{
+			TwoPersonRule: &approvalsv1.TwoPersonRule{Name: k.collective + "/twoPersonRule", Mode: approvalsv1.TwoPersonMode_TWO_PERSON_MODE_ON},
+		}}
+	},
+
 	bankv1.BankService_SplitBankLine_FullMethodName: func(w *auditWalk) auditedCall {
 		request := func(line string, second int64) *bankv1.SplitBankLineRequest {
 			return &bankv1.SplitBankLineRequest{Name: line, RequestId: uuid.NewString(), Parts: []*bankv1.BankLinePart{
@@ -231,6 +260,22 @@ func (w *auditWalk) joins(parent string, role accessv1.Role) (token string, sess
 		Token: invited, DisplayName: fmt.Sprintf("Member %d", w.number), Language: "fr",
 	}, session)
 	return session.GetToken(), session
+}
+
+// pending is a collective with a change of the owner's that waits for a second person.
+func (w *auditWalk) pending(slug string) (*desk, string) {
+	w.t.Helper()
+	k := newDesk(w.t, w.e, slug)
+	w.call(k.owner, collectivesv1.CollectivesService_UpdateCollective_FullMethodName, &collectivesv1.UpdateCollectiveRequest{
+		Collective: &collectivesv1.Collective{Name: k.collective, BankAccount: &collectivesv1.BankAccount{Holder: "Vallon", Iban: treasuryIBAN}},
+		UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"bank_account"}},
+	})
+	list := &approvalsv1.ListPendingChangesResponse{}
+	w.answer(k.owner, approvalsv1.ApprovalsService_ListPendingChanges_FullMethodName, &approvalsv1.ListPendingChangesRequest{Parent: k.collective}, list)
+	if len(list.GetPendingChanges()) != 1 {
+		w.t.Fatalf("%d changes wait", len(list.GetPendingChanges()))
+	}
+	return k, list.GetPendingChanges()[0].GetName()
 }
 
 // membership is the name of a member's in the collective.
