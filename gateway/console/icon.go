@@ -5,7 +5,6 @@ import "html/template"
 // icons are drawn on 24 units, in the colour of the text beside them. They say nothing that the text does not.
 var icons = map[string]string{
 	"home":     `<path d="M4 11.500 12 4l8 7.500V20h-5v-5h-6v5H4z"/>`,
-	"bell":     `<path d="M6 17h12l-1.500-2.500V10a4.500 4.500 0 0 0-9 0v4.500zM10.500 20h3M12 5.500V3.500"/>`,
 	"flag":     `<path d="M6 21V4h11l-2 4 2 4H6"/>`,
 	"share":    `<path d="M12 15V4m0 0L8 8m4-4 4 4M5 13v6h14v-6"/>`,
 	"heart":    `<path d="M12 20C6 15.500 4 12.500 4 9.500 4 7 6 5 8.300 5c1.600 0 3 .9 3.700 2.300C12.700 5.900 14.100 5 15.700 5 18 5 20 7 20 9.500c0 3-2 6-8 10.500z"/>`,

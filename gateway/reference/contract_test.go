@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
+	_ "github.com/cagnotte/cagnotte/proto/cagnotte/approvals/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/audit/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/bank/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
