@@ -280,6 +280,7 @@ type bankSuggestionRow struct {
 	Whole     bool
 	RequestID string
 	Best      bool
+	amount    *moneyv1.Money
 }
 
 // bankLineOf reads the line that a page is about.
@@ -368,6 +369,7 @@ func bankSuggestions(v *visit, l *bankv1.BankLine, titles map[string]string) ([]
 		row := bankSuggestionRow{
 			What: bankSuggestionWords(v, s, titles), Why: bankReasonWords(v, s), Amount: signed(v, s.GetAmount()), Day: v.Day(s.GetDate()),
 			Target: bankTargetValue(s.GetTarget()), Whole: s.GetWholeLine(), RequestID: v.newForm(nil).RequestID, Best: i == 0,
+			amount: s.GetAmount(),
 		}
 		switch t := s.GetTarget().GetTarget().(type) {
 		case *bankv1.BankLineTarget_Expense:
@@ -493,8 +495,10 @@ type bankSplitPage struct {
 	bankPage
 	bankLineRow
 	Form *form
-	Rows []bankSplitRow
-	Left string
+	// Rows are the first parts. More are the others, which are Open when something is in them.
+	Rows, More []bankSplitRow
+	Open       bool
+	Left       string
 }
 
 type bankSplitRow struct {
@@ -568,6 +572,25 @@ func bankSplit(v *visit) error {
 	})
 }
 
+// bankParts fills in what may be right: the suggestions that are less than the line, the best first, as long as they fit in
+// it.
+func bankParts(v *visit, l *bankv1.BankLine, rows []bankSuggestionRow) (values []string) {
+	left, n := positive(l.GetAmount()).GetAmountMinor(), 0
+	for _, s := range rows {
+		need := positive(s.amount).GetAmountMinor()
+		if s.Whole || need > left || n == bankMaxParts {
+			continue
+		}
+		values = append(values, "amount"+strconv.Itoa(n), v.FieldMoney(positive(s.amount)), "target"+strconv.Itoa(n), s.Target)
+		left, n = left-need, n+1
+	}
+	if left > 0 && n > 0 && n < bankMaxParts {
+		rest := &moneyv1.Money{CurrencyCode: l.GetAmount().GetCurrencyCode(), AmountMinor: left}
+		values = append(values, "amount"+strconv.Itoa(n), v.FieldMoney(rest))
+	}
+	return values
+}
+
 // positive is an amount without its sign.
 func positive(m *moneyv1.Money) *moneyv1.Money {
 	return &moneyv1.Money{CurrencyCode: m.GetCurrencyCode(), AmountMinor: max(m.GetAmountMinor(), -m.GetAmountMinor())}
@@ -588,7 +611,7 @@ func bankWithSplit(v *visit, send func(*bankv1.BankLine, *form) (done bool, err 
 		return err
 	}
 	fields := bankSplitFields(v, rows)
-	f := v.newForm(fields)
+	f := v.newForm(fields, bankParts(v, l, rows)...)
 	if send != nil {
 		if f, err = v.readForm(fields); err != nil {
 			return err
@@ -612,7 +635,12 @@ func bankWithSplit(v *visit, send func(*bankv1.BankLine, *form) (done bool, err 
 		if err != nil {
 			return err
 		}
-		p.Rows = append(p.Rows, bankSplitRow{i + 1, amount, target})
+		row := bankSplitRow{i + 1, amount, target}
+		if i < 3 {
+			p.Rows = append(p.Rows, row)
+			continue
+		}
+		p.More, p.Open = append(p.More, row), p.Open || amount.Value != "" || amount.Error != "" || target.Error != ""
 	}
 	if f.failed() {
 		return v.refuse("bank/split", v.T("bank.splitTitle"), p)

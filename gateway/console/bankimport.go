@@ -106,7 +106,6 @@ func bankPreview(v *visit) error {
 		f.fail("file", v.T("bank.BANK_STATEMENT_PROBLEM_KIND_TOO_LARGE"))
 		return bankShowImport(v, f, nil)
 	}
-	// An account that was chosen needs the part of the file that it heads, which goes with the format.
 	request.ValidateOnly = true
 	seen, err := v.bank().ImportBankStatement(v.ctx(), request)
 	if err != nil {
@@ -116,8 +115,11 @@ func bankPreview(v *visit) error {
 		return err
 	}
 	f.set("packed", pack(request.GetContent()))
+	// The file tells its format anew when it is imported, with its balances. Only a part of it that was chosen, or is to be, is
+	// told by the format.
 	f.set("csv", "")
-	if csv := seen.GetPreview().GetCsv(); csv != nil {
+	accounts := seen.GetPreview().GetProblem().GetKind() == bankv1.BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_ACCOUNTS
+	if csv := seen.GetPreview().GetCsv(); csv != nil && (accounts || request.GetCsv() != nil) {
 		text, err := protojson.Marshal(csv)
 		if err != nil {
 			return err
@@ -157,6 +159,8 @@ func bankShowImport(v *visit, f *form, problem *bankv1.BankStatementProblem) err
 	if p.File, err = f.Field("file"); err != nil {
 		return err
 	}
+	// A file that was read before goes on without being chosen again, so the form does not ask for one by itself.
+	p.File.Required = true
 	if f.failed() || problem != nil {
 		return v.refuse("bank/import", v.T("bank.importTitle"), p)
 	}
@@ -286,7 +290,6 @@ func bankImport(v *visit) error {
 	if err != nil {
 		return err
 	}
-	f.set("account", "")
 	request := bankImportRequest(v, f)
 	if len(request.GetContent()) == 0 || len(request.GetContent()) > maxStatement {
 		return v.redirect(v.path("/bank/import"))
