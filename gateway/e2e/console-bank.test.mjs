@@ -217,7 +217,7 @@ test("the same file again brings nothing, and a CSV file of the same days is ref
 });
 
 test("cheques are banked on one slip, and one bounces", async () => {
-  await member(browser, "treasurer", { javaScriptEnabled: false, expected: /422/ }, async (page) => {
+  await member(browser, "treasurer", { expected: /422/ }, async (page) => {
     await cheque(page, "25", "CHQ-0001");
     await cheque(page, "35", "CHQ-0002");
     await cheque(page, "40", "CHQ-0003");
