@@ -91,6 +91,7 @@ func sections() []section {
 		booksSection(),
 		settingsSection(),
 		identitySection(),
+		approvalsSection(),
 		auditSection(),
 		instanceSection(),
 		peopleSection(),

@@ -110,7 +110,7 @@ var settingsElsewhere = []struct {
 	{"settings.identity", "/identity", settingsReaders},
 	{"settings.people", "/people", []accessv1.Role{owner, auditor, operator}},
 	{"settings.keys", "/keys", []accessv1.Role{owner, auditor, operator}},
-	{"settings.approvals", "/approvals", settingsReaders},
+	{"settings.approvals", "/approvals", approvalReaders},
 	{"settings.audit", "/audit", []accessv1.Role{owner, treasurer, auditor, operator}},
 }
 
