@@ -170,9 +170,9 @@ var auditedPeople = map[string]func(*auditWalk) auditedCall{
 		return auditedCall{by: w.e.OperatorKey, request: &instancev1.CheckStripeRequest{Name: "instance"}, again: 1}
 	},
 	instancev1.InstanceService_SendTestMail_FullMethodName: func(w *auditWalk) auditedCall {
-		// It goes to the person who asks.
+		// It goes to the person who asks, and a repeat sends another one.
 		token, _ := w.joins("instance", accessv1.Role_ROLE_OPERATOR)
-		return auditedCall{by: token, request: &instancev1.SendTestMailRequest{Name: "instance", RequestId: uuid.NewString()}}
+		return auditedCall{by: token, request: &instancev1.SendTestMailRequest{Name: "instance", RequestId: uuid.NewString()}, again: 1}
 	},
 	instancev1.InstanceService_CreateLedgerVerification_FullMethodName: func(w *auditWalk) auditedCall {
 		return auditedCall{by: w.e.OperatorKey, request: &instancev1.CreateLedgerVerificationRequest{Parent: "instance", RequestId: uuid.NewString()}}
@@ -181,21 +181,21 @@ var auditedPeople = map[string]func(*auditWalk) auditedCall{
 	approvalsv1.ApprovalsService_ApprovePendingChange_FullMethodName: func(w *auditWalk) auditedCall {
 		k, change := w.pending("approves")
 		return auditedCall{
-			by: k.treasurer, request: &approvalsv1.ApprovePendingChangeRequest{Name: change},
+			by: k.second.token, request: &approvalsv1.ApprovePendingChangeRequest{Name: change},
 			refused: &approvalsv1.ApprovePendingChangeRequest{Name: k.collective + "/pendingChanges/" + uuid.NewString()},
 		}
 	},
 	approvalsv1.ApprovalsService_RejectPendingChange_FullMethodName: func(w *auditWalk) auditedCall {
 		k, change := w.pending("rejects")
 		return auditedCall{
-			by: k.treasurer, request: &approvalsv1.RejectPendingChangeRequest{Name: change},
+			by: k.second.token, request: &approvalsv1.RejectPendingChangeRequest{Name: change},
 			refused: &approvalsv1.RejectPendingChangeRequest{Name: k.collective + "/pendingChanges/" + uuid.NewString()},
 		}
 	},
 	approvalsv1.ApprovalsService_CancelPendingChange_FullMethodName: func(w *auditWalk) auditedCall {
 		k, change := w.pending("cancels")
 		return auditedCall{
-			by: k.owner, request: &approvalsv1.CancelPendingChangeRequest{Name: change},
+			by: k.owner.token, request: &approvalsv1.CancelPendingChangeRequest{Name: change},
 			refused: &approvalsv1.CancelPendingChangeRequest{Name: k.collective + "/pendingChanges/" + uuid.NewString()},
 		}
 	},
@@ -263,15 +263,15 @@ func (w *auditWalk) joins(parent string, role accessv1.Role) (token string, sess
 }
 
 // pending is a collective with a change of the owner's that waits for a second person.
-func (w *auditWalk) pending(slug string) (*desk, string) {
+func (w *auditWalk) pending(slug string) (*guardedDesk, string) {
 	w.t.Helper()
-	k := newDesk(w.t, w.e, slug)
-	w.call(k.owner, collectivesv1.CollectivesService_UpdateCollective_FullMethodName, &collectivesv1.UpdateCollectiveRequest{
+	k := newGuardedDesk(w.t, w.e, w.e.Conn, slug)
+	w.call(k.owner.token, collectivesv1.CollectivesService_UpdateCollective_FullMethodName, &collectivesv1.UpdateCollectiveRequest{
 		Collective: &collectivesv1.Collective{Name: k.collective, BankAccount: &collectivesv1.BankAccount{Holder: "Vallon", Iban: treasuryIBAN}},
 		UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"bank_account"}},
 	})
 	list := &approvalsv1.ListPendingChangesResponse{}
-	w.answer(k.owner, approvalsv1.ApprovalsService_ListPendingChanges_FullMethodName, &approvalsv1.ListPendingChangesRequest{Parent: k.collective}, list)
+	w.answer(k.owner.token, approvalsv1.ApprovalsService_ListPendingChanges_FullMethodName, &approvalsv1.ListPendingChangesRequest{Parent: k.collective}, list)
 	if len(list.GetPendingChanges()) != 1 {
 		w.t.Fatalf("%d changes wait", len(list.GetPendingChanges()))
 	}
