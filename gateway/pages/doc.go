@@ -3,6 +3,7 @@
 // cookie and load nothing from anywhere else.
 //
 //	GET  /                                                a word about this site
+//	GET  /images/{collective}/{image}/{width}             a picture that is public; the address names its content
 //	GET  /c/{collective}                                  its campaigns
 //	GET  /c/{collective}/{campaign}                       story, progress, stages, form
 //	POST /c/{collective}/{campaign}/give                  starts a donation -> Stripe Checkout

@@ -1,4 +1,4 @@
-// Package campaigns owns what money is raised for: texts, goal, bounds, stages, allowed origins, and the state.
+// Package campaigns owns what money is raised for: texts, image, goal, bounds, stages, allowed origins, the state, and news.
 //
 // # States
 //
@@ -16,16 +16,19 @@
 //	CAMPAIGN_CLOSED         publish, pause, resume and updates, when it is closed
 //	DEADLINE_PASSED         publish and resume, when no donation could be started
 //
-// A draft cannot be closed, because closed campaigns are public.
+// A draft cannot be closed, because closed campaigns are public. It can be deleted. News are draft, published or withdrawn.
 //
 // # Invariants
 //
-//   - The name never changes. Collective and slug are the key in the tables of all services.
+//   - Collective and slug are the key in the tables of all services. They change, and a draft is deleted, only while no
+//     donation, pledge, expense or entry of the books refers to them (CAMPAIGN_IN_USE). Triggers decide it under a lock that
+//     whoever adds one of these shares.
 //   - A campaign has one currency for all amounts, which is fixed once it is published (CURRENCY_FIXED). So its donations
 //     can be summed.
 //   - Each text has French, the language that all others fall back to.
 //   - A stage keeps its id when others are put before it, because expenses name it.
-//   - An origin is stored in the form that browsers send. So a comparison tells whether a page may call.
+//   - An origin is stored in the form that browsers send. So a comparison tells whether a page may call. Those that were
+//     refused are held in memory and written at most once in two seconds, 20 for a campaign.
 //
 // The database enforces states, bounds and the fixed currency too. rules.go has the rules whose errors name a field.
 //
@@ -38,6 +41,7 @@
 //
 // # Neighbours
 //
-// It reads the collectives table in SQL, for the display name, and imports no sibling package. Donations import campaigns,
-// not the other way round: progress comes in as a [ProgressFunc], which is called once for a page of campaigns.
+// It reads the tables of collectives in SQL, for the display name and the profile, and imports audit alone. An image is named
+// by its id, with a foreign key to those of package images. Donations import campaigns, not the other way round: progress
+// comes in as a [ProgressFunc], which is called once for a page of campaigns.
 package campaigns

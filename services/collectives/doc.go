@@ -43,6 +43,11 @@
 // A suspended collective ([Service.Suspend]) takes no donation and no pledge: campaigns read the suspension. Upkeep of
 // donations closes its open pages and has Stripe charge none of its monthly donations. Its members do all else.
 //
+// # Profile
+//
+// [Profile] is what a collective tells the public about itself. It has an etag of its own, and is public once a campaign was
+// published.
+//
 // # Neighbours
 //
 // It imports notices and access: a member lists its own collective only, the Stripe account is the operator's to

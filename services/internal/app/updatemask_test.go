@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
@@ -70,7 +71,7 @@ func TestEachFieldIsUpdatedAlone(t *testing.T) {
 				Presets: make([]*moneyv1.Money, 0), Minimum: &moneyv1.Money{CurrencyCode: "euro"}, Maximum: &moneyv1.Money{CurrencyCode: "euro"},
 				Stages: []*campaignsv1.Stage{{Titles: map[string]string{"français": ""}}}, AllowedOrigins: []string{"x", "x"},
 			},
-			writable: []string{"texts", "goal", "presets", "minimum", "maximum", "deadline", "stages", "allowed_origins", "goal.amount_minor"},
+			writable: []string{"texts", "goal", "presets", "minimum", "maximum", "deadline", "stages", "allowed_origins", "image", "goal.amount_minor"},
 			update: func(ctx context.Context, conn grpc.ClientConnInterface, sent proto.Message, mask *fieldmaskpb.FieldMask) (proto.Message, error) {
 				return campaignsv1.NewCampaignsServiceClient(conn).UpdateCampaign(ctx,
 					&campaignsv1.UpdateCampaignRequest{Campaign: sent.(*campaignsv1.Campaign), UpdateMask: mask})
@@ -84,6 +85,31 @@ func TestEachFieldIsUpdatedAlone(t *testing.T) {
 			update: func(ctx context.Context, conn grpc.ClientConnInterface, sent proto.Message, mask *fieldmaskpb.FieldMask) (proto.Message, error) {
 				return approvalsv1.NewApprovalsServiceClient(conn).UpdateTwoPersonRule(ctx,
 					&approvalsv1.UpdateTwoPersonRuleRequest{TwoPersonRule: sent.(*approvalsv1.TwoPersonRule), UpdateMask: mask})
+			},
+		},
+		"cagnotte.campaigns.v1.NewsService.UpdateNewsItem": {
+			key:      owner,
+			spoilt:   &campaignsv1.NewsItem{Texts: map[string]*campaignsv1.NewsText{"français": {}}},
+			writable: []string{"texts"},
+			update: func(ctx context.Context, conn grpc.ClientConnInterface, sent proto.Message, mask *fieldmaskpb.FieldMask) (proto.Message, error) {
+				return campaignsv1.NewNewsServiceClient(conn).UpdateNewsItem(ctx,
+					&campaignsv1.UpdateNewsItemRequest{NewsItem: sent.(*campaignsv1.NewsItem), UpdateMask: mask})
+			},
+		},
+		"cagnotte.collectives.v1.CollectivesService.UpdateCollectiveProfile": {
+			key: owner,
+			stored: &collectivesv1.CollectiveProfile{
+				Name: collective + "/profile", Texts: map[string]*collectivesv1.CollectiveText{"fr": {About: "Nous"}},
+				ContactEmail: "nous@example.org", ContactUrl: "https://example.org/contact", Website: "https://example.org",
+			},
+			spoilt: &collectivesv1.CollectiveProfile{
+				Texts: map[string]*collectivesv1.CollectiveText{"français": {}}, ContactEmail: "none", ContactUrl: strings.Repeat("x", 600),
+				Website: strings.Repeat("x", 600), Logo: "none",
+			},
+			writable: []string{"texts", "contact_email", "contact_url", "website", "logo"},
+			update: func(ctx context.Context, conn grpc.ClientConnInterface, sent proto.Message, mask *fieldmaskpb.FieldMask) (proto.Message, error) {
+				return collectivesv1.NewCollectivesServiceClient(conn).UpdateCollectiveProfile(ctx,
+					&collectivesv1.UpdateCollectiveProfileRequest{CollectiveProfile: sent.(*collectivesv1.CollectiveProfile), UpdateMask: mask})
 			},
 		},
 		"cagnotte.ledger.v1.LedgerService.UpdateAccount": {
@@ -108,6 +134,13 @@ func TestEachFieldIsUpdatedAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.stored = read
+	item, err := campaignsv1.NewNewsServiceClient(e.Conn).CreateNewsItem(apptest.WithKey(t.Context(), owner), &campaignsv1.CreateNewsItemRequest{
+		Parent: campaign, RequestId: uuid.NewString(), NewsItem: &campaignsv1.NewsItem{Texts: map[string]*campaignsv1.NewsText{"fr": {Title: "Audience"}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	resources["cagnotte.campaigns.v1.NewsService.UpdateNewsItem"].stored = item
 	account, err := ledgerv1.NewLedgerServiceClient(e.Conn).CreateAccount(apptest.WithKey(t.Context(), e.OperatorKey), &ledgerv1.CreateAccountRequest{
 		Parent: collective + "/ledger", AccountId: "754111", Account: &ledgerv1.Account{DisplayName: "Dons en ligne", Type: ledgerv1.AccountType_ACCOUNT_TYPE_INCOME},
 	})
