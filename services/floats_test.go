@@ -17,6 +17,7 @@ import (
 // floatsAllowed are the files that may use floats, and what they measure with them. None of it is money, but where
 // the reason says so.
 var floatsAllowed = map[string]string{
+	"gateway/chart/draw.go":                                 "places in a picture; its values and its axis are whole numbers",
 	"gateway/errors.go":                                     "seconds of Retry-After",
 	"gateway/text/language.go":                              "quality values of Accept-Language",
 	"gateway/widget/widget.js":                              "seconds of Retry-After",

@@ -15,7 +15,7 @@ func roundUp(value int64) int64 {
 	for power := int64(1); ; power *= 10 {
 		for _, digit := range []int64{1, 2, 5} {
 			// Far above any sum of money, the next power would not fit.
-			if digit*power >= value || power > 1e17 {
+			if digit*power >= value || power > 100_000_000_000_000_000 {
 				return digit * power
 			}
 		}

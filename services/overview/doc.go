@@ -42,5 +42,5 @@
 // # Neighbours
 //
 // It imports access, campaigns and collectives, and reads the tables of donations, refunds, payouts, treasury, bank, ledger,
-// webhooks, connect and notices in SQL. Nothing imports it.
+// webhooks, connect, approvals and notices in SQL. Nothing imports it.
 package overview

@@ -249,6 +249,22 @@ ORDER BY
 	r.created_at,
 	r.id`
 
+// One that expired waits for the job alone.
+const pendingChangesSQL = `
+SELECT
+	'pendingChanges/' || p.id::text,
+	p.expires_at,
+	0::bigint,
+	''
+FROM approvals.pending_changes AS p
+WHERE p.collective = @collective
+	AND p.state = 'pending'
+	AND p.expires_at > @now
+ORDER BY
+	p.expires_at,
+	p.id
+LIMIT @count`
+
 const heldChequesSQL = `
 SELECT
 	'campaigns/' || d.campaign || '/offlineDonations/' || d.id::text,
@@ -300,6 +316,7 @@ func (s *Service) attentions(ctx context.Context, collective string, bookkeeper 
 		{AttentionStripeRequirements, stripeRequirementsSQL, true},
 		{AttentionDisputes, openDisputesSQL, false},
 		{AttentionRefundApprovals, waitingRefundsSQL, false},
+		{AttentionPendingChanges, pendingChangesSQL, false},
 		{AttentionFailedPayouts, failedPayoutsSQL, false},
 		{AttentionNotices, openNoticesSQL, false},
 		{AttentionBankLines, openBankLinesSQL, false},
