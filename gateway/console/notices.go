@@ -183,6 +183,8 @@ var noticePlaces = map[string]struct{ path, label string }{
 	"bank_account_waits":        {"/settings/approvals", "notices.toApprovals"},
 	"two_person_rule_waits":     {"/settings/approvals", "notices.toApprovals"},
 	"key_waits":                 {"/settings/approvals", "notices.toApprovals"},
+	"alert_emails_wait":         {"/settings/approvals", "notices.toApprovals"},
+	"two_person_rule_changed":   {"/settings/approvals", "notices.toApprovals"},
 	"change_dropped":            {"/settings/approvals", "notices.toApprovals"},
 	"key_approved":              {"/settings/keys", "notices.toKeys"},
 	"key_created":               {"/settings/keys", "notices.toKeys"},
