@@ -189,14 +189,6 @@ var noticePlaces = map[string]struct{ path, label string }{
 	"key_approved":              {"/settings/keys", "notices.toKeys"},
 	"key_created":               {"/settings/keys", "notices.toKeys"},
 	"key_revoked":               {"/settings/keys", "notices.toKeys"},
-	"bank_account_waits":        {"/settings/approvals/", "notices.toApproval"},
-	"refund_approval_waits":     {"/settings/approvals/", "notices.toApproval"},
-	"alert_emails_wait":         {"/settings/approvals/", "notices.toApproval"},
-	"two_person_rule_waits":     {"/settings/approvals/", "notices.toApproval"},
-	"key_waits":                 {"/settings/approvals/", "notices.toApproval"},
-	"change_dropped":            {"/settings/approvals/", "notices.toApproval"},
-	"two_person_rule_changed":   {"/settings/approvals", "notices.toApproval"},
-	"key_approved":              {"/settings", "notices.toSettings"},
 }
 
 // noticePlace is where the thing of a notice is done, and what the link says.
