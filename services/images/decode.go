@@ -8,7 +8,6 @@ import (
 	"image/gif"
 	"image/jpeg"
 	"image/png"
-	"math"
 
 	"golang.org/x/image/webp"
 
@@ -23,6 +22,8 @@ const (
 	// maxCostlyPixels is for files that are decoded with eight or more bytes a pixel: 16-bit PNGs, and progressive JPEGs,
 	// whose coefficients are kept until the end.
 	maxCostlyPixels = 10_000_000
+	// maxSide bounds a line of a picture: scaling takes memory for each of them, however few pixels they have.
+	maxSide = 30_000
 )
 
 // format is a kind of file that can be read.
@@ -43,7 +44,7 @@ var formats = []format{
 		is:     func(file []byte) bool { return bytes.HasPrefix(file, []byte("\xff\xd8\xff")) },
 		config: func(file []byte) (image.Config, error) { return jpeg.DecodeConfig(bytes.NewReader(file)) },
 		decode: func(file []byte) (image.Image, error) { return jpeg.Decode(bytes.NewReader(file)) },
-		costly: func(file []byte, _ image.Config) bool { return scanJPEG(file).progressive },
+		costly: func(file []byte, _ image.Config) bool { return !scanJPEG(file).sequential },
 	},
 	{
 		is:     func(file []byte) bool { return bytes.HasPrefix(file, []byte("\x89PNG\r\n\x1a\n")) },
@@ -99,8 +100,10 @@ func decode(file []byte) (picture, error) {
 		if f.costly != nil && f.costly(file, config) {
 			limit = maxCostlyPixels
 		}
-		// Neither side exceeds an int32 in any format, so the product fits.
-		if int64(config.Width)*int64(config.Height) > limit || config.Width > math.MaxInt32 || config.Height > math.MaxInt32 {
+		if config.Width > maxSide || config.Height > maxSide {
+			return picture{}, tooLarge("must be at most %d pixels wide and high", maxSide)
+		}
+		if int64(config.Width)*int64(config.Height) > limit {
 			return picture{}, tooLarge("must have at most %d pixels", limit)
 		}
 		decoded, err := f.decode(file)
@@ -126,11 +129,13 @@ func tooLarge(format string, limit any) error {
 
 // scanned is what the segments before the pixels of a JPEG say.
 type scanned struct {
-	progressive bool
-	turn        int
+	// sequential: its frame is read as one that keeps no coefficients. False when that cannot be told.
+	sequential bool
+	turn       int
 }
 
-// scanJPEG reads the segments of a JPEG (ITU T.81, annex B) as far as it can. Any other file has turn 1.
+// scanJPEG reads the segments of a JPEG (ITU T.81, annex B) as long as they follow each other as they must. It ends where a
+// decoder that is more liberal would go on, such as at bytes between two segments. Any other file has turn 1.
 func scanJPEG(file []byte) scanned {
 	result := scanned{turn: 1}
 	if !bytes.HasPrefix(file, []byte("\xff\xd8")) {
@@ -143,15 +148,16 @@ func scanJPEG(file []byte) scanned {
 			rest = rest[1:]
 			continue
 		}
-		if length < 2 || len(rest) < 2+length {
+		// Markers below SOF0, and those that restart, begin or end, have no segment.
+		if marker < 0xc0 || marker >= 0xd0 && marker <= 0xd9 || length < 2 || len(rest) < 2+length {
 			return result
 		}
 		segment := rest[4 : 2+length]
 		switch {
 		case marker == 0xda: // the pixels begin
 			return result
-		case marker == 0xc2:
-			result.progressive = true
+		case marker == 0xc0, marker == 0xc1:
+			result.sequential = true
 		case marker == 0xe1 && bytes.HasPrefix(segment, []byte("Exif\x00\x00")):
 			result.turn = orientation(segment[6:])
 		}

@@ -4,7 +4,7 @@
 // camera, no thumbnail, no trailing bytes. decode.go and encode.go are pure functions; store.go keeps the result.
 //
 //	sent             PNG, JPEG, WebP, or a GIF of which the first frame counts; told by the content, never by a name
-//	limits           8 MiB, 25 million pixels; 10 million for files that take more memory: see decode.go
+//	limits           8 MiB, 25 million pixels, 30,000 a side; 10 million for files that take more memory: see decode.go
 //	stored           JPEG, or PNG where it is transparent or smaller, in up to three widths
 //	name             the SHA-256 of the largest variant, so that an address always has the same bytes
 //

@@ -163,6 +163,17 @@ func bomb(t *testing.T, w, h uint32) []byte {
 	return file
 }
 
+// progressive is the head of a progressive JPEG of 16 million pixels, with bytes between its first two markers.
+func progressive(t *testing.T, between string) []byte {
+	t.Helper()
+	file := asJPEG(t, photo(1, 1, 255))
+	at := bytes.Index(file, []byte{0xff, 0xc0})
+	file[at+1] = 0xc2
+	binary.BigEndian.PutUint16(file[at+5:], 4000)
+	binary.BigEndian.PutUint16(file[at+7:], 4000)
+	return append([]byte("\xff\xd8"+between), file[2:]...)
+}
+
 func TestWhatIsNoPicture(t *testing.T) {
 	deep := image.NewNRGBA64(image.Rect(0, 0, 1, 1))
 	costly := asPNG(t, deep)
@@ -183,6 +194,10 @@ func TestWhatIsNoPicture(t *testing.T) {
 		{"only RIFF", []byte("RIFF\x00\x00\x00\x00WEBPVP8 "), errorsv1.ErrorReason_IMAGE_UNREADABLE},
 		{"too many pixels", bomb(t, 30_000, 30_000), errorsv1.ErrorReason_IMAGE_TOO_LARGE},
 		{"too many of sixteen bits", costly, errorsv1.ErrorReason_IMAGE_TOO_LARGE},
+		{"a line of pixels", bomb(t, 1, 25_000_000), errorsv1.ErrorReason_IMAGE_TOO_LARGE},
+		{"too many of a progressive JPEG", progressive(t, ""), errorsv1.ErrorReason_IMAGE_TOO_LARGE},
+		{"of one after bytes of no segment", progressive(t, "\xff\xd0\x00\x04"), errorsv1.ErrorReason_IMAGE_TOO_LARGE},
+		{"of one behind a frame that decoders skip", progressive(t, "\xff\xd0\xff\xe1\x00\x06\xff\xc0\x00\x02"), errorsv1.ErrorReason_IMAGE_TOO_LARGE},
 		{"sides whose product overflows", bomb(t, 1<<31-1, 1<<31-1), errorsv1.ErrorReason_IMAGE_UNREADABLE},
 		{"too many bytes", append(asPNG(t, photo(1, 1, 255)), make([]byte, maxBytes)...), errorsv1.ErrorReason_IMAGE_TOO_LARGE},
 	} {
