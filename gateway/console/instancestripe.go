@@ -48,7 +48,7 @@ type stripePage struct {
 
 type endpointRow struct {
 	Label, URL, Secret, Since, Received string
-	Good                         bool
+	Good                                bool
 }
 
 type checkRow struct{ Text, Tone, Label string }
