@@ -131,12 +131,6 @@ func (s *Service) signInTx(ctx context.Context, tx pgx.Tx, member uuid.UUID, use
 	return made, secret, s.auditTx(ctx, tx, "", made.Name(), nil, fields{"signed_in_by": how, "device": made.Device})
 }
 
-// CreateOperator is [Service.CreateMember] for the role of an operator: for the first one, and for those who lost every other
-// way in.
-func (s *Service) CreateOperator(ctx context.Context, email, displayName, language string) (link string, err error) {
-	return s.CreateMember(ctx, Grant{Role: RoleOperator}, email, displayName, language)
-}
-
 // CreateMember gives the person with this address a role, without an invitation, and returns a link that signs in once,
 // within 15 minutes, in any browser. The person is created with this name when there is none; who has a role there keeps it.
 // Doing it again makes another link. It is for commands: it checks no rights.
