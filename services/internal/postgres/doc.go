@@ -7,6 +7,12 @@
 // may change no table: so the ledger stays append-only even if one of our queries is wrong. The service should log in as
 // a role that is a member of ServiceRole and owns nothing; [LoginOwns] reports when it does not.
 //
+// # Row-level security
+//
+// A query sees and writes the rows of its scope alone: those of some collectives and of a person, or all ([Scope]). The pool
+// sets the context's scope on the connection that it hands out; without one nothing is seen. Package rpc sets it for each
+// call, jobs and commands have [AllScope]. Each table has a policy, or a reason in scope_test.go why it needs none.
+//
 // # Migrations
 //
 // A schema belongs to the service of its name. The first set, the files up to 00013, creates one schema in
