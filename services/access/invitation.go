@@ -195,7 +195,7 @@ func (s *Service) Invite(ctx context.Context, i Invitation, requestID uuid.UUID)
 			return err
 		}
 		if !by.IsZero() {
-			if _, err := HoldTx(ctx, tx, i.Collective, by.Name); err != nil {
+			if err := holdManagerTx(ctx, tx, i.Collective, by); err != nil {
 				return err
 			}
 		}
@@ -224,7 +224,7 @@ func (s *Service) Invite(ctx context.Context, i Invitation, requestID uuid.UUID)
 		if made, err = s.insertInvitationTx(ctx, tx, i, id, requestID, by, now); err != nil {
 			return err
 		}
-		if err := s.auditTx(ctx, tx, i.Collective, made.Name(), nil, fields{"email": i.Email, "role": string(i.Role)}); err != nil {
+		if err := s.auditTx(ctx, tx, i.Collective, made.Name(), nil, fields{"email": shortEmail(i.Email), "role": string(i.Role)}); err != nil {
 			return err
 		}
 		return s.cfg.TellPeopleTx(ctx, tx, PeopleChange{Kind: MemberInvited, Membership: Membership{Collective: i.Collective, Role: i.Role}, Invitation: made, By: by})
@@ -290,22 +290,29 @@ func (s *Service) RevokeInvitation(ctx context.Context, collective string, id uu
 		if i, err = invitationTx(ctx, tx, invitationSQL, collective, id); err != nil || revoked.RowsAffected() == 0 {
 			return err
 		}
-		return s.auditTx(ctx, tx, collective, i.Name(), fields{"email": i.Email, "role": string(i.Role)}, nil)
+		return s.auditTx(ctx, tx, collective, i.Name(), fields{"email": shortEmail(i.Email), "role": string(i.Role)}, nil)
 	})
 	return i, err
 }
 
+// revokeInvitationsOfSQL has those that were made with the member's keys too. An operator invites to collectives as well.
 const revokeInvitationsOfSQL = `
 UPDATE access.invitations AS i
 SET revoked_at = @now
-WHERE coalesce(i.collective, '') = @collective
-	AND i.inviter = @inviter
+WHERE (coalesce(i.collective, '') = @collective OR @collective = '' AND i.by_operator)
 	AND i.accepted_at IS NULL
-	AND i.revoked_at IS NULL`
+	AND i.revoked_at IS NULL
+	AND (i.inviter = @inviter OR i.inviter IN (
+		SELECT coalesce('collectives/' || k.collective, 'instance') || '/apiKeys/' || k.id
+		FROM access.api_keys AS k
+		WHERE k.person = @member
+	))`
 
-// revokeInvitationsOfTx revokes what somebody who leaves has invited, since nobody answers for it any more.
-func revokeInvitationsOfTx(ctx context.Context, tx pgx.Tx, collective, inviter string, now time.Time) error {
-	_, err := tx.Exec(ctx, revokeInvitationsOfSQL, pgx.NamedArgs{"collective": collective, "inviter": inviter, "now": now})
+// revokeInvitationsOfTx revokes what somebody has invited who may not invite any more, since nobody answers for it.
+func revokeInvitationsOfTx(ctx context.Context, tx pgx.Tx, collective string, member uuid.UUID, now time.Time) error {
+	_, err := tx.Exec(ctx, revokeInvitationsOfSQL, pgx.NamedArgs{
+		"collective": collective, "inviter": memberName(member), "member": member, "now": now,
+	})
 	return postgres.Error(err)
 }
 

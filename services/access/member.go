@@ -40,6 +40,16 @@ func normalEmail(field, email string) (string, error) {
 	return email, nil
 }
 
+// shortEmail leaves of an address its first character and its domain: the audit log keeps it for good, and more people read
+// that than may see addresses.
+func shortEmail(email string) string {
+	name, domain, _ := strings.Cut(email, "@")
+	for _, first := range name {
+		return string(first) + "…@" + domain
+	}
+	return "…@" + domain
+}
+
 func emailHash(email string) []byte {
 	h := sha256.Sum256([]byte(email))
 	return h[:]

@@ -238,6 +238,9 @@ func (s *Service) ChangeRole(ctx context.Context, collective string, id uuid.UUI
 		if err != nil {
 			return err
 		}
+		if err := holdManagerTx(ctx, tx, collective, by); err != nil {
+			return err
+		}
 		if !m.EndTime.IsZero() {
 			return errs.New(errorsv1.ErrorReason_MEMBERSHIP_ENDED, "%s has ended.", m.Name())
 		}
@@ -256,6 +259,11 @@ func (s *Service) ChangeRole(ctx context.Context, collective string, id uuid.UUI
 		}
 		if err := revokeKeysOfTx(ctx, tx, m, role, now); err != nil {
 			return err
+		}
+		if role != RoleOwner {
+			if err := revokeInvitationsOfTx(ctx, tx, collective, m.Member, now); err != nil {
+				return err
+			}
 		}
 		if err := s.auditTx(ctx, tx, collective, changed.Name(), fields{"role": string(m.Role)}, fields{"role": string(role), "member": changed.DisplayName}); err != nil {
 			return err
@@ -282,6 +290,11 @@ func (s *Service) EndMembership(ctx context.Context, collective string, id uuid.
 		if err != nil || !m.EndTime.IsZero() {
 			return err
 		}
+		if by.memberID() != m.Member {
+			if err := holdManagerTx(ctx, tx, collective, by); err != nil {
+				return err
+			}
+		}
 		if err := s.keepOneTx(ctx, tx, m); err != nil {
 			return err
 		}
@@ -292,7 +305,7 @@ func (s *Service) EndMembership(ctx context.Context, collective string, id uuid.
 		if err := revokeKeysOfTx(ctx, tx, m, "", now); err != nil {
 			return err
 		}
-		if err := revokeInvitationsOfTx(ctx, tx, collective, memberName(m.Member), now); err != nil {
+		if err := revokeInvitationsOfTx(ctx, tx, collective, m.Member, now); err != nil {
 			return err
 		}
 		var others bool
@@ -334,6 +347,19 @@ func (s *Service) lockedMembershipTx(ctx context.Context, tx pgx.Tx, collective 
 		}
 	}
 	return membershipTx(ctx, tx, membershipSQL, collective, id)
+}
+
+// holdManagerTx holds a caller who changes the people of a collective, and refuses one who is its owner no more: the role
+// may have changed since the call began.
+func holdManagerTx(ctx context.Context, tx pgx.Tx, collective string, by Principal) error {
+	if by.IsZero() {
+		return nil
+	}
+	actor, err := HoldTx(ctx, tx, collective, by.Name)
+	if err == nil && actor.Role != RoleOwner && !by.IsOperator() {
+		err = errs.NotFound(scopeName(collective))
+	}
+	return err
 }
 
 const lastSQL = `

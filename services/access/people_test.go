@@ -683,3 +683,85 @@ func TestWhoIsRemovedIsOut(t *testing.T) {
 	_, _, err = w.Create(karim, access.Key{Collective: "vallon", DisplayName: "Late", Role: access.RoleAuditor})
 	errstest.Want(t, err, codes.NotFound, errorsv1.ErrorReason_NOT_FOUND)
 }
+
+func TestWhoMayInviteNoMoreHasInvitedNobody(t *testing.T) {
+	for _, test := range []struct {
+		rule   string
+		unmake func(w *town, owner context.Context, of access.Membership) error
+	}{
+		{"removed", func(w *town, owner context.Context, of access.Membership) error {
+			return w.EndMembership(owner, "vallon", of.ID)
+		}},
+		{"another role", func(w *town, owner context.Context, of access.Membership) error {
+			_, err := w.ChangeRole(owner, "vallon", of.ID, access.RoleAuditor)
+			return err
+		}},
+	} {
+		t.Run(test.rule, func(t *testing.T) {
+			w := newTown(t)
+			owner := w.join(w.operator("olga@example.org"), "vallon", "marie@example.org", access.RoleOwner)
+			karim := w.join(owner, "vallon", "karim@example.org", access.RoleOwner)
+			_, secret, err := w.Create(karim, access.Key{Collective: "vallon", DisplayName: "Script", Role: access.RoleOwner})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var tokens []string
+			for by, email := range map[string]string{"session": "karim+1@example.org", "key": "karim+2@example.org"} {
+				ctx := karim
+				if by == "key" {
+					ctx = w.signIn(secret)
+				}
+				if _, err := w.Invite(ctx, access.Invitation{Collective: "vallon", Email: email, Role: access.RoleOwner}, uuid.New()); err != nil {
+					t.Fatal(err)
+				}
+				tokens = append(tokens, w.lastToken(email))
+			}
+			if err := test.unmake(w, owner, w.membership(karim, "vallon")); err != nil {
+				t.Fatal(err)
+			}
+			for _, token := range tokens {
+				_, _, err := w.AcceptInvitation(t.Context(), token, "Karim", "fr", firefox, network)
+				errstest.Want(t, err, codes.FailedPrecondition, errorsv1.ErrorReason_INVITATION_INVALID)
+			}
+		})
+	}
+}
+
+func TestWhoIsOwnerNoMoreChangesNoPeople(t *testing.T) {
+	w := newTown(t)
+	owner := w.join(w.operator("olga@example.org"), "vallon", "marie@example.org", access.RoleOwner)
+	// His calls were let in while he was an owner.
+	karim := w.join(owner, "vallon", "karim@example.org", access.RoleOwner)
+	other := w.membership(w.join(owner, "vallon", "ines@example.org", access.RoleTreasurer), "vallon")
+	his, err := w.ChangeRole(owner, "vallon", w.membership(karim, "vallon").ID, access.RoleAuditor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = w.ChangeRole(karim, "vallon", his.ID, access.RoleOwner)
+	errstest.Want(t, err, codes.NotFound, errorsv1.ErrorReason_NOT_FOUND)
+	_, err = w.ChangeRole(karim, "vallon", other.ID, access.RoleAuditor)
+	errstest.Want(t, err, codes.NotFound, errorsv1.ErrorReason_NOT_FOUND)
+	_, err = w.Invite(karim, access.Invitation{Collective: "vallon", Email: "karim+1@example.org", Role: access.RoleOwner}, uuid.New())
+	errstest.Want(t, err, codes.NotFound, errorsv1.ErrorReason_NOT_FOUND)
+	errstest.Want(t, w.EndMembership(karim, "vallon", other.ID), codes.NotFound, errorsv1.ErrorReason_NOT_FOUND)
+	if err := w.EndMembership(karim, "vallon", his.ID); err != nil {
+		t.Errorf("he leaves: %v", err)
+	}
+}
+
+func TestTheAuditLogHasNoWholeAddress(t *testing.T) {
+	w := newTown(t)
+	operator := w.operator("olga@example.org")
+	made, err := w.Invite(operator, access.Invitation{Collective: "vallon", Email: "marie@example.org", Role: access.RoleOwner}, uuid.New())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.RevokeInvitation(operator, "vallon", made.ID); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range w.audited {
+		if strings.Contains(fmt.Sprint(c), "marie@example.org") {
+			t.Errorf("%+v", c)
+		}
+	}
+}
