@@ -225,18 +225,18 @@ test("the same file again brings nothing, and a CSV file of the same days is ref
 test("cheques are banked on one slip, and one bounces", async () => {
   await member(browser, "treasurer", { expected: /422/ }, async (page) => {
     await cheque(page, "25", "CHQ-0001");
-    await cheque(page, "35", "CHQ-0002");
+    await cheque(page, "36", "CHQ-0002");
     await cheque(page, "40", "CHQ-0003");
     await page.goto(`${bank}/cheques`);
     await everywhere(page);
-    await page.getByText(/Ils font 100/).waitFor();
+    await page.getByText(/Ils font 101/).waitFor();
     await page.getByLabel(/CHQ-0003/).uncheck();
     await page.getByLabel("Numéro du bordereau").fill("B-77");
     await page.getByLabel("Date de la remise").fill(day(2));
     await page.getByRole("button", { name: "Enregistrer la remise" }).click();
     await page.getByRole("status").getByText("La remise est enregistrée.").waitFor();
     const slip = page.url().replace(/\?.*/, "");
-    assert.match(await page.locator("tfoot .number").innerText(), /60/);
+    assert.match(await page.locator("tfoot .number").innerText(), /61/);
     await accessible(page, slip);
     await page.goto(slip);
     await page.getByRole("row", { name: /CHQ-0002/ }).getByRole("link", { name: "Revenu impayé" }).click();
@@ -250,11 +250,11 @@ test("cheques are banked on one slip, and one bounces", async () => {
     await page.getByRole("row", { name: /CHQ-0002/ }).getByText("revenu impayé").waitFor();
 
     // The bank credits the slip and takes the cheque back: both lines are recognised or suggested.
-    await read(page, file("remise.xml", camt("C", 20000, [[1, 6000, "REM CHQ"]])));
+    await read(page, file("remise.xml", camt("C", 20000, [[1, 6100, "REM CHQ"]])));
     await page.getByRole("button", { name: "Importer" }).click();
     await page.getByRole("status").getByText("Le relevé est importé.").waitFor();
     await page.goto(`${bank}?state=matched`);
-    await lineOf(page, "+60 €").first().waitFor();
+    await lineOf(page, "+61 €").first().waitFor();
     await page.goto(`${bank}/cheques`);
     assert.equal(await page.getByLabel(/CHQ-/).count(), 1);
   });
