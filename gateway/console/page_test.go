@@ -53,11 +53,25 @@ func (f *fakeAccess) GetPrincipal(ctx context.Context, _ *accessv1.GetPrincipalR
 	}, nil
 }
 
-func (f *fakeAccess) RequestSignInLink(context.Context, *accessv1.RequestSignInLinkRequest) (*accessv1.RequestSignInLinkResponse, error) {
+func (f *fakeAccess) RequestSignInLink(ctx context.Context, _ *accessv1.RequestSignInLinkRequest) (*accessv1.RequestSignInLinkResponse, error) {
+	if err := refuseEnded(ctx); err != nil {
+		return nil, err
+	}
 	return &accessv1.RequestSignInLinkResponse{BrowserToken: "browser"}, nil
 }
 
-func (f *fakeAccess) RedeemSignInLink(_ context.Context, r *accessv1.RedeemSignInLinkRequest) (*accessv1.Session, error) {
+// refuseEnded is what the services do before a public method too.
+func refuseEnded(ctx context.Context) error {
+	if b := bearer(ctx); b != "" && b != "Bearer "+goodToken {
+		return status.Error(codes.Unauthenticated, "ended")
+	}
+	return nil
+}
+
+func (f *fakeAccess) RedeemSignInLink(ctx context.Context, r *accessv1.RedeemSignInLinkRequest) (*accessv1.Session, error) {
+	if err := refuseEnded(ctx); err != nil {
+		return nil, err
+	}
 	f.redeemed = append(f.redeemed, r)
 	if r.GetToken() != "good" || r.GetBrowserToken() != "browser" {
 		return nil, status.Error(codes.FailedPrecondition, "no")
@@ -201,5 +215,19 @@ func TestFormsAreBounded(t *testing.T) {
 	r := send(handler, http.MethodPost, "/console/sign-in", url.Values{"email": {strings.Repeat("x", maxFormBytes)}})
 	if r.StatusCode != http.StatusRequestEntityTooLarge {
 		t.Errorf("a large form: %d", r.StatusCode)
+	}
+}
+
+func TestWhoseSessionHasEndedSignsInAgain(t *testing.T) {
+	handler, fake := start(t)
+	const ended = sessionCookie + "=cas_old_secret"
+	asked := send(handler, http.MethodPost, "/console/sign-in", url.Values{"email": {"lea@example.org"}}, "Cookie", ended)
+	if asked.StatusCode != http.StatusSeeOther || asked.Header.Get("Location") != "/console/sign-in/sent" || len(asked.Cookies()) != 1 {
+		t.Fatalf("asking for a link: %d %s", asked.StatusCode, asked.Header.Get("Location"))
+	}
+	cookies := ended + "; " + browserCookie + "=" + asked.Cookies()[0].Value
+	r := send(handler, http.MethodPost, "/console/sign-in/link", url.Values{"token": {"good"}}, "Cookie", cookies)
+	if r.StatusCode != http.StatusSeeOther || r.Header.Get("Location") != "/console" || r.Cookies()[0].Value != goodToken || len(fake.redeemed) != 1 {
+		t.Errorf("the link: %d %s %v", r.StatusCode, r.Header.Get("Location"), r.Cookies())
 	}
 }

@@ -125,6 +125,7 @@ func (v *visit) enter(r route) error {
 		return errForeign
 	}
 	if r.public {
+		v.dropEnded()
 		return nil
 	}
 	if sessionToken(v.r) == "" {
@@ -156,6 +157,20 @@ func (v *visit) enter(r route) error {
 		return errNoPage
 	}
 	return nil
+}
+
+// dropEnded leaves out of the calls of a public page a session that has ended: the services refuse every call that comes with
+// one, so that its browser could not sign in again.
+func (v *visit) dropEnded() {
+	if sessionToken(v.r) == "" {
+		return
+	}
+	if _, err := v.access.GetPrincipal(v.ctx(), &accessv1.GetPrincipalRequest{}); status.Code(err) != codes.Unauthenticated {
+		return
+	}
+	md, _ := metadata.FromOutgoingContext(v.ctx())
+	md.Delete("authorization") // FromOutgoingContext returns a copy
+	v.r = v.r.WithContext(metadata.NewOutgoingContext(v.ctx(), md))
 }
 
 // can reports whether the member has one of these roles here, for what a page shows. The services decide.
