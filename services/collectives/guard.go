@@ -63,16 +63,17 @@ var guardedSettings = []guarded{
 }
 
 // guardTx takes the guarded settings out of a change while the two-person rule is active, and asks for a second person. It
-// returns what waits. A session needs a fresh proof, whether the rule is active or not.
+// returns what waits. A session needs a fresh proof, whether the rule is active or not; it also needs one to have cards and
+// cheques paid elsewhere.
 func (s *Service) guardTx(ctx context.Context, tx pgx.Tx, stored Collective, changed *Collective) (asked []approvals.Change, err error) {
 	differs := slices.DeleteFunc(slices.Clone(guardedSettings), func(g guarded) bool { return g.same(stored, *changed) })
-	if len(differs) == 0 {
+	if len(differs) == 0 && !stored.paidElsewhere(*changed) {
 		return nil, nil
 	}
 	if err := access.RequireFresh(ctx); err != nil {
 		return nil, err
 	}
-	if s.approvals == nil {
+	if len(differs) == 0 || s.approvals == nil {
 		return nil, nil
 	}
 	if active, err := s.approvals.ActiveTx(ctx, tx, stored.ID); err != nil || !active {
@@ -90,6 +91,11 @@ func (s *Service) guardTx(ctx context.Context, tx pgx.Tx, stored Collective, cha
 		g.take(changed, stored)
 	}
 	return asked, nil
+}
+
+// paidElsewhere reports whether cards or cheques are paid to somebody else in another version of the collective.
+func (c Collective) paidElsewhere(other Collective) bool {
+	return c.StripeAccount != other.StripeAccount || c.ChequePayee != other.ChequePayee || !slices.Equal(c.PostalAddress, other.PostalAddress)
 }
 
 // auditRequestTx writes the entry of a request that changes nothing yet. One that waited before is no new request.

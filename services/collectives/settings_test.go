@@ -241,3 +241,32 @@ func listed(t *testing.T, server noticesv1.NoticesServiceServer) (kinds []string
 	}
 	return kinds
 }
+
+func TestWhoHasCardsOrChequesPaidElsewhereProvesToBeThere(t *testing.T) {
+	s, _ := fresh(t)
+	mustCreate(t, s, settled())
+	for rule, change := range map[string]func(*collectives.Collective){
+		"cards":          func(c *collectives.Collective) { c.StripeAccount = "acct_1Elsewhere" },
+		"cheques":        func(c *collectives.Collective) { c.ChequePayee = "Somebody else" },
+		"cheques' place": func(c *collectives.Collective) { c.PostalAddress = []string{"Elsewhere"} },
+	} {
+		update := func(isFresh bool) error {
+			by := access.Principal{Name: "members/m", Member: "members/m", Session: "members/m/sessions/s", Fresh: isFresh}
+			_, err := s.Update(access.WithPrincipal(t.Context(), by), "vallon", "", func(c *collectives.Collective) error {
+				change(c)
+				return nil
+			})
+			return err
+		}
+		t.Run(rule, func(t *testing.T) {
+			errstest.Want(t, update(false), codes.FailedPrecondition, errorsv1.ErrorReason_REAUTHENTICATION_REQUIRED)
+			if err := update(true); err != nil {
+				t.Error(err)
+			}
+			// What changes nothing needs no proof.
+			if err := update(false); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
