@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"path"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -44,8 +43,6 @@ type visit struct {
 
 	// known is the collective once it was asked for.
 	known *collectivesv1.Collective
-	// policy has what a page needs beyond the policy of all pages.
-	policy map[string][]string
 	// passkeys adds the script of passkeys.
 	passkeys bool
 }
@@ -256,7 +253,7 @@ func (v *visit) render(code int, name, title string, content any) error {
 	h.Set("Content-Language", v.Lang)
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Robots-Tag", "noindex, nofollow")
-	h.Set("Content-Security-Policy", v.securityPolicy())
+	h.Set("Content-Security-Policy", securityPolicy)
 	v.w.WriteHeader(code)
 	_, _ = v.w.Write(body.Bytes())
 	return nil
@@ -344,41 +341,9 @@ func part(path string) string {
 	return strings.Join(segments[:min(len(segments), 3)], "/")
 }
 
-// securityPolicy is the page's Content-Security-Policy: nothing from elsewhere, no inline script or style.
-func (v *visit) securityPolicy() string {
-	directives := []struct {
-		name   string
-		values []string
-	}{
-		{"default-src", []string{"'none'"}},
-		{"script-src", []string{"'self'"}},
-		{"style-src", []string{"'self'"}},
-		{"img-src", []string{"'self'"}},
-		{"connect-src", []string{"'self'"}},
-		{"form-action", []string{"'self'"}},
-		{"frame-src", nil},
-		{"base-uri", []string{"'none'"}},
-		{"frame-ancestors", []string{"'none'"}},
-		{"require-trusted-types-for", []string{"'script'"}},
-		{"trusted-types", []string{"'none'"}},
-	}
-	var parts []string
-	for _, d := range directives {
-		if values := slices.Concat(d.values, v.policy[d.name]); len(values) > 0 {
-			parts = append(parts, d.name+" "+strings.Join(values, " "))
-		}
-	}
-	return strings.Join(parts, "; ")
-}
-
-// allow adds a source to a directive of the page's policy: allow("form-action", "https://connect.stripe.com") for a form
-// whose answer redirects there.
-func (v *visit) allow(directive, source string) {
-	if v.policy == nil {
-		v.policy = map[string][]string{}
-	}
-	v.policy[directive] = append(v.policy[directive], source)
-}
+// securityPolicy is the Content-Security-Policy of all pages: nothing from elsewhere, no inline script or style.
+const securityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; " +
+	"base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
 // redirect leads to an address of the console by 303, so that a reload sends nothing twice.
 func (v *visit) redirect(to string) error {

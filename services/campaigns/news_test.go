@@ -30,7 +30,11 @@ func TestNews(t *testing.T) {
 	_, err = s.CreateNewsItem(ctx, avocat, map[string]NewsText{"fr": {Title: "Autre"}}, request)
 	wantReason(t, err, errorsv1.ErrorReason_REQUEST_ID_REUSED)
 	for _, texts := range []map[string]NewsText{
-		nil, {"en": {Title: "Hearing"}}, {"fr": {}}, {"fr": {Title: "a\nb"}}, {"fr": {Title: "a", Text: strings.Repeat("é", 10_001)}},
+		nil,
+		{"en": {Title: "Hearing"}},
+		{"fr": {}},
+		{"fr": {Title: "a\nb"}},
+		{"fr": {Title: "a", Text: strings.Repeat("é", 10_001)}},
 		{"fr": {Title: "a", Text: "\x00"}},
 	} {
 		_, err := s.CreateNewsItem(ctx, avocat, texts, uuid.New())

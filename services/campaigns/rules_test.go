@@ -47,7 +47,9 @@ func TestNormaliseRefuses(t *testing.T) {
 		{"a story too long", func(c *Content) { c.Texts["fr"] = Text{Title: "a", Story: strings.Repeat("é", 20_001)} }, []string{`campaign.texts["fr"].story`}},
 		{"a story with a NUL", func(c *Content) { c.Texts["fr"] = Text{Title: "a", Story: "a\x00b"} }, []string{`campaign.texts["fr"].story`}},
 		{"a thank-you text too long", func(c *Content) { c.Texts["fr"] = Text{Title: "a", ThankYou: strings.Repeat("é", 2_001)} }, []string{`campaign.texts["fr"].thank_you`}},
-		{"an image of another collective", func(c *Content) { c.Image, c.Texts = "collectives/b/images/x", map[string]Text{"fr": {Title: "a", ImageAlt: "b"}} }, []string{"campaign.image"}},
+		{"an image of another collective", func(c *Content) {
+			c.Image, c.Texts = "collectives/b/images/x", map[string]Text{"fr": {Title: "a", ImageAlt: "b"}}
+		}, []string{"campaign.image"}},
 		{"an image that a language does not tell", func(c *Content) {
 			c.Image = strings.Repeat("0", 64)
 			c.Texts = map[string]Text{"fr": {Title: "a", ImageAlt: "Une rue"}, "en": {Title: "a"}}

@@ -70,7 +70,9 @@ func newGuardedDesk(t *testing.T, e *apptest.Env, conn grpc.ClientConnInterface,
 	return g
 }
 
-func (g *guardedDesk) as(t *testing.T, token string) context.Context { return apptest.WithKey(t.Context(), token) }
+func (g *guardedDesk) as(t *testing.T, token string) context.Context {
+	return apptest.WithKey(t.Context(), token)
+}
 
 func (g *guardedDesk) get(t *testing.T) *collectivesv1.Collective {
 	t.Helper()

@@ -46,7 +46,7 @@ type Config struct {
 	// Authorize decides whether a call is allowed; access.Authorize when nil. Only tests have another.
 	Authorize func(p access.Principal, method string, req proto.Message) error
 	Logger    *slog.Logger
-	Metrics      prometheus.Registerer
+	Metrics   prometheus.Registerer
 	// Timeout bounds each unary call, where its class does not bound it more.
 	Timeout time.Duration
 	// Bodies is the budget of bytes that requests may hold, which the gateway shares; NewBodies when nil.
