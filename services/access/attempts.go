@@ -24,8 +24,11 @@ type limit struct {
 var (
 	// networkLinks is for the links that one network asks for: an office may sign in, and nobody can mail a whole town.
 	networkLinks = limit{burst: 10, interval: time.Minute}
-	// addressLinks is for those of one address, whose owner must not be flooded.
-	addressLinks = limit{burst: 4, interval: 15 * time.Minute}
+	// addressLinks is for those that one network asks for one address, whose owner must not be flooded. It leaves the owner's
+	// own network its links: whoever knows an address must not be able to keep its owner out. allAddressLinks is for those of
+	// all networks.
+	addressLinks    = limit{burst: 4, interval: 15 * time.Minute}
+	allAddressLinks = limit{burst: 20, interval: 3 * time.Minute}
 	// networkAttempts is for tokens and passkeys that one network tries. No token can be guessed; this bounds the work.
 	networkAttempts = limit{burst: 30, interval: 10 * time.Second}
 	// invitations is for those of one collective.

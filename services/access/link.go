@@ -40,8 +40,12 @@ func (s *Service) RequestLink(ctx context.Context, email, language string, netwo
 		if wait > 0 {
 			return tooMany(errorsv1.ErrorReason_TOO_MANY_LINKS, wait, "Too many links were requested from this network; wait before the next one.")
 		}
-		// The limit of an address gives no error: its mails would tell that there is such a member.
-		if wait, err := attemptTx(ctx, tx, s.attemptKey("address links", email, now), addressLinks, now); err != nil || wait > 0 {
+		// The limits of an address give no error: its mails would tell that there is such a member. That of the network comes
+		// first, so that what it refuses counts against nobody else.
+		if wait, err := attemptTx(ctx, tx, s.attemptKey("address links", network.String()+" "+email, now), addressLinks, now); err != nil || wait > 0 {
+			return err
+		}
+		if wait, err := attemptTx(ctx, tx, s.attemptKey("all address links", email, now), allAddressLinks, now); err != nil || wait > 0 {
 			return err
 		}
 		_, err = s.cfg.Jobs.InsertTx(ctx, tx, linkArgs{EmailHash: emailHash(email), BrowserHash: browserHash[:], Language: language, Requested: now}, nil)

@@ -156,6 +156,14 @@ func (w *town) redeem(link string) string {
 	return token
 }
 
+// askFrom asks for a link from a network.
+func (w *town) askFrom(from netip.Prefix, email string) {
+	w.t.Helper()
+	if _, err := w.RequestLink(w.t.Context(), email, "", from); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 // signIn is the context of a call with the session.
 func (w *town) signIn(token string) context.Context {
 	w.t.Helper()
@@ -329,6 +337,20 @@ func TestSignInByLink(t *testing.T) {
 		w.settled()
 		if got := len(w.mails.Mails()) - before; got != 4 {
 			t.Errorf("%d mails", got)
+		}
+		// A stranger who does that keeps nobody out, and even many of them make no flood.
+		for i := range 30 {
+			w.askFrom(netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 51, byte(i), 0}), 24), "olga@example.org")
+			if i == 0 {
+				w.settled()
+				if got := len(w.mails.Mails()) - before; got != 5 {
+					t.Errorf("%d mails once another network asked", got)
+				}
+			}
+		}
+		w.settled()
+		if got := len(w.mails.Mails()) - before; got != 20 {
+			t.Errorf("%d mails of many networks", got)
 		}
 	})
 	t.Run("stops a network that asks for many addresses", func(t *testing.T) {
