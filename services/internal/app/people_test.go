@@ -127,7 +127,7 @@ func TestPeople(t *testing.T) {
 				_, err = members.RevokeSession(as(by), &accessv1.RevokeSessionRequest{Name: who.GetSession()})
 				wantError(t, err, codes.NotFound, "NOT_FOUND", "")
 			}
-			_, err = members.GetMember(as(e.Key(collective, accessv1.Role_ROLE_OWNER)), &accessv1.GetMemberRequest{Name: "members/me"})
+			_, err = members.GetMember(as(e.Key(collective, accessv1.Role_ROLE_AUDITOR)), &accessv1.GetMemberRequest{Name: "members/me"})
 			wantError(t, err, codes.NotFound, "NOT_FOUND", "")
 			changed, err := members.UpdateMember(as(treasurer), &accessv1.UpdateMemberRequest{Member: &accessv1.Member{Name: "members/me", DisplayName: "Karim"}})
 			if err != nil || changed.GetDisplayName() != "Karim" || changed.GetLanguage() != "fr" {
