@@ -291,7 +291,7 @@ func campaignsNew(v *visit) error {
 // overviewPage says how a campaign is, and what can be done with it.
 type overviewPage struct {
 	Public, PublicText string
-	Preview            string
+	Preview, Spread    string
 	Actions            []overviewAction
 	Facts              []fact
 }
@@ -312,6 +312,7 @@ func campaignsOverview(v *visit) error {
 	o := overviewPage{Preview: p.Path + "/preview"}
 	if !isDraft(c) {
 		o.Public, o.PublicText = publicPath(v, c), v.PublicURL+publicPath(v, c)
+		o.Spread = v.path("/spread/" + lastOf(c.GetName()))
 	}
 	o.Facts = []fact{
 		{v.T("campaigns.fact.progress"), p.Raised},

@@ -34,7 +34,7 @@ func instanceSection() section {
 			{label: "instance.navCollectives", icon: "people", path: at + "/collectives", roles: instanceOperators},
 			{label: "instance.navApplications", icon: "news", path: at + "/applications", roles: instanceOperators},
 			{label: "instance.navStripe", icon: "bank", path: at + "/stripe", roles: instanceOperators},
-			{label: "instance.navEvents", icon: "back", path: at + "/events", roles: instanceOperators},
+			{label: "instance.navEvents", icon: "bell", path: at + "/events", roles: instanceOperators},
 			{label: "instance.navParked", icon: "alert", path: at + "/parked", roles: instanceOperators},
 			{label: "instance.navVerification", icon: "seal", path: at + "/verification", roles: instanceOperators},
 		},
