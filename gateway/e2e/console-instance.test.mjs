@@ -28,8 +28,8 @@ test("the guided start verifies each step, by phone and without JavaScript", asy
     await look(page, "start-before");
     const step = (id) => page.locator(`#${id}`);
     await step("address").getByText("fait", { exact: true }).waitFor();
-    await page.getByRole("button", { name: /M’envoyer un courriel d’essai|Envoyer un autre essai/ }).click();
-    await page.getByText("Le courriel d’essai est parti.").waitFor();
+    await page.getByRole("button", { name: /M’envoyer un e-mail d’essai|Envoyer un autre essai/ }).click();
+    await page.getByText("L’e-mail d’essai est parti.").waitFor();
     await lastMail(/Ce courriel vient de/);
     await page.getByRole("button", { name: /Vérifier maintenant|Vérifier de nouveau/ }).click();
     await page.waitForURL(/start/);

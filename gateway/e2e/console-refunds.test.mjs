@@ -63,7 +63,7 @@ test("two persons and a refund: who asked cannot approve, and the other one can"
     await page.locator("#amount").fill("15");
     await page.getByLabel("Autre raison").check();
     await page.getByRole("button", { name: "Demander le remboursement" }).click();
-    await page.getByText("Une deuxième personne doit l’approuver.").waitFor();
+    await page.getByText("Une seconde personne doit l’approuver.").waitFor();
     address = page.url().split("?")[0];
     assert.equal(await page.getByRole("link", { name: "Approuver" }).count(), 0);
     assert.equal(await page.getByRole("link", { name: "Annuler ma demande" }).count(), 1);
@@ -74,7 +74,7 @@ test("two persons and a refund: who asked cannot approve, and the other one can"
   });
   await member(browser, "owner", {}, async (page) => {
     await page.goto(refunds);
-    await page.getByRole("heading", { name: "En attente d’une deuxième personne" }).waitFor();
+    await page.getByRole("heading", { name: "En attente d’une seconde personne" }).waitFor();
     await page.locator("main ul.rows a").first().click();
     await page.getByRole("link", { name: "Approuver" }).click();
     await page.getByText("ne se reprend pas").waitFor();
@@ -93,7 +93,7 @@ test("a refund is rejected, and another is canceled by who asked", async () => {
     await page.locator("#amount").fill("20");
     await page.getByLabel("Donné deux fois par erreur").check();
     await page.getByRole("button", { name: "Demander le remboursement" }).click();
-    await page.getByText("Une deuxième personne doit l’approuver.").waitFor();
+    await page.getByText("Une seconde personne doit l’approuver.").waitFor();
   };
   await member(browser, "treasurer", {}, ask);
   await member(browser, "owner", {}, async (page) => {
@@ -149,7 +149,7 @@ test("the log says who did what, is filtered and exported, and editors do not se
     const text = await seen(page.locator("main"));
     assert.match(text, /Camille \(owner@example\.org\) a approuvé un remboursement/);
     assert.match(text, /Camille \(treasurer@example\.org\) a demandé un remboursement/);
-    assert.match(text, /attend une deuxième personne → approuvé/);
+    assert.match(text, /attend une seconde personne → approuvé/);
     await accessible(page, log);
     await keyboardWalk(page);
     await page.goto(`${log}?method=${encodeURIComponent("cagnotte.refunds.v1.RefundsService/ApproveRefund")}`);

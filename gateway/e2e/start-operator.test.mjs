@@ -27,7 +27,7 @@ test("an operator goes from an empty database to a first donation, by phone", as
     await done("address");
     for (const id of ["mail", "key", "endpoints", "collective", "invitation"]) await open(id);
 
-    await page.getByRole("button", { name: "M’envoyer un courriel d’essai" }).click();
+    await page.getByRole("button", { name: "M’envoyer un e-mail d’essai" }).click();
     await done("mail");
     await lastMail(/Ce courriel vient de/);
     await page.getByRole("button", { name: "Vérifier maintenant" }).click();
