@@ -22,12 +22,13 @@ type CampaignKey struct {
 //
 // The parts are: asked, the campaigns; used, one row for each of their accounts, and one with NULL that ends the
 // recursion; counted, the accounts that have one of the roles, with the position of the newest balance checkpoint of
-// their book, which is NULL when there is none; parts, the newest stored sums and the entries after that position.
+// their book, which is 0 when there is none; parts, the newest stored sums and the entries after that position.
 //
 // entries_campaign_idx serves used and the entries: it has only the entries on accounts of income and expense, which
-// the condition on nominal must repeat. balance_keys_key finds the keys, balances_pkey the newest sum of each. An
-// OFFSET 0 keeps Postgres from merging a sub-query into the join around it. One statement sees one snapshot, so the
-// newest sums and the position belong together.
+// the condition on nominal must repeat. Under row-level security only operators that leak nothing become conditions of an
+// index, and Postgres does not count coalesce among them, so counted has the position without NULL. balance_keys_key finds
+// the keys, balances_pkey the newest sum of each. An OFFSET 0 keeps Postgres from merging a sub-query into the join around
+// it. One statement sees one snapshot, so the newest sums and the position belong together.
 //
 // Accounts of other roles, such as fees, are of income or expense too and are in used; counted leaves them out. A
 // campaign that is in two books is summed over both. Only the end of the statement adds the parts up, for each campaign
@@ -78,8 +79,8 @@ counted AS (
 		u.collective,
 		u.campaign,
 		u.account_id,
-		p.xid,
-		p.id
+		coalesce(p.xid, '0') AS xid,
+		coalesce(p.id, 0) AS id
 	FROM used AS u
 	CROSS JOIN LATERAL (
 		SELECT a.book
@@ -106,6 +107,7 @@ counted AS (
 				FROM ledger.balance_checkpoints AS c
 				WHERE c.book = a.book
 			)
+		OFFSET 0
 	) AS p ON true
 ),
 parts AS (
@@ -144,7 +146,7 @@ parts AS (
 			AND e.campaign = c.campaign
 			AND e.account_id = c.account_id
 			AND e.nominal
-			AND (e.xid, e.transaction_id) > (coalesce(c.xid, '0'), coalesce(c.id, 0))
+			AND (e.xid, e.transaction_id) > (c.xid, c.id)
 		OFFSET 0
 	) AS e
 )
