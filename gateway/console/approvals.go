@@ -5,6 +5,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/cagnotte/cagnotte/gateway/text"
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
 	approvalsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/approvals/v1"
 )
@@ -40,8 +41,10 @@ func (v *visit) approvals() approvalsv1.ApprovalsServiceClient {
 
 // changeRow is a change in words.
 type changeRow struct {
-	Title, Path, Before, After, Who, Since, Until string
-	State, Tone                                   string
+	Title, Path, Who, Since, Until string
+	// Before is empty for a key, which was not there. Change says both values in one line.
+	Before, After, Change string
+	State, Tone           string
 	// Decided says who decided and when; empty while it waits.
 	Decided string
 }
@@ -59,9 +62,14 @@ func (v *visit) changeRow(c *approvalsv1.PendingChange) (changeRow, error) {
 	at := func(t *timestamppb.Timestamp) string { return v.DateTime(t.AsTime(), zone) }
 	row := changeRow{
 		Title: v.T("approvals." + c.GetKind().String()), Path: v.path("/settings/approvals/" + lastSegment(c.GetName())),
-		Before: v.changeValue(c, c.GetValueBefore()), After: v.changeValue(c, c.GetValueAfter()), Who: c.GetRequesterDisplayName(),
+		After: v.changeValue(c, c.GetValueAfter()), Who: c.GetRequesterDisplayName(),
 		Since: at(c.GetCreateTime()), Until: at(c.GetExpireTime()),
 		State: v.T("approvals." + c.GetState().String()), Tone: changeTones[c.GetState()],
+	}
+	row.Change = row.After
+	if c.GetKind() != approvalsv1.PendingChangeKind_PENDING_CHANGE_KIND_API_KEY {
+		row.Before = v.changeValue(c, c.GetValueBefore())
+		row.Change = v.T("approvals.insteadOf", "before", row.Before, "after", row.After)
 	}
 	switch {
 	case c.GetDecideTime() == nil:
@@ -73,27 +81,39 @@ func (v *visit) changeRow(c *approvalsv1.PendingChange) (changeRow, error) {
 	return row, nil
 }
 
-// changeValue is a value in words: modes, and the role and label of a key, have some.
+// changeValue is a value in words: modes, limits, and the role and label of a key, have some.
 func (v *visit) changeValue(c *approvalsv1.PendingChange, value string) string {
-	switch {
-	case c.GetKind() == approvalsv1.PendingChangeKind_PENDING_CHANGE_KIND_TWO_PERSON_RULE:
+	if value == "" {
+		return v.T("approvals.none_" + c.GetKind().String())
+	}
+	switch c.GetKind() {
+	case approvalsv1.PendingChangeKind_PENDING_CHANGE_KIND_TWO_PERSON_RULE:
 		return v.T("approvals.TWO_PERSON_MODE_" + strings.ToUpper(value))
-	case c.GetKind() == approvalsv1.PendingChangeKind_PENDING_CHANGE_KIND_API_KEY && value != "":
+	case approvalsv1.PendingChangeKind_PENDING_CHANGE_KIND_API_KEY:
 		role, label, _ := strings.Cut(value, " ")
 		return v.T("approvals.key", "label", label, "role", v.T("shell.ROLE_"+strings.ToUpper(role)))
-	case value == "":
-		return v.T("approvals.none")
+	case approvalsv1.PendingChangeKind_PENDING_CHANGE_KIND_REFUND_APPROVAL:
+		amount, currency, _ := strings.Cut(value, " ")
+		m, err := text.ParseMoney(amount, currency)
+		switch {
+		case err != nil:
+			return value
+		case m.GetAmountMinor() == 0:
+			return v.T("approvals.allRefunds")
+		}
+		return v.T("approvals.refundsAbove", "amount", v.Money(m))
 	}
 	return value
 }
 
 type approvalsPage struct {
-	// Rule says what the rule is, and RuleText what that means; Change leads to where it is changed, empty for who cannot.
-	Rule, RuleText, Change string
-	Active                 bool
-	Waiting, Decided       []changeRow
-	Pager                  pager
-	Index                  string
+	// Rule says whether changes wait, Mode when they do, and RuleText what that means. Change leads to where the rule is
+	// changed, empty for who cannot.
+	Rule, Mode, RuleText, Change string
+	Active                       bool
+	Waiting, Decided             []changeRow
+	Pager                        pager
+	Index                        string
 }
 
 func approvalsList(v *visit) error {
@@ -106,11 +126,11 @@ func approvalsList(v *visit) error {
 		return err
 	}
 	p := approvalsPage{
-		Rule: v.T("approvals." + rule.GetMode().String()), Active: rule.GetActive(), RuleText: v.T("approvals.inactive"),
+		Rule: v.T("approvals.ruleInactive"), Mode: v.T("approvals.now_" + rule.GetMode().String()), Active: rule.GetActive(), RuleText: v.T("approvals.inactive"),
 		Pager: v.pager(list.GetNextPageToken()), Index: v.path("/settings"),
 	}
 	if rule.GetActive() {
-		p.RuleText = v.T("approvals.active")
+		p.Rule, p.RuleText = v.T("approvals.ruleActive"), v.T("approvals.active")
 	}
 	if v.can(rulers...) {
 		p.Change = v.path("/settings/approvals/rule")
@@ -245,11 +265,12 @@ func (v *visit) decide(d decision, c *approvalsv1.PendingChange, f *form) error 
 	if err != nil {
 		return err
 	}
+	points := []string{v.T("approvals.pointAfter", "value", row.After)}
+	if row.Before != "" {
+		points = append(points, v.T("approvals.pointBefore", "value", row.Before))
+	}
 	return v.confirm(v.T("approvals."+d.key+"Title"), confirmation{
-		Lead: row.Title, Points: []string{
-			v.T("approvals.fromTo", "before", row.Before, "after", row.After), v.T("approvals.askedBy", "who", row.Who, "time", row.Since),
-			v.T("approvals." + d.key + "Does"),
-		},
+		Lead: row.Title, Points: append(points, v.T("approvals.askedBy", "who", row.Who, "time", row.Since), v.T("approvals."+d.key+"Does")),
 		Form: f, Button: v.T("approvals." + d.key), Danger: d.danger, Back: row.Path,
 	})
 }

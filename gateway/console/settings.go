@@ -204,7 +204,7 @@ func settingsSave(s setting) func(*visit) error {
 			})
 			if err == nil {
 				if !s.holds(changed, wanted) {
-					return v.done("settings.waits", v.path("/settings"))
+					return v.done("settings.waits", v.path("/settings/approvals"))
 				}
 				return v.done("settings.saved", v.path("/settings"))
 			}
