@@ -87,6 +87,16 @@ func TestEachFieldIsUpdatedAlone(t *testing.T) {
 					&approvalsv1.UpdateTwoPersonRuleRequest{TwoPersonRule: sent.(*approvalsv1.TwoPersonRule), UpdateMask: mask})
 			},
 		},
+		"cagnotte.collectives.v1.ApplicationsService.UpdateOpening": {
+			key:      e.OperatorKey,
+			stored:   &collectivesv1.Opening{Name: "instance/opening", Mode: collectivesv1.OpeningMode_OPENING_MODE_REQUEST},
+			spoilt:   &collectivesv1.Opening{Mode: 9},
+			writable: []string{"mode"},
+			update: func(ctx context.Context, conn grpc.ClientConnInterface, sent proto.Message, mask *fieldmaskpb.FieldMask) (proto.Message, error) {
+				return collectivesv1.NewApplicationsServiceClient(conn).UpdateOpening(ctx,
+					&collectivesv1.UpdateOpeningRequest{Opening: sent.(*collectivesv1.Opening), UpdateMask: mask})
+			},
+		},
 		"cagnotte.campaigns.v1.NewsService.UpdateNewsItem": {
 			key:      owner,
 			spoilt:   &campaignsv1.NewsItem{Texts: map[string]*campaignsv1.NewsText{"français": {}}},
@@ -122,8 +132,10 @@ func TestEachFieldIsUpdatedAlone(t *testing.T) {
 			},
 		},
 	}
+	// These need a session, and a change of role ends the membership and begins another: services/access tests them.
+	elsewhere := []string{"cagnotte.access.v1.MembersService.UpdateMember", "cagnotte.access.v1.MembersService.UpdateMembership"}
 	for m := range methods {
-		if m.Input().Fields().ByName("update_mask") != nil && resources[string(m.FullName())] == nil {
+		if m.Input().Fields().ByName("update_mask") != nil && resources[string(m.FullName())] == nil && !slices.Contains(elsewhere, string(m.FullName())) {
 			t.Errorf("%s is not in this test", m.FullName())
 		}
 	}

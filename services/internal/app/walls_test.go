@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"buf.build/go/protovalidate"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -434,7 +436,11 @@ func TestTheDatabaseHidesWhatThePermissionTableWouldShow(t *testing.T) {
 		defer pool.Close()
 		for _, table := range n.tables(t) {
 			var count int
-			if err := pool.QueryRow(t.Context(), "SELECT count(*) FROM "+table+" AS t WHERE t.collective = 'vallon'").Scan(&count); err != nil {
+			err := pool.QueryRow(t.Context(), "SELECT count(*) FROM "+table+" AS t WHERE t.collective = 'vallon'").Scan(&count)
+			if pgErr := new(pgconn.PgError); errors.As(err, &pgErr) && pgErr.Code == "42501" {
+				continue // nothing of the table is granted to the service: triggers alone write it
+			}
+			if err != nil {
 				t.Fatal(err)
 			}
 			if count > 0 && !c.sees {
