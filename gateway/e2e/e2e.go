@@ -15,7 +15,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -32,6 +31,8 @@ type Program struct {
 	Members map[string]string
 	// Do has what a spec can have done behind the pages, by name: see act in console.mjs. What it returns is answered as JSON.
 	Do map[string]func(values url.Values) (any, error)
+	// Spec is the one file whose specs are run; empty for all.
+	Spec string
 	// Mails are the texts of all mails that it sent so far, oldest first.
 	Mails func() []string
 }
@@ -74,6 +75,22 @@ func whose(name string) Whose {
 	return Visitors
 }
 
+// Specs are the names of the files with specs of somebody; of one alone with CAGNOTTE_SPEC=console-books.
+func Specs(t *testing.T, of Whose) (names []string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(folder(), "*.test.mjs"))
+	one := os.Getenv("CAGNOTTE_SPEC")
+	for _, file := range files {
+		if name := filepath.Base(file); whose(name) == of && (one == "" || name == one+".test.mjs") {
+			names = append(names, name)
+		}
+	}
+	if err != nil || len(names) == 0 {
+		t.Fatalf("e2e: no specs: %v", err)
+	}
+	return names
+}
+
 // Run runs the specs against the program. It installs what is missing where it can, and fails, with the line that installs
 // it, where it cannot. CAGNOTTE_SPEC=console-books runs the specs of one file alone.
 func Run(t *testing.T, of Whose, p Program, s *Site) {
@@ -84,14 +101,12 @@ func Run(t *testing.T, of Whose, p Program, s *Site) {
 	node, browser := tools(t)
 	dir := folder()
 	installPlaywright(t, dir)
-	specs, err := filepath.Glob(filepath.Join(dir, "*.test.mjs"))
-	specs = slices.DeleteFunc(specs, func(spec string) bool {
-		name := filepath.Base(spec)
-		one := os.Getenv("CAGNOTTE_SPEC")
-		return whose(name) != of || one != "" && name != one+".test.mjs"
-	})
-	if err != nil || len(specs) == 0 {
-		t.Fatalf("e2e: no specs in %s: %v", dir, err)
+	specs := Specs(t, of)
+	if p.Spec != "" {
+		specs = []string{p.Spec}
+	}
+	for i := range specs {
+		specs[i] = filepath.Join(dir, specs[i])
 	}
 	// One file at a time: each donation is looked for in the progress of the one campaign.
 	arguments := []string{"--test", "--test-concurrency=1", "--test-reporter=spec"}

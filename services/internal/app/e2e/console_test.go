@@ -22,8 +22,15 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 )
 
-// TestConsole has people at work in the console of a program of their own.
+// TestConsole has people at work in the console. Each file of specs has a program of its own, since they move its clock and
+// count its money.
 func TestConsole(t *testing.T) {
+	for _, spec := range e2e.Specs(t, e2e.Members) {
+		t.Run(spec, func(t *testing.T) { work(t, spec) })
+	}
+}
+
+func work(t *testing.T, spec string) {
 	site := e2e.NewSite(t)
 	mailbox := mailtest.Start(t)
 	program := apptest.Start(t, apptest.Config{SMTPURL: mailbox.URL(), Localhost: true})
@@ -59,7 +66,7 @@ func TestConsole(t *testing.T) {
 		}
 	}
 	e2e.Run(t, e2e.Members, e2e.Program{
-		URL: program.URL, StripeURL: program.SimURL, Campaign: campaign, Mails: texts, Members: members,
+		URL: program.URL, StripeURL: program.SimURL, Campaign: campaign, Mails: texts, Members: members, Spec: spec,
 		Do: map[string]func(url.Values) (any, error){
 			// Specs come from one network, and sign in more often than people do.
 			"forget-attempts": run("DELETE FROM access.attempts"),
