@@ -1,0 +1,56 @@
+package console
+
+import (
+	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
+)
+
+// statementPage lists the entries of an account.
+type statementPage struct {
+	booksPage
+	Code, Name string
+	Filter     *form
+	// Opening are the balances before the first line.
+	Opening []string
+	Lines   []statementRow
+	Pager   pager
+}
+
+type statementRow struct {
+	Day, Kind, Reference, Path, Amount, Balance, Campaign string
+}
+
+func booksStatement(v *visit) error {
+	zone, err := v.zone()
+	if err != nil {
+		return err
+	}
+	titles, err := booksTitles(v)
+	if err != nil {
+		return err
+	}
+	p := statementPage{booksPage: booksTabs(v, "-"), Code: v.r.PathValue("account")}
+	p.Filter = v.queryForm([]field{
+		{Name: "start_date", Label: "books.from", Kind: "day"},
+		{Name: "end_date", Label: "books.until", Kind: "day"},
+	})
+	list, err := v.ledger().ListStatementLines(v.ctx(), &ledgerv1.ListStatementLinesRequest{
+		Parent: booksOf(v) + "/accounts/" + p.Code, StartTime: dayStart(p.Filter.day("start_date"), zone),
+		EndTime: dayEnd(p.Filter.day("end_date"), zone), PageToken: v.pageToken(),
+	})
+	if err != nil {
+		return err
+	}
+	kind := list.GetAccount().GetType()
+	p.Name, p.Pager = list.GetAccount().GetDisplayName(), v.pager(list.GetNextPageToken())
+	for _, b := range list.GetAccount().GetBalances() {
+		p.Opening = append(p.Opening, v.Money(natural(kind, b)))
+	}
+	for _, l := range list.GetLines() {
+		p.Lines = append(p.Lines, statementRow{
+			Day: v.ShortDay(l.GetEffectiveTime().AsTime().In(zone)), Kind: transactionKind(v, l.GetKind()), Reference: l.GetReference(),
+			Path: p.Base + "/journal/" + lastOf(l.GetTransaction()), Amount: v.Money(natural(kind, l.GetAmount())), Balance: v.Money(natural(kind, l.GetBalance())),
+			Campaign: titles[l.GetCampaign()],
+		})
+	}
+	return v.show("books/statement", v.T("books.statementTitle", "account", p.Code+" "+p.Name), p)
+}

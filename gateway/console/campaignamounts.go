@@ -1,0 +1,233 @@
+package console
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
+	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
+)
+
+func amountFields(v *visit, c *campaignsv1.Campaign) []field {
+	symbol := v.CurrencySymbol(c.GetGoal().GetCurrencyCode())
+	return []field{
+		{Name: "etag", Kind: "hidden"},
+		{Name: "stages", Kind: "hidden"},
+		{Name: "goal", Label: "campaigns.goal", Kind: "money", Required: true, Suffix: symbol, Path: "campaign.goal"},
+		{Name: "presets", Label: "campaigns.presets", Hint: "campaigns.presetsHint", Path: "campaign.presets", Suffix: symbol},
+		{Name: "minimum", Label: "campaigns.minimum", Kind: "money", Required: true, Suffix: symbol, Path: "campaign.minimum"},
+		{Name: "maximum", Label: "campaigns.maximum", Kind: "money", Required: true, Suffix: symbol, Path: "campaign.maximum"},
+		{Name: "deadline", Label: "campaigns.deadline", Hint: "campaigns.deadlineHint", Kind: "day", Path: "campaign.deadline"},
+	}
+}
+
+// stageFields are those of the stage with this number, from 0. Their names end in it.
+func stageFields(v *visit, c *campaignsv1.Campaign, i int) []field {
+	path := fmt.Sprintf("campaign.stages[%d]", i)
+	n := "-" + strconv.Itoa(i)
+	return []field{
+		{Name: "stage-id" + n, Kind: "hidden"},
+		{Name: "stage-fr" + n, Label: "campaigns.stage.fr", Required: true, Max: 120, Spellcheck: true, Path: path + `.titles["fr"]`},
+		{Name: "stage-en" + n, Label: "campaigns.stage.en", Max: 120, Spellcheck: true, Path: path + `.titles["en"]`},
+		{Name: "stage-amount" + n, Label: "campaigns.stage.amount", Kind: "money", Required: true, Suffix: v.CurrencySymbol(c.GetGoal().GetCurrencyCode()), Path: path + ".amount"},
+	}
+}
+
+// stageParts are the beginnings of the names of a stage's fields.
+var stageParts = []string{"stage-id-", "stage-fr-", "stage-en-", "stage-amount-"}
+
+func campaignsAmountsForm(v *visit) error {
+	c, err := campaignOf(v)
+	if err != nil {
+		return err
+	}
+	f := v.newForm(amountFields(v, c), "etag", c.GetEtag(), "stages", strconv.Itoa(len(c.GetStages())), "goal", v.FieldMoney(c.GetGoal()),
+		"minimum", v.FieldMoney(c.GetMinimum()), "maximum", v.FieldMoney(c.GetMaximum()), "deadline", deadlineDay(v, c))
+	var presets []string
+	for _, preset := range c.GetPresets() {
+		presets = append(presets, v.FieldMoney(preset))
+	}
+	f.set("presets", strings.Join(presets, " "))
+	for i, stage := range c.GetStages() {
+		f.fields = append(f.fields, stageFields(v, c, i)...)
+		for part, value := range map[string]string{
+			"stage-id-": stage.GetId(), "stage-fr-": stage.GetTitles()["fr"], "stage-en-": stage.GetTitles()["en"], "stage-amount-": v.FieldMoney(stage.GetAmount()),
+		} {
+			f.set(part+strconv.Itoa(i), value)
+		}
+	}
+	return campaignsShowAmounts(v, c, f, nil)
+}
+
+// stageRow is a stage in the form, with the buttons that move it.
+type stageRow struct {
+	Number, Count    int
+	Index            int
+	First, Last      bool
+	ID, FR, EN, Cost *fieldView
+}
+
+// amountsPage has the form's fields but the stages', and the stages.
+type amountsPage struct {
+	Fields []*fieldView
+	Stages []stageRow
+	More   bool
+}
+
+func campaignsShowAmounts(v *visit, c *campaignsv1.Campaign, f *form, refusal error) error {
+	p := newCampaignPage(v, c, "amounts", f)
+	var a amountsPage
+	count := stageCount(f)
+	for _, field := range f.Fields() {
+		if !strings.HasPrefix(field.Name, "stage-") {
+			a.Fields = append(a.Fields, field)
+		}
+	}
+	for i := range count {
+		row := stageRow{Number: i + 1, Count: count, Index: i, First: i == 0, Last: i == count-1}
+		for part, view := range map[string]**fieldView{"stage-id-": &row.ID, "stage-fr-": &row.FR, "stage-en-": &row.EN, "stage-amount-": &row.Cost} {
+			*view, _ = f.Field(part + strconv.Itoa(i)) // it is there
+		}
+		a.Stages = append(a.Stages, row)
+	}
+	a.More = count < maxStages
+	p.Content = a
+	return showChange(v, "campaigns/amounts", c.GetEtag(), p, refusal)
+}
+
+func stageCount(f *form) int {
+	count, err := strconv.Atoi(f.Value("stages"))
+	if err != nil {
+		return 0
+	}
+	return min(max(count, 0), maxStages)
+}
+
+// arrange adds, removes and moves stages in the form; false when that is not what was asked for.
+func arrange(f *form, do string) bool {
+	verb, at, _ := strings.Cut(do, "-")
+	i, err := strconv.Atoi(at)
+	count := stageCount(f)
+	swap := func(i, j int) {
+		for _, part := range stageParts {
+			a, b := part+strconv.Itoa(i), part+strconv.Itoa(j)
+			first, second := f.values.Get(a), f.values.Get(b)
+			f.set(a, second)
+			f.set(b, first)
+		}
+	}
+	switch {
+	case verb == "add" && count < maxStages:
+		f.set("stages", strconv.Itoa(count+1))
+	case err != nil || i < 0 || i >= count:
+		return verb == "add"
+	case verb == "up" && i > 0:
+		swap(i-1, i)
+	case verb == "down" && i < count-1:
+		swap(i, i+1)
+	case verb == "remove":
+		for ; i < count-1; i++ {
+			swap(i, i+1)
+		}
+		for _, part := range stageParts {
+			f.values.Del(part + strconv.Itoa(count-1))
+		}
+		f.set("stages", strconv.Itoa(count-1))
+	}
+	return true
+}
+
+func campaignsAmounts(v *visit) error {
+	c, err := campaignOf(v)
+	if err != nil {
+		return err
+	}
+	f, err := v.readForm(amountFields(v, c))
+	if err != nil {
+		return err
+	}
+	if do := f.Value("do"); do != "" && arrange(f, do) {
+		// Nothing is stored yet, and nothing has to be filled in to move a stage.
+		f.errors = map[string]string{}
+		for i := range stageCount(f) {
+			f.fields = append(f.fields, stageFields(v, c, i)...)
+		}
+		return campaignsShowAmounts(v, c, f, nil)
+	}
+	for i := range stageCount(f) {
+		f.fields = append(f.fields, stageFields(v, c, i)...)
+	}
+	f.check()
+	sent := amountsOf(v, f, c)
+	if f.failed() {
+		return campaignsShowAmounts(v, c, f, nil)
+	}
+	err = updateCampaign(v, sent, "goal", "presets", "minimum", "maximum", "deadline", "stages")
+	if err == nil {
+		return v.done("campaigns.saved", campaignPath(v, c)+"/amounts")
+	}
+	if !f.refused(v, err) {
+		return err
+	}
+	return campaignsShowAmounts(v, c, f, err)
+}
+
+// amountsOf reads the amounts, the deadline and the stages of a form.
+func amountsOf(v *visit, f *form, c *campaignsv1.Campaign) *campaignsv1.Campaign {
+	currency := c.GetGoal().GetCurrencyCode()
+	sent := &campaignsv1.Campaign{
+		Name: c.GetName(), Etag: etagOf(f),
+		Goal: f.money("goal", currency), Minimum: f.money("minimum", currency), Maximum: f.money("maximum", currency),
+	}
+	presets := newForm(f)
+	for _, typed := range strings.FieldsFunc(f.Value("presets"), func(r rune) bool { return unicode.IsSpace(r) || r == ';' || r == '/' }) {
+		presets.set("presets", typed)
+		if amount := presets.money("presets", currency); amount != nil {
+			sent.Presets = append(sent.Presets, amount)
+		}
+	}
+	if presets.failed() {
+		f.fail("presets", presets.errors["presets"])
+	}
+	slices.SortFunc(sent.Presets, func(a, b *moneyv1.Money) int { return int(a.GetAmountMinor() - b.GetAmountMinor()) })
+	// The day that stands there already keeps the deadline to the second.
+	switch day := f.day("deadline"); {
+	case day != "" && day == deadlineDay(v, c):
+		sent.Deadline = c.GetDeadline()
+	case day != "":
+		zone, err := v.zone()
+		if err != nil {
+			f.Message = v.T("shell.busyText")
+			break
+		}
+		sent.Deadline = dayEnd(day, zone)
+	}
+	for i := range stageCount(f) {
+		n := strconv.Itoa(i)
+		stage := &campaignsv1.Stage{Id: f.Value("stage-id-" + n), Amount: f.money("stage-amount-"+n, currency), Titles: map[string]string{"fr": f.Value("stage-fr-" + n)}}
+		if en := f.Value("stage-en-" + n); en != "" {
+			stage.Titles["en"] = en
+		}
+		// The titles of other languages stay.
+		for _, stored := range c.GetStages() {
+			if stored.GetId() == stage.GetId() {
+				for lang, title := range stored.GetTitles() {
+					if !slices.Contains(languages, lang) {
+						stage.Titles[lang] = title
+					}
+				}
+			}
+		}
+		sent.Stages = append(sent.Stages, stage)
+	}
+	return sent
+}
+
+// newForm is a form beside another one, in its words.
+func newForm(f *form) *form {
+	return &form{Words: f.Words, values: url.Values{}, errors: map[string]string{}}
+}

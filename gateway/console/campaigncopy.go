@@ -1,0 +1,95 @@
+package console
+
+import (
+	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
+)
+
+var idFields = []field{
+	{Name: "etag", Kind: "hidden"},
+	{Name: "id", Label: "campaigns.id", Hint: "campaigns.idHint", Required: true, Max: 40, Mono: true, Path: "campaign_id"},
+}
+
+// campaignsShowID shows the form that copies or renames.
+func campaignsShowID(v *visit, c *campaignsv1.Campaign, f *form, verb string) error {
+	p := newCampaignPage(v, c, "none", f)
+	p.Lead, p.Button = v.T("campaigns.lead."+verb, "title", p.Title), v.T("campaigns.action."+verb)
+	if f.failed() {
+		return v.refuse("campaigns/form", p.Title, p)
+	}
+	return v.show("campaigns/form", p.Title, p)
+}
+
+func campaignsIDForm(v *visit, verb, id string) error {
+	c, err := campaignOf(v)
+	if err != nil {
+		return err
+	}
+	return campaignsShowID(v, c, v.newForm(idFields, "etag", c.GetEtag(), "id", id), verb)
+}
+
+// campaignsSendID does what the form of an id asks for.
+func campaignsSendID(v *visit, verb, done string, call func(c *campaignsv1.Campaign, f *form) (*campaignsv1.Campaign, error)) error {
+	c, err := campaignOf(v)
+	if err != nil {
+		return err
+	}
+	f, err := v.readForm(idFields)
+	if err != nil {
+		return err
+	}
+	if f.failed() {
+		return campaignsShowID(v, c, f, verb)
+	}
+	changed, err := call(c, f)
+	switch {
+	case err == nil:
+		return v.done("campaigns."+done, campaignPath(v, changed))
+	case reasonOf(err) == "CAMPAIGN_EXISTS":
+		f.fail("id", v.T("campaigns.idTaken"))
+	case !f.refused(v, err):
+		return err
+	}
+	return campaignsShowID(v, c, f, verb)
+}
+
+func campaignsCopyForm(v *visit) error {
+	return campaignsIDForm(v, "copy", slugOf(v.r.PathValue("campaign")+"-2"))
+}
+
+func campaignsCopy(v *visit) error {
+	return campaignsSendID(v, "copy", "copied", func(c *campaignsv1.Campaign, f *form) (*campaignsv1.Campaign, error) {
+		return v.campaigns().CopyCampaign(v.ctx(), &campaignsv1.CopyCampaignRequest{Name: c.GetName(), CampaignId: f.Value("id")})
+	})
+}
+
+func campaignsRenameForm(v *visit) error {
+	return campaignsIDForm(v, "rename", v.r.PathValue("campaign"))
+}
+
+func campaignsRename(v *visit) error {
+	return campaignsSendID(v, "rename", "renamed", func(c *campaignsv1.Campaign, f *form) (*campaignsv1.Campaign, error) {
+		return v.campaigns().RenameCampaign(v.ctx(), &campaignsv1.RenameCampaignRequest{Name: c.GetName(), CampaignId: f.Value("id"), Etag: etagOf(f)})
+	})
+}
+
+func campaignsDeleteForm(v *visit) error { return confirmDelete(v, v.newForm(nil)) }
+
+func confirmDelete(v *visit, f *form) error {
+	return confirmVerb(v, f, "delete", true, v.T("campaigns.point.delete"), v.T("campaigns.point.deleteForever"))
+}
+
+func campaignsDelete(v *visit) error {
+	f, err := v.readForm(nil)
+	if err != nil {
+		return err
+	}
+	_, err = v.campaigns().DeleteCampaign(v.ctx(), &campaignsv1.DeleteCampaignRequest{Name: campaignName(v)})
+	// It is gone when the form is sent twice.
+	if err == nil || isNotFound(err) {
+		return v.done("campaigns.deleted", v.path("/campaigns"))
+	}
+	if !f.refused(v, err) {
+		return err
+	}
+	return confirmDelete(v, f)
+}
