@@ -36,7 +36,7 @@ func campaignsSection() section {
 	const all, one = "/console/c/{collective}/campaigns", "/console/c/{collective}/campaigns/{campaign}"
 	return section{
 		name: "campaigns",
-		nav:  []navEntry{{label: "campaigns.nav", icon: "flag", path: "/campaigns"}},
+		nav:  []navEntry{{label: "campaigns.nav", icon: "flag", path: "/campaigns", also: []string{"/spread", "/news"}}},
 		routes: []route{
 			{pattern: "GET " + all, serve: campaignsList},
 			{pattern: "GET " + all + "/new", serve: campaignsNewForm, roles: writers},
@@ -135,7 +135,21 @@ func deadlineDay(v *visit, c *campaignsv1.Campaign) string {
 	return c.GetDeadline().AsTime().Add(-time.Nanosecond).In(zone).Format(time.DateOnly)
 }
 
+// campaignsTabs are the pages about all campaigns; current is the path of one.
+func campaignsTabs(v *visit, current string) []tab {
+	var tabs []tab
+	for _, t := range []struct{ label, path string }{
+		{"campaigns.title", "/campaigns"},
+		{"spread.title", "/spread"},
+		{"news.title", "/news"},
+	} {
+		tabs = append(tabs, tab{v.T(t.label), v.path(t.path), t.path == current})
+	}
+	return tabs
+}
+
 type campaignsListPage struct {
+	Tabs  []tab
 	New   string
 	Rows  []campaignRow
 	Pager pager
@@ -146,7 +160,7 @@ func campaignsList(v *visit) error {
 	if err != nil {
 		return err
 	}
-	p := campaignsListPage{Pager: v.pager(list.GetNextPageToken())}
+	p := campaignsListPage{Tabs: campaignsTabs(v, "/campaigns"), Pager: v.pager(list.GetNextPageToken())}
 	if v.can(writers...) {
 		p.New = v.path("/campaigns/new")
 	}
@@ -284,7 +298,8 @@ func campaignsNew(v *visit) error {
 // overviewPage says how a campaign is, and what can be done with it.
 type overviewPage struct {
 	Public, PublicText string
-	Preview, Spread    string
+	Preview            string
+	Spread, News       string
 	Actions            []overviewAction
 	Facts              []fact
 }
@@ -302,7 +317,7 @@ func campaignsOverview(v *visit) error {
 		return err
 	}
 	p := newCampaignPage(v, c, "", nil)
-	o := overviewPage{Preview: p.Path + "/preview"}
+	o := overviewPage{Preview: p.Path + "/preview", News: v.path("/news/" + lastOf(c.GetName()))}
 	if !isDraft(c) {
 		o.Public, o.PublicText = publicPath(v, c), v.PublicURL+publicPath(v, c)
 		o.Spread = v.path("/spread/" + lastOf(c.GetName()))

@@ -13,7 +13,6 @@ func disputesSection() section {
 	const disputes = "/console/c/{collective}/disputes"
 	return section{
 		name: "disputes",
-		nav:  []navEntry{{label: "disputes.nav", icon: "alert", path: "/disputes", roles: bookkeepers}},
 		routes: []route{
 			{pattern: "GET " + disputes, serve: disputesList, roles: bookkeepers},
 			{pattern: "GET " + disputes + "/warnings", serve: disputesWarnings, roles: bookkeepers},

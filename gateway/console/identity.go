@@ -14,7 +14,6 @@ func identitySection() section {
 	const identity = "/console/c/{collective}/settings/identity"
 	return section{
 		name: "identity",
-		nav:  []navEntry{{label: "identity.nav", icon: "seal", path: "/settings/identity", roles: writers}},
 		routes: []route{
 			{pattern: "GET " + identity, serve: identityForm},
 			{pattern: "POST " + identity, serve: identitySave, roles: writers, body: maxImageForm},
@@ -43,6 +42,7 @@ func identityFields() []field {
 }
 
 type identityPage struct {
+	Up       link
 	Form     *form
 	Common   []*fieldView
 	Columns  []languageFields
@@ -71,7 +71,7 @@ func identityForm(v *visit) error {
 }
 
 func identityShow(v *visit, p *collectivesv1.CollectiveProfile, f *form, refusal error) error {
-	page := identityPage{Form: f, Columns: byLanguage(v, f), ReadOnly: !v.can(writers...)}
+	page := identityPage{Up: v.toSettings(), Form: f, Columns: byLanguage(v, f), ReadOnly: !v.can(writers...)}
 	for _, name := range []string{"image", "email", "contact", "website"} {
 		field, err := f.Field(name)
 		if err != nil {

@@ -12,6 +12,7 @@ import (
 // The API keys are a part of the section people.
 
 type keysPage struct {
+	Up    link
 	Keys  []keyRow
 	New   string
 	Pager pager
@@ -29,7 +30,7 @@ func keysList(v *visit) error {
 	if err != nil {
 		return err
 	}
-	p := keysPage{New: v.settingsPath("/keys/new"), Pager: v.pager(list.GetNextPageToken())}
+	p := keysPage{Up: v.toSettings(), New: v.settingsPath("/keys/new"), Pager: v.pager(list.GetNextPageToken())}
 	for _, k := range list.GetApiKeys() {
 		row := keyRow{
 			Name: k.GetDisplayName(), Role: v.T("shell." + k.GetRole().String()), Whose: k.GetMemberDisplayName(), Since: v.Date(k.GetCreateTime().AsTime()),
@@ -81,11 +82,13 @@ func keyFields(v *visit) []field {
 	}
 }
 
+func (v *visit) toKeys() link { return link{v.settingsPath("/keys"), v.T("people.keysTitle")} }
+
 func keysNew(v *visit) error {
 	if !v.fresh() {
 		return nil
 	}
-	return v.show("people/key", v.T("people.keyNew"), v.newForm(keyFields(v), "role", v.coveredRoles()[0].String()))
+	return v.show("people/key", v.T("people.keyNew"), formPage{v.toKeys(), v.newForm(keyFields(v), "role", v.coveredRoles()[0].String())})
 }
 
 // keyMade shows a key's secret, this once.
@@ -121,7 +124,7 @@ func keysCreate(v *visit) error {
 			return err
 		}
 	}
-	return v.refuse("people/key", v.T("people.keyNew"), f)
+	return v.refuse("people/key", v.T("people.keyNew"), formPage{v.toKeys(), f})
 }
 
 func (v *visit) keyName() string { return v.scope() + "/apiKeys/" + v.r.PathValue("key") }

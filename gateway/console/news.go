@@ -15,7 +15,6 @@ func newsSection() section {
 	const all, one = "/console/c/{collective}/news", "/console/c/{collective}/news/{campaign}"
 	return section{
 		name: "news",
-		nav:  []navEntry{{label: "news.nav", icon: "news", path: "/news"}},
 		routes: []route{
 			{pattern: "GET " + all, serve: newsChoose},
 			{pattern: "GET " + one, serve: newsList},
@@ -74,6 +73,7 @@ func newNewsRow(v *visit, n *campaignsv1.NewsItem) (newsRow, error) {
 }
 
 type newsPage struct {
+	Up            link
 	Campaign, New string
 	Rows          []newsRow
 	Pager         pager
@@ -88,7 +88,7 @@ func newsList(v *visit) error {
 	if err != nil {
 		return err
 	}
-	p := newsPage{Campaign: campaignTitle(v, c), Pager: v.pager(list.GetNextPageToken())}
+	p := newsPage{Up: link{v.path("/news"), v.T("news.title")}, Campaign: campaignTitle(v, c), Pager: v.pager(list.GetNextPageToken())}
 	if v.can(writers...) {
 		p.New = newsBase(v) + "/new"
 	}

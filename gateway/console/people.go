@@ -10,8 +10,6 @@ import (
 // peopleSection has the people of a collective, or of the instance: members, roles, invitations, and their API keys.
 func peopleSection() section {
 	s := section{name: "people", nav: []navEntry{
-		{label: "people.title", icon: "people", path: "/settings/people"},
-		{label: "people.keysTitle", icon: "key", path: "/settings/keys"},
 		{label: "people.title", icon: "people", path: "/console/instance/people", roles: operators},
 		{label: "people.keysTitle", icon: "key", path: "/console/instance/keys", roles: operators},
 	}}
@@ -56,6 +54,16 @@ func (v *visit) settingsPath(below string) string {
 	return v.path("/settings" + below)
 }
 
+// toSettings leads back to what people and keys are a part of.
+func (v *visit) toSettings() link {
+	if v.collective == "" {
+		return link{"/console/instance", v.T("instance.nav")}
+	}
+	return link{v.path("/settings"), v.T("settings.title")}
+}
+
+func (v *visit) toPeople() link { return link{v.settingsPath("/people"), v.T("people.title")} }
+
 // leads reports whether the member manages the people here.
 func (v *visit) leads() bool {
 	return v.can(operator) || v.can(owner)
@@ -63,6 +71,7 @@ func (v *visit) leads() bool {
 
 // peoplePage lists who is here, and who is invited.
 type peoplePage struct {
+	Up          link
 	People      []peopleRow
 	Invitations []peopleInvitation
 	// Invite is where to invite; empty for who cannot.
@@ -83,7 +92,7 @@ type peopleInvitation struct {
 }
 
 func peopleList(v *visit) error {
-	var p peoplePage
+	p := peoplePage{Up: v.toSettings()}
 	list, err := v.members().ListMemberships(v.ctx(), &accessv1.ListMembershipsRequest{Parent: v.scope(), PageToken: v.pageToken()})
 	if err != nil {
 		return err
@@ -166,11 +175,17 @@ func inviteFields(v *visit) []field {
 	})
 }
 
+// formPage is a form of its own page, with the way back.
+type formPage struct {
+	Up   link
+	Form *form
+}
+
 func peopleInvite(v *visit) error {
 	if !v.fresh() {
 		return nil
 	}
-	return v.show("people/invite", v.T("people.invite"), v.newForm(inviteFields(v), "language", v.Lang))
+	return v.show("people/invite", v.T("people.invite"), formPage{v.toPeople(), v.newForm(inviteFields(v), "language", v.Lang)})
 }
 
 func peopleInviteSend(v *visit) error {
@@ -194,7 +209,7 @@ func peopleInviteSend(v *visit) error {
 			return err
 		}
 	}
-	return v.refuse("people/invite", v.T("people.invite"), f)
+	return v.refuse("people/invite", v.T("people.invite"), formPage{v.toPeople(), f})
 }
 
 // membership is the one in the address.
@@ -204,6 +219,7 @@ func (v *visit) membership() (*accessv1.Membership, error) {
 
 // rolePage changes somebody's role.
 type rolePage struct {
+	Up     link
 	Form   *form
 	Name   string
 	Remove string
@@ -228,7 +244,7 @@ func peopleRole(v *visit) error {
 }
 
 func (v *visit) rolePage(m *accessv1.Membership, f *form) rolePage {
-	return rolePage{Form: f, Name: m.GetDisplayName(), Remove: v.settingsPath("/people/" + lastSegment(m.GetName()) + "/remove")}
+	return rolePage{Up: v.toPeople(), Form: f, Name: m.GetDisplayName(), Remove: v.settingsPath("/people/" + lastSegment(m.GetName()) + "/remove")}
 }
 
 func peopleRoleSave(v *visit) error {

@@ -17,7 +17,7 @@ func refundsSection() section {
 	const refunds = "/console/c/{collective}/refunds"
 	s := section{
 		name: "refunds",
-		nav:  []navEntry{{label: "refunds.nav", icon: "refund", path: "/refunds", roles: bookkeepers}},
+		nav:  []navEntry{{label: "refunds.nav", icon: "refund", path: "/refunds", also: []string{"/disputes"}, roles: bookkeepers}},
 		routes: []route{
 			{pattern: "GET " + refunds, serve: refundsList, roles: bookkeepers},
 			{pattern: "GET " + refunds + "/new", serve: refundsNew, roles: refunders},

@@ -36,6 +36,8 @@ type navEntry struct {
 	// path follows /console/c/{collective}. One that begins with /console/ is of another part, such as "/console/instance",
 	// whose pages alone show it.
 	path string
+	// also are the paths of pages that stand below this entry, as tabs, though their addresses do not.
+	also []string
 	// roles are those that see it; all when empty.
 	roles []accessv1.Role
 }

@@ -108,8 +108,8 @@ var settingsElsewhere = []struct {
 	roles     []accessv1.Role
 }{
 	{"settings.identity", "/identity", settingsReaders},
-	{"settings.people", "/people", []accessv1.Role{owner, auditor, operator}},
-	{"settings.keys", "/keys", []accessv1.Role{owner, auditor, operator}},
+	{"settings.people", "/people", settingsReaders},
+	{"settings.keys", "/keys", settingsReaders},
 	{"settings.approvals", "/approvals", approvalReaders},
 	{"settings.audit", "/audit", []accessv1.Role{owner, treasurer, auditor, operator}},
 }

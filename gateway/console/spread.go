@@ -19,7 +19,6 @@ func spreadSection() section {
 	const all, one = "/console/c/{collective}/spread", "/console/c/{collective}/spread/{campaign}"
 	return section{
 		name: "spread",
-		nav:  []navEntry{{label: "spread.nav", icon: "share", path: "/spread"}},
 		routes: []route{
 			{pattern: "GET " + all, serve: spreadChoose},
 			{pattern: "GET " + one, serve: spreadShow},
@@ -33,6 +32,7 @@ func spreadSection() section {
 
 // choosePage leads to a section's page of each campaign.
 type choosePage struct {
+	Tabs  []tab
 	Lead  string
 	Rows  []campaignRow
 	Pager pager
@@ -44,7 +44,7 @@ func chooseCampaign(v *visit, section string) error {
 	if err != nil {
 		return err
 	}
-	p := choosePage{Lead: v.T(section + ".choose"), Pager: v.pager(list.GetNextPageToken())}
+	p := choosePage{Tabs: campaignsTabs(v, "/"+section), Lead: v.T(section + ".choose"), Pager: v.pager(list.GetNextPageToken())}
 	for _, c := range list.GetCampaigns() {
 		row := newCampaignRow(v, c)
 		row.Path = v.path("/" + section + "/" + lastOf(c.GetName()))
@@ -56,6 +56,7 @@ func chooseCampaign(v *visit, section string) error {
 func spreadChoose(v *visit) error { return chooseCampaign(v, "spread") }
 
 type spreadPage struct {
+	Up link
 	campaignRow
 	Form *form
 	// Draft says that nobody but members sees the campaign yet.
@@ -94,17 +95,17 @@ func spreadRender(v *visit, f *form) error {
 		return err
 	}
 	row := newCampaignRow(v, c)
-	link := publicURL(v, c)
+	address := publicURL(v, c)
 	label := template.HTMLEscapeString(v.T("spread.give"))
 	p := spreadPage{
-		campaignRow: row, Form: f, Draft: isDraft(c), Link: link, Base: v.path("/spread/" + lastOf(c.GetName())), Sites: row.Path + "/sites",
+		Up: link{v.path("/spread"), v.T("spread.title")}, campaignRow: row, Form: f, Draft: isDraft(c), Link: address, Base: v.path("/spread/" + lastOf(c.GetName())), Sites: row.Path + "/sites",
 		Allowed: c.GetAllowedOrigins(), MayAllow: v.can(writers...) && !isClosed(c),
 		Snippet: fmt.Sprintf("<script defer src=\"%s/widget.js\"></script>\n<cagnotte-widget campaign=\"%s\" lang=\"%s\">\n  <a href=\"%s\">%s</a>\n</cagnotte-widget>",
-			v.PublicURL, c.GetName(), v.Lang, link, label),
+			v.PublicURL, c.GetName(), v.Lang, address, label),
 		Styles: "cagnotte-widget:not(:defined) { display: block; min-height: 52em }\n@media (min-width: 40rem) { cagnotte-widget:not(:defined) { min-height: 30em } }",
 		Policy: fmt.Sprintf("script-src %s; connect-src %s", v.PublicURL, v.PublicURL),
 		Button: fmt.Sprintf(`<a href="%s" style="display:inline-block;padding:.7em 1.2em;border-radius:.5em;background:#17694f;color:#fff;font-weight:bold;text-decoration:none">%s</a>`,
-			link, label),
+			address, label),
 	}
 	if v.can(owner, editor, operator) {
 		list, err := v.campaigns().ListRefusedOrigins(v.ctx(), &campaignsv1.ListRefusedOriginsRequest{Parent: c.GetName()})

@@ -324,8 +324,13 @@ func (v *visit) navigate(p *page) {
 			if part(to) != part(v.r.URL.Path) || !permits(entry.roles, v.roles) {
 				continue
 			}
-			if here := v.r.URL.Path; (here == to || strings.HasPrefix(here, to+"/")) && len(to) > length {
-				current, length = len(p.Nav), len(to)
+			for _, at := range append([]string{entry.path}, entry.also...) {
+				if v.collective != "" && !strings.HasPrefix(at, "/console/") {
+					at = v.path(at)
+				}
+				if here := v.r.URL.Path; (here == at || strings.HasPrefix(here, at+"/")) && len(at) > length {
+					current, length = len(p.Nav), len(at)
+				}
 			}
 			p.Nav = append(p.Nav, navLink{Label: v.T(entry.label), Icon: entry.icon, Path: to})
 		}

@@ -35,7 +35,7 @@ test("the treasurer reads balances, an account's statement and a transaction, wi
     await page.goto(home);
     await page.locator("details.menu summary").click();
     await page.locator("details.menu").getByRole("link", { name: "Comptes" }).click();
-    await page.getByRole("heading", { name: "Les comptes" }).waitFor();
+    await page.getByRole("heading", { name: "Comptes", exact: true }).waitFor();
     const donations = page.getByRole("row", { name: /Dons manuels/ });
     const balance = cents(await seen(donations.locator(".number")));
     assert.ok(balance >= 7000, `the donations are ${balance}`);
