@@ -36,7 +36,8 @@ func (w *wordColumns) add(record []string, came bool) {
 	}
 	for i := range record {
 		c, word := &(*w)[i], strings.ToLower(strings.TrimSpace(record[i]))
-		debit, credit := slices.Contains(debitWords, word), slices.Contains(creditWords, word)
+		// A lone sign beside the amount. Where all lines have the same one, it may stand for an empty column.
+		debit, credit := slices.Contains(debitWords, word) || word == "-", slices.Contains(creditWords, word) || word == "+"
 		c.lines++
 		if debit {
 			c.debits++

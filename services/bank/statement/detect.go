@@ -420,7 +420,7 @@ func (t *table) columnsByContent() error {
 		return unknownFormat(ProblemColumns, "must have a line of titles, with a day and an amount")
 	}
 	t.format.Amount = amounts[0]
-	// The second column of amounts is the balance: [table.amounts] refuses the file when it is not.
+	// The second column of amounts is the balance: [table.direction] refuses the file when it is not.
 	if len(amounts) == 2 {
 		t.balance = amounts[1]
 	}
@@ -635,8 +635,8 @@ func (t *table) amounts(f *File) error {
 		}
 	}
 	t.format.DecimalMark = chosen.mark
-	if t.titles == nil && t.format.Sign == 0 && fits == nil {
-		return unknownFormat(ProblemDirection, "must tell the direction of the money, in a column or by a balance")
+	if err := t.direction(f, rows, chosen.mark, chosen.lines, fits != nil); err != nil {
+		return err
 	}
 	if fits != nil && f.Opening == nil && f.Closing == nil {
 		f.Opening, f.Closing = &fits[0], &fits[1]
@@ -644,9 +644,42 @@ func (t *table) amounts(f *File) error {
 	return nil
 }
 
-// balances returns the balance before and after all movements, when each row's balance is that of the row before and its
-// amount, from the first row to the last or the other way; nil otherwise.
-func (t *table) balances(f *File, rows [][]string, mark string, lines []money.Amount) []money.Amount {
+// direction refuses a file whose amounts and balances leave the direction of the money open, or contradict it.
+func (t *table) direction(f *File, rows [][]string, mark string, lines []money.Amount, fits bool) error {
+	// The balance of a single row fits every amount.
+	proven := fits && len(rows) > 1
+	switch {
+	case t.titles != nil && !fits && t.signsDiffer(f, rows, mark, lines):
+		return with(refused(errorsv1.ErrorReason_STATEMENT_UNREADABLE, "csv.sign_column",
+			"is required: the balances go the other way than some of the amounts"), Problem{Kind: ProblemDirection})
+	case t.titles != nil || proven:
+		return nil
+	case t.format.Sign == 0:
+		return unknownFormat(ProblemDirection, "must tell the direction of the money, in a column or by a balance")
+	// Either of two columns of amounts may be the balance.
+	case t.balance > 0:
+		return unknownFormat(ProblemColumns, "must have a line of titles, or balances that tell which column has the amounts")
+	}
+	return nil
+}
+
+// signsDiffer reports balances that change by the amounts from row to row, in one order or the other, but not by their
+// signs.
+func (t *table) signsDiffer(f *File, rows [][]string, mark string, lines []money.Amount) bool {
+	after := t.after(f, rows, mark)
+	forwards, backwards := len(after) > 1, len(after) > 1
+	for i := range len(after) - 1 {
+		change := abs(after[i+1].Minor - after[i].Minor)
+		forwards = forwards && change == abs(lines[i+1].Minor)
+		backwards = backwards && change == abs(lines[i].Minor)
+	}
+	return forwards || backwards
+}
+
+func abs(n int64) int64 { return max(n, -n) }
+
+// after returns the balance after each row; nil when one of them cannot be read.
+func (t *table) after(f *File, rows [][]string, mark string) []money.Amount {
 	if t.balance == 0 {
 		return nil
 	}
@@ -656,6 +689,16 @@ func (t *table) balances(f *File, rows [][]string, mark string, lines []money.Am
 		if after[i], err = parseDecimal(field(row, t.balance), f.Currency, mark); err != nil {
 			return nil
 		}
+	}
+	return after
+}
+
+// balances returns the balance before and after all movements, when each row's balance is that of the row before and its
+// amount, from the first row to the last or the other way; nil otherwise.
+func (t *table) balances(f *File, rows [][]string, mark string, lines []money.Amount) []money.Amount {
+	after := t.after(f, rows, mark)
+	if after == nil {
+		return nil
 	}
 	last := len(rows) - 1
 	forwards, backwards := true, true

@@ -141,6 +141,21 @@ func TestFilesThatCannotBeToldAreRefused(t *testing.T) {
 		"a word that is not known":   {content: strings.Replace(ingFile, `"Bij"`, `"Misschien"`, 1), want: ProblemDirection},
 		"no titles and no direction": {content: "02/11/2026;VIR;x;50,00\n03/11/2026;PRLV;y;90,00\n", iban: ourIBAN, want: ProblemDirection},
 		"balances that do not fit":   {content: "02/11/2026;VIR;50,00;1050,00\n03/11/2026;PRLV;90,00;960,00\n", iban: ourIBAN, want: ProblemDirection},
+		"amounts without signs beside a balance that falls": {
+			content: "Date;Libellé;Montant;Solde\n02/11/2026;VIR;50,00;1050,00\n03/11/2026;PRLV;90,00;960,00\n", iban: ourIBAN, want: ProblemDirection,
+		},
+		"amounts without signs beside a plus and a minus": {
+			content: "Date;Libellé;Montant;+/-\n02/11/2026;VIR;50,00;+\n03/11/2026;PRLV;90,00;-\n", iban: ourIBAN, want: ProblemDirection,
+		},
+		"no titles, and the balance before the amount": {
+			content: "02/11/2026;1050,00;50,00;C;VIR\n03/11/2026;960,00;90,00;D;PRLV\n", iban: ourIBAN, want: ProblemColumns,
+		},
+		"no titles and one line, whose balance proves nothing": {
+			content: "02/11/2026;PRLV;90,00;960,00\n", iban: ourIBAN, want: ProblemDirection,
+		},
+		"no titles and one line with a word, either of whose amounts may be the balance": {
+			content: "02/11/2026;1050,00;50,00;C;VIR\n", iban: ourIBAN, want: ProblemColumns,
+		},
 		"a state that is not known":  {content: strings.Replace(revolutFile, "PENDING", "PERHAPS", 1), iban: ourIBAN, want: ProblemState},
 		"another account":            {content: ingFile, iban: ourIBAN, want: ProblemOtherAccount, accounts: []string{"NL26VAYB8060476890"}},
 		"no account":                 {content: threeColumns + "02/11/2026;a;5,00\n", want: ProblemNoAccount},
