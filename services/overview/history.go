@@ -304,22 +304,35 @@ func (s *Service) refunds(ctx context.Context, c Contribution) ([]Entry, error) 
 	return all, nil
 }
 
-// The payouts that contain a balance transaction of the donation, which is the reference of its transaction in the books.
+// The payouts that contain a balance transaction of the donation, which is the reference of its transaction in the books. As
+// in package payouts, a collective sees those with a share of its own, and of an account that it has alone those whose shares
+// are not decided. What others have of a payout is not its own to see.
 const payoutsSQL = `
 SELECT
 	p.arrival_at,
 	p.id,
 	p.state,
-	p.amount_minor,
+	coalesce(o.amount_minor, p.amount_minor),
 	p.currency
 FROM ledger.seals AS s
 JOIN ledger.transactions AS t ON t.id = s.transaction_id
 JOIN payouts.contents AS i ON i.account = t.book AND i.transaction = t.reference
 JOIN payouts.payouts AS p ON p.account = i.account AND p.id = i.payout
+LEFT JOIN payouts.shares AS o ON o.account = p.account AND o.payout = p.id AND o.collective = @collective
 WHERE s.donation = @id
+	AND (
+		o.collective IS NOT NULL
+		OR @sole AND NOT EXISTS (
+			SELECT
+			FROM payouts.shares AS x
+			WHERE x.account = p.account
+				AND x.payout = p.id
+		)
+	)
 GROUP BY
 	p.account,
-	p.id
+	p.id,
+	o.amount_minor
 ORDER BY
 	p.arrival_at,
 	p.id
@@ -347,18 +360,23 @@ func (s *Service) payouts(ctx context.Context, c Contribution) ([]Entry, error) 
 	if c.Kind != KindDonation {
 		return nil, nil
 	}
+	collective, err := s.cfg.Collectives.Get(ctx, c.Campaign.Collective)
+	if err != nil {
+		return nil, err
+	}
+	owner, err := s.cfg.Collectives.SoleOwner(ctx, collective.StripeAccount)
+	if err != nil {
+		return nil, err
+	}
 	var references []string
-	prefix := "collectives/" + c.Campaign.Collective
-	found, err := s.entries(ctx, EntryPayout, payoutsSQL, pgx.NamedArgs{"id": c.ID}, func(id string) string {
+	prefix := "collectives/" + collective.ID
+	args := pgx.NamedArgs{"id": c.ID, "collective": collective.ID, "sole": owner == collective.ID}
+	found, err := s.entries(ctx, EntryPayout, payoutsSQL, args, func(id string) string {
 		references = append(references, "payout:"+id)
 		return prefix + "/payouts/" + id
 	})
 	if err != nil || len(references) == 0 {
 		return found, err
-	}
-	collective, err := s.cfg.Collectives.Get(ctx, c.Campaign.Collective)
-	if err != nil {
-		return nil, err
 	}
 	lines, err := s.entries(ctx, EntryBankLine, referencedLinesSQL, pgx.NamedArgs{
 		"references": references, "book": collective.StripeAccount, "collective": c.Campaign.Collective,
