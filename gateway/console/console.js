@@ -1,10 +1,11 @@
 // Makes pages better that work without it: a form is sent once, a text is copied, an open list closes.
 "use strict";
 
-// A second press while the first is under way sends nothing. The request's id in the form catches what this does not.
+// A second press while the first is under way sends nothing. The request's id in the form catches what this does not. A
+// button whose answer opens beside the page leaves the form as it is, to be sent later.
 document.addEventListener("submit", (event) => {
   const form = event.target;
-  if (form.method !== "post" || event.defaultPrevented) return;
+  if (form.method !== "post" || event.defaultPrevented || event.submitter?.formTarget === "_blank") return;
   if (form.dataset.sent) {
     event.preventDefault();
     return;

@@ -52,6 +52,19 @@ const saved = (page) => page.getByRole("status").getByText("Enregistré.").waitF
 /** Presses a button of a confirmation page. */
 const confirm = (page, name) => page.locator("main form").getByRole("button", { name, exact: true }).click();
 
+test("what was previewed can still be saved", async () => {
+  await member(browser, "editor", {}, async (page, context) => {
+    await draft(page, "Un aperçu d’abord");
+    await page.locator("#story-fr").fill("Avant **tout**.");
+    const [preview] = await Promise.all([context.waitForEvent("page"), page.getByRole("button", { name: "Aperçu (nouvel onglet)" }).click()]);
+    await preview.locator(".story strong", { hasText: "tout" }).waitFor();
+    await preview.close();
+    await save(page);
+    await saved(page);
+    assert.match(await page.locator("#story-fr").inputValue(), /tout/);
+  });
+});
+
 test("an editor writes a campaign on a phone without JavaScript, looks at it, publishes, pauses and closes it", async () => {
   await member(browser, "editor", { javaScriptEnabled: false, expected: refused }, async (page, context) => {
     const base = await draft(page, "Un avocat pour l’école");
