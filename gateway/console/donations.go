@@ -466,7 +466,11 @@ func donationsNew(v *visit) error {
 }
 
 func donationsEnter(v *visit) error {
-	word := offlineWord(v.r.PostFormValue("method"))
+	f, err := v.readForm(nil)
+	if err != nil {
+		return err
+	}
+	word := offlineWord(f.Value("method"))
 	fields, only, err := enterForm(v, word)
 	if err != nil {
 		return err
@@ -474,13 +478,10 @@ func donationsEnter(v *visit) error {
 	if only == nil {
 		return errNoPage
 	}
-	if v.r.PostFormValue(allowDuplicate.Name) != "" {
+	if f.Checked(allowDuplicate.Name) {
 		fields = append(fields, allowDuplicate)
 	}
-	f, err := v.readForm(fields)
-	if err != nil {
-		return err
-	}
+	f.ask(fields)
 	p := enterView(v, word, f)
 	if pledge := f.Value("pledge"); pledge != "" {
 		p.Tabs = nil

@@ -199,6 +199,17 @@ func TestEnteringADonation(t *testing.T) {
 	}
 }
 
+// A form beyond its limit is not taken for an empty one.
+func TestAFormThatIsTooLargeIsNotEmpty(t *testing.T) {
+	handler, _ := start(t)
+	for _, address := range []string{"/console/c/vallon/donations/new", "/console/c/vallon/refunds/new"} {
+		r := send(handler, http.MethodPost, address, url.Values{"document": {strings.Repeat("x", 2*maxFormBytes)}}, "Cookie", signedIn)
+		if r.StatusCode != http.StatusRequestEntityTooLarge {
+			t.Errorf("%s: %d", address, r.StatusCode)
+		}
+	}
+}
+
 func TestFiltersOfDonationsAreSent(t *testing.T) {
 	handler, fake := start(t)
 	send(handler, http.MethodGet, "/console/c/vallon/donations?reference=pi_1&min=5&max=5&start_date=2026-03-01&end_date=2026-03-31&method=CONTRIBUTION_METHOD_CASH&state=CONTRIBUTION_STATE_BANKED&campaign=collectives/vallon/campaigns/avocate&page=p", nil, "Cookie", signedIn)

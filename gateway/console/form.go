@@ -151,6 +151,12 @@ func (f *form) read(r *http.Request) error {
 	}
 }
 
+// ask gives the form its fields where they depend on what was sent, and refuses what is required and empty.
+func (f *form) ask(fields []field) {
+	f.fields = fields
+	f.check()
+}
+
 // check refuses what is required and empty.
 func (f *form) check() {
 	for _, d := range f.fields {
@@ -237,6 +243,11 @@ func (f *form) refused(v *visit, err error) bool {
 	}
 	if reasonOf(err) == reauthenticationRequired {
 		f.Message, f.Prove = f.T("shell.proveAgain"), confirmPath("/console/confirmed")
+		return true
+	}
+	if reasonOf(err) == "REQUEST_ID_REUSED" {
+		// Who came back by the back button and changed something means another request, once they have read that.
+		f.RequestID, f.Message = uuid.NewString(), f.T("shell.sentBefore")
 		return true
 	}
 	located := false
@@ -357,6 +368,19 @@ type choice struct {
 	option
 	ID      string
 	Checked bool
+}
+
+// Anchor is the id of the element that the summary leads to; empty for a field that nobody sees.
+func (v *fieldView) Anchor() string {
+	switch v.Kind {
+	case "hidden":
+		return ""
+	case "radio", "checkboxes":
+		if len(v.Choices) > 0 {
+			return v.Choices[0].ID
+		}
+	}
+	return v.Name
 }
 
 // Field is an input for the template "field".

@@ -106,6 +106,7 @@ func TestWhatTheServiceRefusesStandsAtItsField(t *testing.T) {
 			Field: "page_size", Description: "must be positive",
 		}}}), message: true},
 		"a state, by its sentence": {err: refusal(t, codes.FailedPrecondition, &errdetails.LocalizedMessage{Message: "Déjà close."}), message: true},
+		"a request that was sent before with other content": {err: refusal(t, codes.AlreadyExists, &errdetails.ErrorInfo{Reason: "REQUEST_ID_REUSED"}), message: true},
 		"the need of a proof":      {err: refusal(t, codes.PermissionDenied, &errdetails.ErrorInfo{Reason: reauthenticationRequired}), message: true, proves: true},
 		"nothing of it":            {err: status.Error(codes.Unavailable, "down"), passedOn: true},
 		"what is not found":        {err: status.Error(codes.NotFound, "no"), passedOn: true},
@@ -119,6 +120,31 @@ func TestWhatTheServiceRefusesStandsAtItsField(t *testing.T) {
 				t.Errorf("%v, %q, %q", f.errors, f.Message, f.Prove)
 			}
 		})
+	}
+}
+
+// Who comes back by the back button to a form that was sent, and changes it, is told; the next press is a request of its own.
+func TestAFormThatWasSentBeforeCanBeSentWithOtherContent(t *testing.T) {
+	v, f := readForm(t, url.Values{"title": {"x"}, "request_id": {someID}})
+	if !f.refused(v, refusal(t, codes.AlreadyExists, &errdetails.ErrorInfo{Reason: "REQUEST_ID_REUSED"})) || f.RequestID == someID || !strings.Contains(f.Message, "déjà été envoyé") {
+		t.Errorf("%s: %q", f.RequestID, f.Message)
+	}
+	// Another refusal keeps the id: the form was not stored.
+	if v, f = readForm(t, url.Values{"title": {"x"}, "request_id": {someID}}); !f.refused(v, status.Error(codes.FailedPrecondition, "no")) || f.RequestID != someID {
+		t.Errorf("after another refusal the id is %s", f.RequestID)
+	}
+}
+
+// The summary leads to the field: to the first choice of a group, to a list itself, and nowhere for what nobody sees.
+func TestTheSummaryLeadsToTheField(t *testing.T) {
+	f := &form{fields: []field{
+		{Name: "purpose", Kind: "select", Options: []option{{Value: "a b"}}}, {Name: "kind", Kind: "radio", Options: []option{{Value: "a"}}},
+		{Name: "pledge", Kind: "hidden"}, {Name: "title"},
+	}, Words: sent(t, "", "").Words}
+	for name, want := range map[string]string{"purpose": "purpose", "kind": "kind-a", "pledge": "", "title": "title"} {
+		if v, err := f.Field(name); err != nil || v.Anchor() != want {
+			t.Errorf("%s leads to %q, want %q: %v", name, v.Anchor(), want, err)
+		}
 	}
 }
 

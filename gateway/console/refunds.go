@@ -328,19 +328,20 @@ func refundsNew(v *visit) error {
 }
 
 func refundsCreate(v *visit) error {
-	d, p, err := refundable(v, v.r.PostFormValue("donation"))
+	f, err := v.readForm(nil)
+	if err != nil {
+		return err
+	}
+	d, p, err := refundable(v, f.Value("donation"))
 	if err != nil {
 		return err
 	}
 	currency := d.GetAmount().GetCurrencyCode()
 	fields := refundFields(v, currency)
-	if v.r.PostFormValue(allowDebit.Name) != "" {
+	if f.Checked(allowDebit.Name) {
 		fields = append(fields, allowDebit)
 	}
-	f, err := v.readForm(fields)
-	if err != nil {
-		return err
-	}
+	f.ask(fields)
 	p.Form = f
 	if amount := f.money("amount", currency); !f.failed() {
 		r, err := v.refunds().CreateRefund(v.ctx(), &refundsv1.CreateRefundRequest{
