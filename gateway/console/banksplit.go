@@ -27,7 +27,7 @@ type bankSplitRow struct {
 }
 
 // bankSplitFields ask for the amount of each part and what it shows, which may stay open.
-func bankSplitFields(v *visit, rows []bankSuggestionRow) []field {
+func bankSplitFields(v *visit, currency string, rows []bankSuggestionRow) []field {
 	options := []option{{Value: "", Label: v.T("bank.partOpen")}}
 	for _, s := range rows {
 		options = append(options, option{Value: s.Target, Label: s.What + " (" + s.Amount + ")"})
@@ -37,7 +37,7 @@ func bankSplitFields(v *visit, rows []bankSuggestionRow) []field {
 	for i := range bankMaxParts {
 		n := strconv.Itoa(i)
 		fields = append(fields,
-			field{Name: "amount" + n, Label: "bank.partAmount", Kind: "money", Suffix: "€", Path: "parts[" + n + "].amount"},
+			field{Name: "amount" + n, Label: "bank.partAmount", Kind: "money", Suffix: v.CurrencySymbol(currency), Path: "parts[" + n + "].amount"},
 			field{Name: "target" + n, Label: "bank.partTarget", Kind: "select", Options: options, Path: "parts[" + n + "]"},
 		)
 	}
@@ -130,7 +130,7 @@ func bankWithSplit(v *visit, send func(*bankv1.BankLine, *form) (done bool, err 
 	if err != nil {
 		return err
 	}
-	fields := bankSplitFields(v, rows)
+	fields := bankSplitFields(v, l.GetAmount().GetCurrencyCode(), rows)
 	f := v.newForm(fields, bankParts(v, l, rows)...)
 	if send != nil {
 		if f, err = v.readForm(fields); err != nil {

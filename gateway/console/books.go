@@ -7,7 +7,6 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
-	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
 )
@@ -81,42 +80,6 @@ func (v *visit) ledger() ledgerv1.LedgerServiceClient { return ledgerv1.NewLedge
 
 // booksOf is the name of the collective's share of its book.
 func booksOf(v *visit) string { return v.collective + "/ledger" }
-
-// campaignOptions are the collective's campaigns for a field; a collective has few.
-func campaignOptions(v *visit, none string) ([]option, error) {
-	list, err := campaignsv1.NewCampaignsServiceClient(v.Conn).ListCampaigns(v.ctx(), &campaignsv1.ListCampaignsRequest{Parent: v.collective, PageSize: 200})
-	if err != nil {
-		return nil, err
-	}
-	options := []option{{Value: "", Label: none}}
-	for _, c := range list.GetCampaigns() {
-		options = append(options, option{Value: c.GetName(), Label: campaignTitle(v, c)})
-	}
-	return options, nil
-}
-
-// booksTitles are the titles of the collective's campaigns by name, for lists.
-func booksTitles(v *visit) (map[string]string, error) {
-	options, err := campaignOptions(v, "")
-	if err != nil {
-		return nil, err
-	}
-	titles := map[string]string{}
-	for _, o := range options {
-		titles[o.Value] = o.Label
-	}
-	return titles, nil
-}
-
-// campaignTitle is a campaign's title in the reader's language, else in French, else the last part of its name.
-func campaignTitle(v *visit, c *campaignsv1.Campaign) string {
-	for _, lang := range []string{v.Lang, "fr", "en"} {
-		if title := c.GetTexts()[lang].GetTitle(); title != "" {
-			return title
-		}
-	}
-	return lastOf(c.GetName())
-}
 
 // lastOf is the last part of a resource's name.
 func lastOf(name string) string { return name[strings.LastIndex(name, "/")+1:] }

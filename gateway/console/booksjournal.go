@@ -122,7 +122,7 @@ func booksTransaction(v *visit) error {
 	if err != nil {
 		return err
 	}
-	titles, err := booksTitles(v)
+	titles, err := campaignTitles(v)
 	if err != nil {
 		return err
 	}

@@ -84,7 +84,7 @@ func booksPayout(v *visit) error {
 	if err != nil {
 		return err
 	}
-	titles, err := booksTitles(v)
+	titles, err := campaignTitles(v)
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ func booksStatement(v *visit) error {
 	if err != nil {
 		return err
 	}
-	titles, err := booksTitles(v)
+	titles, err := campaignTitles(v)
 	if err != nil {
 		return err
 	}

@@ -52,8 +52,8 @@ func (v *visit) daysLeft(until time.Time, zone *time.Location) string {
 		t = t.In(zone)
 		return time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, time.UTC)
 	}
-	switch days := int64(day(until).Sub(day(time.Now())) / (24 * time.Hour)); {
-	case until.Before(time.Now()):
+	switch days := int64(day(until).Sub(day(v.Now())) / (24 * time.Hour)); {
+	case until.Before(v.Now()):
 		return v.T("disputes.over")
 	case days == 0:
 		return v.T("disputes.today")

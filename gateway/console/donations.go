@@ -56,27 +56,6 @@ type contributionRow struct {
 	Monthly  bool
 }
 
-// campaignTitles are the titles of the collective's campaigns, by their names.
-func campaignTitles(v *visit) (map[string]string, error) {
-	list, err := campaignsv1.NewCampaignsServiceClient(v.Conn).ListCampaigns(v.ctx(), &campaignsv1.ListCampaignsRequest{Parent: v.collective, PageSize: 200})
-	if err != nil {
-		return nil, err
-	}
-	titles := map[string]string{}
-	for _, c := range list.GetCampaigns() {
-		titles[c.GetName()] = campaignTitle(v, c)
-	}
-	return titles, nil
-}
-
-// titleOf is a campaign's title, or the last part of its name.
-func titleOf(titles map[string]string, campaign string) string {
-	if title := titles[campaign]; title != "" {
-		return title
-	}
-	return lastOf(campaign)
-}
-
 func contributionView(v *visit, c *overviewv1.Contribution, titles map[string]string) contributionRow {
 	row := contributionRow{
 		Path:    v.path("/donations/" + lastOf(c.GetName())),
@@ -192,9 +171,10 @@ func donationsList(v *visit) error {
 			p.New = append(p.New, tab{Label: v.T("donations.new-" + m.word), Path: v.path("/donations/new?method=" + m.word)})
 		}
 	}
+	currency := currencyOf(v, f.Value("campaign"))
 	req := &overviewv1.ListContributionsRequest{
 		Parent: v.collective, PageToken: v.pageToken(), Campaign: f.Value("campaign"), Reference: f.Value("reference"),
-		MinAmount: f.money("min", "EUR"), MaxAmount: f.money("max", "EUR"), StartDate: f.day("start_date"), EndDate: f.day("end_date"),
+		MinAmount: f.money("min", currency), MaxAmount: f.money("max", currency), StartDate: f.day("start_date"), EndDate: f.day("end_date"),
 		Monthly: f.Value("method") == "monthly",
 	}
 	if state := overviewv1.ContributionState_value[f.Value("state")]; state > 0 {
@@ -213,9 +193,9 @@ func donationsList(v *visit) error {
 		}
 		return v.refuse("donations/list", v.T("donations.title"), p)
 	}
-	titles := map[string]string{}
-	for _, c := range campaigns[1:] {
-		titles[c.Value] = c.Label
+	titles, err := campaignTitles(v)
+	if err != nil {
+		return err
 	}
 	p.Several = len(titles) > 1
 	for _, c := range list.GetContributions() {
@@ -371,12 +351,12 @@ type enterPage struct {
 
 // enterForm are the fields of a method. The campaign is asked for when there are several to choose from.
 func enterForm(v *visit, word string) (fields []field, only *campaignsv1.Campaign, err error) {
-	list, err := campaignsv1.NewCampaignsServiceClient(v.Conn).ListCampaigns(v.ctx(), &campaignsv1.ListCampaignsRequest{Parent: v.collective, PageSize: 200})
+	all, err := v.allCampaigns()
 	if err != nil {
 		return nil, nil, err
 	}
 	var options []option
-	for _, c := range list.GetCampaigns() {
+	for _, c := range all {
 		// A draft takes no money.
 		if c.GetState() != campaignsv1.CampaignState_CAMPAIGN_STATE_DRAFT {
 			options = append(options, option{Value: c.GetName(), Label: campaignTitle(v, c)})
@@ -388,7 +368,7 @@ func enterForm(v *visit, word string) (fields []field, only *campaignsv1.Campaig
 		kind = "hidden"
 	}
 	return []field{
-		{Name: "amount", Label: "donations.amount", Kind: "money", Suffix: "€", Required: true, Autofocus: true, Path: "offline_donation.amount"},
+		{Name: "amount", Label: "donations.amount", Kind: "money", Suffix: currencySymbol(v), Required: true, Autofocus: true, Path: "offline_donation.amount"},
 		{Name: "receive_date", Label: "donations.receiveDate", Kind: "day", Required: true, Path: "offline_donation.receive_date"},
 		{Name: "document", Label: "donations.document-" + word, Hint: "donations.documentHint", Max: 100, Path: "offline_donation.document"},
 		{Name: "campaign", Label: "donations.campaign", Kind: kind, Options: options, Required: true, Path: "parent"},
@@ -447,11 +427,11 @@ func donationsNew(v *visit) error {
 	if only == nil {
 		return v.show("donations/closed", v.T("donations.newTitle"), v.path("/campaigns"))
 	}
-	zone, err := v.zone()
+	today, err := v.today()
 	if err != nil {
 		return err
 	}
-	f := v.newForm(fields, "method", word, "campaign", only.GetName(), "receive_date", time.Now().In(zone).Format(time.DateOnly))
+	f := v.newForm(fields, "method", word, "campaign", only.GetName(), "receive_date", today)
 	if campaign := query.Get("campaign"); campaign != "" {
 		f.set("campaign", campaign)
 	}
@@ -511,15 +491,6 @@ func donationsEnter(v *visit) error {
 		f.fields = append(f.fields, allowDuplicate)
 	}
 	return v.refuse("donations/new", v.T("donations.newTitle"), p)
-}
-
-// currencyOf is the currency of a campaign of the collective; euros for a name that is none, which the service refuses.
-func currencyOf(v *visit, campaign string) string {
-	c, err := campaignsv1.NewCampaignsServiceClient(v.Conn).GetCampaign(v.ctx(), &campaignsv1.GetCampaignRequest{Name: campaign})
-	if err != nil || c.GetGoal().GetCurrencyCode() == "" {
-		return "EUR"
-	}
-	return c.GetGoal().GetCurrencyCode()
 }
 
 var reverseFields = []field{{Name: "reason", Label: "donations.reverseReason", Hint: "donations.reverseReasonHint", Required: true, Max: 200}}

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
@@ -31,6 +32,8 @@ type fakeOverview struct {
 	listed  []*overviewv1.ListContributionsRequest
 	entered []*treasuryv1.CreateOfflineDonationRequest
 	refuse  error
+	// currency is the campaigns'; euros when empty.
+	currency string
 }
 
 func (f *fakeOverview) register(conn grpc.ServiceRegistrar) {
@@ -62,13 +65,10 @@ func (f *fakeOverview) GetCollective(context.Context, *collectivesv1.GetCollecti
 
 func (f *fakeOverview) ListCampaigns(context.Context, *campaignsv1.ListCampaignsRequest) (*campaignsv1.ListCampaignsResponse, error) {
 	return &campaignsv1.ListCampaignsResponse{Campaigns: []*campaignsv1.Campaign{{
-		Name: "collectives/vallon/campaigns/avocate", State: campaignsv1.CampaignState_CAMPAIGN_STATE_PUBLISHED, Goal: euros(80000),
+		Name: "collectives/vallon/campaigns/avocate", State: campaignsv1.CampaignState_CAMPAIGN_STATE_PUBLISHED,
+		Goal:  &moneyv1.Money{CurrencyCode: cmp.Or(f.currency, "EUR"), AmountMinor: 80000},
 		Texts: map[string]*campaignsv1.CampaignText{"fr": {Title: "Une avocate <b>"}},
 	}}}, nil
-}
-
-func (f *fakeOverview) GetCampaign(context.Context, *campaignsv1.GetCampaignRequest) (*campaignsv1.Campaign, error) {
-	return &campaignsv1.Campaign{Goal: euros(80000)}, nil
 }
 
 func (f *fakeOverview) GetOverview(context.Context, *overviewv1.GetOverviewRequest) (*overviewv1.Overview, error) {
@@ -196,6 +196,25 @@ func TestEnteringADonation(t *testing.T) {
 	}
 	if len(fake.overview.entered) != 1 {
 		t.Error("what is wrong was sent")
+	}
+}
+
+// Amounts are typed in the currency of the campaigns, and their fields show it.
+func TestAmountsAreInTheCampaignsCurrency(t *testing.T) {
+	handler, fake := start(t)
+	fake.overview.currency = "CHF"
+	if text := body(t, send(handler, http.MethodGet, "/console/c/vallon/donations/new", nil, "Cookie", signedIn)); !strings.Contains(text, `<span aria-hidden="true">CHF</span>`) || strings.Contains(text, "€") {
+		t.Errorf("the form:\n%s", text)
+	}
+	send(handler, http.MethodPost, "/console/c/vallon/donations/new", url.Values{
+		"campaign": {"collectives/vallon/campaigns/avocate"}, "amount": {"12,50"}, "receive_date": {"2026-03-01"},
+	}, "Cookie", signedIn)
+	if got := fake.overview.entered[0].GetOfflineDonation().GetAmount(); got.GetCurrencyCode() != "CHF" || got.GetAmountMinor() != 1250 {
+		t.Errorf("entered: %v", got)
+	}
+	send(handler, http.MethodGet, "/console/c/vallon/donations?min=5", nil, "Cookie", signedIn)
+	if got := fake.overview.listed[0].GetMinAmount(); got.GetCurrencyCode() != "CHF" || got.GetAmountMinor() != 500 {
+		t.Errorf("filtered by %v", got)
 	}
 }
 

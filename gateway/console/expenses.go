@@ -98,11 +98,10 @@ func expensesList(v *visit) error {
 	if err != nil {
 		return err
 	}
-	titles := map[string]string{}
-	for _, o := range options {
-		titles[o.Value] = o.Label
+	titles, err := campaignTitles(v)
+	if err != nil {
+		return err
 	}
-	titles[""] = ""
 	for _, e := range list.GetExpenses() {
 		p.Expenses = append(p.Expenses, expensesView(v, e, titles))
 	}
@@ -126,12 +125,12 @@ type expensesCampaign struct {
 type expensesStage struct{ Title, Planned, Spent, Left, Share, Tone string }
 
 func expensesStages(v *visit) error {
-	list, err := campaignsv1.NewCampaignsServiceClient(v.Conn).ListCampaigns(v.ctx(), &campaignsv1.ListCampaignsRequest{Parent: v.collective, PageSize: 200})
+	campaigns, err := v.allCampaigns()
 	if err != nil {
 		return err
 	}
 	p := expensesStagesPage{expensesPage: expensesTabs(v, "/stages")}
-	for _, c := range list.GetCampaigns() {
+	for _, c := range campaigns {
 		shown := expensesCampaign{
 			Title: campaignTitle(v, c), Goal: v.Money(c.GetGoal()), Spent: v.Money(zeroOr(c.GetSpent(), c.GetGoal())),
 			Path: v.path("/expenses?campaign=") + c.GetName(),
@@ -179,12 +178,12 @@ func stageTitle(v *visit, s *campaignsv1.Stage) string {
 
 // expensesFields ask for an expense. A stage is chosen together with its campaign, as "campaign stage".
 func expensesFields(v *visit) ([]field, error) {
-	list, err := campaignsv1.NewCampaignsServiceClient(v.Conn).ListCampaigns(v.ctx(), &campaignsv1.ListCampaignsRequest{Parent: v.collective, PageSize: 200})
+	campaigns, err := v.allCampaigns()
 	if err != nil {
 		return nil, err
 	}
 	purposes := []option{{Value: "", Label: v.T("expenses.noCampaign")}}
-	for _, c := range list.GetCampaigns() {
+	for _, c := range campaigns {
 		if c.GetState() == campaignsv1.CampaignState_CAMPAIGN_STATE_DRAFT {
 			continue
 		}
@@ -214,7 +213,7 @@ func expensesFields(v *visit) ([]field, error) {
 		{Name: "payee", Label: "expenses.payee", Hint: "expenses.payeeHint", Required: true, Max: 120, Path: "expense.payee"},
 		{Name: "document", Label: "expenses.document", Hint: "expenses.documentHint", Required: true, Max: 100, Path: "expense.document"},
 		{Name: "document_date", Label: "expenses.documentDate", Kind: "day", Required: true, Path: "expense.document_date"},
-		{Name: "amount", Label: "expenses.amount", Hint: "expenses.amountHint", Kind: "money", Suffix: "€", Required: true, Path: "expense.amount"},
+		{Name: "amount", Label: "expenses.amount", Hint: "expenses.amountHint", Kind: "money", Suffix: currencySymbol(v), Required: true, Path: "expense.amount"},
 		{Name: "kind", Label: "expenses.kind", Kind: "select", Required: true, Options: kinds, Path: "expense.account"},
 		{Name: "purpose", Label: "expenses.purpose", Kind: "select", Options: purposes, Path: "expense.stage"},
 		{Name: "paid", Label: "expenses.paid", Kind: "radio", Required: true, Options: []option{
@@ -281,10 +280,9 @@ func expensesCreate(v *visit) error {
 	if err != nil {
 		return err
 	}
-	e := &treasuryv1.Expense{
-		Payee: f.Value("payee"), Document: f.Value("document"), DocumentDate: f.day("document_date"), Amount: f.money("amount", "EUR"),
-	}
+	e := &treasuryv1.Expense{Payee: f.Value("payee"), Document: f.Value("document"), DocumentDate: f.day("document_date")}
 	e.Campaign, e.Stage, _ = strings.Cut(f.Value("purpose"), " ")
+	e.Amount = f.money("amount", currencyOf(v, e.Campaign))
 	switch kind, account, _ := strings.Cut(f.Value("kind"), " "); kind {
 	case "1":
 		e.Kind = treasuryv1.ExpenseKind_EXPENSE_KIND_LAWYER
@@ -372,7 +370,7 @@ func expensesShow(v *visit) error {
 }
 
 func showExpense(v *visit, e *treasuryv1.Expense, f *form) error {
-	list, err := campaignsv1.NewCampaignsServiceClient(v.Conn).ListCampaigns(v.ctx(), &campaignsv1.ListCampaignsRequest{Parent: v.collective, PageSize: 200})
+	campaigns, err := v.allCampaigns()
 	if err != nil {
 		return err
 	}
@@ -385,7 +383,7 @@ func showExpense(v *visit, e *treasuryv1.Expense, f *form) error {
 		expensesPage: expensesTabs(v, "-"), Kind: v.T("expenses." + e.GetKind().String()), Account: e.GetAccount(), Reason: e.GetReverseReason(),
 		Created: v.DateTime(e.GetCreateTime().AsTime(), zone), Form: f,
 	}
-	for _, c := range list.GetCampaigns() {
+	for _, c := range campaigns {
 		titles[c.GetName()] = campaignTitle(v, c)
 		if at := slices.IndexFunc(c.GetStages(), func(s *campaignsv1.Stage) bool { return s.GetId() == e.GetStage() }); c.GetName() == e.GetCampaign() && at >= 0 {
 			p.Stage = stageTitle(v, c.GetStages()[at])

@@ -105,11 +105,11 @@ func TestWhatTheServiceRefusesStandsAtItsField(t *testing.T) {
 		"a violation of a field that the form does not have": {err: refusal(t, codes.InvalidArgument, &errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{{
 			Field: "page_size", Description: "must be positive",
 		}}}), message: true},
-		"a state, by its sentence": {err: refusal(t, codes.FailedPrecondition, &errdetails.LocalizedMessage{Message: "Déjà close."}), message: true},
+		"a state, by its sentence":                          {err: refusal(t, codes.FailedPrecondition, &errdetails.LocalizedMessage{Message: "Déjà close."}), message: true},
 		"a request that was sent before with other content": {err: refusal(t, codes.AlreadyExists, &errdetails.ErrorInfo{Reason: "REQUEST_ID_REUSED"}), message: true},
-		"the need of a proof":      {err: refusal(t, codes.PermissionDenied, &errdetails.ErrorInfo{Reason: reauthenticationRequired}), message: true, proves: true},
-		"nothing of it":            {err: status.Error(codes.Unavailable, "down"), passedOn: true},
-		"what is not found":        {err: status.Error(codes.NotFound, "no"), passedOn: true},
+		"the need of a proof":                               {err: refusal(t, codes.PermissionDenied, &errdetails.ErrorInfo{Reason: reauthenticationRequired}), message: true, proves: true},
+		"nothing of it":                                     {err: status.Error(codes.Unavailable, "down"), passedOn: true},
+		"what is not found":                                 {err: status.Error(codes.NotFound, "no"), passedOn: true},
 	} {
 		t.Run(rule, func(t *testing.T) {
 			v, f := readForm(t, url.Values{"title": {"x"}})
@@ -138,8 +138,10 @@ func TestAFormThatWasSentBeforeCanBeSentWithOtherContent(t *testing.T) {
 // The summary leads to the field: to the first choice of a group, to a list itself, and nowhere for what nobody sees.
 func TestTheSummaryLeadsToTheField(t *testing.T) {
 	f := &form{fields: []field{
-		{Name: "purpose", Kind: "select", Options: []option{{Value: "a b"}}}, {Name: "kind", Kind: "radio", Options: []option{{Value: "a"}}},
-		{Name: "pledge", Kind: "hidden"}, {Name: "title"},
+		{Name: "purpose", Kind: "select", Options: []option{{Value: "a b"}}},
+		{Name: "kind", Kind: "radio", Options: []option{{Value: "a"}}},
+		{Name: "pledge", Kind: "hidden"},
+		{Name: "title"},
 	}, Words: sent(t, "", "").Words}
 	for name, want := range map[string]string{"purpose": "purpose", "kind": "kind-a", "pledge": "", "title": "title"} {
 		if v, err := f.Field(name); err != nil || v.Anchor() != want {

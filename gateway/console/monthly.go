@@ -91,9 +91,9 @@ func monthlyList(v *visit) error {
 		}
 		return v.refuse("monthly/list", v.T("monthly.title"), p)
 	}
-	titles := map[string]string{}
-	for _, c := range campaigns[1:] {
-		titles[c.Value] = c.Label
+	titles, err := campaignTitles(v)
+	if err != nil {
+		return err
 	}
 	for _, r := range list.GetRecurringDonations() {
 		row, err := monthlyView(v, r, titles)

@@ -186,7 +186,7 @@ func refundsOne(v *visit) error {
 	if t := r.GetSubmitTime(); t != nil {
 		p.Submitted = v.DateTime(t.AsTime(), zone)
 	}
-	if t := r.GetBankClaimEndTime(); t != nil && t.AsTime().After(time.Now()) {
+	if t := r.GetBankClaimEndTime(); t != nil && t.AsTime().After(v.Now()) {
 		p.Claim = v.Date(t.AsTime().In(zone))
 	}
 	if reason := r.GetFailureReason(); reason != "" {

@@ -333,7 +333,7 @@ var refundSettings = setting{
 			{Name: "rule", Label: "settings.rule", Kind: "radio", Required: true, Options: []option{
 				{"none", v.T("settings.ruleNone"), ""}, {"above", v.T("settings.ruleAbove"), ""}, {"all", v.T("settings.ruleAll"), ""},
 			}},
-			{Name: "amount", Label: "settings.limit", Hint: "settings.limitHint", Kind: "money", Suffix: "€", Path: "collective.refund_approval"},
+			{Name: "amount", Label: "settings.limit", Hint: "settings.limitHint", Kind: "money", Suffix: v.CurrencySymbol(limitCurrency(v)), Path: "collective.refund_approval"},
 		}
 	},
 	values: func(v *visit, c *collectivesv1.Collective) []string {
@@ -349,13 +349,21 @@ var refundSettings = setting{
 	read: func(v *visit, f *form, c *collectivesv1.Collective) {
 		switch f.Value("rule") {
 		case "all":
-			c.RefundApproval = &moneyv1.Money{CurrencyCode: "EUR"}
+			c.RefundApproval = &moneyv1.Money{CurrencyCode: limitCurrency(v)}
 		case "above":
-			if c.RefundApproval = f.money("amount", "EUR"); c.RefundApproval == nil {
+			if c.RefundApproval = f.money("amount", limitCurrency(v)); c.RefundApproval == nil {
 				f.fail("amount", v.T("shell.required"))
 			}
 		}
 	},
+}
+
+// limitCurrency is the currency of the limit of refunds: that of the stored one, else the campaigns'.
+func limitCurrency(v *visit) string {
+	if c, err := v.settings(); err == nil && c.GetRefundApproval() != nil {
+		return c.GetRefundApproval().GetCurrencyCode()
+	}
+	return currencyOf(v, "")
 }
 
 // lines are the lines of a text that are not empty, without space around them.

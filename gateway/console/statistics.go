@@ -81,7 +81,7 @@ func statistics(v *visit) error {
 	}
 	start, end := f.day("start_date"), f.day("end_date")
 	if end == "" {
-		end = time.Now().In(zone).Format(time.DateOnly)
+		end = v.Now().In(zone).Format(time.DateOnly)
 	}
 	if last, err := time.Parse(time.DateOnly, end); start == "" && err == nil {
 		start = chosen.start(last).Format(time.DateOnly)
@@ -119,9 +119,9 @@ func statistics(v *visit) error {
 	if err != nil {
 		return err
 	}
-	titles := map[string]string{}
-	for _, c := range campaigns[1:] {
-		titles[c.Value] = c.Label
+	titles, err := campaignTitles(v)
+	if err != nil {
+		return err
 	}
 	p.fill(v, chosen.word, byMethod, byCampaign, monthly, titles)
 	return v.show("statistics/statistics", v.T("statistics.title"), p)

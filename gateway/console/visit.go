@@ -18,6 +18,7 @@ import (
 
 	"github.com/cagnotte/cagnotte/gateway/text"
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
+	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	collectivesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
 )
 
@@ -43,6 +44,8 @@ type visit struct {
 
 	// known is the collective once it was asked for.
 	known *collectivesv1.Collective
+	// listed are its campaigns once they were asked for.
+	listed *campaignsv1.ListCampaignsResponse
 	// passkeys adds the script of passkeys.
 	passkeys bool
 }
