@@ -135,6 +135,35 @@ func TestAFormThatWasSentBeforeCanBeSentWithOtherContent(t *testing.T) {
 	}
 }
 
+// What the services say in English of what members type is said in the reader's language.
+func TestViolationsAreExplained(t *testing.T) {
+	v := sent(t, "", "")
+	for description, want := range map[string]string{
+		"must not be after today, 2026-11-30":                                              "aujourd’hui",
+		"must not be before the document's, 2026-11-20":                                    "20\u00a0novembre 2026",
+		"must not be before start_date":                                                    "avant le début",
+		"is too long before end_date: there may be at most 400 periods":                    "trop longue",
+		"must be a day of the calendar, such as 2025-03-31":                                "31/12/2026",
+		"must be positive, and at most 10,000,000,000,000":                                 "zéro",
+		"must be at least 1":                                                               "zéro",
+		"must be between 1 and 10000000000000":                                             "zéro",
+		"must not be less than min_amount":                                                 "premier",
+		"must be between minimum and maximum, 100 and 80000":                               "plus petit",
+		"must keep the sum of the stages within the goal, 0":                               "objectif",
+		"must be at least 50, the least that Stripe accepts":                               "Stripe",
+		"must have letters or digits, and so must the payee":                               "lettre",
+		"must have at most 7 lines":                                                        "7 lignes",
+		"must contain no more than 7 item(s)":                                              "7 lignes",
+		"must be one line of at most 120 characters":                                       "120",
+		"must be 1 to 32 digits, capital letters and hyphens, and not begin with a hyphen": "32",
+		"must be the nine digits of a SIREN, without spaces, or empty":                     "neuf",
+	} {
+		if got := v.explain(description); !strings.Contains(got, want) || strings.Contains(got, "{1}") {
+			t.Errorf("%s: %q", description, got)
+		}
+	}
+}
+
 // The summary leads to the field: to the first choice of a group, to a list itself, and nowhere for what nobody sees.
 func TestTheSummaryLeadsToTheField(t *testing.T) {
 	f := &form{fields: []field{
