@@ -164,7 +164,7 @@ func TestThePagesOfTheBooks(t *testing.T) {
 		"/journal/7":             "Reclasser",
 		"/journal/7/reclassify":  "Montant à déplacer",
 		"/payouts":               "un écart",
-		"/payouts/po_1":          "Le contenu ne fait pas le total",
+		"/payouts/po_1":          "Le contenu ne correspond pas au total",
 		"/exports":               "Beancount",
 		"/new-account":           "Numéro",
 		"/proof":                 "opérations sont scellées",

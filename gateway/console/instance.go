@@ -181,7 +181,7 @@ func instanceFacts(v *visit, i *instancev1.Instance) []labelled {
 		mode = v.T("instance.modeLive")
 	}
 	facts := []labelled{
-		{Label: v.T("instance.version"), Value: i.GetVersion()},
+		{Label: v.T("instance.version"), Value: versionOf(v, i.GetVersion())},
 		migrations,
 		{Label: v.T("instance.publicURL"), Value: i.GetPublicUrl()},
 		{Label: v.T("instance.stripeMode"), Value: mode},
@@ -465,4 +465,12 @@ func instanceVerification(v *visit) error {
 		})
 	}
 	return v.show("instance/verification", v.T("instance.verificationTitle"), p)
+}
+
+// versionOf is the program's version in words: a build that was not made from a release has none.
+func versionOf(v *visit, version string) string {
+	if version == "" || version == "unknown" {
+		return v.T("instance.devVersion")
+	}
+	return version
 }

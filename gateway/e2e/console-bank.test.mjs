@@ -94,7 +94,7 @@ test("a file that is refused says what the bank's export should be", async () =>
     for (const [chosen, said] of [
       [file("releve.pdf", "%PDF-1.7 un relevé", "application/pdf"), "C’est un PDF"],
       [file("releve.xlsx", "PK\x03\x04", "application/zip"), "classeur de tableur"],
-      [file("lettre.csv", "Bonjour,\nvoici.\n", "text/csv"), "Les colonnes ne se reconnaissent pas"],
+      [file("lettre.csv", "Bonjour,\nvoici.\n", "text/csv"), "Les colonnes n’ont pas été reconnues"],
       [file("a.csv", `Date;Libellé;Montant\n${french(day(3))};a;5,00\nhier;b;6,00\n`, "text/csv"), "Ligne 3"],
       [file("a.xml", camt("W", 0, [[2, 500, "x"]]).replace("5.00</Amt><CdtDbtInd>CRDT</CdtDbtInd><Dt>", "6.00</Amt><CdtDbtInd>CRDT</CdtDbtInd><Dt>")), "il en manque une partie"],
       [file("a.xml", camt("W", 0, [[2, 500, "x"]]).replace(iban, "FR7610011000201234567890188")), "un autre compte"],
@@ -191,7 +191,7 @@ test("the treasurer imports a statement after a look at it, and matches its line
     await page.getByRole("button", { name: "L’enregistrer ainsi" }).click();
     await page.getByRole("status").getByText("La ligne est rattachée.").waitFor();
     await page.goto(`${bank}/clearing`);
-    await page.getByRole("row", { name: /Encaissement à identifier/ }).getByText("2 jours").waitFor();
+    await page.getByRole("row", { name: /Recette à identifier/ }).getByText("2 jours").waitFor();
 
     // What is not the collective's is left out, with a reason.
     await openLine(page, "-2,10 €");
@@ -240,7 +240,7 @@ test("cheques are banked on one slip, and one bounces", async () => {
     await accessible(page, slip);
     await page.goto(slip);
     await page.getByRole("row", { name: /CHQ-0002/ }).getByRole("link", { name: "Revenu impayé" }).click();
-    await page.getByText("Cela ne peut pas être défait", { exact: false }).waitFor();
+    await page.getByText("C’est définitif", { exact: false }).waitFor();
     await page.getByLabel("Date du rejet").fill(day(30));
     await page.getByRole("button", { name: "Enregistrer le rejet" }).click();
     await page.getByText("Pas avant le", { exact: false }).first().waitFor();

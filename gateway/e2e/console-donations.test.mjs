@@ -162,8 +162,8 @@ test("the treasurer ends a monthly donation and puts its notice away", async () 
     await page.getByRole("heading", { name: "Don mensuel de 11 €" }).waitFor();
     assert.ok((await page.locator("td.number a").count()) >= 1, "the first month is missing");
     await page.getByRole("link", { name: "Arrêter ce don mensuel" }).click();
-    await page.getByText("Plus aucun mois ne sera prélevé.").waitFor();
-    await page.getByRole("link", { name: "Annuler" }).click();
+    await page.getByText("Plus rien ne sera prélevé.").waitFor();
+    await page.getByRole("link", { name: "Ne rien changer" }).click();
     await page.getByRole("link", { name: "Arrêter ce don mensuel" }).click();
     await page.getByLabel(/Tout de suite/).check();
     await page.getByRole("button", { name: "Arrêter le don mensuel" }).click();
@@ -185,8 +185,8 @@ test("the treasurer ends a monthly donation and puts its notice away", async () 
     await page.getByRole("link", { name: "Voir le don mensuel" }).click();
     await page.getByRole("heading", { name: "Don mensuel de 11 €" }).waitFor();
     await page.goto(address);
-    await page.getByRole("button", { name: "Classer cet avis" }).click();
-    await page.getByText("L’avis est classé.").waitFor();
+    await page.getByRole("button", { name: "Marquer comme lu" }).click();
+    await page.getByText("L’avis est marqué comme lu.").waitFor();
     assert.equal(await page.locator("main .rows li").count(), open - 1);
     await page.getByRole("link", { name: "Tous", exact: true }).click();
     await page.getByText("· lu").first().waitFor();

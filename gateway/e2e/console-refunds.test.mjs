@@ -66,7 +66,7 @@ test("two persons and a refund: who asked cannot approve, and the other one can"
     await page.getByText("Une seconde personne doit l’approuver.").waitFor();
     address = page.url().split("?")[0];
     assert.equal(await page.getByRole("link", { name: "Approuver" }).count(), 0);
-    assert.equal(await page.getByRole("link", { name: "Annuler ma demande" }).count(), 1);
+    assert.equal(await page.getByRole("link", { name: "Retirer ma demande" }).count(), 1);
     // Who finds the address of the form is refused by the service.
     await page.goto(`${address}/approve`);
     await page.getByRole("button", { name: "Approuver et rembourser" }).click();
@@ -77,7 +77,7 @@ test("two persons and a refund: who asked cannot approve, and the other one can"
     await page.getByRole("heading", { name: "En attente d’une seconde personne" }).waitFor();
     await page.locator("main ul.rows a").first().click();
     await page.getByRole("link", { name: "Approuver" }).click();
-    await page.getByText("ne se reprend pas").waitFor();
+    await page.getByText("C’est définitif").waitFor();
     await accessible(page);
     await page.getByRole("button", { name: "Approuver et rembourser" }).click();
     await page.getByText("Le remboursement est approuvé.").waitFor();
@@ -105,9 +105,9 @@ test("a refund is rejected, and another is canceled by who asked", async () => {
   });
   await member(browser, "treasurer", {}, async (page) => {
     await ask(page);
-    await page.getByRole("link", { name: "Annuler ma demande" }).click();
-    await page.getByRole("button", { name: "Annuler la demande" }).click();
-    await page.getByText("La demande est annulée.").waitFor();
+    await page.getByRole("link", { name: "Retirer ma demande" }).click();
+    await page.getByRole("button", { name: "Retirer la demande" }).click();
+    await page.getByText("La demande est retirée.").waitFor();
     // The list can be filtered, and the filter stays in the address.
     await page.goto(`${refunds}?state=REFUND_STATE_CANCELED`);
     assert.equal(await page.locator("tbody tr").count(), 1);
