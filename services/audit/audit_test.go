@@ -331,3 +331,34 @@ func TestExport(t *testing.T) {
 		}
 	})
 }
+
+// A reader that stops reading keeps its place no longer than an export may take.
+func TestAnExportThatNobodyReadsEnds(t *testing.T) {
+	pool := pgtest.New(t)
+	server := audit.NewServer(audit.New(audit.Config{Pool: pool, LongestExport: 200 * time.Millisecond}))
+	s := &stuckStream{stream: stream{ctx: access.WithPrincipal(t.Context(), camille)}, until: make(chan struct{})}
+	defer close(s.until)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- server.ExportAuditEntries(&auditv1.ExportAuditEntriesRequest{Parent: "collectives/vallon"}, s)
+	}()
+	select {
+	case err := <-ended:
+		if errs.Code(err) != codes.DeadlineExceeded {
+			t.Errorf("err = %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("it holds its place")
+	}
+}
+
+// stuckStream takes no message until it is closed.
+type stuckStream struct {
+	stream
+	until chan struct{}
+}
+
+func (s *stuckStream) Send(*httpbody.HttpBody) error {
+	<-s.until
+	return nil
+}

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"time"
@@ -8,13 +9,14 @@ import (
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/csvcell"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
 const (
 	// maxExports may run at once in one process, at most maxOfOne for one parent. They hold no connection while their
 	// reader reads.
 	maxExports, maxOfOne = 6, 2
-	// longestExport ends an export whose reader has stopped reading.
+	// longestExport is the default of [Config.LongestExport].
 	longestExport = 5 * time.Minute
 	// retryFull is when a caller that was refused may try again.
 	retryFull = 10 * time.Second
@@ -29,7 +31,8 @@ const csvHeader = "create_time,name,collective,actor,actor_display_name,by_opera
 // export writes the entries of a filter, newest first, page by page: first head, then line of each entry. Each page is one
 // write.
 //
-// Errors: RESOURCE_EXHAUSTED TOO_MANY_EXPORTS; those of the database; those of w as they are.
+// Errors: RESOURCE_EXHAUSTED TOO_MANY_EXPORTS; DEADLINE_EXCEEDED when it takes too long; those of the database; those of w as
+// they are. The last write may still be under way when export returns with an error.
 func (s *Service) export(ctx context.Context, f filter, w io.Writer, head string, line func([]byte, Entry) ([]byte, error)) error {
 	leave, ok := s.exports.Take(ctx, parentName(f.Collective), 1)
 	if !ok {
@@ -38,7 +41,7 @@ func (s *Service) export(ctx context.Context, f filter, w io.Writer, head string
 		return full
 	}
 	defer leave()
-	ctx, cancel := context.WithTimeout(ctx, longestExport)
+	ctx, cancel := context.WithTimeout(ctx, s.longest)
 	defer cancel()
 
 	b := []byte(head)
@@ -54,7 +57,7 @@ func (s *Service) export(ctx context.Context, f filter, w io.Writer, head string
 			}
 		}
 		if len(b) > 0 {
-			if _, err := w.Write(b); err != nil {
+			if err := writeUntil(ctx, w, b); err != nil {
 				return err
 			}
 		}
@@ -65,6 +68,24 @@ func (s *Service) export(ctx context.Context, f filter, w io.Writer, head string
 		b, left, after = b[:0], left-len(page), position{last.CreateTime, last.ID}
 	}
 	return nil
+}
+
+// writeUntil writes a copy of b, and leaves the write behind when ctx ends: a reader that has stopped reading would hold its
+// place as long as its connection.
+func writeUntil(ctx context.Context, w io.Writer, b []byte) error {
+	b = bytes.Clone(b)
+	// The channel has room for the result, so the goroutine ends also when nobody waits for it any more.
+	done := make(chan error, 1)
+	go func() {
+		_, err := w.Write(b)
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return postgres.Error(ctx.Err())
+	}
 }
 
 // csvLine is what a line of the CSV begins with, and the fields that follow it in lines of their own.

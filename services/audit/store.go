@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -20,6 +21,8 @@ type Config struct {
 	Pool *pgxpool.Pool
 	// SecretKey is what the key that signs checkpoints is derived from, 32 bytes or more. Empty: the service cannot seal.
 	SecretKey []byte
+	// LongestExport is how long an export may take, its reader's time included; five minutes when zero.
+	LongestExport time.Duration
 	// Now dates checkpoints; time.Now when nil.
 	Now func() time.Time
 }
@@ -31,11 +34,15 @@ type Service struct {
 	now    func() time.Time
 	// exports has one place for each export under way.
 	exports *places.Set
+	longest time.Duration
 }
 
 // New returns a service.
 func New(cfg Config) *Service {
-	s := &Service{pool: cfg.Pool, secret: cfg.SecretKey, now: cfg.Now, exports: places.New(places.Config{All: maxExports, Each: maxOfOne})}
+	s := &Service{
+		pool: cfg.Pool, secret: cfg.SecretKey, now: cfg.Now, exports: places.New(places.Config{All: maxExports, Each: maxOfOne}),
+		longest: cmp.Or(cfg.LongestExport, longestExport),
+	}
 	if s.now == nil {
 		s.now = time.Now
 	}
