@@ -26,7 +26,8 @@
 //   - A campaign has one currency for all amounts, which is fixed once it is published (CURRENCY_FIXED). So its donations
 //     can be summed.
 //   - Each text has French, the language that all others fall back to.
-//   - A stage keeps its id when others are put before it, because expenses name it.
+//   - A stage keeps its id when others are put before it, because expenses name it. No later stage gets an id on which money
+//     was spent.
 //   - An origin is stored in the form that browsers send. So a comparison tells whether a page may call. Those that were
 //     refused are held in memory and written at most once in two seconds, 20 for a campaign.
 //
@@ -41,7 +42,8 @@
 //
 // # Neighbours
 //
-// It reads the tables of collectives in SQL, for the display name and the profile, and imports audit alone. An image is named
-// by its id, with a foreign key to those of package images. Donations import campaigns, not the other way round: progress
-// comes in as a [ProgressFunc], which is called once for a page of campaigns.
+// It reads the tables of collectives in SQL, for the display name and the profile, and those of treasury for the stages on
+// which something was spent. It imports audit alone. An image is named by its id, with a foreign key to those of package
+// images. Donations import campaigns, not the other way round: progress comes in as a [ProgressFunc], which is called once
+// for a page of campaigns.
 package campaigns

@@ -58,7 +58,7 @@ func (s *Service) Create(ctx context.Context, name Name, content Content) (Campa
 	if !slugPattern.MatchString(name.Campaign) {
 		return Campaign{}, errs.Invalid("campaign_id", "must be 3 to 40 lower-case letters, digits and dashes, beginning with a letter")
 	}
-	content.nameStages(nil)
+	content.nameStages(nil, nil)
 	if err := content.normalise(); err != nil {
 		return Campaign{}, err
 	}
@@ -81,6 +81,10 @@ func (s *Service) Create(ctx context.Context, name Name, content Content) (Campa
 // neither empty nor the stored one; FAILED_PRECONDITION: CAMPAIGN_CLOSED, and CURRENCY_FIXED once published;
 // INVALID_ARGUMENT with all wrong fields; NOT_FOUND.
 func (s *Service) Update(ctx context.Context, name Name, etag string, change func(*Content) error) (Campaign, error) {
+	spent, err := s.spentStages(ctx, name)
+	if err != nil {
+		return Campaign{}, err
+	}
 	return s.update(ctx, name, func(c *Campaign, now time.Time) error {
 		if c.State == StateClosed {
 			return errClosed(name)
@@ -92,7 +96,7 @@ func (s *Service) Update(ctx context.Context, name Name, etag string, change fun
 		if err := change(&c.Content); err != nil {
 			return err
 		}
-		c.nameStages(before.Stages)
+		c.nameStages(before.Stages, spent)
 		if err := c.normalise(); err != nil {
 			return err
 		}

@@ -3,6 +3,10 @@ package campaigns
 import (
 	"slices"
 	"testing"
+
+	"github.com/google/uuid"
+
+	"github.com/cagnotte/cagnotte/services/internal/pgtest"
 )
 
 func TestStagesKeepTheirIDs(t *testing.T) {
@@ -25,7 +29,7 @@ func TestStagesKeepTheirIDs(t *testing.T) {
 	} {
 		t.Run(rule, func(t *testing.T) {
 			content := Content{Stages: c.sent}
-			content.nameStages(c.before)
+			content.nameStages(c.before, nil)
 			var got []string
 			for _, stage := range content.Stages {
 				got = append(got, stage.ID)
@@ -34,5 +38,62 @@ func TestStagesKeepTheirIDs(t *testing.T) {
 				t.Errorf("got %v, want %v", got, c.want)
 			}
 		})
+	}
+}
+
+// What was spent on a stage stays with it when the stage is gone: no later stage gets its id.
+func TestANewStageTakesNoIDThatMoneyWasSpentOn(t *testing.T) {
+	s, pool, _ := fresh(t)
+	ctx := t.Context()
+	mustCreate(t, s, avocat, lawyer())
+	must(t, s.Publish, avocat)
+	owner := pgtest.Owner(t, pool)
+	change := func(change func(stages []Stage) []Stage) []Stage {
+		t.Helper()
+		c, err := s.Update(ctx, avocat, "", func(c *Content) error {
+			c.Stages = change(slices.Clone(c.Stages))
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.Stages
+	}
+	add := func(title string) string {
+		stages := change(func(stages []Stage) []Stage {
+			return append(stages, Stage{Titles: map[string]string{French: title}, Amount: eur(1_00)})
+		})
+		return stages[len(stages)-1].ID
+	}
+	drop := func(id string) {
+		change(func(stages []Stage) []Stage {
+			return slices.DeleteFunc(stages, func(s Stage) bool { return s.ID == id })
+		})
+	}
+	if _, err := owner.Exec(ctx, `
+		INSERT INTO treasury.expenses (id, collective, campaign, stage, book, kind, account, payee, document, document_key, documented_on,
+			amount_minor, currency, state, owed_first, source, created_by, created_at, updated_at)
+		VALUES ($1, 'vallon', 'avocat', '2', '', 'lawyer', '6226', 'Cabinet', 'F1', 'k', now(), 100, 'EUR', 'owed', true, '', 'x', now(), now())`,
+		uuid.New()); err != nil {
+		t.Fatal(err)
+	}
+	drop("2")
+	if id := add("Appel"); id != "3" {
+		t.Errorf("a stage that came later has the id %q", id)
+	}
+	if _, err := owner.Exec(ctx, `
+		INSERT INTO treasury.offline_donations (id, collective, campaign, book, amount_minor, currency, method, received_on, document,
+			outside_books, stage, created_by, created_at, updated_at)
+		VALUES ($1, 'vallon', 'avocat', '', 100, 'EUR', 'payee_cheque', now(), '', false, '3', 'x', now(), now())`, uuid.New()); err != nil {
+		t.Fatal(err)
+	}
+	drop("3")
+	if id := add("Cassation"); id != "4" {
+		t.Errorf("a stage that came later has the id %q", id)
+	}
+	// An id that nothing refers to is free again.
+	drop("4")
+	if id := add("Europe"); id != "4" {
+		t.Errorf("a stage that came later has the id %q", id)
 	}
 }

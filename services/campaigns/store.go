@@ -374,7 +374,7 @@ func scan(r pgx.CollectableRow) (Campaign, error) {
 		c.Stages = append(c.Stages, Stage{ID: row.ID, Titles: row.Titles, Amount: money.Amount{Minor: row.AmountMinor, Currency: c.Currency}})
 	}
 	// Stages from before they had ids get their places as ids, the same at each reading.
-	c.nameStages(nil)
+	c.nameStages(nil, nil)
 	c.Deadline, c.PublishTime, c.CloseTime = fromNull(deadline), fromNull(published), fromNull(closed)
 	c.CreateTime, c.UpdateTime = c.CreateTime.UTC(), c.UpdateTime.UTC()
 	return c, nil
