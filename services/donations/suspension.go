@@ -17,15 +17,17 @@ import (
 //
 //	hold    Stripe                                     next
 //	NULL    collects                                   wanted, when the collective is suspended
-//	wanted  is told to pause, or was                   set
-//	set     paused                                     NULL, once Stripe has resumed
+//	wanted  is told to pause or to resume, or was      set; NULL after the suspension
+//	set     paused                                     wanted, when the suspension has ended
 //	kept    was paused by members without an end       NULL; Stripe is not told anything
 //
-// wanted is written before the call, so that a program that is killed in between leaves no pause that nobody ends.
+// wanted is written before the call, so that a program that is killed in between, or whose answer is lost, leaves neither a
+// pause that nobody ends nor a donation that is collected during the next suspension.
 
 const (
-	holdSet  = "set"
-	holdKept = "kept"
+	holdWanted = "wanted"
+	holdSet    = "set"
+	holdKept   = "kept"
 )
 
 // suspendedPagesSQL finds payment pages of suspended collectives that are open, by donations_open_idx.
@@ -121,11 +123,12 @@ WHERE r.id = @id
 	AND r.state IN ('active', 'past_due')
 RETURNING` + recurringColumns
 
-// setHoldSQL notes what Stripe has.
+// setHoldSQL notes what Stripe has, unless another run has noted something meanwhile.
 const setHoldSQL = `
 UPDATE donations.recurring AS r
 SET hold = nullif(@hold, '')
-WHERE r.id = @id`
+WHERE r.id = @id
+	AND r.hold = @before`
 
 // hold has Stripe void the invoices of one monthly donation instead of collecting them.
 func (s *Service) hold(ctx context.Context, id uuid.UUID) error {
@@ -147,11 +150,21 @@ func (s *Service) hold(ctx context.Context, id uuid.UUID) error {
 	if err != nil {
 		return err
 	}
-	return s.settleHold(ctx, r, sub, holdSet)
+	return s.settleHold(ctx, r, sub, holdWanted, holdSet)
 }
+
+// releaseSQL marks a monthly donation before Stripe is told to resume it. A pause of members stays what it is.
+const releaseSQL = `
+UPDATE donations.recurring AS r
+SET hold = 'wanted'
+WHERE r.id = @id
+	AND r.hold = 'set'`
 
 // release has Stripe collect one monthly donation again.
 func (s *Service) release(ctx context.Context, id uuid.UUID) error {
+	if _, err := s.cfg.Pool.Exec(ctx, releaseSQL, pgx.NamedArgs{"id": id}); err != nil {
+		return postgres.Error(err)
+	}
 	r, hold, err := s.held(ctx, id)
 	if err != nil || hold == "" {
 		return err
@@ -165,7 +178,7 @@ func (s *Service) release(ctx context.Context, id uuid.UUID) error {
 			return err
 		}
 	}
-	return s.settleHold(ctx, r, sub, "")
+	return s.settleHold(ctx, r, sub, hold, "")
 }
 
 const heldSQL = `
@@ -182,13 +195,13 @@ func (s *Service) held(ctx context.Context, id uuid.UUID) (r Recurring, hold str
 	return r, hold, postgres.Error(err)
 }
 
-// settleHold stores what Stripe answered, and then the hold; empty for none.
-func (s *Service) settleHold(ctx context.Context, r Recurring, sub stripe.Subscription, hold string) error {
+// settleHold stores what Stripe answered, and then the hold in place of the one before; empty for none.
+func (s *Service) settleHold(ctx context.Context, r Recurring, sub stripe.Subscription, before, hold string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
 	if _, err := s.applySubscription(ctx, r.StripeAccount, sub, r.version); err != nil {
 		return err
 	}
-	_, err := s.cfg.Pool.Exec(ctx, setHoldSQL, pgx.NamedArgs{"id": r.ID, "hold": hold})
+	_, err := s.cfg.Pool.Exec(ctx, setHoldSQL, pgx.NamedArgs{"id": r.ID, "before": before, "hold": hold})
 	return postgres.Error(err)
 }

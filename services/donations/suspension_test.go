@@ -125,3 +125,30 @@ func TestAPauseOfMembersOutlastsASuspension(t *testing.T) {
 		t.Errorf("paused %v, hold %q", e.paused(), e.holdOf(first))
 	}
 }
+
+// Stripe resumed, its answer was lost, and the collective is suspended again before the next run.
+func TestASuspensionHoldsWhatWasResumedWithoutAnAnswer(t *testing.T) {
+	e := newEnv(t, Limit{})
+	first, _ := e.paidMonthly()
+	e.suspend()
+	e.keep()
+	e.resume()
+	e.sim.AddFault(stripesim.Fault{Method: "POST", PathPrefix: "/v1/subscriptions/", LoseReply: true})
+	e.keep()
+	if e.paused() {
+		t.Fatal("Stripe did not resume")
+	}
+	e.sim.ClearFaults()
+	e.suspend()
+	for range 2 {
+		e.keep()
+		if !e.paused() || e.holdOf(first) != holdSet || !e.recurring(first).Paused {
+			t.Fatalf("paused %v, hold %q", e.paused(), e.holdOf(first))
+		}
+	}
+	e.resume()
+	e.keep()
+	if e.paused() || e.holdOf(first) != "" {
+		t.Errorf("paused %v, hold %q", e.paused(), e.holdOf(first))
+	}
+}
