@@ -206,9 +206,9 @@ func (v *visit) change() (*approvalsv1.PendingChange, error) {
 
 type changePage struct {
 	changeRow
-	// Approve, Reject and Cancel lead to the confirmations; empty where the reader cannot. Own says that somebody else must decide.
-	Approve, Reject, Cancel string
-	Own                     bool
+	// Approve, Reject and Cancel lead to the confirmations; empty where the reader cannot. WhyNot says why the reader may not
+	// decide, and who can; empty for who may, and once it was decided.
+	Approve, Reject, Cancel, WhyNot string
 	// Pending: it waits.
 	Pending bool
 	Back    string
@@ -224,7 +224,7 @@ func approvalsOne(v *visit) error {
 		return err
 	}
 	p := changePage{
-		changeRow: row, Own: c.GetCancelable(), Back: v.path("/settings/approvals"),
+		changeRow: row, WhyNot: v.whyNotDecide(c), Back: v.path("/settings/approvals"),
 		Pending: c.GetState() == approvalsv1.PendingChangeState_PENDING_CHANGE_STATE_PENDING,
 	}
 	if c.GetApprovable() {
@@ -234,6 +234,26 @@ func approvalsOne(v *visit) error {
 		p.Cancel = p.Path + "/cancel"
 	}
 	return v.show("approvals/one", p.Title, p)
+}
+
+// whyNotDecide says why the reader may not approve a change that waits, and who can; empty for who may. What the service
+// answers decides; the reader's roles only choose the words.
+func (v *visit) whyNotDecide(c *approvalsv1.PendingChange) string {
+	switch {
+	case c.GetState() != approvalsv1.PendingChangeState_PENDING_CHANGE_STATE_PENDING, c.GetApprovable():
+		return ""
+	case c.GetCancelable():
+		return v.T("approvals.own")
+	case !v.can(approvers...):
+		return v.T("approvals.reader")
+	}
+	if since := v.roleSince(); since != nil && since.AsTime().After(c.GetCreateTime().AsTime()) {
+		zone, err := v.zone()
+		if err == nil {
+			return v.T("approvals.late", "time", v.DateTime(since.AsTime(), zone))
+		}
+	}
+	return v.T("approvals.notYou")
 }
 
 // decision is what somebody does with a change.
@@ -280,6 +300,10 @@ func approvalsConfirm(d decision) func(*visit) error {
 		c, err := v.change()
 		if err != nil {
 			return err
+		}
+		// Who may not is told why by the change's own page.
+		if d.key == "cancel" && !c.GetCancelable() || d.key != "cancel" && !c.GetApprovable() {
+			return v.redirect(v.path("/settings/approvals/" + lastSegment(c.GetName())))
 		}
 		if d.fresh && !v.fresh() {
 			return nil

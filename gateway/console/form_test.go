@@ -142,7 +142,7 @@ func TestViolationsAreExplained(t *testing.T) {
 		"must not be after today, 2026-11-30":                                              "aujourd’hui",
 		"must not be before the document's, 2026-11-20":                                    "20\u00a0novembre 2026",
 		"must not be before start_date":                                                    "avant le début",
-		"is too long before end_date: there may be at most 400 periods":                    "trop longue",
+		"is too long before end_date: there may be at most 400 periods":                    "plus courte",
 		"must be a day of the calendar, such as 2025-03-31":                                "31/12/2026",
 		"must be positive, and at most 10,000,000,000,000":                                 "zéro",
 		"must be at least 1":                                                               "zéro",

@@ -158,6 +158,8 @@ type refundPage struct {
 	// Claim is until when the donor's bank can take the payment back as well.
 	Claim   string
 	Actions []tab
+	// WhyNot says why the reader may not approve it, and who can; empty for who may, and once it was decided.
+	WhyNot string
 }
 
 // refundOf asks for the refund of the address.
@@ -194,9 +196,9 @@ func refundsOne(v *visit) error {
 			p.Failure = v.T("refunds.failure-" + reason)
 		}
 	}
-	own := r.GetRequester() == v.me.GetMember()
+	p.WhyNot = v.whyNotApprove(r, zone)
 	for _, review := range refundReviews {
-		if r.GetState() == refundsv1.RefundState_REFUND_STATE_AWAITING_APPROVAL && review.own == own && v.can(refunders...) {
+		if v.offered(review, r) {
 			p.Actions = append(p.Actions, tab{v.T("refunds." + review.word), v.path("/refunds/" + lastOf(r.GetName()) + "/" + review.word), review.word == "approve"})
 		}
 	}
@@ -235,6 +237,28 @@ func (v *visit) whoIs(name string) string {
 	return v.T("refunds.formerMember")
 }
 
+// whyNotApprove says why the reader may not approve a refund that waits, and who can; empty for who may.
+func (v *visit) whyNotApprove(r *refundsv1.Refund, zone *time.Location) string {
+	switch since := v.roleSince(); {
+	case r.GetState() != refundsv1.RefundState_REFUND_STATE_AWAITING_APPROVAL:
+		return ""
+	case r.GetRequester() == v.me.GetMember():
+		return v.T("refunds.own")
+	case !v.can(refunders...):
+		return v.T("refunds.reader")
+	case since.AsTime().After(r.GetCreateTime().AsTime()):
+		return v.T("refunds.late", "time", v.DateTime(since.AsTime(), zone))
+	}
+	return ""
+}
+
+// offered reports whether the reader may do this with a refund, as far as the page knows. The service decides.
+func (v *visit) offered(review refundReview, r *refundsv1.Refund) bool {
+	return r.GetState() == refundsv1.RefundState_REFUND_STATE_AWAITING_APPROVAL && v.can(refunders...) &&
+		review.own == (r.GetRequester() == v.me.GetMember()) &&
+		(review.word != "approve" || !v.roleSince().AsTime().After(r.GetCreateTime().AsTime()))
+}
+
 // refundsReview asks before a refund is approved, rejected or canceled, and does it.
 func refundsReview(review refundReview, do bool) func(*visit) error {
 	return func(v *visit) error {
@@ -247,6 +271,9 @@ func refundsReview(review refundReview, do bool) func(*visit) error {
 			return err
 		}
 		back := v.path("/refunds/" + lastOf(r.GetName()))
+		if !do && !v.offered(review, r) {
+			return v.redirect(back)
+		}
 		if do {
 			if _, err = review.call(v, r.GetName()); err == nil {
 				return v.done("refunds."+review.word, back)

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/cagnotte/cagnotte/gateway/text"
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
@@ -175,6 +176,19 @@ func (v *visit) dropEnded() {
 
 // can reports whether the member has one of these roles here, for what a page shows. The services decide.
 func (v *visit) can(roles ...accessv1.Role) bool { return permits(roles, v.roles) }
+
+// roleSince is since when the member has the role here, that in the collective before an operator's; nil for none.
+func (v *visit) roleSince() (since *timestamppb.Timestamp) {
+	for _, m := range v.me.GetMemberships() {
+		switch parent, _, _ := strings.Cut(m.GetName(), "/memberships/"); parent {
+		case v.collective:
+			return m.GetCreateTime()
+		case "instance":
+			since = m.GetCreateTime()
+		}
+	}
+	return since
+}
 
 // path is an address of the collective's: path("/books") is "/console/c/vallon/books".
 func (v *visit) path(below string) string {
