@@ -2,7 +2,6 @@ package console
 
 import (
 	"cmp"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -194,11 +193,17 @@ func bankLines(v *visit) error {
 	}
 	for i, s := range bankLineStates {
 		key := cmp.Or(s.word, "open")
-		p.States = append(p.States, tab{v.T("bank.lines-" + key), "?" + withQuery(url.Values{}, "state", s.word), i == at})
+		// The days stay, the page of the other list does not.
+		days := v.r.URL.Query()
+		days.Del("page")
+		p.States = append(p.States, tab{v.T("bank.lines-" + key), "?" + withQuery(days, "state", s.word), i == at})
 	}
 	request := &bankv1.ListBankLinesRequest{
 		Parent: v.collective, State: bankLineStates[at].state, PageToken: v.pageToken(),
 		StartDate: p.Filter.day("start_date"), EndDate: p.Filter.day("end_date"),
+	}
+	if p.Filter.failed() {
+		return v.refuse("bank/lines", v.T("bank.linesTitle"), p)
 	}
 	list, err := v.bank().ListBankLines(v.ctx(), request)
 	if err != nil {

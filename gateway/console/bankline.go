@@ -251,7 +251,9 @@ func bankNextLine(v *visit, l *bankv1.BankLine) string {
 
 var (
 	bankIgnoreFields = []field{{Name: "reason", Label: "bank.ignoreReason", Hint: "bank.noNames", Required: true, Spellcheck: true}}
-	bankUndoFields   = []field{{Name: "reason", Label: "bank.undoReason", Hint: "bank.noNames", Required: true, Spellcheck: true}}
+	bankUndoFields   = []field{
+		{Name: "reason", Label: "bank.undoReason", Hint: "bank.noNames", Required: true, Spellcheck: true}, {Name: "target", Kind: "hidden"},
+	}
 )
 
 func bankIgnoreConfirmation(v *visit, l *bankv1.BankLine, f *form) error {
@@ -292,7 +294,9 @@ func bankIgnore(v *visit) error {
 	return bankIgnoreConfirmation(v, l, f)
 }
 
+// bankUndoConfirmation says what is undone, and has the form say so too: see bankUndo.
 func bankUndoConfirmation(v *visit, l *bankv1.BankLine, f *form) error {
+	f.set("target", bankTargetValue(l.GetTarget()))
 	row := bankLineView(v, l)
 	points := []string{v.T("bank.undoPoint")}
 	switch t := l.GetTarget().GetTarget().(type) {
@@ -329,6 +333,10 @@ func bankUndo(v *visit) error {
 	f, err := v.readForm(bankUndoFields)
 	if err != nil {
 		return err
+	}
+	// Somebody else may have undone it since, and matched the line with something else.
+	if l.GetTarget() != nil && f.Value("target") != bankTargetValue(l.GetTarget()) {
+		f.Message = v.T("bank.undoChanged")
 	}
 	if !f.failed() {
 		_, err = v.bank().UnmatchBankLine(v.ctx(), &bankv1.UnmatchBankLineRequest{Name: l.GetName(), RequestId: f.RequestID, Reason: f.Value("reason")})

@@ -153,8 +153,12 @@ func booksBalances(v *visit) error {
 		{Name: "end_date", Label: "books.until", Kind: "day"},
 		{Name: "campaign", Label: "books.campaign", Kind: "select", Options: campaigns},
 	})
+	end := p.Filter.day("end_date")
+	if p.Filter.failed() {
+		return v.refuse("books/balances", v.T("books.balancesTitle"), p)
+	}
 	list, err := v.ledger().ListAccounts(v.ctx(), &ledgerv1.ListAccountsRequest{
-		Parent: booksOf(v), EndTime: dayEnd(p.Filter.day("end_date"), zone), Campaign: p.Filter.Value("campaign"),
+		Parent: booksOf(v), EndTime: dayEnd(end, zone), Campaign: p.Filter.Value("campaign"),
 	})
 	if err != nil {
 		return err

@@ -188,6 +188,13 @@ func TestThePagesOfTheBooks(t *testing.T) {
 			t.Errorf("%s: %d, want %d", path, r.StatusCode, want)
 		}
 	}
+	// A day that is none is said at its field, and not taken for no day.
+	for _, path := range []string{"?end_date=31/02/2026", "/accounts/4718?start_date=x", "/journal?end_date=x"} {
+		r := send(handler, http.MethodGet, books+path, nil, "Cookie", signedIn)
+		if text := body(t, r); r.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(text, `id="errors"`) || strings.Contains(text, "page=next") {
+			t.Errorf("%s: %d", path, r.StatusCode)
+		}
+	}
 	// Léa is an editor there.
 	if r := send(handler, http.MethodGet, "/console/c/causse/books", nil, "Cookie", signedIn); r.StatusCode != http.StatusNotFound {
 		t.Errorf("an editor sees the books: %d", r.StatusCode)

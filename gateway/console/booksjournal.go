@@ -59,8 +59,12 @@ func booksJournal(v *visit) error {
 		{Name: "account", Label: "books.account", Max: 32},
 		{Name: "reference", Label: "books.reference", Max: 255},
 	})
+	start, end := p.Filter.day("start_date"), p.Filter.day("end_date")
+	if p.Filter.failed() {
+		return v.refuse("books/journal", v.T("books.journalTitle"), p)
+	}
 	list, err := v.ledger().ListTransactions(v.ctx(), &ledgerv1.ListTransactionsRequest{
-		Parent: booksOf(v), StartTime: dayStart(p.Filter.day("start_date"), zone), EndTime: dayEnd(p.Filter.day("end_date"), zone),
+		Parent: booksOf(v), StartTime: dayStart(start, zone), EndTime: dayEnd(end, zone),
 		Kind: p.Filter.Value("kind"), Campaign: p.Filter.Value("campaign"), Account: p.Filter.Value("account"),
 		Reference: p.Filter.Value("reference"), PageToken: v.pageToken(),
 	})

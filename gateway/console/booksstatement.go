@@ -33,9 +33,12 @@ func booksStatement(v *visit) error {
 		{Name: "start_date", Label: "books.from", Kind: "day"},
 		{Name: "end_date", Label: "books.until", Kind: "day"},
 	})
+	start, end := p.Filter.day("start_date"), p.Filter.day("end_date")
+	if p.Filter.failed() {
+		return v.refuse("books/statement", v.T("books.statementTitle", "account", p.Code), p)
+	}
 	list, err := v.ledger().ListStatementLines(v.ctx(), &ledgerv1.ListStatementLinesRequest{
-		Parent: booksOf(v) + "/accounts/" + p.Code, StartTime: dayStart(p.Filter.day("start_date"), zone),
-		EndTime: dayEnd(p.Filter.day("end_date"), zone), PageToken: v.pageToken(),
+		Parent: booksOf(v) + "/accounts/" + p.Code, StartTime: dayStart(start, zone), EndTime: dayEnd(end, zone), PageToken: v.pageToken(),
 	})
 	if err != nil {
 		return err

@@ -141,6 +141,23 @@ func arrange(f *form, do string) bool {
 	return true
 }
 
+// arranged is the field in which to go on after arrange: that of the stage which was added or moved.
+func arranged(f *form, do string) string {
+	verb, at, _ := strings.Cut(do, "-")
+	i, _ := strconv.Atoi(at) // zero for add, which has none
+	switch verb {
+	case "add":
+		i = stageCount(f) - 1
+	case "up":
+		i--
+	case "down":
+		i++
+	case "remove":
+		i = min(i, stageCount(f)-1)
+	}
+	return "stage-fr-" + strconv.Itoa(i)
+}
+
 func campaignsAmounts(v *visit) error {
 	c, err := campaignOf(v)
 	if err != nil {
@@ -156,6 +173,7 @@ func campaignsAmounts(v *visit) error {
 		for i := range stageCount(f) {
 			f.fields = append(f.fields, stageFields(v, c, i)...)
 		}
+		f.focus(arranged(f, do))
 		return campaignsShowAmounts(v, c, f, nil)
 	}
 	for i := range stageCount(f) {

@@ -29,11 +29,17 @@ func campaignsIDForm(v *visit, verb, id string) error {
 
 // campaignsSendID does what the form of an id asks for.
 func campaignsSendID(v *visit, verb, done string, call func(c *campaignsv1.Campaign, f *form) (*campaignsv1.Campaign, error)) error {
-	c, err := campaignOf(v)
+	f, err := v.readForm(idFields)
 	if err != nil {
 		return err
 	}
-	f, err := v.readForm(idFields)
+	c, err := campaignOf(v)
+	if isNotFound(err) && verb == "rename" {
+		// Sent twice, the second finds the campaign at its new name.
+		if c, err := v.campaigns().GetCampaign(v.ctx(), &campaignsv1.GetCampaignRequest{Name: v.collective + "/campaigns/" + f.Value("id")}); err == nil {
+			return v.done("campaigns."+done, campaignPath(v, c))
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -72,18 +78,26 @@ func campaignsRename(v *visit) error {
 	})
 }
 
-func campaignsDeleteForm(v *visit) error { return confirmDelete(v, v.newForm(nil)) }
+var deleteFields = []field{{Name: "etag", Kind: "hidden"}}
 
+func campaignsDeleteForm(v *visit) error { return confirmDelete(v, v.newForm(deleteFields)) }
+
+// confirmDelete asks before the draft that it names is deleted, as it is then.
 func confirmDelete(v *visit, f *form) error {
+	c, err := campaignOf(v)
+	if err != nil {
+		return err
+	}
+	f.set("etag", c.GetEtag())
 	return confirmVerb(v, f, "delete", true, v.T("campaigns.point.delete"), v.T("campaigns.point.deleteForever"))
 }
 
 func campaignsDelete(v *visit) error {
-	f, err := v.readForm(nil)
+	f, err := v.readForm(deleteFields)
 	if err != nil {
 		return err
 	}
-	_, err = v.campaigns().DeleteCampaign(v.ctx(), &campaignsv1.DeleteCampaignRequest{Name: campaignName(v)})
+	_, err = v.campaigns().DeleteCampaign(v.ctx(), &campaignsv1.DeleteCampaignRequest{Name: campaignName(v), Etag: f.Value("etag")})
 	// It is gone when the form is sent twice.
 	if err == nil || isNotFound(err) {
 		return v.done("campaigns.deleted", v.path("/campaigns"))

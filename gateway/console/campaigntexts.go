@@ -92,7 +92,7 @@ func textsOf(f *form, c *campaignsv1.Campaign) map[string]*campaignsv1.CampaignT
 			ImageAlt: f.Value("alt-" + lang),
 		}
 		texts[lang] = text
-		if lang != "fr" && text.GetTitle() == "" && strings.TrimSpace(text.GetStory()+text.GetThankYou()) == "" {
+		if lang != "fr" && text.GetTitle() == "" && strings.TrimSpace(text.GetStory()+text.GetThankYou()+text.GetImageAlt()) == "" {
 			delete(texts, lang)
 		}
 	}

@@ -458,6 +458,9 @@ func donationsEnter(v *visit) error {
 	if only == nil {
 		return errNoPage
 	}
+	if campaign := f.Value("campaign"); campaign != "" && !strings.HasPrefix(campaign, v.collective+"/") {
+		return errNoPage // another collective's, which has a page of its own
+	}
 	if f.Checked(allowDuplicate.Name) {
 		fields = append(fields, allowDuplicate)
 	}

@@ -34,6 +34,11 @@ type fakeOverview struct {
 	refuse  error
 	// currency is the campaigns'; euros when empty.
 	currency string
+	// notice is the kind of the notice; a refund that failed when empty.
+	notice string
+	// remaining is what is left of the expense, and paid what was asked for.
+	remaining int64
+	paid      []*treasuryv1.PayExpenseRequest
 }
 
 func (f *fakeOverview) register(conn grpc.ServiceRegistrar) {
@@ -121,7 +126,7 @@ func (f *fakeOverview) GetMonthlyStatistics(context.Context, *overviewv1.GetMont
 
 func (f *fakeOverview) GetNotice(context.Context, *noticesv1.GetNoticeRequest) (*noticesv1.Notice, error) {
 	return &noticesv1.Notice{
-		Name: "collectives/vallon/notices/" + someID, Kind: "refund_failed", Subject: "collectives/vallon/campaigns/avocate/donations/d/refunds/r", Title: "Un remboursement <i>",
+		Name: "collectives/vallon/notices/" + someID, Kind: cmp.Or(f.notice, "refund_failed"), Subject: "collectives/vallon/campaigns/avocate/donations/d/refunds/r", Title: "Un remboursement <i>",
 		Text: "Texte", CreateTime: timestamppb.Now(),
 	}, nil
 }
@@ -137,6 +142,22 @@ func (f *fakeOverview) CreateOfflineDonation(_ context.Context, r *treasuryv1.Cr
 		return nil, f.refuse
 	}
 	return &treasuryv1.OfflineDonation{Name: r.GetParent() + "/offlineDonations/" + someID}, nil
+}
+
+func (f *fakeOverview) GetExpense(context.Context, *treasuryv1.GetExpenseRequest) (*treasuryv1.Expense, error) {
+	e := &treasuryv1.Expense{
+		Name: "collectives/vallon/expenses/" + someID, Payee: "Cabinet", Document: "F1", Amount: euros(90000), RemainingAmount: euros(f.remaining),
+		State: treasuryv1.ExpenseState_EXPENSE_STATE_OWED,
+	}
+	if f.remaining == 0 {
+		e.State = treasuryv1.ExpenseState_EXPENSE_STATE_PAID
+	}
+	return e, nil
+}
+
+func (f *fakeOverview) PayExpense(ctx context.Context, r *treasuryv1.PayExpenseRequest) (*treasuryv1.Expense, error) {
+	f.paid, f.remaining = append(f.paid, r), 0
+	return f.GetExpense(ctx, nil)
 }
 
 // Texts of members and of the services are shown as text, whatever they hold.
@@ -215,6 +236,62 @@ func TestAmountsAreInTheCampaignsCurrency(t *testing.T) {
 	send(handler, http.MethodGet, "/console/c/vallon/donations?min=5", nil, "Cookie", signedIn)
 	if got := fake.overview.listed[0].GetMinAmount(); got.GetCurrencyCode() != "CHF" || got.GetAmountMinor() != 500 {
 		t.Errorf("filtered by %v", got)
+	}
+}
+
+// What is paid is what the confirmation said: not the rest that a line of the bank has left of it since. Sent twice it is paid
+// once, as the service says.
+func TestAnExpenseIsPaidAsItWasConfirmed(t *testing.T) {
+	handler, fake := start(t)
+	fake.overview.remaining = 90000
+	const address = "/console/c/vallon/expenses/" + someID + "/pay"
+	form := url.Values{"request_id": {someID}, "pay_date": {"2026-03-01"}, "source": {"bank"}, "remaining": {"90000"}}
+	fake.overview.remaining = 50000
+	r := send(handler, http.MethodPost, address, form, "Cookie", signedIn)
+	if text := body(t, r); r.StatusCode != http.StatusUnprocessableEntity || len(fake.overview.paid) != 0 || !strings.Contains(text, "entre-temps") || !strings.Contains(text, `value="50000"`) {
+		t.Fatalf("%d, paid %v:\n%s", r.StatusCode, fake.overview.paid, text)
+	}
+	form.Set("remaining", "50000")
+	for range 2 {
+		if r := send(handler, http.MethodPost, address, form, "Cookie", signedIn); r.StatusCode != http.StatusSeeOther {
+			t.Fatalf("%d:\n%s", r.StatusCode, body(t, r))
+		}
+	}
+	if got := fake.overview.paid; len(got) != 2 || got[0].GetRequestId() != got[1].GetRequestId() {
+		t.Errorf("%v", got)
+	}
+}
+
+// A notice leads to no page that its reader does not have.
+func TestNoticesLeadToPagesOfTheReader(t *testing.T) {
+	handler, fake := start(t)
+	for kind, want := range map[string]bool{"alert_emails_changed": false, "bank_account_changed": true, "refund_failed": true} {
+		fake.overview.notice = kind
+		text := body(t, send(handler, http.MethodGet, "/console/c/vallon/notices/"+someID, nil, "Cookie", signedIn))
+		main := text[strings.Index(text, "<main"):]
+		if got := strings.Contains(main, "/console/c/vallon/settings/") || strings.Contains(main, "/console/c/vallon/refunds/"); got != want {
+			t.Errorf("%s leads on: %v\n%s", kind, got, main)
+		}
+	}
+}
+
+// A donation of another collective of the member is not refunded, and money for it not entered, on this one's pages.
+func TestPagesAreAboutTheirCollective(t *testing.T) {
+	handler, fake := start(t)
+	const other = "collectives/causse/campaigns/source"
+	for name, r := range map[string]*http.Response{
+		"the form of a refund": send(handler, http.MethodGet, "/console/c/vallon/refunds/new?donation="+other+"/donations/"+someID, nil, "Cookie", signedIn),
+		"a refund":             send(handler, http.MethodPost, "/console/c/vallon/refunds/new", url.Values{"donation": {other + "/donations/" + someID}}, "Cookie", signedIn),
+		"a donation": send(handler, http.MethodPost, "/console/c/vallon/donations/new", url.Values{
+			"campaign": {other}, "amount": {"5"}, "receive_date": {"2026-03-01"},
+		}, "Cookie", signedIn),
+	} {
+		if r.StatusCode != http.StatusNotFound {
+			t.Errorf("%s: %d", name, r.StatusCode)
+		}
+	}
+	if len(fake.overview.entered) != 0 {
+		t.Errorf("%v", fake.overview.entered)
 	}
 }
 

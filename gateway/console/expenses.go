@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/google/uuid"
@@ -462,15 +463,23 @@ func expensePayFields(v *visit) []field {
 			{Value: "bank", Label: v.T("expenses.fromBank"), Hint: v.T("expenses.fromBankHint")},
 			{Value: "cash", Label: v.T("expenses.fromCash")},
 		}},
+		{Name: "remaining", Kind: "hidden"},
 	}
 }
 
+// payConfirmation says how much is paid, and has the form say so too: see expensesPay.
 func payConfirmation(v *visit, e *treasuryv1.Expense, f *form) error {
+	f.set("remaining", remainingOf(e))
 	return v.confirm(v.T("expenses.payTitle"), confirmation{
 		Lead:   v.T("expenses.payLead", "amount", v.Money(e.GetRemainingAmount()), "payee", e.GetPayee(), "document", e.GetDocument()),
 		Points: []string{v.T("expenses.payPoint1"), v.T("expenses.payPoint2")},
 		Form:   f, Button: v.T("expenses.pay"), Back: v.path("/expenses/") + lastOf(e.GetName()),
 	})
+}
+
+// remainingOf is what is left to be paid, for a field.
+func remainingOf(e *treasuryv1.Expense) string {
+	return strconv.FormatInt(e.GetRemainingAmount().GetAmountMinor(), 10)
 }
 
 func expensesPayForm(v *visit) error {
@@ -495,6 +504,10 @@ func expensesPay(v *visit) error {
 		return err
 	}
 	day := f.day("pay_date")
+	// A line of the bank may have paid a part since. What was paid is for the service to say: the form may be sent twice.
+	if e.GetState() == treasuryv1.ExpenseState_EXPENSE_STATE_OWED && f.Value("remaining") != remainingOf(e) {
+		f.Message = v.T("expenses.payChanged")
+	}
 	if !f.failed() {
 		_, err = v.treasury().PayExpense(v.ctx(), &treasuryv1.PayExpenseRequest{
 			Name: e.GetName(), RequestId: f.RequestID, PayDate: day, Source: expenseSources[f.Value("source")],

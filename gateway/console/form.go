@@ -217,6 +217,13 @@ func (f *form) day(name string) string {
 	return day
 }
 
+// focus has the page begin in a field.
+func (f *form) focus(name string) {
+	for i := range f.fields {
+		f.fields[i].Autofocus = f.fields[i].Name == name
+	}
+}
+
 // fail says what is wrong with a field, as a text. The first thing that is wrong stays.
 func (f *form) fail(name, wrong string) {
 	if f.errors[name] == "" {

@@ -278,6 +278,7 @@ func newsConfirm(v *visit, f *form, verb string, danger bool) error {
 	if err != nil {
 		return err
 	}
+	f.set("etag", n.GetEtag())
 	return v.confirm(v.T("news."+verb), confirmation{
 		Lead: v.T("news.lead."+verb, "title", row.Title), Points: []string{v.T("news.point." + verb)}, Form: f, Danger: danger,
 		Button: v.T("news." + verb), Back: row.Path,
@@ -300,14 +301,14 @@ func newsWithdraw(v *visit) error {
 	return newsConfirm(v, f, "withdraw", false)
 }
 
-func newsDeleteForm(v *visit) error { return newsConfirm(v, v.newForm(nil), "delete", true) }
+func newsDeleteForm(v *visit) error { return newsConfirm(v, v.newForm(deleteFields), "delete", true) }
 
 func newsDelete(v *visit) error {
-	f, err := v.readForm(nil)
+	f, err := v.readForm(deleteFields)
 	if err != nil {
 		return err
 	}
-	_, err = v.news().DeleteNewsItem(v.ctx(), &campaignsv1.DeleteNewsItemRequest{Name: newsName(v)})
+	_, err = v.news().DeleteNewsItem(v.ctx(), &campaignsv1.DeleteNewsItemRequest{Name: newsName(v), Etag: f.Value("etag")})
 	// It is gone when the form is sent twice.
 	if err == nil || isNotFound(err) {
 		return v.done("news.deleted", newsBase(v))

@@ -191,8 +191,15 @@ var noticePlaces = map[string]struct{ path, label string }{
 	"key_revoked":               {"/settings/keys", "notices.toKeys"},
 }
 
-// noticePlace is where the thing of a notice is done, and what the link says.
+// noticePlace is where the thing of a notice is done, and what the link says; empty for who has no such page.
 func noticePlace(v *visit, n *noticesv1.Notice) (path, label string) {
+	if path, label = placeOf(v, n); !v.serves(path) {
+		return "", ""
+	}
+	return path, label
+}
+
+func placeOf(v *visit, n *noticesv1.Notice) (path, label string) {
 	subject := n.GetSubject()
 	if place, known := noticePlaces[n.GetKind()]; known {
 		if strings.HasSuffix(place.path, "/") {

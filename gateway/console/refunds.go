@@ -1,6 +1,7 @@
 package console
 
 import (
+	"strings"
 	"time"
 
 	"github.com/cagnotte/cagnotte/gateway/text"
@@ -324,6 +325,10 @@ var allowDebit = field{Name: "allow_debit", Label: "refunds.allowDebit", Hint: "
 
 // refundable asks for the donation that a form is about, and makes what stands around the form.
 func refundable(v *visit, name string) (*donationsv1.Donation, newRefundPage, error) {
+	// A donation of another collective is refunded on that one's pages.
+	if !strings.HasPrefix(name, v.collective+"/") {
+		return nil, newRefundPage{}, errNoPage
+	}
 	d, err := donationsv1.NewDonationsServiceClient(v.Conn).GetDonation(v.ctx(), &donationsv1.GetDonationRequest{Name: name})
 	if err != nil {
 		return nil, newRefundPage{}, err

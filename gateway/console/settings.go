@@ -114,12 +114,16 @@ var settingsElsewhere = []struct {
 	{"settings.audit", "/audit", []accessv1.Role{owner, treasurer, auditor, operator}},
 }
 
-// serves reports whether a section has a page at an address of the collective's.
+// serves reports whether there is a page for this member at an address of the collective's.
 func (v *visit) serves(address string) bool {
-	below := strings.TrimPrefix(address, v.path(""))
+	wanted := strings.Split(address, "/")
 	for i := range v.sections {
 		for _, r := range v.sections[i].routes {
-			if r.pattern == "GET /console/c/{collective}"+below {
+			pattern, get := strings.CutPrefix(r.pattern, "GET ")
+			same := func(part, want string) bool {
+				return part == want || strings.HasPrefix(part, "{") && part != "{$}" && want != ""
+			}
+			if get && slices.EqualFunc(strings.Split(pattern, "/"), wanted, same) && permits(r.roles, v.roles) {
 				return true
 			}
 		}
