@@ -88,6 +88,27 @@ ORDER BY
 	l.line,
 	l.debit`
 
+// movedOnSQL tells whether a part of the original stands where a reclassification moved it.
+const movedOnSQL = familyPart + `
+SELECT EXISTS (
+	SELECT
+	FROM family AS f
+	JOIN ledger.entries AS e ON e.transaction_id = f.id
+	WHERE f.id <> @id
+		AND NOT EXISTS (
+			SELECT
+			FROM ledger.reversals AS r
+			WHERE r.transaction_id = f.id
+				AND r.original_id = @id
+		)
+	GROUP BY
+		e.account_id,
+		e.collective,
+		e.campaign,
+		e.currency
+	HAVING sum(e.amount) <> 0
+)`
+
 // openAgainSQL returns the latest end of the closings that concern any of the collectives, NULL when there is none. A
 // closing of the whole book has an empty collective.
 const openAgainSQL = `
@@ -121,7 +142,8 @@ type reversed struct {
 // would reverse more than is left, whoever asks. tx must be READ COMMITTED. After an error it can only be rolled back,
 // as with PostTx.
 //
-// Errors: NOT_FOUND when the book has no such original; FAILED_PRECONDITION OVER_REVERSED, NOTHING_TO_REVERSE,
+// Errors: NOT_FOUND when the book has no such original; FAILED_PRECONDITION RECLASSIFIED_SINCE for a whole transaction of
+// which a part stands elsewhere by a reclassification, OVER_REVERSED, NOTHING_TO_REVERSE,
 // REVERSAL_OF_REVERSAL or PERIOD_CLOSED; ALREADY_EXISTS REFERENCE_REUSED; those of [Service.PostTx].
 func (s *Service) ReverseTx(ctx context.Context, tx pgx.Tx, book string, r Reversal) (fresh bool, err error) {
 	args := pgx.NamedArgs{"book": book, "original": r.Original, "reference": r.Reference, "collective": r.Collective}
@@ -143,6 +165,14 @@ func (s *Service) ReverseTx(ctx context.Context, tx pgx.Tx, book string, r Rever
 			args["before_id"] = before.id
 		} else {
 			args["before_id"] = int64(1<<63 - 1)
+			// Reversed as a whole, it would stay where it was moved to, and be missing where it was moved from.
+			var moved bool
+			if err := tx.QueryRow(ctx, movedOnSQL, args).Scan(&moved); err != nil {
+				return false, postgres.Error(err)
+			}
+			if moved {
+				return false, errs.New(errorsv1.ErrorReason_RECLASSIFIED_SINCE, "A part of %s was reclassified since. Reverse that first.", r.Original)
+			}
 		}
 		if t.Entries, err = leftOfTx(ctx, tx, args); err != nil {
 			return false, err

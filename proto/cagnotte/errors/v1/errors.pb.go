@@ -341,6 +341,8 @@ const (
 	ErrorReason_SEAL_KEY_MISSING ErrorReason = 1327
 	// The database counts its transactions from a smaller number than the books have.
 	ErrorReason_SEAL_POSITION_AHEAD ErrorReason = 1328
+	// A part of the transaction was reclassified since. Reverse the reclassification first.
+	ErrorReason_RECLASSIFIED_SINCE ErrorReason = 1329
 	// Other exports are under way.
 	ErrorReason_TOO_MANY_EXPORTS ErrorReason = 1401
 	// The file was read too slowly while others waited. Continue with its version and an offset.
@@ -525,6 +527,7 @@ var (
 		1326: "CONVERSION_INVALID",
 		1327: "SEAL_KEY_MISSING",
 		1328: "SEAL_POSITION_AHEAD",
+		1329: "RECLASSIFIED_SINCE",
 		1401: "TOO_MANY_EXPORTS",
 		1402: "EXPORT_READ_TOO_SLOWLY",
 		1403: "EXPORT_CHANGED",
@@ -693,6 +696,7 @@ var (
 		"CONVERSION_INVALID":           1326,
 		"SEAL_KEY_MISSING":             1327,
 		"SEAL_POSITION_AHEAD":          1328,
+		"RECLASSIFIED_SINCE":           1329,
 		"TOO_MANY_EXPORTS":             1401,
 		"EXPORT_READ_TOO_SLOWLY":       1402,
 		"EXPORT_CHANGED":               1403,
@@ -770,7 +774,7 @@ var File_cagnotte_errors_v1_errors_proto protoreflect.FileDescriptor
 
 const file_cagnotte_errors_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x1fcagnotte/errors/v1/errors.proto\x12\x12cagnotte.errors.v1\x1a google/protobuf/descriptor.proto\x1a\x15google/rpc/code.proto*\x9f&\n" +
+	"\x1fcagnotte/errors/v1/errors.proto\x12\x12cagnotte.errors.v1\x1a google/protobuf/descriptor.proto\x1a\x15google/rpc/code.proto*\xbe&\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\bINTERNAL\x10e\x1a\x04\x88\xb5\x18\r\x12\x13\n" +
@@ -962,6 +966,8 @@ const file_cagnotte_errors_v1_errors_proto_rawDesc = "" +
 	"\x10SEAL_KEY_MISSING\x10\xaf\n" +
 	"\x1a\x04\x88\xb5\x18\t\x12\x1e\n" +
 	"\x13SEAL_POSITION_AHEAD\x10\xb0\n" +
+	"\x1a\x04\x88\xb5\x18\t\x12\x1d\n" +
+	"\x12RECLASSIFIED_SINCE\x10\xb1\n" +
 	"\x1a\x04\x88\xb5\x18\t\x12\x1b\n" +
 	"\x10TOO_MANY_EXPORTS\x10\xf9\n" +
 	"\x1a\x04\x88\xb5\x18\b\x12!\n" +

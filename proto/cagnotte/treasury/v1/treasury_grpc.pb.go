@@ -114,7 +114,8 @@ type TreasuryServiceClient interface {
 	// Books the payment of all that remains to pay of an expense. FAILED_PRECONDITION: EXPENSE_NOT_OWED.
 	PayExpense(ctx context.Context, in *PayExpenseRequest, opts ...grpc.CallOption) (*Expense, error)
 	// Reverses an expense that was entered wrongly, and its payments. FAILED_PRECONDITION: EXPENSE_REVERSED;
-	// BANK_LINE_MATCHED when a line of a bank statement shows a payment: unmatch that line first.
+	// BANK_LINE_MATCHED when a line of a bank statement shows a payment: unmatch that line first; RECLASSIFIED_SINCE when a part
+	// of it was reclassified: reverse that first.
 	ReverseExpense(ctx context.Context, in *ReverseExpenseRequest, opts ...grpc.CallOption) (*Expense, error)
 	// Attaches a file to an expense: the invoice, a receipt. What it is, its content tells: PDF, JPEG, PNG or WebP. The same
 	// content is attached once. An attachment is kept as long as its expense, for ten years by article L123-22 of the Code de
@@ -443,7 +444,8 @@ type TreasuryServiceServer interface {
 	// Books the payment of all that remains to pay of an expense. FAILED_PRECONDITION: EXPENSE_NOT_OWED.
 	PayExpense(context.Context, *PayExpenseRequest) (*Expense, error)
 	// Reverses an expense that was entered wrongly, and its payments. FAILED_PRECONDITION: EXPENSE_REVERSED;
-	// BANK_LINE_MATCHED when a line of a bank statement shows a payment: unmatch that line first.
+	// BANK_LINE_MATCHED when a line of a bank statement shows a payment: unmatch that line first; RECLASSIFIED_SINCE when a part
+	// of it was reclassified: reverse that first.
 	ReverseExpense(context.Context, *ReverseExpenseRequest) (*Expense, error)
 	// Attaches a file to an expense: the invoice, a receipt. What it is, its content tells: PDF, JPEG, PNG or WebP. The same
 	// content is attached once. An attachment is kept as long as its expense, for ten years by article L123-22 of the Code de

@@ -1,0 +1,54 @@
+package bank
+
+import (
+	"context"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/ledger"
+)
+
+// A receipt whose origin was found out later is undone in the order in which it was booked.
+func TestAClassifiedReceiptIsNotUndone(t *testing.T) {
+	s, pool := open(t)
+	s.read(t, "02/03/2026;VIR INCONNU;;50,00")
+	l, err := s.MatchLine(t.Context(), ask(), "vallon", s.line(t, 50_00).ID, Target{Kind: TargetUnknownReceipt})
+	if err != nil {
+		t.Fatal(err)
+	}
+	move := ledger.Reclassification{
+		Original: l.receiptReference(), Reference: "reclassification:" + uuid.NewString(), Collective: "vallon", Amount: eur(-50_00),
+		FromCode: "4718", ToCode: "75411", ToCampaign: "avocate",
+	}
+	tx := func(do func(ctx context.Context, tx pgx.Tx) (bool, error)) {
+		t.Helper()
+		if err := postgres.InTx(t.Context(), pool, func(ctx context.Context, tx pgx.Tx) error { _, err := do(ctx, tx); return err }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tx(func(ctx context.Context, tx pgx.Tx) (bool, error) {
+		return s.cfg.Ledger.ReclassifyTx(ctx, tx, "", move)
+	})
+
+	_, err = s.UnmatchLine(t.Context(), ask(), "vallon", l.ID, "wrong")
+	wantReason(t, err, errorsv1.ErrorReason_RECLASSIFIED_SINCE)
+	if bank, unknown := s.balance(t, "51211"), s.balance(t, "4718"); bank != 50_00 || unknown != 0 {
+		t.Errorf("the bank stands at %d, unknown receipts at %d", bank, unknown)
+	}
+
+	tx(func(ctx context.Context, tx pgx.Tx) (bool, error) {
+		return s.cfg.Ledger.ReverseTx(ctx, tx, "", ledger.Reversal{Original: move.Reference, Reference: move.Reference + ":reversed"})
+	})
+	if l, err = s.UnmatchLine(t.Context(), ask(), "vallon", l.ID, "wrong"); err != nil || l.State != LineUnmatched {
+		t.Fatalf("%s, err = %v", l.State, err)
+	}
+	for _, code := range []string{"51211", "4718", "75411"} {
+		if got := s.balance(t, code); got != 0 {
+			t.Errorf("%s stands at %d", code, got)
+		}
+	}
+}
