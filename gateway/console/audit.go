@@ -192,7 +192,7 @@ func auditView(v *visit, e *auditv1.AuditEntry, zone *time.Location) auditRow {
 	row.Long = len(row.Changes) > foldedChanges
 	var notes []string
 	if kindOf(e.GetCredential()) == "apiKeys" {
-		notes = append(notes, v.T("audit.byKey", "key", lastOf(e.GetCredential())))
+		notes = append(notes, v.byKey(e.GetCredential()))
 	}
 	if n := e.GetNumber(); n > 0 {
 		notes = append(notes, v.T("audit.sealed", "number", v.Number(n)))

@@ -165,3 +165,21 @@ func keysRevoke(v *visit) error {
 	}
 	return v.revokeConfirmation(k, f)
 }
+
+// byKey says by which key something was done, by the name that its holder gave it. Keys that are not the collective's, or not
+// for the reader to see, have no name here.
+func (v *visit) byKey(key string) string {
+	if v.keyNames == nil {
+		v.keyNames = map[string]string{}
+		// Without the list the key is said without its name.
+		if list, err := v.access.ListApiKeys(v.ctx(), &accessv1.ListApiKeysRequest{Parent: v.scope(), PageSize: 200}); err == nil {
+			for _, k := range list.GetApiKeys() {
+				v.keyNames[k.GetName()] = k.GetDisplayName()
+			}
+		}
+	}
+	if name := v.keyNames[key]; name != "" {
+		return v.T("audit.byKey", "key", name)
+	}
+	return v.T("audit.byAKey")
+}

@@ -112,8 +112,11 @@ func showNotice(v *visit, n *noticesv1.Notice, f *form) error {
 		return err
 	}
 	p := noticePage{
-		noticeRow: noticeView(v, n, zone), Back: v.path("/notices"), Text: n.GetText(), Actor: n.GetActorDisplayName(), Before: n.GetBefore(), After: n.GetAfter(),
+		noticeRow: noticeView(v, n, zone), Back: v.path("/notices"), Text: n.GetText(), Actor: n.GetActorDisplayName(), Before: v.noticeValue(n.GetKind(), n.GetBefore()), After: v.noticeValue(n.GetKind(), n.GetAfter()),
 		Transactions: n.GetTransactions(),
+	}
+	if kindOf(n.GetActor()) == "apiKeys" {
+		p.Actor = v.T("notices.byKey", "key", n.GetActorDisplayName())
 	}
 	p.Time = v.DateTime(n.GetCreateTime().AsTime(), zone)
 	if n.GetStartTime() != nil {
@@ -129,6 +132,27 @@ func showNotice(v *visit, n *noticesv1.Notice, f *form) error {
 		return v.refuse("notices/one", n.GetTitle(), p)
 	}
 	return v.show("notices/one", n.GetTitle(), p)
+}
+
+// noticeValue is what was there before or is now, in words: a role with whose it is, a mode of the two-person rule, or an
+// amount. The others are texts already.
+func (v *visit) noticeValue(kind, value string) string {
+	first, rest, more := strings.Cut(value, " ")
+	switch {
+	case value == "":
+		return ""
+	case strings.HasPrefix(kind, "two_person_rule_"):
+		return v.T("approvals.TWO_PERSON_MODE_" + strings.ToUpper(value))
+	case more && v.Has("shell.ROLE_"+strings.ToUpper(first)):
+		return v.T("approvals.key", "label", rest, "role", v.T("shell.ROLE_"+strings.ToUpper(first)))
+	}
+	if m, err := text.ParseMoney(first, rest); err == nil && strings.HasPrefix(kind, "refund_approval_") {
+		if m.GetAmountMinor() == 0 {
+			return v.T("approvals.allRefunds")
+		}
+		return v.Money(m)
+	}
+	return value
 }
 
 func noticesAcknowledge(v *visit) error {

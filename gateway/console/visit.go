@@ -47,6 +47,8 @@ type visit struct {
 	known *collectivesv1.Collective
 	// listed are its campaigns once they were asked for.
 	listed *campaignsv1.ListCampaignsResponse
+	// keyNames are the display names of API keys by their names, once they were asked for.
+	keyNames map[string]string
 	// passkeys adds the script of passkeys.
 	passkeys bool
 }

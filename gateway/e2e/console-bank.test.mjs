@@ -229,7 +229,7 @@ test("cheques are banked on one slip, and one bounces", async () => {
     await cheque(page, "40", "CHQ-0003");
     await page.goto(`${bank}/cheques`);
     await everywhere(page);
-    await page.getByText(/Ils font 101/).waitFor();
+    await page.getByText(/Total\s: 101/).waitFor();
     await page.getByLabel(/CHQ-0003/).uncheck();
     await page.getByLabel("Numéro du bordereau").fill("B-77");
     await page.getByLabel("Date de la remise").fill(day(2));

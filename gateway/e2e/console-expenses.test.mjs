@@ -103,7 +103,7 @@ test("a refused expense keeps what was typed, and a reload enters nothing twice"
     await fill(page, "HUISSIERE PETIT", "h1", "12");
     await page.getByLabel("Bénéficiaire").fill("Huissière Petit");
     await page.getByRole("button", { name: "Enregistrer la dépense" }).click();
-    await page.getByRole("alert").getByText("Cette pièce a déjà été saisie.").waitFor();
+    await page.getByRole("alert").getByText("Ce numéro de pièce a déjà été saisi.").waitFor();
   });
 });
 

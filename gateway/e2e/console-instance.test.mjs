@@ -30,7 +30,7 @@ test("the guided start verifies each step, by phone and without JavaScript", asy
     await step("address").getByText("fait", { exact: true }).waitFor();
     await page.getByRole("button", { name: /M’envoyer un e-mail d’essai|Envoyer un autre essai/ }).click();
     await page.getByText("L’e-mail d’essai est parti.").waitFor();
-    await lastMail(/Ce courriel vient de/);
+    await lastMail(/Cet e-mail vient de/);
     await page.getByRole("button", { name: /Vérifier maintenant|Vérifier de nouveau/ }).click();
     await page.waitForURL(/start/);
     await step("key").getByText("fait", { exact: true }).waitFor();

@@ -29,7 +29,7 @@ test("an operator goes from an empty database to a first donation, by phone", as
 
     await page.getByRole("button", { name: "M’envoyer un e-mail d’essai" }).click();
     await done("mail");
-    await lastMail(/Ce courriel vient de/);
+    await lastMail(/Cet e-mail vient de/);
     await page.getByRole("button", { name: "Vérifier maintenant" }).click();
     await done("key");
     // The check tells that the endpoints are missing.

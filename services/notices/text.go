@@ -86,10 +86,12 @@ func (n Notice) write(to reader) (subject, text string) {
 	if !n.Since.IsZero() {
 		facts = append(facts, say("since", "{since}", n.Since.In(to.location).Format(time.DateOnly)))
 	}
-	if n.Subject != "" {
+	address := n.address(to.publicURL)
+	// The page leads to what the notice is about; a resource's name is for who has no page.
+	if n.Subject != "" && address == n.Name() {
 		facts = append(facts, say("about", "{subject}", n.Subject))
 	}
-	facts = append(facts, say("notice", "{notice}", n.address(to.publicURL)))
+	facts = append(facts, say("notice", "{notice}", address))
 	return subject, texts[string(n.Kind)+".text"] + "\n\n" + strings.Join(facts, "\n") + "\n\n-- \n" + footer + "\n"
 }
 
@@ -115,7 +117,7 @@ func (n Notice) changeFacts(to reader, texts map[string]string, say func(key str
 	if c.Actor != "" && (!c.Operator || to.operator) {
 		by = c.DisplayName
 		if !strings.HasPrefix(c.Actor, "members/") {
-			by = say("key", "{label}", c.DisplayName, "{key}", c.Actor)
+			by = say("key", "{label}", c.DisplayName)
 		}
 	}
 	facts := []string{say("by", "{by}", by)}
@@ -129,6 +131,8 @@ func (n Notice) changeFacts(to reader, texts map[string]string, say func(key str
 			return say("labelled", "{label}", label, "{role}", texts["role_"+role])
 		case n.Kind == TwoPersonRuleWaits || n.Kind == TwoPersonRuleChanged:
 			return cmp.Or(texts["mode_"+v], texts["none"])
+		case v != "" && (n.Kind == RefundApprovalWaits || n.Kind == RefundApprovalChanged):
+			return limitText(v, to.language, texts)
 		case v != "":
 			return v
 		case n.Kind == StripeAccountChanged:
@@ -143,6 +147,19 @@ func (n Notice) changeFacts(to reader, texts map[string]string, say func(key str
 		facts = append(facts, say("after", "{after}", value(c.After)))
 	}
 	return facts
+}
+
+// limitText writes the limit of refunds, such as "50.00 EUR", as people read it. A limit of zero is about all refunds.
+func limitText(value string, language money.Language, texts map[string]string) string {
+	amount, currency, _ := strings.Cut(value, " ")
+	limit, err := money.Parse(amount, money.Currency(currency))
+	switch {
+	case err != nil:
+		return value
+	case limit.Minor == 0:
+		return texts["all_refunds"]
+	}
+	return limit.Format(language)
 }
 
 // labelled reports whether the change is of a role with its label: "treasurer Laptop".

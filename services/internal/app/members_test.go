@@ -226,17 +226,17 @@ func TestChangesAreToldWithWhoAndFromWhatToWhat(t *testing.T) {
 		expect := map[string][]string{
 			// Until their addresses were replaced, and of that.
 			"marie@vallon.example": {
-				"notices now go to other addresses", "the limit for refunds was changed", "the limit for refunds was changed",
-				"the collective’s bank account was changed", "the collective’s bank account was changed", "notices now go to other addresses",
+				"the alert addresses were changed", "the refund limit was changed", "the refund limit was changed",
+				"the collective’s bank account was changed", "the collective’s bank account was changed", "the alert addresses were changed",
 			},
-			"thief@example.net": {"notices now go to other addresses", "notices now go to other addresses"},
+			"thief@example.net": {"the alert addresses were changed", "the alert addresses were changed"},
 			// The two keys that the operator made since are told to it as well.
 			"operator@example.org": {
-				"notices now go to other addresses", "the limit for refunds was changed", "the limit for refunds was changed",
+				"the alert addresses were changed", "the refund limit was changed", "the refund limit was changed",
 				"the collective’s bank account was changed", "the collective’s bank account was changed",
-				"notices now go to other addresses", "notices now go to other addresses", "a new API key was made", "an API key was revoked",
+				"the alert addresses were changed", "the alert addresses were changed", "a new access key was created", "an access key was revoked",
 				"donations now go to another Stripe account", "somebody opened the settings of the Stripe account",
-				"a new API key was made", "a new API key was made",
+				"a new access key was created", "a new access key was created",
 			},
 		}
 		subjects := func() map[string][]string {
@@ -264,13 +264,13 @@ func TestChangesAreToldWithWhoAndFromWhatToWhat(t *testing.T) {
 				}
 			}
 			switch subject := strings.TrimPrefix(m.Subject(), en); {
-			case subject == "the limit for refunds was changed" && strings.Contains(m.Text, "9000"):
-				for _, line := range []string{"Changed by: “ROLE_OWNER” (" + who.GetApiKey() + ")\n", "Before: 50.00 EUR\n", "Now: 9000.00 EUR\n"} {
+			case subject == "the refund limit was changed" && strings.Contains(m.Text, "9,000"):
+				for _, line := range []string{"Changed by: the access key “ROLE_OWNER”\n", "Before: €50.00\n", "Now: €9,000.00\n"} {
 					if !strings.Contains(m.Text, line) {
 						t.Errorf("%q is not in\n%s", line, m.Text)
 					}
 				}
-			case subject == "an API key was revoked":
+			case subject == "an access key was revoked":
 				if !strings.Contains(m.Text, "Before: “A spare one”, treasurer\n") {
 					t.Errorf("%s", m.Text)
 				}
