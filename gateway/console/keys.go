@@ -4,8 +4,6 @@ import (
 	"strings"
 	"time"
 
-	"google.golang.org/protobuf/types/known/timestamppb"
-
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
 )
 
@@ -19,7 +17,7 @@ type keysPage struct {
 }
 
 type keyRow struct {
-	Name, Role, Whose, Since, Used, End string
+	Name, Role, Whose, Used, End string
 	State, Tone                         string
 	// Revoke is empty where the reader cannot.
 	Revoke string
@@ -31,19 +29,23 @@ func keysList(v *visit) error {
 		return err
 	}
 	p := keysPage{Up: v.toSettings(), New: v.settingsPath("/keys/new"), Pager: v.pager(list.GetNextPageToken())}
+	zone, err := v.zone()
+	if err != nil {
+		return err
+	}
 	for _, k := range list.GetApiKeys() {
 		row := keyRow{
-			Name: k.GetDisplayName(), Role: v.T("shell." + k.GetRole().String()), Whose: k.GetMemberDisplayName(), Since: v.Date(k.GetCreateTime().AsTime()),
+			Name: k.GetDisplayName(), Role: v.T("shell." + k.GetRole().String()), Whose: k.GetMemberDisplayName(),
 			Used: v.T("people.never"), State: v.T("people." + k.GetState().String()), Tone: keyTones[k.GetState()],
 		}
 		if row.Whose == "" {
 			row.Whose = v.T("people.nobodys")
 		}
 		if k.GetLastUseTime() != nil {
-			row.Used = v.Date(k.GetLastUseTime().AsTime())
+			row.Used = v.Date(k.GetLastUseTime().AsTime().In(zone))
 		}
 		if k.GetEndTime() != nil {
-			row.End = v.Date(k.GetEndTime().AsTime())
+			row.End = v.Date(k.GetEndTime().AsTime().Add(-time.Nanosecond).In(zone))
 		}
 		over := k.GetState() == accessv1.ApiKeyState_API_KEY_STATE_REVOKED || k.GetState() == accessv1.ApiKeyState_API_KEY_STATE_ENDED
 		if !over && (v.leads() || k.GetMember() == v.me.GetMember()) {
@@ -106,11 +108,12 @@ func keysCreate(v *visit) error {
 		return err
 	}
 	k := &accessv1.ApiKey{DisplayName: f.Value("display_name"), Role: accessv1.Role(accessv1.Role_value[f.Value("role")])}
-	if day := f.day("end"); day != "" {
-		// The key works on its last day too, wherever its holder is.
-		last, _ := time.Parse(time.DateOnly, day) // checked above
-		k.EndTime = timestamppb.New(last.AddDate(0, 0, 1))
+	zone, err := v.zone()
+	if err != nil {
+		return err
 	}
+	// The key works on its last day too.
+	k.EndTime = dayEnd(f.day("end"), zone)
 	if !f.failed() {
 		made, err := v.access.CreateApiKey(v.ctx(), &accessv1.CreateApiKeyRequest{
 			Parent: v.scope(), ApiKeyId: strings.ReplaceAll(f.RequestID, "-", ""), ApiKey: k,

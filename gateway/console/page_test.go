@@ -29,6 +29,7 @@ type fakeAccess struct {
 	accessv1.UnimplementedMembersServiceServer
 	redeemed []*accessv1.RedeemSignInLinkRequest
 	signOuts int
+	keys     []*accessv1.CreateApiKeyRequest
 	overview *fakeOverview
 }
 
@@ -82,6 +83,18 @@ func (f *fakeAccess) RedeemSignInLink(ctx context.Context, r *accessv1.RedeemSig
 func (f *fakeAccess) SignOut(context.Context, *accessv1.SignOutRequest) (*emptypb.Empty, error) {
 	f.signOuts++
 	return &emptypb.Empty{}, nil
+}
+
+func (f *fakeAccess) CreateApiKey(_ context.Context, r *accessv1.CreateApiKeyRequest) (*accessv1.ApiKey, error) {
+	f.keys = append(f.keys, r)
+	return &accessv1.ApiKey{Name: "collectives/vallon/apiKeys/k", Secret: "cag_secret"}, nil
+}
+
+func (f *fakeAccess) ListApiKeys(context.Context, *accessv1.ListApiKeysRequest) (*accessv1.ListApiKeysResponse, error) {
+	return &accessv1.ListApiKeysResponse{ApiKeys: []*accessv1.ApiKey{{
+		Name: "collectives/vallon/apiKeys/k", DisplayName: "Export", Role: treasurer, State: accessv1.ApiKeyState_API_KEY_STATE_WORKING,
+		LastUseTime: timestamppb.New(time.Date(2026, 3, 1, 23, 30, 0, 0, time.UTC)), EndTime: timestamppb.New(time.Date(2026, 12, 31, 23, 0, 0, 0, time.UTC)),
+	}}}, nil
 }
 
 // start returns the console over a fake of the services.
@@ -195,6 +208,21 @@ func TestPagesOfAMember(t *testing.T) {
 	}
 	if text := body(t, send(handler, http.MethodGet, "/console/sign-in?done=signin.%3Cb%3E", nil)); strings.Contains(text, `role="status"`) {
 		t.Errorf("an unknown code is shown:\n%s", text)
+	}
+}
+
+// A key ends after its last day where the collective is, and the list shows that day.
+func TestAKeyWorksOnItsLastDay(t *testing.T) {
+	handler, fake := start(t)
+	send(handler, http.MethodPost, "/console/c/vallon/settings/keys/new", url.Values{"display_name": {"Export"}, "role": {treasurer.String()}, "end": {"2026-12-31"}}, "Cookie", signedIn)
+	if got, want := fake.keys[0].GetApiKey().GetEndTime().AsTime(), time.Date(2026, 12, 31, 23, 0, 0, 0, time.UTC); !got.Equal(want) {
+		t.Errorf("a key of a collective in Paris ends at %s, want %s", got, want)
+	}
+	text := body(t, send(handler, http.MethodGet, "/console/c/vallon/settings/keys", nil, "Cookie", signedIn))
+	for _, want := range []string{"2\u00a0mars 2026", "31\u00a0décembre 2026"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the list has no %s:\n%s", want, text[strings.Index(text, "<main"):])
+		}
 	}
 }
 

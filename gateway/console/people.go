@@ -98,9 +98,13 @@ func peopleList(v *visit) error {
 		return err
 	}
 	p.Pager = v.pager(list.GetNextPageToken())
+	zone, err := v.zone()
+	if err != nil {
+		return err
+	}
 	for _, m := range list.GetMemberships() {
 		row := peopleRow{
-			Name: m.GetDisplayName(), Email: m.GetEmail(), Role: v.T("shell." + m.GetRole().String()), Since: v.Date(m.GetCreateTime().AsTime()),
+			Name: m.GetDisplayName(), Email: m.GetEmail(), Role: v.T("shell." + m.GetRole().String()), Since: v.Date(m.GetCreateTime().AsTime().In(zone)),
 			Me: m.GetMember() == v.me.GetMember(),
 		}
 		at := v.settingsPath("/people/" + lastSegment(m.GetName()))
@@ -130,9 +134,13 @@ func (v *visit) invitations() (rows []peopleInvitation, err error) {
 	if err != nil {
 		return nil, err
 	}
+	zone, err := v.zone()
+	if err != nil {
+		return nil, err
+	}
 	for _, i := range list.GetInvitations() {
 		row := peopleInvitation{
-			Email: i.GetEmail(), Role: v.T("shell." + i.GetRole().String()), By: i.GetInviterDisplayName(), Until: v.Date(i.GetExpireTime().AsTime()),
+			Email: i.GetEmail(), Role: v.T("shell." + i.GetRole().String()), By: i.GetInviterDisplayName(), Until: v.Date(i.GetExpireTime().AsTime().In(zone)),
 			Revoke: v.settingsPath("/people/invitations/" + lastSegment(i.GetName()) + "/revoke"), State: v.T("people.pending"), Tone: "warn",
 		}
 		switch i.GetState() {

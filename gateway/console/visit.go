@@ -209,8 +209,11 @@ func (v *visit) settings() (*collectivesv1.Collective, error) {
 	return v.known, nil
 }
 
-// zone is the collective's time zone, in which its days begin.
+// zone is the collective's time zone, in which its days begin; UTC on pages of no collective.
 func (v *visit) zone() (*time.Location, error) {
+	if v.collective == "" {
+		return time.UTC, nil // the operator's pages
+	}
 	c, err := v.settings()
 	if err != nil {
 		return nil, err

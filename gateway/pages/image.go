@@ -106,7 +106,7 @@ func (s *Site) Preview(w http.ResponseWriter, r *http.Request, shown Preview) {
 	}
 	v.Preview, v.Accepting = true, true
 	if d := c.GetDeadline(); d != nil {
-		v.Deadline = p.T("deadline", "date", p.Date(d.AsTime()))
+		v.Deadline = lastDay(p.Words, d)
 	}
 	p.Title, p.Content, p.NoIndex = v.Title, v, true
 	p.Notice, p.Back, p.BackText = shown.Notice, shown.Back, shown.BackText

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"html/template"
 	"strconv"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/cagnotte/cagnotte/gateway/text"
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
@@ -113,6 +116,12 @@ type stageView struct {
 	State, Remark, Spent  string
 }
 
+// lastDay says until when donations are accepted. The deadline is the first instant after its last day, which for a
+// collective in Paris is 23:00 UTC of that day.
+func lastDay(w *text.Words, deadline *timestamppb.Timestamp) string {
+	return w.T("deadline", "date", w.Date(deadline.AsTime().Add(-time.Nanosecond)))
+}
+
 // newCampaignView prints a campaign. The story is left to the caller that shows it.
 func newCampaignView(w *text.Words, c *campaignsv1.Campaign) campaignView {
 	collective, campaign := slugs(c.GetName())
@@ -129,7 +138,7 @@ func newCampaignView(w *text.Words, c *campaignsv1.Campaign) campaignView {
 	switch {
 	case v.Accepting:
 		if d := c.GetDeadline(); d != nil {
-			v.Deadline = w.T("deadline", "date", w.Date(d.AsTime()))
+			v.Deadline = lastDay(w, d)
 		}
 	case c.GetCollectiveSuspended():
 		v.Closed, v.Badge = w.T("suspended"), w.T("stateSuspended")

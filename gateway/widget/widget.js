@@ -217,7 +217,7 @@
             h("div", { class: "fill settled", part: "settled" }), h("div", { class: "fill waiting", part: "waiting" })),
           h("p", { class: "pending", part: "pending" }),
           campaign.deadline && campaign.accepting_donations
-            ? h("p", { class: "pending", part: "deadline" }, words.say("deadline", { date: words.date(campaign.deadline) })) : null),
+            ? h("p", { class: "pending", part: "deadline" }, words.say("deadline", { date: words.date(Date.parse(campaign.deadline) - 1) })) : null),
         campaign.accepting_donations ? this.#form(page) : h("div", { class: "give" },
           h("p", { class: "closed", part: "closed" }, words.say(closed)),
           this.#more(page)),
