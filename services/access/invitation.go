@@ -71,13 +71,13 @@ const invitationSQL = `
 SELECT` + invitationColumns + `
 FROM access.invitations AS i
 WHERE i.id = @id
-	AND coalesce(i.collective, '') = @collective`
+	AND ` + invitationScope + ` = @collective`
 
 const invitationByRequestSQL = `
 SELECT` + invitationColumns + `
 FROM access.invitations AS i
 WHERE i.request_id = @id
-	AND coalesce(i.collective, '') = @collective`
+	AND ` + invitationScope + ` = @collective`
 
 func invitationTx(ctx context.Context, tx pgx.Tx, sql, collective string, id uuid.UUID) (Invitation, error) {
 	rows, err := tx.Query(ctx, sql, pgx.NamedArgs{"collective": collective, "id": id})
@@ -103,7 +103,7 @@ func (s *Service) GetInvitation(ctx context.Context, collective string, id uuid.
 const listInvitationsSQL = `
 SELECT` + invitationColumns + `
 FROM access.invitations AS i
-WHERE coalesce(i.collective, '') = @collective
+WHERE ` + invitationScope + ` = @collective
 	AND (i.created_at, i.id) < (@before_time, @before_id)
 ORDER BY
 	i.created_at DESC,
@@ -128,7 +128,7 @@ func (s *Service) Invitations(ctx context.Context, collective string, before pla
 const revokePendingSQL = `
 UPDATE access.invitations AS i
 SET revoked_at = @now
-WHERE coalesce(i.collective, '') = @collective
+WHERE ` + invitationScope + ` = @collective
 	AND i.email = @email
 	AND i.accepted_at IS NULL
 	AND i.revoked_at IS NULL`
@@ -275,7 +275,7 @@ const revokeInvitationSQL = `
 UPDATE access.invitations AS i
 SET revoked_at = @now
 WHERE i.id = @id
-	AND coalesce(i.collective, '') = @collective
+	AND ` + invitationScope + ` = @collective
 	AND i.accepted_at IS NULL
 	AND i.revoked_at IS NULL
 	AND i.expires_at > @now`
@@ -299,7 +299,7 @@ func (s *Service) RevokeInvitation(ctx context.Context, collective string, id uu
 const revokeInvitationsOfSQL = `
 UPDATE access.invitations AS i
 SET revoked_at = @now
-WHERE (coalesce(i.collective, '') = @collective OR @collective = '' AND i.by_operator)
+WHERE (` + invitationScope + ` = @collective OR @collective = '' AND i.by_operator)
 	AND i.accepted_at IS NULL
 	AND i.revoked_at IS NULL
 	AND (i.inviter = @inviter OR i.inviter IN (

@@ -76,7 +76,7 @@ SELECT` + membershipColumns + `
 FROM access.memberships AS m
 JOIN access.members AS p ON p.id = m.member
 WHERE m.id = @id
-	AND coalesce(m.collective, '') = @collective`
+	AND ` + membershipScope + ` = @collective`
 
 // GetMembership returns a membership, ended or not; NOT_FOUND when there is none.
 func (s *Service) GetMembership(ctx context.Context, collective string, id uuid.UUID) (m Membership, err error) {
@@ -103,7 +103,7 @@ const listMembershipsSQL = `
 SELECT` + membershipColumns + `
 FROM access.memberships AS m
 JOIN access.members AS p ON p.id = m.member
-WHERE coalesce(m.collective, '') = @collective
+WHERE ` + membershipScope + ` = @collective
 	AND m.ended_at IS NULL
 	AND (m.created_at, m.id) > (@after_time, @after_id)
 ORDER BY
@@ -191,7 +191,7 @@ SELECT` + membershipColumns + `
 FROM access.memberships AS m
 JOIN access.members AS p ON p.id = m.member
 WHERE m.member = @id
-	AND coalesce(m.collective, '') = @collective
+	AND ` + membershipScope + ` = @collective
 	AND m.ended_at IS NULL`
 
 // currentMembershipTx reports false when a member has no role there.
@@ -366,7 +366,7 @@ const lastSQL = `
 SELECT NOT EXISTS (
 	SELECT
 	FROM access.memberships AS m
-	WHERE coalesce(m.collective, '') = @collective
+	WHERE ` + membershipScope + ` = @collective
 		AND m.role = @role
 		AND m.id <> @id
 		AND m.ended_at IS NULL
@@ -391,7 +391,7 @@ func (s *Service) keepOneTx(ctx context.Context, tx pgx.Tx, m Membership) error 
 const revokeKeysOfSQL = `
 UPDATE access.api_keys AS k
 SET revoked_at = @now
-WHERE coalesce(k.collective, '') = @collective
+WHERE ` + keyScope + ` = @collective
 	AND k.person = @member
 	AND k.revoked_at IS NULL
 	AND NOT (k.role = ANY(@covered::text[]))`

@@ -78,7 +78,7 @@ SELECT
 	m.created_at
 FROM access.memberships AS m
 WHERE m.member = @member
-	AND coalesce(m.collective, '') IN (@collective, '')
+	AND ` + membershipScope + ` IN (@collective, '')
 	AND m.ended_at IS NULL
 ORDER BY
 	coalesce(m.collective, '') DESC,

@@ -17,8 +17,7 @@ import (
 // order and the OFFSET make Postgres use the two indexes: it cannot know how short the tail is. It is one of the parts
 // that the statements below are put together from. It stays open at its end, so that a condition on the campaign can
 // follow; tailEndPart closes it. transactions_seal_idx has the transactions in their order, entries_pkey the entries of
-// each. Without a row in position the tail begins with the first transaction. A bound is the largest position there is
-// when nothing bounds the tail.
+// each. A bound is the largest position there is when nothing bounds the tail.
 const tailPart = `
 tail AS (
 	SELECT
@@ -31,8 +30,8 @@ tail AS (
 		FROM ledger.transactions AS t
 		WHERE t.book = @book
 			AND (t.xid, t.id) > (
-				coalesce((SELECT p.xid FROM position AS p), '0'),
-				coalesce((SELECT p.id FROM position AS p), 0)
+				(SELECT p.xid FROM position AS p),
+				(SELECT p.id FROM position AS p)
 			)
 			AND (t.xid, t.id) <= (@upto_xid, @upto_id)
 		ORDER BY
@@ -64,17 +63,24 @@ const (
 		AND k.campaign = @campaign`
 )
 
-// positionPart is where the balance checkpoint stands; no row when there is none. seals_pkey finds the seal by the book
-// and the number. It begins the statement, and tailPart follows it.
+// positionPart is one row: where the balance checkpoint stands, or a place before every transaction when there is none.
+// seals_pkey finds the seal by the book and the number. It begins the statement, and tailPart follows it. It has the coalesce
+// that tailPart must do without: under row-level security a condition with coalesce is none of an index.
 const positionPart = `
 WITH position AS (
 	SELECT
-		t.xid,
-		t.id
-	FROM ledger.seals AS s
-	JOIN ledger.transactions AS t ON t.id = s.transaction_id
-	WHERE s.book = @book
-		AND s.number = @stored
+		coalesce(n.xid, '0') AS xid,
+		coalesce(n.id, 0) AS id
+	FROM (VALUES (1)) AS one (row)
+	LEFT JOIN (
+		SELECT
+			t.xid,
+			t.id
+		FROM ledger.seals AS s
+		JOIN ledger.transactions AS t ON t.id = s.transaction_id
+		WHERE s.book = @book
+			AND s.number = @stored
+	) AS n ON true
 ),`
 
 // A chart has some dozens of accounts. Every account of the book is returned, sorted by code, with a row for each
@@ -381,7 +387,7 @@ func bound(t time.Time, open pgtype.InfinityModifier) pgtype.Timestamptz {
 
 // roleBalanceSQL adds up the stored sums and the tail after them in one statement. One statement sees one snapshot, so
 // the newest balance checkpoint, the sums and the tail fit together. balance_keys_all_idx finds the keys of the
-// account, whatever the collective. transactions_seal_idx finds the tail.
+// account, whatever the collective. transactions_seal_idx finds the tail, after a position as in positionPart.
 const roleBalanceSQL = `
 WITH role AS (
 	SELECT r.account_id
@@ -391,15 +397,22 @@ WITH role AS (
 ),
 stored AS (
 	SELECT
-		b.number,
-		t.xid,
-		t.id
-	FROM ledger.balance_checkpoints AS b
-	JOIN ledger.seals AS s ON s.book = b.book AND s.number = b.number
-	JOIN ledger.transactions AS t ON t.id = s.transaction_id
-	WHERE b.book = @book
-	ORDER BY b.number DESC
-	LIMIT 1
+		coalesce(n.number, 0) AS number,
+		coalesce(n.xid, '0') AS xid,
+		coalesce(n.id, 0) AS id
+	FROM (VALUES (1)) AS one (row)
+	LEFT JOIN (
+		SELECT
+			b.number,
+			t.xid,
+			t.id
+		FROM ledger.balance_checkpoints AS b
+		JOIN ledger.seals AS s ON s.book = b.book AND s.number = b.number
+		JOIN ledger.transactions AS t ON t.id = s.transaction_id
+		WHERE b.book = @book
+		ORDER BY b.number DESC
+		LIMIT 1
+	) AS n ON true
 ),
 parts AS (
 	SELECT
@@ -424,8 +437,8 @@ parts AS (
 	JOIN role AS r ON r.account_id = e.account_id
 	WHERE t.book = @book
 		AND (t.xid, t.id) > (
-			coalesce((SELECT p.xid FROM stored AS p), '0'),
-			coalesce((SELECT p.id FROM stored AS p), 0)
+			(SELECT p.xid FROM stored AS p),
+			(SELECT p.id FROM stored AS p)
 		)
 )
 SELECT

@@ -45,7 +45,8 @@ const spread = 1000
 //   - of-indexed to tables with the ledger's other indexes too, so that the rows can be found again. What
 //     remains of it is the price of the checks and of idempotency.
 //
-// hot/spread is posting to one campaign against a thousand (0.95). WAL-B/tx and syncs/tx are bytes of
+// of-unscoped is the ratio to posting with the policies of row-level security switched off. hot/spread is posting to one
+// campaign against a thousand (0.95). WAL-B/tx and syncs/tx are bytes of
 // WAL, spread (3,000), and syncs of it, hot (0.3 with 32 callers); B/tx is what is stored (2,000).
 func BenchmarkPost(b *testing.B) {
 	d := durable(b)
@@ -57,7 +58,7 @@ func BenchmarkPost(b *testing.B) {
 	}
 	for _, c := range []struct{ callers, batch int }{{8, 1}, {32, 1}, {1, 100}, {8, 100}} {
 		b.Run(fmt.Sprintf("callers=%d/batch=%d", c.callers, c.batch), func(b *testing.B) {
-			var ours, hot, bare, indexed, wal, syncs []float64
+			var ours, hot, bare, indexed, unscoped, wal, syncs []float64
 			limit := func(schema string) float64 {
 				if c.batch == 1 {
 					return d.pgbench(b, schema, c.callers)
@@ -84,6 +85,11 @@ func BenchmarkPost(b *testing.B) {
 					rate, used := measured(1)
 					hot, syncs = append(hot, rate), append(syncs, used.syncs)
 				},
+				func() {
+					d.policies(b, false)
+					defer d.policies(b, true)
+					unscoped = append(unscoped, throughput(b, c.callers, c.batch, spread, send))
+				},
 			}
 			for b.Loop() {
 				for _, i := range rand.Perm(len(rounds)) {
@@ -95,6 +101,7 @@ func BenchmarkPost(b *testing.B) {
 			b.ReportMetric(median(bare), "limit-tx/s")
 			b.ReportMetric(median(ours)/median(bare), "of-limit")
 			b.ReportMetric(median(ours)/median(indexed), "of-indexed")
+			b.ReportMetric(median(ours)/median(unscoped), "of-unscoped")
 			b.ReportMetric(median(hot)/median(ours), "hot/spread")
 			b.ReportMetric(median(wal), "WAL-B/tx")
 			b.ReportMetric(median(syncs), "syncs/tx")
@@ -208,6 +215,36 @@ func durable(b *testing.B) durableServer {
 	}
 	b.Cleanup(d.pool.Close)
 	return d
+}
+
+// policies switches row-level security of all tables on or off.
+func (d durableServer) policies(b *testing.B, on bool) {
+	b.Helper()
+	const statement = `
+DO $$
+DECLARE
+	scoped regclass;
+BEGIN
+	FOR scoped IN
+		SELECT p.polrelid::regclass
+		FROM pg_policy AS p
+	LOOP
+		EXECUTE format('ALTER TABLE %%s %s ROW LEVEL SECURITY', scoped);
+	END LOOP;
+END
+$$`
+	command := "DISABLE"
+	if on {
+		command = "ENABLE"
+	}
+	owner, err := pgx.Connect(b.Context(), d.url)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer owner.Close(b.Context())
+	if _, err := owner.Exec(b.Context(), fmt.Sprintf(statement, command)); err != nil {
+		b.Fatal(err)
+	}
 }
 
 // pgbenchScript is one donation in one commit.

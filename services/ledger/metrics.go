@@ -47,7 +47,8 @@ func (m *tailMetrics) Collect(ch chan<- prometheus.Metric) {
 }
 
 // It counts from the index alone; the oldest transaction is the first in it. For each book, p is the position of its
-// last seal; NULL when nothing is sealed, and then the whole book is the tail. seals_pkey serves p.
+// last seal, or a place before every transaction when nothing is sealed: then the whole book is the tail. seals_pkey serves
+// p, whose OFFSET 0 keeps the coalesce out of the conditions below, which could not be those of an index with it.
 // transactions_seal_idx serves the count and the first transaction of the tail. A clock that was set back would give a
 // negative age, so 0 is the least.
 const unsealedTailsSQL = `
@@ -55,30 +56,34 @@ SELECT
 	coalesce(sum(n.count), 0)::bigint,
 	greatest(coalesce(extract(epoch FROM clock_timestamp() - min(o.recorded_at)), 0), 0)::float8
 FROM ledger.books AS b
-LEFT JOIN LATERAL (
+CROSS JOIN LATERAL (
 	SELECT
-		t.xid,
-		t.id
-	FROM ledger.seals AS s
-	JOIN ledger.transactions AS t ON t.id = s.transaction_id
-	WHERE s.book = b.id
-		AND s.number = (
-			SELECT max(m.number)
-			FROM ledger.seals AS m
-			WHERE m.book = b.id
-		)
-) AS p ON true
+		coalesce(n.xid, '0') AS xid,
+		coalesce(n.id, 0) AS id
+	FROM (VALUES (1)) AS one (row)
+	LEFT JOIN (
+		SELECT
+			t.xid,
+			t.id
+		FROM ledger.seals AS s
+		JOIN ledger.transactions AS t ON t.id = s.transaction_id
+		WHERE s.book = b.id
+		ORDER BY s.number DESC
+		LIMIT 1
+	) AS n ON true
+	OFFSET 0
+) AS p
 CROSS JOIN LATERAL (
 	SELECT count(*) AS count
 	FROM ledger.transactions AS t
 	WHERE t.book = b.id
-		AND (t.xid, t.id) > (coalesce(p.xid, '0'), coalesce(p.id, 0))
+		AND (t.xid, t.id) > (p.xid, p.id)
 ) AS n
 LEFT JOIN LATERAL (
 	SELECT t.recorded_at
 	FROM ledger.transactions AS t
 	WHERE t.book = b.id
-		AND (t.xid, t.id) > (coalesce(p.xid, '0'), coalesce(p.id, 0))
+		AND (t.xid, t.id) > (p.xid, p.id)
 	ORDER BY
 		t.xid,
 		t.id

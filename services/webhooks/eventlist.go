@@ -57,14 +57,28 @@ const listEventsSQL = selectEventsSQL + `
 const listFailedSQL = selectEventsSQL + `
 	AND e.state = 'failed'` + newestEvents
 
-const listAccountEventsSQL = selectEventsSQL + `
-	AND e.account = @in_account
-	AND (@state = '' OR e.state = @state)` + newestEvents
+// selectAccountEventsSQL selects the events of one account that come after a position, newest first: a range of
+// events_account_idx, or of events_account_failed_idx. So a page passes over no events of other accounts. With account = … the
+// planner would also take events_received_idx, which has the events of all accounts.
+const selectAccountEventsSQL = `
+SELECT` + eventColumns + `
+FROM webhooks.events AS e
+WHERE (e.account, e.received_at, e.id) < (@in_account, @received_at, @id)
+	AND (e.account, e.received_at, e.id) >= (@in_account, '-infinity', '')`
 
-// listAccountFailedSQL has the state in its text too, for the same index.
-const listAccountFailedSQL = selectEventsSQL + `
-	AND e.state = 'failed'
-	AND e.account = @in_account` + newestEvents
+const newestAccountEvents = `
+ORDER BY
+	e.account DESC,
+	e.received_at DESC,
+	e.id DESC
+LIMIT @count`
+
+const listAccountEventsSQL = selectAccountEventsSQL + `
+	AND (@state = '' OR e.state = @state)` + newestAccountEvents
+
+// listAccountFailedSQL has the state in its text too, for the index of failed events.
+const listAccountFailedSQL = selectAccountEventsSQL + `
+	AND e.state = 'failed'` + newestAccountEvents
 
 // List returns up to count events of the scope before a position, newest first; all states when state is empty.
 func (s *Service) List(ctx context.Context, in Scope, state State, before Position, count int) ([]Event, error) {

@@ -11,6 +11,6 @@
 // CAGNOTTE_TEST_DATABASE_URL is the address of a server to use instead of a private one. Its role needs CREATEDB and
 // CREATEROLE. When there is no Postgres, tests fail with the command that installs it.
 //
-// [PrepareSQL] checks the SQL constants of Go packages against the migrated database, and [Style] checks how SQL is
-// written.
+// [PrepareSQL] checks the SQL constants of Go packages against the migrated database, [IndexedSQL] that row-level security
+// leaves their conditions to indexes, and [Style] how SQL is written.
 package pgtest

@@ -158,3 +158,15 @@ func TestErrorKeepsTheCauseOutOfTheMessage(t *testing.T) {
 		t.Error("the cause is lost to the log")
 	}
 }
+
+// unindexed are the statements that evaluate a condition on rows rather than in an index, and why that is enough.
+var unindexed = map[string]string{
+	"donations.expireAbandonedSQL":  "the index alone has few rows: donations without a page, which this statement ends",
+	"donations.unbookedAccountsSQL": "an index finds the payments that are due or their donations; statistics decide which is read first",
+	"ledger.verifyUnsealedSQL":      "an index finds the seal of each transaction instead of all seals of the book",
+	"refunds.refundableSQL":         "an index finds the payments of a donation, which are few",
+}
+
+func TestPoliciesLeaveConditionsToIndexes(t *testing.T) {
+	pgtest.IndexedSQL(t, pgtest.New(t), "../..", unindexed)
+}
