@@ -125,6 +125,36 @@ func (s *Service) Delete(ctx context.Context, name Name, etag string) error {
 	})
 }
 
+// holdSQL takes the lock that the trigger hold_name takes for each row that names a campaign.
+const holdSQL = `
+SELECT pg_advisory_xact_lock_shared(hashtextextended('campaigns/' || @collective::text || '/' || @id::text, 0))`
+
+const existsSQL = `
+SELECT EXISTS (
+	SELECT
+	FROM campaigns.campaigns AS c
+	WHERE c.collective = @collective
+		AND c.id = @id
+)`
+
+// HoldTx keeps a campaign from being renamed or deleted until the transaction ends. It is for whoever writes entries of the
+// books that name a campaign; donations, pledges and expenses are held by triggers. tx must be READ COMMITTED. Error:
+// NOT_FOUND, also when the campaign was renamed or deleted while this waited.
+func HoldTx(ctx context.Context, tx pgx.Tx, name Name) error {
+	if _, err := tx.Exec(ctx, holdSQL, key(name)); err != nil {
+		return postgres.Error(err)
+	}
+	// A statement of its own, and so with a snapshot from after the lock.
+	var exists bool
+	if err := tx.QueryRow(ctx, existsSQL, key(name)).Scan(&exists); err != nil {
+		return postgres.Error(err)
+	}
+	if !exists {
+		return errs.NotFound(name.String())
+	}
+	return nil
+}
+
 // lockTx reads a campaign and locks its row against other updates.
 func lockTx(ctx context.Context, tx pgx.Tx, name Name) (Campaign, error) {
 	rows, err := tx.Query(ctx, lockForNameSQL, key(name))

@@ -53,12 +53,6 @@ func (s *server) ReclassifyTransaction(ctx context.Context, req *ledgerv1.Reclas
 	case from.Code == to.Code && from.Campaign == to.Campaign:
 		return nil, errs.Invalid("to_account", "must be another account, unless to_campaign is another campaign")
 	}
-	// The campaign of from stands in the books, so it exists; that of to is new to them.
-	if to.Campaign != "" {
-		if err := s.cfg.KnowsCampaign(ctx, collective, to.Campaign); err != nil {
-			return nil, err
-		}
-	}
 	// The request id is lower-cased, so that two spellings of one id are one reference and a repeat is recognised.
 	r := Reclassification{
 		Original: original, Reference: reclassificationPrefix + strings.ToLower(req.GetRequestId()), Collective: collective,
@@ -70,6 +64,12 @@ func (s *server) ReclassifyTransaction(ctx context.Context, req *ledgerv1.Reclas
 	// The database has microseconds; a repeat must compare equal.
 	r.Effective = r.Effective.Truncate(time.Microsecond)
 	if err := postgres.InTx(ctx, s.service.pool, func(ctx context.Context, tx pgx.Tx) error {
+		// The campaign of from stands in the books, so it keeps its name; that of to is new to them.
+		if r.ToCampaign != "" {
+			if err := s.cfg.HoldCampaignTx(ctx, tx, collective, r.ToCampaign); err != nil {
+				return err
+			}
+		}
 		fresh, err := s.service.ReclassifyTx(ctx, tx, book, r)
 		if err != nil || !fresh {
 			return err

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	merkle "github.com/transparency-dev/merkle/proof"
 	"github.com/transparency-dev/merkle/rfc6962"
 	"google.golang.org/grpc/codes"
@@ -44,7 +45,7 @@ func serverFor(s *ledger.Service, bookOf ledger.BookOf) ledgerv1.LedgerServiceSe
 	return ledger.NewServer(s, ledger.ServerConfig{
 		BookOf: bookOf, PublicBookOf: bookOf,
 		MayAddAccount: func(context.Context, string) error { return nil },
-		KnowsCampaign: func(_ context.Context, collective, campaign string) error {
+		HoldCampaignTx: func(_ context.Context, _ pgx.Tx, collective, campaign string) error {
 			if collective != vallon || campaign != lawyer && campaign != "second" {
 				return errs.NotFound("collectives/" + collective + "/campaigns/" + campaign)
 			}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"google.golang.org/grpc/codes"
 
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
@@ -24,8 +25,9 @@ type ServerConfig struct {
 	PublicBookOf BookOf
 	// MayAddAccount returns an error when the caller may not add accounts to the book of a collective.
 	MayAddAccount func(ctx context.Context, collective string) error
-	// KnowsCampaign returns NOT_FOUND when the collective has no such campaign.
-	KnowsCampaign func(ctx context.Context, collective, campaign string) error
+	// HoldCampaignTx keeps a campaign from being renamed or deleted until tx ends; NOT_FOUND when the collective has none of
+	// that id.
+	HoldCampaignTx func(ctx context.Context, tx pgx.Tx, collective, campaign string) error
 }
 
 type server struct {

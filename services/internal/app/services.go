@@ -263,9 +263,8 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 	webhooksv1.RegisterWebhooksServiceServer(a.rpc, webhooks.NewServer(s.webhooks))
 	ledgerv1.RegisterLedgerServiceServer(a.rpc, ledger.NewServer(s.ledger, ledger.ServerConfig{
 		BookOf: bookOf, PublicBookOf: publicBookOf, MayAddAccount: mayAddAccount,
-		KnowsCampaign: func(ctx context.Context, collective, campaign string) error {
-			_, err := s.campaigns.Get(ctx, campaigns.Name{Collective: collective, Campaign: campaign})
-			return err
+		HoldCampaignTx: func(ctx context.Context, tx pgx.Tx, collective, campaign string) error {
+			return campaigns.HoldTx(ctx, tx, campaigns.Name{Collective: collective, Campaign: campaign})
 		},
 	}))
 	overviewv1.RegisterOverviewServiceServer(a.rpc, overview.NewServer(overview.New(overview.Config{
