@@ -22,16 +22,24 @@ window.addEventListener("pageshow", () => {
   }
 });
 
-// <button type="button" hidden data-copy="ID" data-copied="Copié">Copier</button> copies the text of the element ID.
+// <button type="button" hidden data-copy="ID" data-copied="Copié">Copier</button> copies the text of the element ID, and says so
+// to a screen reader too.
 for (const button of document.querySelectorAll("[data-copy]")) {
   const source = document.getElementById(button.dataset.copy);
   if (!source || !navigator.clipboard) continue;
+  const label = button.textContent;
+  const told = document.createElement("span");
+  told.className = "hidden";
+  told.setAttribute("role", "status");
+  button.after(told);
   button.hidden = false;
   button.addEventListener("click", async () => {
     await navigator.clipboard.writeText(source.value ?? source.textContent);
-    const label = button.textContent;
-    button.textContent = button.dataset.copied;
-    setTimeout(() => (button.textContent = label), 2000);
+    button.textContent = told.textContent = button.dataset.copied;
+    setTimeout(() => {
+      button.textContent = label;
+      told.textContent = "";
+    }, 2000);
   });
 }
 

@@ -18,7 +18,7 @@ type keysPage struct {
 
 type keyRow struct {
 	Name, Role, Whose, Used, End string
-	State, Tone                         string
+	State, Tone                  string
 	// Revoke is empty where the reader cannot.
 	Revoke string
 }
