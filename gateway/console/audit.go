@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"net/url"
 	"regexp"
@@ -17,17 +18,23 @@ import (
 	"github.com/cagnotte/cagnotte/gateway/text"
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
 	auditv1 "github.com/cagnotte/cagnotte/proto/cagnotte/audit/v1"
+	collectivesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
 	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
 )
 
-// auditSection says in words who changed what, with filters and an export.
+// auditSection says in words who changed what, with filters and an export: in a collective, and for the operator everywhere.
 func auditSection() section {
-	const log = "/console/c/{collective}/settings/audit"
+	const (
+		log     = "/console/c/{collective}/settings/audit"
+		siteLog = instancePath + "/audit"
+	)
 	return section{
 		name: "audit",
 		routes: []route{
 			{pattern: "GET " + log, serve: auditList, roles: bookkeepers},
 			{pattern: "GET " + log + "/export", serve: auditExport, roles: bookkeepers},
+			{pattern: "GET " + siteLog, serve: auditList, roles: operators},
+			{pattern: "GET " + siteLog + "/export", serve: auditExport, roles: operators},
 		},
 	}
 }
@@ -37,8 +44,9 @@ func (v *visit) audit() auditv1.AuditServiceClient { return auditv1.NewAuditServ
 // auditPage lists entries.
 type auditPage struct {
 	*text.Words
-	Back   string
-	Filter *form
+	// Back leads to the settings; empty for the operator's log.
+	Back, Lead string
+	Filter     *form
 	// Of is the resource that the list is about; empty for all.
 	Of      string
 	Entries []auditRow
@@ -50,9 +58,11 @@ type auditPage struct {
 // auditRow is an entry in words.
 type auditRow struct {
 	Time, Said string
-	// Path leads to what was changed, if it has a page. Only lists the entries about it.
-	Path, Only string
-	Changes    []auditChange
+	// Path leads to what was changed, if it has a page. Only lists the entries about it, and Theirs those of who did it.
+	Path, Only, Theirs string
+	// Whose is the collective, or the site, in the operator's log.
+	Whose   string
+	Changes []auditChange
 	// Long: there are so many changes that they are folded.
 	Long bool
 	// Note says by which key, and the number of the seal.
@@ -65,21 +75,63 @@ const foldedChanges = 4
 // auditChange is a field before and after.
 type auditChange struct{ Field, Before, After, Nothing string }
 
-func auditFields(v *visit) []field {
+// auditFields are the filters. The operator chooses the collective, and then among its members too.
+func auditFields(v *visit) ([]field, error) {
 	people := []option{{Label: v.T("audit.everybody")}}
-	list, err := v.members().ListMemberships(v.ctx(), &accessv1.ListMembershipsRequest{Parent: v.collective, PageSize: 200})
-	if err == nil {
-		for _, m := range list.GetMemberships() {
-			people = append(people, option{Value: m.GetMember(), Label: m.GetDisplayName()})
-		}
-	}
-	return []field{
-		{Name: "actor", Label: "audit.actor", Kind: "select", Options: people},
+	who := field{Name: "actor", Label: "audit.actor", Kind: "select"}
+	fields := []field{
 		{Name: "method", Label: "audit.method", Kind: "select", Options: auditMethods(v)},
 		{Name: "start_date", Label: "audit.start", Kind: "day"},
 		{Name: "end_date", Label: "audit.end", Kind: "day"},
 		{Name: "resource", Kind: "hidden"},
 	}
+	parents := []string{v.scope()}
+	if v.collective == "" {
+		of, err := whoseField(v, option{Label: v.T("audit.everywhere")}, option{Value: instanceName, Label: v.T("shell.instance")})
+		if err != nil {
+			return nil, err
+		}
+		fields = append([]field{of}, fields...)
+		who.Hint = "audit.actorHint"
+		if id := v.r.URL.Query().Get("of"); id != "" && id != instanceName {
+			parents = append(parents, "collectives/"+id)
+		}
+	}
+	listed := map[string]bool{"": true}
+	for _, parent := range parents {
+		list, err := v.members().ListMemberships(v.ctx(), &accessv1.ListMembershipsRequest{Parent: parent, PageSize: 200})
+		if err != nil {
+			continue // the list is there without the names
+		}
+		for _, m := range list.GetMemberships() {
+			if !listed[m.GetMember()] {
+				people, listed[m.GetMember()] = append(people, option{Value: m.GetMember(), Label: m.GetDisplayName()}), true
+			}
+		}
+	}
+	// A link to what one person or key did: the filter keeps it, whoever else can be chosen.
+	if chosen := v.r.URL.Query().Get("actor"); !listed[chosen] {
+		people = append(people, option{Value: chosen, Label: lastOf(chosen)})
+	}
+	who.Options = people
+	return append([]field{who}, fields...), nil
+}
+
+// whoseField chooses a collective, after what else there is to choose, by its id. The service lists 200 at once: with more of
+// them the id is typed.
+func whoseField(v *visit, others ...option) (field, error) {
+	of := field{Name: "of", Label: "instance.of", Kind: "select", Options: others}
+	list, err := v.collectives().ListCollectives(v.ctx(), &collectivesv1.ListCollectivesRequest{PageSize: 200})
+	if err != nil {
+		return of, err
+	}
+	if list.GetNextPageToken() != "" {
+		return field{Name: "of", Label: "instance.of", Hint: "instance.ofHint", Mono: true, Max: 40}, nil
+	}
+	for _, c := range list.GetCollectives() {
+		of.Options = append(of.Options, option{Value: lastOf(c.GetName()), Label: c.GetDisplayName()})
+	}
+	return of, nil
 }
 
 // methodPrefix begins the keys of what the methods do; the rest is the method without "cagnotte." and the version.
@@ -94,7 +146,11 @@ func methodKey(method string) string {
 func auditMethods(v *visit) []option {
 	options := []option{{Label: v.T("audit.allMethods")}}
 	for _, key := range v.Keys() {
-		if name, ok := strings.CutPrefix(key, "audit.find-"); ok {
+		name, ok := strings.CutPrefix(key, "audit.find-")
+		if !ok && v.collective == "" {
+			name, ok = strings.CutPrefix(key, "audit.findSite-")
+		}
+		if ok {
 			options = append(options, option{Value: name, Label: v.T(key)})
 		}
 	}
@@ -102,16 +158,30 @@ func auditMethods(v *visit) []option {
 	return options
 }
 
-// auditFilter is what a form asks for, in both requests. Days are the collective's.
+// auditFilter is what a form asks for, in both requests. Days are those of the collective's zone, in the operator's log of
+// UTC.
 type auditFilter struct {
+	parent                  string
+	everywhere              bool
 	actor, method, resource string
 	start, end              *timestamppb.Timestamp
+	zone                    *time.Location
 }
 
 func (v *visit) auditFilter(f *form) (a auditFilter, err error) {
 	zone, err := v.zone()
 	if err != nil {
 		return a, err
+	}
+	a.parent, a.zone = v.scope(), zone
+	if v.collective == "" {
+		switch of := f.Value("of"); of {
+		case "":
+			a.everywhere = true
+		case instanceName:
+		default:
+			a.parent = "collectives/" + of
+		}
 	}
 	a.actor, a.method, a.resource = f.Value("actor"), f.Value("method"), f.Value("resource")
 	if day, err := time.ParseInLocation(time.DateOnly, f.day("start_date"), zone); err == nil {
@@ -124,49 +194,65 @@ func (v *visit) auditFilter(f *form) (a auditFilter, err error) {
 }
 
 func auditList(v *visit) error {
-	f := v.queryForm(auditFields(v))
+	fields, err := auditFields(v)
+	if err != nil {
+		return err
+	}
+	f := v.queryForm(fields)
 	a, err := v.auditFilter(f)
 	if err != nil {
 		return err
 	}
-	p := auditPage{Words: v.Words, Back: v.path("/settings"), Filter: f, Of: a.resource}
+	title := v.T("audit.title")
+	p := auditPage{Words: v.Words, Filter: f, Of: a.resource, Back: v.settingsPath(""), Lead: v.T("audit.lead")}
+	if v.collective == "" {
+		title, p.Back, p.Lead = v.T("audit.siteTitle"), "", v.T("audit.siteLead")
+	}
 	query := v.r.URL.Query()
 	query.Del("page")
-	p.CSV = v.path("/settings/audit/export?" + withQuery(query, "format", "CSV"))
-	p.JSONL = v.path("/settings/audit/export?" + withQuery(query, "format", "JSONL"))
+	p.CSV = v.settingsPath("/audit/export?" + withQuery(query, "format", "CSV"))
+	p.JSONL = v.settingsPath("/audit/export?" + withQuery(query, "format", "JSONL"))
 	if f.failed() {
-		return v.refuse("audit/list", v.T("audit.title"), p)
+		return v.refuse("audit/list", title, p)
 	}
 	list, err := v.audit().ListAuditEntries(v.ctx(), &auditv1.ListAuditEntriesRequest{
-		Parent: v.collective, PageToken: v.pageToken(), Actor: a.actor, Method: a.method, Resource: a.resource, StartTime: a.start, EndTime: a.end,
+		Parent: a.parent, IncludeCollectives: a.everywhere, PageToken: v.pageToken(),
+		Actor: a.actor, Method: a.method, Resource: a.resource, StartTime: a.start, EndTime: a.end,
 	})
 	if err != nil {
 		if !f.refused(v, err) {
 			return err
 		}
-		return v.refuse("audit/list", v.T("audit.title"), p)
-	}
-	zone, err := v.zone()
-	if err != nil {
-		return err
+		return v.refuse("audit/list", title, p)
 	}
 	for _, e := range list.GetAuditEntries() {
-		p.Entries = append(p.Entries, auditView(v, e, zone))
+		row := auditView(v, e, a.zone)
+		if v.collective == "" {
+			row.Whose = v.T("shell.instance")
+			if id := collectiveOfName(e.GetName()); id != "" {
+				row.Whose = id
+			}
+		}
+		p.Entries = append(p.Entries, row)
 	}
 	p.Pager = v.pager(list.GetNextPageToken())
-	return v.show("audit/list", v.T("audit.title"), p)
+	return v.show("audit/list", title, p)
 }
 
 func auditExport(v *visit) error {
-	f := v.queryForm(auditFields(v))
+	fields, err := auditFields(v)
+	if err != nil {
+		return err
+	}
+	f := v.queryForm(fields)
 	a, err := v.auditFilter(f)
 	if err != nil || f.failed() {
 		return errNoPage
 	}
 	return download.Stream(v.w, v.r, func(ctx context.Context) (grpc.ServerStreamingClient[httpbody.HttpBody], error) {
 		return v.audit().ExportAuditEntries(ctx, &auditv1.ExportAuditEntriesRequest{
-			Parent: v.collective, Format: v.r.URL.Query().Get("format"), Actor: a.actor, Method: a.method, Resource: a.resource,
-			StartTime: a.start, EndTime: a.end,
+			Parent: a.parent, IncludeCollectives: a.everywhere, Format: v.r.URL.Query().Get("format"),
+			Actor: a.actor, Method: a.method, Resource: a.resource, StartTime: a.start, EndTime: a.end,
 		})
 	}, v.Logger)
 }
@@ -179,13 +265,16 @@ func auditView(v *visit, e *auditv1.AuditEntry, zone *time.Location) auditRow {
 	case who == "":
 		who = v.T("audit.somebody")
 	}
-	row := auditRow{Time: v.DateTime(e.GetCreateTime().AsTime(), zone), Path: resourcePath(v, e.GetResource())}
+	row := auditRow{Time: v.DateTime(e.GetCreateTime().AsTime(), zone), Path: resourcePath(e.GetResource())}
 	if key := methodKey(e.GetMethod()); v.Has(key) {
 		row.Said = v.T(key, "who", who)
 	} else {
 		row.Said = v.T("audit.didOther", "who", who, "method", e.GetMethod())
 	}
 	row.Only = "?" + withQuery(url.Values{}, "resource", e.GetResource())
+	if member := cmp.Or(e.GetMember(), e.GetActor()); member != "" {
+		row.Theirs = "?" + withQuery(url.Values{}, "actor", member)
+	}
 	for _, c := range e.GetChanges() {
 		row.Changes = append(row.Changes, auditChange{v.auditField(c.GetField()), v.auditValue(c.GetBefore(), zone), v.auditValue(c.GetAfter(), zone), v.T("audit.nothing")})
 	}
@@ -244,24 +333,43 @@ func (v *visit) auditValue(value string, zone *time.Location) string {
 	return value
 }
 
-// resourcePath is the page of a resource; empty for one that has none.
-func resourcePath(v *visit, resource string) string {
-	id := lastOf(resource)
+// resourcePath is the page of a resource; empty for one that has none. The operator's log has those of all collectives.
+func resourcePath(resource string) string {
+	id, at := lastOf(resource), instancePath
+	if collective := collectiveOfName(resource); collective != "" {
+		at = "/console/c/" + collective
+	}
 	switch kindOf(resource) {
+	case "collectives":
+		return instancePath + "/collectives/" + id
+	case "applications":
+		return at + "/applications/" + id
+	case "ledgerVerifications":
+		return at + "/verification/" + id
 	case "campaigns":
-		return v.path("/campaigns/" + id)
+		return at + "/campaigns/" + id
 	case "donations", "offlineDonations":
-		return v.path("/donations/" + id)
+		return at + "/donations/" + id
 	case "refunds":
-		return v.path("/refunds/" + id)
+		return at + "/refunds/" + id
 	case "recurringDonations":
-		return monthlyPath(v, resource)
+		return monthlyPath(resource)
 	case "expenses":
-		return v.path("/expenses/" + id)
+		return at + "/expenses/" + id
 	case "bankLines":
-		return v.path("/bank/lines/" + id)
+		return at + "/bank/lines/" + id
 	case "notices":
-		return v.path("/notices/" + id)
+		return at + "/notices/" + id
 	}
 	return ""
+}
+
+// collectiveOfName is the id of the collective that a name is of, or below; empty for the instance's.
+func collectiveOfName(name string) string {
+	rest, ok := strings.CutPrefix(name, "collectives/")
+	if !ok {
+		return ""
+	}
+	id, _, _ := strings.Cut(rest, "/")
+	return id
 }

@@ -264,7 +264,7 @@ func donationsOne(v *visit) error {
 		Pledge: c.GetPledgeReference(), PaymentMethod: c.GetPaymentMethod(), Kind: kindOf(c.GetResource()),
 	}
 	if recurring := c.GetRecurringDonation(); recurring != "" {
-		p.MonthlyPath = monthlyPath(v, recurring)
+		p.MonthlyPath = monthlyPath(recurring)
 	}
 	p.Campaign, p.Date = titleOf(titles, c.GetCampaign()), v.Day(c.GetDate())
 	p.Actions = contributionActions(v, c)

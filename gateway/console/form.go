@@ -460,7 +460,7 @@ func (f *form) HasFiles() bool {
 	return slices.ContainsFunc(f.fields, func(d field) bool { return d.Kind == "file" })
 }
 
-// Filled reports whether a filter is set.
+// Filled reports whether a filter that can be seen is set.
 func (f *form) Filled() bool {
-	return slices.ContainsFunc(f.fields, func(d field) bool { return f.Value(d.Name) != "" })
+	return slices.ContainsFunc(f.fields, func(d field) bool { return d.Kind != "hidden" && f.Value(d.Name) != "" })
 }

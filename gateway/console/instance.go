@@ -31,12 +31,14 @@ func instanceSection() section {
 		name: "instance",
 		nav: []navEntry{
 			{label: "instance.nav", icon: "server", path: at, roles: instanceOperators},
+			{label: "notices.nav", icon: "bell", path: at + "/notices", roles: instanceOperators, badge: openNotices},
 			{label: "instance.navCollectives", icon: "people", path: at + "/collectives", roles: instanceOperators},
 			{label: "instance.navApplications", icon: "news", path: at + "/applications", roles: instanceOperators},
 			{label: "instance.navStripe", icon: "bank", path: at + "/stripe", roles: instanceOperators},
-			{label: "instance.navEvents", icon: "bell", path: at + "/events", roles: instanceOperators},
+			{label: "instance.navEvents", icon: "download", path: at + "/events", roles: instanceOperators},
 			{label: "instance.navParked", icon: "alert", path: at + "/parked", roles: instanceOperators},
 			{label: "instance.navVerification", icon: "seal", path: at + "/verification", roles: instanceOperators},
+			{label: "audit.nav", icon: "search", path: at + "/audit", roles: instanceOperators},
 		},
 		routes: []route{
 			{pattern: "GET " + at, serve: instanceHome, roles: instanceOperators},
@@ -144,6 +146,9 @@ func instanceHome(v *visit) error {
 		if !s.Done {
 			p.Left++
 		}
+	}
+	if _, words := openNotices(v); words != "" {
+		p.Work = append(p.Work, labelled{Value: words, Path: instancePath + "/notices"})
 	}
 	w := i.GetOpenWork()
 	for _, item := range []struct {

@@ -34,12 +34,12 @@ func (v *visit) recurring() recurringv1.RecurringServiceClient {
 }
 
 // monthlyPath is the page of a monthly donation.
-func monthlyPath(v *visit, name string) string {
+func monthlyPath(name string) string {
 	segments := strings.Split(name, "/")
 	if len(segments) != 6 {
 		return ""
 	}
-	return v.path("/donations/monthly/" + segments[3] + "/" + segments[5])
+	return "/console/c/" + segments[1] + "/donations/monthly/" + segments[3] + "/" + segments[5]
 }
 
 // monthlyRow is a monthly donation in a list.
@@ -113,7 +113,7 @@ func monthlyView(v *visit, r *recurringv1.RecurringDonation, titles map[string]s
 	}
 	campaign, _, _ := strings.Cut(r.GetName(), "/recurringDonations/")
 	row := monthlyRow{
-		Path: monthlyPath(v, r.GetName()), Since: v.Date(r.GetCreateTime().AsTime().In(zone)), Amount: v.Money(r.GetAmount()),
+		Path: monthlyPath(r.GetName()), Since: v.Date(r.GetCreateTime().AsTime().In(zone)), Amount: v.Money(r.GetAmount()),
 		State: v.T("monthly." + r.GetState().String()), Campaign: titleOf(titles, campaign),
 	}
 	switch r.GetState() {
@@ -218,7 +218,7 @@ func endMonthly(v *visit, f *form) error {
 	if err != nil {
 		return err
 	}
-	path := monthlyPath(v, r.GetName())
+	path := monthlyPath(r.GetName())
 	if !running(r) {
 		return v.redirect(path)
 	}
@@ -239,7 +239,7 @@ func monthlyEnd(v *visit) error {
 		// Ending what has ended changes nothing, so a second click does nothing.
 		_, err = v.recurring().CancelRecurringDonation(v.ctx(), &recurringv1.CancelRecurringDonationRequest{Name: name, AtPeriodEnd: f.Value("when") == "period"})
 		if err == nil {
-			return v.done("monthly.ended", monthlyPath(v, name))
+			return v.done("monthly.ended", monthlyPath(name))
 		}
 		if !f.refused(v, err) {
 			return err

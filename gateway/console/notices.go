@@ -11,9 +11,13 @@ import (
 	noticesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1"
 )
 
-// noticesSection lists notices, shows where the thing is done that each is about, and acknowledges them.
+// noticesSection lists notices, shows where the thing is done that each is about, and acknowledges them: those of a
+// collective, and the operator's own, in whose list those of all collectives can be seen too.
 func noticesSection() section {
-	const notices = "/console/c/{collective}/notices"
+	const (
+		notices     = "/console/c/{collective}/notices"
+		siteNotices = instancePath + "/notices"
+	)
 	return section{
 		name: "notices",
 		nav:  []navEntry{{label: "notices.nav", icon: "bell", path: "/notices", roles: bookkeepers}},
@@ -21,6 +25,9 @@ func noticesSection() section {
 			{pattern: "GET " + notices, serve: noticesList, roles: bookkeepers},
 			{pattern: "GET " + notices + "/{notice}", serve: noticesOne, roles: bookkeepers},
 			{pattern: "POST " + notices + "/{notice}", serve: noticesAcknowledge, roles: bookers},
+			{pattern: "GET " + siteNotices, serve: noticesList, roles: operators},
+			{pattern: "GET " + siteNotices + "/{notice}", serve: noticesOne, roles: operators},
+			{pattern: "POST " + siteNotices + "/{notice}", serve: noticesAcknowledge, roles: operators},
 		},
 	}
 }
@@ -29,42 +36,94 @@ func (v *visit) notices() noticesv1.NoticesServiceClient {
 	return noticesv1.NewNoticesServiceClient(v.Conn)
 }
 
+// noticesPath is an address below the notices: the collective's, or the operator's.
+func (v *visit) noticesPath(below string) string {
+	if v.collective == "" {
+		return instancePath + "/notices" + below
+	}
+	return v.path("/notices" + below)
+}
+
+// openNotices counts the operator's notices that nobody put away. The navigation is there without the number, too.
+func openNotices(v *visit) (count, words string) {
+	list, err := v.notices().ListNotices(v.ctx(), &noticesv1.ListNoticesRequest{Parent: instanceName, Unacknowledged: true, PageSize: manyCount})
+	n := len(list.GetNotices())
+	switch {
+	case err != nil || n == 0:
+		return "", ""
+	case n >= manyCount:
+		return v.Number(manyCount-1) + "+", v.T("notices.openMany", "n", v.Number(manyCount-1))
+	}
+	return v.Number(int64(n)), v.N("notices.openCount", int64(n))
+}
+
 // noticeRow is a notice in a list.
 type noticeRow struct {
 	Path, Title, Time, Amount, Deadline string
-	Open                                bool
+	// Whose is the collective, where the list has those of several.
+	Whose string
+	Open  bool
 }
 
 type noticesPage struct {
 	*text.Words
-	Tabs    []tab
+	Tabs []tab
+	// Filter chooses whose notices; nil in a collective.
+	Filter  *form
 	Notices []noticeRow
 	Pager   pager
 	All     bool
 }
+
+// allNotices chooses the operator's notices and those of all collectives.
+const allNotices = "all-collectives"
 
 func noticesList(v *visit) error {
 	zone, err := v.zone()
 	if err != nil {
 		return err
 	}
-	all := v.r.URL.Query().Get("all") != ""
-	list, err := v.notices().ListNotices(v.ctx(), &noticesv1.ListNoticesRequest{Parent: v.collective, Unacknowledged: !all, PageToken: v.pageToken()})
+	query := v.r.URL.Query()
+	all := query.Get("all") != ""
+	request := &noticesv1.ListNoticesRequest{Parent: v.scope(), Unacknowledged: !all, PageToken: v.pageToken()}
+	p := noticesPage{Words: v.Words, All: all}
+	if v.collective == "" {
+		of, err := whoseField(v, option{Label: v.T("shell.instance")}, option{Value: allNotices, Label: v.T("notices.ofAll")})
+		if err != nil {
+			return err
+		}
+		p.Filter = v.queryForm([]field{of, {Name: "all", Kind: "hidden"}})
+		switch of := p.Filter.Value("of"); of {
+		case "":
+		case allNotices:
+			request.IncludeCollectives = true
+		default:
+			request.Parent = "collectives/" + of
+		}
+	}
+	list, err := v.notices().ListNotices(v.ctx(), request)
 	if err != nil {
 		return err
 	}
-	p := noticesPage{Words: v.Words, All: all, Pager: v.pager(list.GetNextPageToken()), Tabs: []tab{
-		{v.T("notices.open"), v.path("/notices"), !all}, {v.T("notices.all"), v.path("/notices?all=yes"), all},
-	}}
+	query.Del("page")
+	p.Pager = v.pager(list.GetNextPageToken())
+	unread := strings.TrimSuffix("?"+withQuery(query, "all", ""), "?")
+	p.Tabs = []tab{
+		{v.T("notices.open"), v.noticesPath(unread), !all}, {v.T("notices.all"), v.noticesPath("?" + withQuery(query, "all", "yes")), all},
+	}
 	for _, n := range list.GetNotices() {
-		p.Notices = append(p.Notices, noticeView(v, n, zone))
+		row := noticeView(v, n, zone)
+		if v.collective == "" {
+			row.Whose = collectiveOfName(n.GetName())
+		}
+		p.Notices = append(p.Notices, row)
 	}
 	return v.show("notices/list", v.T("notices.title"), p)
 }
 
 func noticeView(v *visit, n *noticesv1.Notice, zone *time.Location) noticeRow {
 	row := noticeRow{
-		Path: v.path("/notices/" + lastOf(n.GetName())), Title: n.GetTitle(), Time: v.Date(n.GetCreateTime().AsTime().In(zone)), Open: n.GetAcknowledgeTime() == nil,
+		Path: resourcePath(n.GetName()), Title: n.GetTitle(), Time: v.Date(n.GetCreateTime().AsTime().In(zone)), Open: n.GetAcknowledgeTime() == nil,
 	}
 	if n.GetAmount() != nil {
 		row.Amount = v.Money(n.GetAmount())
@@ -91,7 +150,7 @@ type noticePage struct {
 
 // noticeOf asks for the notice of the address.
 func noticeOf(v *visit) (*noticesv1.Notice, error) {
-	n, err := v.notices().GetNotice(v.ctx(), &noticesv1.GetNoticeRequest{Name: v.collective + "/notices/" + v.r.PathValue("notice")})
+	n, err := v.notices().GetNotice(v.ctx(), &noticesv1.GetNoticeRequest{Name: v.scope() + "/notices/" + v.r.PathValue("notice")})
 	if status.Code(err) == codes.InvalidArgument {
 		return nil, errNoPage
 	}
@@ -112,7 +171,7 @@ func showNotice(v *visit, n *noticesv1.Notice, f *form) error {
 		return err
 	}
 	p := noticePage{
-		noticeRow: noticeView(v, n, zone), Back: v.path("/notices"), Text: n.GetText(), Actor: n.GetActorDisplayName(), Before: v.noticeValue(n.GetKind(), n.GetBefore()), After: v.noticeValue(n.GetKind(), n.GetAfter()),
+		noticeRow: noticeView(v, n, zone), Back: v.noticesPath(""), Text: n.GetText(), Actor: n.GetActorDisplayName(), Before: v.noticeValue(n.GetKind(), n.GetBefore()), After: v.noticeValue(n.GetKind(), n.GetAfter()),
 		Transactions: n.GetTransactions(),
 	}
 	if kindOf(n.GetActor()) == "apiKeys" {
@@ -170,7 +229,7 @@ func noticesAcknowledge(v *visit) error {
 		}
 		return showNotice(v, n, f)
 	}
-	return v.done("notices.acknowledged", v.path("/notices"))
+	return v.done("notices.acknowledged", v.noticesPath(""))
 }
 
 // noticePlaces are the pages where the thing of a kind is done, with the key of the link's text. A path that ends in a slash
@@ -215,6 +274,22 @@ var noticePlaces = map[string]struct{ path, label string }{
 	"key_revoked":               {"/settings/keys", "notices.toKeys"},
 }
 
+// siteNoticePlaces are the same for the operator's notices, below /console/instance.
+var siteNoticePlaces = map[string]struct{ path, label string }{
+	"application_received":   {"/applications/", "notices.toApplication"},
+	"stripe_money_parked":    {"/parked", "notices.toParked"},
+	"stripe_balance_differs": {"/verification", "notices.toVerification"},
+	"payout_failed":          {"/stripe", "notices.toStripe"},
+	"payout_difference":      {"/stripe", "notices.toStripe"},
+	"stripe_top_up":          {"/stripe", "notices.toStripe"},
+	"key_created":            {"/keys", "notices.toKeys"},
+	"key_revoked":            {"/keys", "notices.toKeys"},
+	"member_invited":         {"/people", "notices.toPeople"},
+	"member_joined":          {"/people", "notices.toPeople"},
+	"member_role_changed":    {"/people", "notices.toPeople"},
+	"member_left":            {"/people", "notices.toPeople"},
+}
+
 // noticePlace is where the thing of a notice is done, and what the link says; empty for who has no such page.
 func noticePlace(v *visit, n *noticesv1.Notice) (path, label string) {
 	if path, label = placeOf(v, n); !v.serves(path) {
@@ -225,6 +300,16 @@ func noticePlace(v *visit, n *noticesv1.Notice) (path, label string) {
 
 func placeOf(v *visit, n *noticesv1.Notice) (path, label string) {
 	subject := n.GetSubject()
+	if v.collective == "" {
+		place, known := siteNoticePlaces[n.GetKind()]
+		switch {
+		case !known:
+			return "", ""
+		case strings.HasSuffix(place.path, "/"):
+			return instancePath + place.path + lastOf(subject), v.T(place.label)
+		}
+		return instancePath + place.path, v.T(place.label)
+	}
 	if place, known := noticePlaces[n.GetKind()]; known {
 		if strings.HasSuffix(place.path, "/") {
 			// The subject of some notices of disputes is the donation.
@@ -239,7 +324,7 @@ func placeOf(v *visit, n *noticesv1.Notice) (path, label string) {
 	case "donations", "offlineDonations":
 		return v.path("/donations/" + lastOf(subject)), v.T("notices.toDonation")
 	case "recurringDonations":
-		return monthlyPath(v, subject), v.T("notices.toMonthly")
+		return monthlyPath(subject), v.T("notices.toMonthly")
 	case "campaigns":
 		return v.path("/campaigns/" + lastOf(subject)), v.T("notices.toCampaign")
 	}

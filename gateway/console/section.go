@@ -40,6 +40,8 @@ type navEntry struct {
 	also []string
 	// roles are those that see it; all when empty.
 	roles []accessv1.Role
+	// badge is how many things wait there, and the same in words; both empty for none. May be nil.
+	badge func(*visit) (count, words string)
 }
 
 // The roles, by short names for the tables of the sections.

@@ -256,6 +256,8 @@ type place struct {
 
 type navLink struct {
 	Label, Icon, Path string
+	// Badge is how many things wait there, and BadgeLabel the same in words; empty for none.
+	Badge, BadgeLabel string
 	Current           bool
 }
 
@@ -354,7 +356,11 @@ func (v *visit) navigate(p *page) {
 					current, length = len(p.Nav), len(at)
 				}
 			}
-			p.Nav = append(p.Nav, navLink{Label: v.T(entry.label), Icon: entry.icon, Path: to})
+			link := navLink{Label: v.T(entry.label), Icon: entry.icon, Path: to}
+			if entry.badge != nil {
+				link.Badge, link.BadgeLabel = entry.badge(v)
+			}
+			p.Nav = append(p.Nav, link)
 		}
 	}
 	if current >= 0 {

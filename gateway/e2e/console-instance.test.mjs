@@ -1,7 +1,7 @@
 // The operator at work: the guided start, Stripe, events, verifications, collectives, applications; and a collective's settings.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { accessible, act, collective, desktop, donate, gotoProved, home, member, phone, prove } from "./console.mjs";
+import { accessible, act, collective, desktop, donate, download, gotoProved, home, member, phone, prove } from "./console.mjs";
 import { campaignPage, lastMail, launch, service, visit } from "./visitor.mjs";
 
 let browser;
@@ -283,8 +283,107 @@ test("a collective's account at Stripe is opened, and its state is said in words
   });
 });
 
+test("the operator reads their own notices, and puts one away", async () => {
+  await member(browser, "operator", { javaScriptEnabled: false }, async (page) => {
+    await page.goto(instance);
+    await page.locator(".menu summary").click();
+    const entry = page.locator(".menu").getByRole("link", { name: /^Avis/ });
+    assert.match(await entry.innerText(), /\d+/, "the navigation has no number of notices");
+    await entry.click();
+    await page.waitForURL(/instance\/notices$/);
+    await look(page, "site-notices");
+    const before = await page.locator("main .rows li").count();
+    await page.getByRole("link", { name: /rejoint/ }).first().click();
+    await page.getByRole("link", { name: "Voir les membres" }).waitFor();
+    await look(page, "site-notice");
+    await page.getByRole("button", { name: "Classer cet avis" }).click();
+    await page.getByText("L’avis est classé.").waitFor();
+    assert.equal(await page.locator("main .rows li").count(), before - 1);
+    await page.getByRole("link", { name: "Tous", exact: true }).click();
+    assert.ok((await page.locator("main .rows li").count()) >= before, "a notice that was put away is gone");
+    await page.locator(".filters summary").click();
+    await page.getByLabel("Où").selectOption({ label: "Site et tous les collectifs" });
+    await page.getByRole("button", { name: "Rechercher" }).click();
+    await page.getByText(collective).first().waitFor();
+    await look(page, "site-notices-all");
+    await page.locator(".rows li", { hasText: collective }).first().getByRole("link").click();
+    await page.waitForURL(new RegExp(`/c/${collective}/notices/`));
+  });
+  await member(browser, "owner", { expected: /status of 404/ }, async (page) => {
+    for (const path of ["/notices", "/audit", "/audit/export?format=CSV"]) assert.equal((await page.goto(instance + path)).status(), 404);
+  });
+});
+
+test("a list of several pages leads on and back, without JavaScript", async () => {
+  await act("notices");
+  await member(browser, "operator", { javaScriptEnabled: false }, async (page) => {
+    await page.goto(`${instance}/notices?all=yes`);
+    const shown = () => page.locator("main .rows a").evaluateAll((links) => links.map((a) => a.pathname));
+    const pages = [await shown()];
+    for (let i = 0; i < 2; i++) {
+      await page.getByRole("link", { name: "Page suivante" }).click();
+      pages.push(await shown());
+    }
+    assert.equal(new Set(pages.flat()).size, pages.flat().length, "two pages show the same notice");
+    await look(page, "pages");
+    await page.getByRole("link", { name: "Page précédente" }).click();
+    assert.deepEqual(await shown(), pages[1]);
+    const linked = page.url();
+    await page.getByRole("link", { name: "Page précédente" }).click();
+    assert.deepEqual(await shown(), pages[0]);
+    assert.equal(await page.getByRole("link", { name: "Page précédente" }).count(), 0);
+    await page.goto(linked);
+    assert.deepEqual(await shown(), pages[1], "the address of a page leads elsewhere");
+    await page.getByRole("link", { name: "Page suivante" }).click();
+    await page.getByRole("link", { name: "Première page" }).click();
+    assert.deepEqual(await shown(), pages[0]);
+    assert.match(page.url(), /all=yes/);
+    await page.locator(".menu summary").click();
+    assert.match(await page.locator(".menu").getByRole("link", { name: /^Avis/ }).innerText(), /99\+/);
+  });
+});
+
+test("the operator finds in the log who changed what in any collective, and takes it along", async () => {
+  await member(browser, "operator", {}, async (page) => {
+    await page.goto(`${instance}/audit`);
+    await page.getByText(collective).first().waitFor();
+    await look(page, "site-audit");
+    const rows = page.locator("main .entry");
+    const filter = async (label, choose) => {
+      await page.goto(`${instance}/audit`);
+      await page.locator(".filters summary").click();
+      await choose(page.getByLabel(label));
+      await page.getByRole("button", { name: "Rechercher" }).click();
+    };
+    await filter("Où", (f) => f.selectOption(collective));
+    assert.ok(await rows.count(), "the collective has no entry");
+    assert.equal(await rows.filter({ hasText: collective }).count(), await rows.count(), "another collective's entry is listed");
+    // Its members can be chosen now.
+    await page.getByLabel("Qui").selectOption({ label: "Camille (treasurer@example.org)" });
+    await page.getByRole("button", { name: "Rechercher" }).click();
+    assert.equal(await rows.filter({ hasText: "treasurer@example.org" }).count(), await rows.count());
+    await filter("Quoi", (f) => f.selectOption({ label: "Collectifs suspendus" }));
+    await page.getByText("a suspendu le collectif").first().waitFor();
+    assert.equal(await rows.filter({ hasText: "a suspendu le collectif" }).count(), await rows.count());
+    await look(page, "site-audit-filtered");
+    const file = await download(page, () => page.getByRole("link", { name: /CSV/ }).click());
+    const lines = file.text.trim().split(/\r?\n/);
+    assert.match(lines[0], /method/);
+    assert.ok(lines.length > 1 && lines.slice(1).every((l) => l.includes("SuspendCollective")), file.text);
+    await rows.first().getByRole("link", { name: "voir tout ce que cette personne a fait" }).click();
+    await page.waitForURL(/actor=members/);
+    assert.ok(await rows.count());
+    await filter("Du", (f) => f.fill("2999-01-01"));
+    await page.getByText("Aucun changement ne correspond.").waitFor();
+    await filter("Au", (f) => f.fill("2000-01-01"));
+    await page.getByText("Aucun changement ne correspond.").waitFor();
+  });
+});
+
 test("each page of the operator and of the settings can be used by everybody", async () => {
   await member(browser, "operator", {}, async (page) => {
+    await page.goto(`${instance}/notices`);
+    const notice = await page.locator("main .rows a").first().getAttribute("href");
     await page.goto(`${instance}/verification`);
     const verification = await page.locator("tbody a").first().getAttribute("href");
     await page.goto(`${instance}/events`);
@@ -294,10 +393,11 @@ test("each page of the operator and of the settings can be used by everybody", a
     for (const path of [
       "", "/start", "/stripe", "/stripe/endpoints", "/stripe/accounts/platform", "/events", "/events/replay", "/parked", "/verification",
       "/collectives", "/collectives/new", `/collectives/${collective}`, `/collectives/${collective}/suspend`, "/applications",
+      "/notices", "/notices?all=yes", "/audit",
     ]) {
       await accessible(page, instance + path);
     }
-    for (const path of [verification, event, application, "/console/c/moulin/settings/stripe"]) await accessible(page, service + path);
+    for (const path of [verification, notice, event, application, "/console/c/moulin/settings/stripe"]) await accessible(page, service + path);
   });
   await member(browser, "owner", {}, async (page) => {
     for (const path of ["", "/general", "/bank", "/alerts", "/refunds", "/stripe"]) await accessible(page, `${home}/settings${path}`);

@@ -97,6 +97,10 @@ func work(t *testing.T, spec string) {
 			"park": run(`INSERT INTO webhooks.parked (account, id, reason, attempts, parked_at, next_attempt_at)
 				VALUES ('', 'txn_parked', 'PAYMENT_UNREAD', 3, now(), now() + interval '1 day') ON CONFLICT DO NOTHING`),
 			"unpark": run(`DELETE FROM webhooks.parked WHERE id = 'txn_parked'`),
+			// Tells the operator 120 things.
+			"notices": run(`INSERT INTO notices.notices (id, collective, kind, key, subject, created_at, acknowledged_by)
+				SELECT gen_random_uuid(), '', 'application_received', 'test ' || n, 'instance/applications/' || gen_random_uuid(), now(), ''
+				FROM generate_series(1, 120) AS n`),
 			// Has somebody pay at Stripe for what is no donation: 5 €.
 			"unknown-receipt": func(url.Values) (any, error) { return nil, payForPoster(t.Context(), program) },
 			// Has a second person approve refunds of more than 10 €.
