@@ -16,6 +16,11 @@ func meSection() section {
 	return section{name: "me", routes: []route{
 		{pattern: "GET /console/me", serve: meShow},
 		{pattern: "POST /console/me", serve: meSave},
+		{pattern: "GET /console/me/email", serve: meEmailForm},
+		{pattern: "POST /console/me/email", serve: meEmailAsk},
+		{pattern: "GET /console/me/email/sent", serve: meEmailSent},
+		{pattern: "GET /console/me/email/confirm", serve: meEmailLink},
+		{pattern: "POST /console/me/email/confirm", serve: meEmailRedeem},
 		{pattern: "GET /console/me/passkeys/new", serve: mePasskeyNew},
 		{pattern: "POST /console/me/passkeys/begin", serve: mePasskeyBegin},
 		{pattern: "POST /console/me/passkeys/finish", serve: mePasskeyFinish},
@@ -120,6 +125,67 @@ func meSave(v *visit) error {
 		return err
 	}
 	return v.refuse("me/me", v.T("me.title"), p)
+}
+
+var newEmailFields = []field{{
+	Name: "email", Label: "me.newEmail", Hint: "me.newEmailHint", Kind: "email", Required: true, Max: 254, Autocomplete: "email",
+}}
+
+// meEmailPage asks for another address.
+type meEmailPage struct {
+	Form  *form
+	Email string
+}
+
+func meEmailForm(v *visit) error {
+	if !v.fresh() {
+		return nil
+	}
+	return v.show("me/email", v.T("me.emailTitle"), meEmailPage{v.newForm(newEmailFields), v.me.GetEmail()})
+}
+
+// meEmailAsk has a link mailed to the new address. The answer is the same whether or not a member has it.
+func meEmailAsk(v *visit) error {
+	f, err := v.readForm(newEmailFields)
+	if err != nil {
+		return err
+	}
+	if !f.failed() {
+		_, err = v.members().RequestEmailChange(v.ctx(), &accessv1.RequestEmailChangeRequest{Name: me, Email: f.Value("email")})
+		switch {
+		case err == nil:
+			return v.redirect("/console/me/email/sent")
+		case !f.refused(v, err):
+			return err
+		}
+	}
+	return v.refuse("me/email", v.T("me.emailTitle"), meEmailPage{f, v.me.GetEmail()})
+}
+
+func meEmailSent(v *visit) error {
+	return v.show("me/emailsent", v.T("me.emailSentTitle"), v.me.GetEmail())
+}
+
+// meEmailLink shows a button. The token is not redeemed here, because programs that read mail load the page as well.
+func meEmailLink(v *visit) error {
+	v.keepToken()
+	return v.show("me/emaillink", v.T("me.emailLinkTitle"), linkPage{Token: v.r.URL.Query().Get("token")})
+}
+
+func meEmailRedeem(v *visit) error {
+	v.keepToken()
+	f, err := v.readForm(nil)
+	if err != nil {
+		return err
+	}
+	_, err = v.members().RedeemEmailChange(v.ctx(), &accessv1.RedeemEmailChangeRequest{Name: me, Token: f.Value("token")})
+	if err != nil {
+		if !f.refused(v, err) {
+			return err
+		}
+		return v.refuse("me/emaillink", v.T("me.emailLinkTitle"), linkPage{Error: f.said(), Again: "/console/me/email"})
+	}
+	return v.done("me.email-changed", "/console/me")
 }
 
 var passkeyFields = []field{{Name: "display_name", Label: "me.passkeyName", Hint: "me.passkeyNameHint", Max: 80}}

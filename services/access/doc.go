@@ -9,6 +9,7 @@
 //	what           works                                     until
 //	session        from a link, a passkey or an invitation   14 days without use, 90 days, revoked, removed
 //	sign-in link   once, in the browser that asked           15 minutes
+//	address link   once, in the session that asked           15 minutes, another one, sign-out
 //	invitation     once                                      7 days, revoked, the inviter was removed
 //	passkey        to sign in; a copy is blocked             deleted
 //	API key        from when it is approved, if it must be   its end, revoked, its member's role ends
@@ -32,11 +33,13 @@
 // # Invariants
 //
 //   - A secret or token is never stored and shown once. Jobs that mail one make it themselves.
-//   - Asking for a link does the same work whether or not somebody has the address.
+//   - Asking for a link or another address does the same work whether or not somebody has the address.
+//   - An address becomes a member's only by a link that was mailed to it. Links to the old one end (emailchange.go).
 //   - A collective that has an owner keeps one, and the instance an operator, also when two leave at once.
 //   - The other members are told of keys and people in the same transaction (Config.TellTx, TellPeopleTx).
 //   - A decision counts only while its key or member may make it: the transaction that writes it holds them ([HoldTx]).
-//   - No address of a network is stored, and no mail address that nobody has: hashes limit attempts (attempts.go).
+//   - No address of a network is stored, and no mail address but those of members, of who is invited, and for a week the
+//     new ones that members asked for: hashes limit attempts (attempts.go).
 //   - The names of the operator's keys are shown to the operator only.
 //
 // # Neighbours

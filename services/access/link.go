@@ -129,9 +129,12 @@ func (s *Service) signInTx(ctx context.Context, tx pgx.Tx, member uuid.UUID, use
 	if err != nil {
 		return Session{}, "", err
 	}
+	m, err := memberTx(ctx, tx, member)
+	if err != nil {
+		return Session{}, "", err
+	}
 	// From here on it is the member who acts.
-	name := memberName(member)
-	ctx = WithPrincipal(ctx, Principal{Name: name, Member: name, Session: made.Name()})
+	ctx = WithPrincipal(ctx, Principal{Name: m.Name(), Member: m.Name(), Session: made.Name(), DisplayName: m.DisplayName})
 	return made, secret, s.auditTx(ctx, tx, "", made.Name(), nil, fields{"signed_in_by": how, "device": made.Device})
 }
 

@@ -58,6 +58,8 @@ func (forgetArgs) Kind() string { return "access_forget" }
 func (s *Service) Workers(workers *river.Workers) {
 	river.AddWorker(workers, &linkWorker{service: s})
 	river.AddWorker(workers, &invitationWorker{service: s})
+	river.AddWorker(workers, &emailChangeWorker{service: s})
+	river.AddWorker(workers, &emailNoticeWorker{service: s})
 	river.AddWorker(workers, river.WorkFunc(func(ctx context.Context, _ *river.Job[forgetArgs]) error { return s.Forget(ctx) }))
 }
 

@@ -70,7 +70,8 @@ WHERE m.id = @id`
 const memberByEmailSQL = `
 SELECT` + memberColumns + `
 FROM access.members AS m
-WHERE m.email_hash = @email_hash`
+WHERE m.email_hash = @email_hash
+FOR KEY SHARE`
 
 func (s *Service) member(ctx context.Context, id uuid.UUID) (Member, error) {
 	rows, err := s.cfg.Pool.Query(ctx, memberSQL, pgx.NamedArgs{"id": id})
@@ -84,7 +85,8 @@ func (s *Service) member(ctx context.Context, id uuid.UUID) (Member, error) {
 	return m, postgres.Error(err)
 }
 
-// memberByEmailTx reports false when nobody has the address.
+// memberByEmailTx reports false when nobody has the address. It waits for a change of the member's address, which ends the
+// links to the old one, and keeps another one from beginning until the transaction ends.
 func memberByEmailTx(ctx context.Context, tx pgx.Tx, hash []byte) (m Member, found bool, err error) {
 	rows, err := tx.Query(ctx, memberByEmailSQL, pgx.NamedArgs{"email_hash": hash})
 	if err != nil {
@@ -155,12 +157,8 @@ WHERE m.id = @id`
 // UpdateMember applies change to a member under its lock, and stores its name and language.
 func (s *Service) UpdateMember(ctx context.Context, id uuid.UUID, change func(*Member) error) (m Member, err error) {
 	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, lockMemberSQL, pgx.NamedArgs{"id": id})
-		if err != nil {
-			return postgres.Error(err)
-		}
-		if m, err = pgx.CollectExactlyOneRow(rows, rowToMember); err != nil {
-			return postgres.Error(err)
+		if m, err = lockMemberTx(ctx, tx, id); err != nil {
+			return err
 		}
 		before := m
 		if err := change(&m); err != nil {
@@ -186,6 +184,24 @@ func (s *Service) UpdateMember(ctx context.Context, id uuid.UUID, change func(*M
 
 const lockMemberSQL = memberSQL + `
 FOR NO KEY UPDATE`
+
+// lockMemberTx returns a member, who does not change until the transaction ends.
+func lockMemberTx(ctx context.Context, tx pgx.Tx, id uuid.UUID) (Member, error) {
+	return oneMemberTx(ctx, tx, lockMemberSQL, id)
+}
+
+func memberTx(ctx context.Context, tx pgx.Tx, id uuid.UUID) (Member, error) {
+	return oneMemberTx(ctx, tx, memberSQL, id)
+}
+
+func oneMemberTx(ctx context.Context, tx pgx.Tx, sql string, id uuid.UUID) (Member, error) {
+	rows, err := tx.Query(ctx, sql, pgx.NamedArgs{"id": id})
+	if err != nil {
+		return Member{}, postgres.Error(err)
+	}
+	m, err := pgx.CollectExactlyOneRow(rows, rowToMember)
+	return m, postgres.Error(err)
+}
 
 func checkPersonName(name string) error {
 	if !printableLine(name, maxDisplayNameChars) {

@@ -18,11 +18,14 @@ import (
 type membersServer struct {
 	accessv1.UnimplementedMembersServiceServer
 	service *Service
+	network NetworkFrom
 }
 
 // NewMembersServer returns the gRPC server of members and what is theirs. It reads the caller with [PrincipalFrom]. The
 // interceptors of package rpc check the rights by role; what is a member's own is checked here.
-func NewMembersServer(s *Service) accessv1.MembersServiceServer { return &membersServer{service: s} }
+func NewMembersServer(s *Service, network NetworkFrom) accessv1.MembersServiceServer {
+	return &membersServer{service: s, network: network}
+}
 
 func (s *membersServer) GetMember(ctx context.Context, req *accessv1.GetMemberRequest) (*accessv1.Member, error) {
 	id, err := own(ctx, req.GetName())
@@ -156,6 +159,24 @@ func passkeyToProto(p Passkey) *accessv1.Passkey {
 		Name: p.Name(), DisplayName: p.DisplayName, CreateTime: wire.Time(p.CreateTime), LastUseTime: wire.Time(p.LastUseTime),
 		CloneWarningTime: wire.Time(p.CloneWarningTime), BackedUp: p.credential.Flags.BackupState,
 	}
+}
+
+func (s *membersServer) RequestEmailChange(ctx context.Context, req *accessv1.RequestEmailChangeRequest) (*emptypb.Empty, error) {
+	if _, err := own(ctx, req.GetName()); err != nil {
+		return nil, err
+	}
+	return nothing(s.service.RequestEmailChange(ctx, req.GetEmail(), s.network(ctx)))
+}
+
+func (s *membersServer) RedeemEmailChange(ctx context.Context, req *accessv1.RedeemEmailChangeRequest) (*accessv1.Member, error) {
+	if _, err := own(ctx, req.GetName()); err != nil {
+		return nil, err
+	}
+	m, err := s.service.RedeemEmailChange(ctx, req.GetToken(), s.network(ctx))
+	if err != nil {
+		return nil, err
+	}
+	return memberToProto(m), nil
 }
 
 func (s *membersServer) ListMemberships(ctx context.Context, req *accessv1.ListMembershipsRequest) (*accessv1.ListMembershipsResponse, error) {

@@ -18,7 +18,7 @@ const (
 	// sessionIdle ends a session that is not used, and sessionLife any.
 	sessionIdle = 14 * 24 * time.Hour
 	sessionLife = 90 * 24 * time.Hour
-	// sessionsKept is how long the row of an ended session stays.
+	// sessionsKept is how long the row of an ended session stays, and that of a change of address, whose mails may be late.
 	sessionsKept = 7 * 24 * time.Hour
 )
 
@@ -251,6 +251,8 @@ WITH sessions AS (
 	DELETE FROM access.sessions WHERE ends_at < @sessions
 ), links AS (
 	DELETE FROM access.sign_in_links WHERE expires_at < @now
+), email_changes AS (
+	DELETE FROM access.email_changes WHERE expires_at < @sessions
 ), ceremonies AS (
 	DELETE FROM access.passkey_ceremonies WHERE expires_at < @now
 ), invitations AS (

@@ -67,6 +67,8 @@ var table = map[string]rule{
 	"/cagnotte.access.v1.MembersService/FinishPasskeyRegistration": {own: true, resource: "passkeys", fresh: true},
 	"/cagnotte.access.v1.MembersService/ListPasskeys":              {own: true, resource: "passkeys"},
 	"/cagnotte.access.v1.MembersService/DeletePasskey":             {own: true, resource: "passkeys", fresh: true},
+	"/cagnotte.access.v1.MembersService/RequestEmailChange":        {own: true, resource: "members", fresh: true},
+	"/cagnotte.access.v1.MembersService/RedeemEmailChange":         {own: true, resource: "members"},
 	"/cagnotte.access.v1.MembersService/ListMemberships":           {allow: members | operator, field: "parent", resource: "memberships"},
 	"/cagnotte.access.v1.MembersService/GetMembership":             {allow: members | operator, field: "name", resource: "memberships"},
 	"/cagnotte.access.v1.MembersService/UpdateMembership": {

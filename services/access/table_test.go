@@ -65,6 +65,8 @@ var matrix = map[string]string{
 	"cagnotte.access.v1.MembersService/FinishPasskeyRegistration": "UNNNNN",
 	"cagnotte.access.v1.MembersService/ListPasskeys":              "UNNNNN",
 	"cagnotte.access.v1.MembersService/DeletePasskey":             "UNNNNN",
+	"cagnotte.access.v1.MembersService/RequestEmailChange":        "UNNNNN",
+	"cagnotte.access.v1.MembersService/RedeemEmailChange":         "UNNNNN",
 	"cagnotte.access.v1.MembersService/ListMemberships":           "UPPPPP",
 	"cagnotte.access.v1.MembersService/GetMembership":             "UPPPPP",
 	"cagnotte.access.v1.MembersService/UpdateMembership":          "UPNNNP",

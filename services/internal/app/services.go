@@ -243,8 +243,9 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 	healthv1.RegisterHealthServer(a.rpc, a.health)
 	accessv1.RegisterAccessServiceServer(a.rpc, access.NewServer(s.access))
 	auditv1.RegisterAuditServiceServer(a.rpc, audit.NewServer(s.audit))
-	accessv1.RegisterSignInServiceServer(a.rpc, access.NewSignInServer(s.access, func(ctx context.Context) netip.Prefix { return rpc.CallerFrom(ctx).Network }))
-	accessv1.RegisterMembersServiceServer(a.rpc, access.NewMembersServer(s.access))
+	network := func(ctx context.Context) netip.Prefix { return rpc.CallerFrom(ctx).Network }
+	accessv1.RegisterSignInServiceServer(a.rpc, access.NewSignInServer(s.access, network))
+	accessv1.RegisterMembersServiceServer(a.rpc, access.NewMembersServer(s.access, network))
 	collectivesv1.RegisterCollectivesServiceServer(a.rpc, collectives.NewServer(s.collectives))
 	collectivesv1.RegisterApplicationsServiceServer(a.rpc, collectives.NewApplicationServer(s.collectives))
 	instancev1.RegisterInstanceServiceServer(a.rpc, instance.NewServer(s.instance))

@@ -155,6 +155,8 @@ var kinds = map[string]kind{
 	"/cagnotte.access.v1.MembersService/FinishPasskeyRegistration": write,
 	"/cagnotte.access.v1.MembersService/ListPasskeys":              read,
 	"/cagnotte.access.v1.MembersService/DeletePasskey":             write,
+	"/cagnotte.access.v1.MembersService/RequestEmailChange":        write,
+	"/cagnotte.access.v1.MembersService/RedeemEmailChange":         write,
 	"/cagnotte.access.v1.MembersService/ListMemberships":           read,
 	"/cagnotte.access.v1.MembersService/GetMembership":             read,
 	"/cagnotte.access.v1.MembersService/UpdateMembership":          write,

@@ -94,7 +94,7 @@ type Member struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `members/{member}`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// Where links are mailed to.
+	// Where links are mailed to. RequestEmailChange and RedeemEmailChange change it.
 	Email string `protobuf:"bytes,2,opt,name=email,proto3" json:"email,omitempty"`
 	// How other members see this person.
 	DisplayName string `protobuf:"bytes,3,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
@@ -682,6 +682,116 @@ func (x *UpdateMemberRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
 	return nil
 }
 
+// Asks for another address of a member.
+type RequestEmailChangeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `members/me`, or the own name.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The new address. The case of its letters does not count. INVALID_ARGUMENT for the one that the member has.
+	Email         string `protobuf:"bytes,2,opt,name=email,proto3" json:"email,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RequestEmailChangeRequest) Reset() {
+	*x = RequestEmailChangeRequest{}
+	mi := &file_cagnotte_access_v1_members_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RequestEmailChangeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RequestEmailChangeRequest) ProtoMessage() {}
+
+func (x *RequestEmailChangeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_access_v1_members_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RequestEmailChangeRequest.ProtoReflect.Descriptor instead.
+func (*RequestEmailChangeRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_access_v1_members_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *RequestEmailChangeRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *RequestEmailChangeRequest) GetEmail() string {
+	if x != nil {
+		return x.Email
+	}
+	return ""
+}
+
+// Makes the new address the member's.
+type RedeemEmailChangeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `members/me`, or the own name.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The token in the link.
+	Token         string `protobuf:"bytes,2,opt,name=token,proto3" json:"token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RedeemEmailChangeRequest) Reset() {
+	*x = RedeemEmailChangeRequest{}
+	mi := &file_cagnotte_access_v1_members_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RedeemEmailChangeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RedeemEmailChangeRequest) ProtoMessage() {}
+
+func (x *RedeemEmailChangeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_access_v1_members_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RedeemEmailChangeRequest.ProtoReflect.Descriptor instead.
+func (*RedeemEmailChangeRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_access_v1_members_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *RedeemEmailChangeRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *RedeemEmailChangeRequest) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
 // Asks for a page of sessions.
 type ListSessionsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -697,7 +807,7 @@ type ListSessionsRequest struct {
 
 func (x *ListSessionsRequest) Reset() {
 	*x = ListSessionsRequest{}
-	mi := &file_cagnotte_access_v1_members_proto_msgTypes[7]
+	mi := &file_cagnotte_access_v1_members_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -709,7 +819,7 @@ func (x *ListSessionsRequest) String() string {
 func (*ListSessionsRequest) ProtoMessage() {}
 
 func (x *ListSessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_access_v1_members_proto_msgTypes[7]
+	mi := &file_cagnotte_access_v1_members_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -722,7 +832,7 @@ func (x *ListSessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSessionsRequest.ProtoReflect.Descriptor instead.
 func (*ListSessionsRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_access_v1_members_proto_rawDescGZIP(), []int{7}
+	return file_cagnotte_access_v1_members_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListSessionsRequest) GetParent() string {
@@ -759,7 +869,7 @@ type ListSessionsResponse struct {
 
 func (x *ListSessionsResponse) Reset() {
 	*x = ListSessionsResponse{}
-	mi := &file_cagnotte_access_v1_members_proto_msgTypes[8]
+	mi := &file_cagnotte_access_v1_members_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -771,7 +881,7 @@ func (x *ListSessionsResponse) String() string {
 func (*ListSessionsResponse) ProtoMessage() {}
 
 func (x *ListSessionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_access_v1_members_proto_msgTypes[8]
+	mi := &file_cagnotte_access_v1_members_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -784,7 +894,7 @@ func (x *ListSessionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSessionsResponse.ProtoReflect.Descriptor instead.
 func (*ListSessionsResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_access_v1_members_proto_rawDescGZIP(), []int{8}
+	return file_cagnotte_access_v1_members_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListSessionsResponse) GetSessions() []*Session {
@@ -812,7 +922,7 @@ type RevokeSessionRequest struct {
 
 func (x *RevokeSessionRequest) Reset() {
 	*x = RevokeSessionRequest{}
-	mi := &file_cagnotte_access_v1_members_proto_msgTypes[9]
+	mi := &file_cagnotte_access_v1_members_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -824,7 +934,7 @@ func (x *RevokeSessionRequest) String() string {
 func (*RevokeSessionRequest) ProtoMessage() {}
 
 func (x *RevokeSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_access_v1_members_proto_msgTypes[9]
+	mi := &file_cagnotte_access_v1_members_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -837,7 +947,7 @@ func (x *RevokeSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeSessionRequest.ProtoReflect.Descriptor instead.
 func (*RevokeSessionRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_access_v1_members_proto_rawDescGZIP(), []int{9}
+	return file_cagnotte_access_v1_members_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *RevokeSessionRequest) GetName() string {
@@ -860,7 +970,7 @@ type SignOutRequest struct {
 
 func (x *SignOutRequest) Reset() {
 	*x = SignOutRequest{}
-	mi := &file_cagnotte_access_v1_members_proto_msgTypes[10]
+	mi := &file_cagnotte_access_v1_members_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -872,7 +982,7 @@ func (x *SignOutRequest) String() string {
 func (*SignOutRequest) ProtoMessage() {}
 
 func (x *SignOutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_access_v1_members_proto_msgTypes[10]
+	mi := &file_cagnotte_access_v1_members_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -885,7 +995,7 @@ func (x *SignOutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignOutRequest.ProtoReflect.Descriptor instead.
 func (*SignOutRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_access_v1_members_proto_rawDescGZIP(), []int{10}
+	return file_cagnotte_access_v1_members_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *SignOutRequest) GetName() string {
@@ -913,7 +1023,7 @@ type BeginPasskeyRegistrationRequest struct {
 
 func (x *BeginPasskeyRegistrationRequest) Reset() {
 	*x = BeginPasskeyRegistrationRequest{}
-	mi := &file_cagnotte_access_v1_members_proto_msgTypes[11]
+	mi := &file_cagnotte_access_v1_members_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -925,7 +1035,7 @@ func (x *BeginPasskeyRegistrationRequest) String() string {
 func (*BeginPasskeyRegistrationRequest) ProtoMessage() {}
 
 func (x *BeginPasskeyRegistrationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_access_v1_members_proto_msgTypes[11]
+	mi := &file_cagnotte_access_v1_members_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -938,7 +1048,7 @@ func (x *BeginPasskeyRegistrationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeginPasskeyRegistrationRequest.ProtoReflect.Descriptor instead.
 func (*BeginPasskeyRegistrationRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_access_v1_members_proto_rawDescGZIP(), []int{11}
+	return file_cagnotte_access_v1_members_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *BeginPasskeyRegistrationRequest) GetParent() string {
@@ -967,7 +1077,7 @@ type FinishPasskeyRegistrationRequest struct {
 
 func (x *FinishPasskeyRegistrationRequest) Reset() {
 	*x = FinishPasskeyRegistrationRequest{}
-	mi := &file_cagnotte_access_v1_members_proto_msgTypes[12]
+	mi := &file_cagnotte_access_v1_members_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -979,7 +1089,7 @@ func (x *FinishPasskeyRegistrationRequest) String() string {
 func (*FinishPasskeyRegistrationRequest) ProtoMessage() {}
 
 func (x *FinishPasskeyRegistrationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_access_v1_members_proto_msgTypes[12]
+	mi := &file_cagnotte_access_v1_members_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -992,7 +1102,7 @@ func (x *FinishPasskeyRegistrationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishPasskeyRegistrationRequest.ProtoReflect.Descriptor instead.
 func (*FinishPasskeyRegistrationRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_access_v1_members_proto_rawDescGZIP(), []int{12}
+	return file_cagnotte_access_v1_members_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *FinishPasskeyRegistrationRequest) GetParent() string {
@@ -1045,7 +1155,7 @@ type ListPasskeysRequest struct {
 
 func (x *ListPasskeysRequest) Reset() {
 	*x = ListPasskeysRequest{}
-	mi := &file_cagnotte_access_v1_members_proto_msgTypes[13]
+	mi := &file_cagnotte_access_v1_members_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1057,7 +1167,7 @@ func (x *ListPasskeysRequest) String() string {
 func (*ListPasskeysRequest) ProtoMessage() {}
 
 func (x *ListPasskeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_access_v1_members_proto_msgTypes[13]
+	mi := &file_cagnotte_access_v1_members_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1070,7 +1180,7 @@ func (x *ListPasskeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPasskeysRequest.ProtoReflect.Descriptor instead.
 func (*ListPasskeysRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_access_v1_members_proto_rawDescGZIP(), []int{13}
+	return file_cagnotte_access_v1_members_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListPasskeysRequest) GetParent() string {
@@ -1107,7 +1217,7 @@ type ListPasskeysResponse struct {
 
 func (x *ListPasskeysResponse) Reset() {
 	*x = ListPasskeysResponse{}
-	mi := &file_cagnotte_access_v1_members_proto_msgTypes[14]
+	mi := &file_cagnotte_access_v1_members_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1119,7 +1229,7 @@ func (x *ListPasskeysResponse) String() string {
 func (*ListPasskeysResponse) ProtoMessage() {}
 
 func (x *ListPasskeysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_access_v1_members_proto_msgTypes[14]
+	mi := &file_cagnotte_access_v1_members_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1132,7 +1242,7 @@ func (x *ListPasskeysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPasskeysResponse.ProtoReflect.Descriptor instead.
 func (*ListPasskeysResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_access_v1_members_proto_rawDescGZIP(), []int{14}
+	return file_cagnotte_access_v1_members_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListPasskeysResponse) GetPasskeys() []*Passkey {
@@ -1160,7 +1270,7 @@ type DeletePasskeyRequest struct {
 
 func (x *DeletePasskeyRequest) Reset() {
 	*x = DeletePasskeyRequest{}
-	mi := &file_cagnotte_access_v1_members_proto_msgTypes[15]
+	mi := &file_cagnotte_access_v1_members_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1172,7 +1282,7 @@ func (x *DeletePasskeyRequest) String() string {
 func (*DeletePasskeyRequest) ProtoMessage() {}
 
 func (x *DeletePasskeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_access_v1_members_proto_msgTypes[15]
+	mi := &file_cagnotte_access_v1_members_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1185,7 +1295,7 @@ func (x *DeletePasskeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletePasskeyRequest.ProtoReflect.Descriptor instead.
 func (*DeletePasskeyRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_access_v1_members_proto_rawDescGZIP(), []int{15}
+	return file_cagnotte_access_v1_members_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *DeletePasskeyRequest) GetName() string {
@@ -1210,7 +1320,7 @@ type ListMembershipsRequest struct {
 
 func (x *ListMembershipsRequest) Reset() {
 	*x = ListMembershipsRequest{}
-	mi := &file_cagnotte_access_v1_members_proto_msgTypes[16]
+	mi := &file_cagnotte_access_v1_members_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1222,7 +1332,7 @@ func (x *ListMembershipsRequest) String() string {
 func (*ListMembershipsRequest) ProtoMessage() {}
 
 func (x *ListMembershipsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_access_v1_members_proto_msgTypes[16]
+	mi := &file_cagnotte_access_v1_members_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1235,7 +1345,7 @@ func (x *ListMembershipsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMembershipsRequest.ProtoReflect.Descriptor instead.
 func (*ListMembershipsRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_access_v1_members_proto_rawDescGZIP(), []int{16}
+	return file_cagnotte_access_v1_members_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListMembershipsRequest) GetParent() string {
@@ -1272,7 +1382,7 @@ type ListMembershipsResponse struct {
 
 func (x *ListMembershipsResponse) Reset() {
 	*x = ListMembershipsResponse{}
-	mi := &file_cagnotte_access_v1_members_proto_msgTypes[17]
+	mi := &file_cagnotte_access_v1_members_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1284,7 +1394,7 @@ func (x *ListMembershipsResponse) String() string {
 func (*ListMembershipsResponse) ProtoMessage() {}
 
 func (x *ListMembershipsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_access_v1_members_proto_msgTypes[17]
+	mi := &file_cagnotte_access_v1_members_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1297,7 +1407,7 @@ func (x *ListMembershipsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMembershipsResponse.ProtoReflect.Descriptor instead.
 func (*ListMembershipsResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_access_v1_members_proto_rawDescGZIP(), []int{17}
+	return file_cagnotte_access_v1_members_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListMembershipsResponse) GetMemberships() []*Membership {
@@ -1325,7 +1435,7 @@ type GetMembershipRequest struct {
 
 func (x *GetMembershipRequest) Reset() {
 	*x = GetMembershipRequest{}
-	mi := &file_cagnotte_access_v1_members_proto_msgTypes[18]
+	mi := &file_cagnotte_access_v1_members_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1337,7 +1447,7 @@ func (x *GetMembershipRequest) String() string {
 func (*GetMembershipRequest) ProtoMessage() {}
 
 func (x *GetMembershipRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_access_v1_members_proto_msgTypes[18]
+	mi := &file_cagnotte_access_v1_members_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1350,7 +1460,7 @@ func (x *GetMembershipRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMembershipRequest.ProtoReflect.Descriptor instead.
 func (*GetMembershipRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_access_v1_members_proto_rawDescGZIP(), []int{18}
+	return file_cagnotte_access_v1_members_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *GetMembershipRequest) GetName() string {
@@ -1373,7 +1483,7 @@ type UpdateMembershipRequest struct {
 
 func (x *UpdateMembershipRequest) Reset() {
 	*x = UpdateMembershipRequest{}
-	mi := &file_cagnotte_access_v1_members_proto_msgTypes[19]
+	mi := &file_cagnotte_access_v1_members_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1385,7 +1495,7 @@ func (x *UpdateMembershipRequest) String() string {
 func (*UpdateMembershipRequest) ProtoMessage() {}
 
 func (x *UpdateMembershipRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_access_v1_members_proto_msgTypes[19]
+	mi := &file_cagnotte_access_v1_members_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1398,7 +1508,7 @@ func (x *UpdateMembershipRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateMembershipRequest.ProtoReflect.Descriptor instead.
 func (*UpdateMembershipRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_access_v1_members_proto_rawDescGZIP(), []int{19}
+	return file_cagnotte_access_v1_members_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *UpdateMembershipRequest) GetMembership() *Membership {
@@ -1426,7 +1536,7 @@ type DeleteMembershipRequest struct {
 
 func (x *DeleteMembershipRequest) Reset() {
 	*x = DeleteMembershipRequest{}
-	mi := &file_cagnotte_access_v1_members_proto_msgTypes[20]
+	mi := &file_cagnotte_access_v1_members_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1438,7 +1548,7 @@ func (x *DeleteMembershipRequest) String() string {
 func (*DeleteMembershipRequest) ProtoMessage() {}
 
 func (x *DeleteMembershipRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_access_v1_members_proto_msgTypes[20]
+	mi := &file_cagnotte_access_v1_members_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1451,7 +1561,7 @@ func (x *DeleteMembershipRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteMembershipRequest.ProtoReflect.Descriptor instead.
 func (*DeleteMembershipRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_access_v1_members_proto_rawDescGZIP(), []int{20}
+	return file_cagnotte_access_v1_members_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *DeleteMembershipRequest) GetName() string {
@@ -1476,7 +1586,7 @@ type CreateInvitationRequest struct {
 
 func (x *CreateInvitationRequest) Reset() {
 	*x = CreateInvitationRequest{}
-	mi := &file_cagnotte_access_v1_members_proto_msgTypes[21]
+	mi := &file_cagnotte_access_v1_members_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1488,7 +1598,7 @@ func (x *CreateInvitationRequest) String() string {
 func (*CreateInvitationRequest) ProtoMessage() {}
 
 func (x *CreateInvitationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_access_v1_members_proto_msgTypes[21]
+	mi := &file_cagnotte_access_v1_members_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1501,7 +1611,7 @@ func (x *CreateInvitationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateInvitationRequest.ProtoReflect.Descriptor instead.
 func (*CreateInvitationRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_access_v1_members_proto_rawDescGZIP(), []int{21}
+	return file_cagnotte_access_v1_members_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CreateInvitationRequest) GetParent() string {
@@ -1536,7 +1646,7 @@ type GetInvitationRequest struct {
 
 func (x *GetInvitationRequest) Reset() {
 	*x = GetInvitationRequest{}
-	mi := &file_cagnotte_access_v1_members_proto_msgTypes[22]
+	mi := &file_cagnotte_access_v1_members_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1548,7 +1658,7 @@ func (x *GetInvitationRequest) String() string {
 func (*GetInvitationRequest) ProtoMessage() {}
 
 func (x *GetInvitationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_access_v1_members_proto_msgTypes[22]
+	mi := &file_cagnotte_access_v1_members_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1561,7 +1671,7 @@ func (x *GetInvitationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetInvitationRequest.ProtoReflect.Descriptor instead.
 func (*GetInvitationRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_access_v1_members_proto_rawDescGZIP(), []int{22}
+	return file_cagnotte_access_v1_members_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *GetInvitationRequest) GetName() string {
@@ -1586,7 +1696,7 @@ type ListInvitationsRequest struct {
 
 func (x *ListInvitationsRequest) Reset() {
 	*x = ListInvitationsRequest{}
-	mi := &file_cagnotte_access_v1_members_proto_msgTypes[23]
+	mi := &file_cagnotte_access_v1_members_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1598,7 +1708,7 @@ func (x *ListInvitationsRequest) String() string {
 func (*ListInvitationsRequest) ProtoMessage() {}
 
 func (x *ListInvitationsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_access_v1_members_proto_msgTypes[23]
+	mi := &file_cagnotte_access_v1_members_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1611,7 +1721,7 @@ func (x *ListInvitationsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListInvitationsRequest.ProtoReflect.Descriptor instead.
 func (*ListInvitationsRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_access_v1_members_proto_rawDescGZIP(), []int{23}
+	return file_cagnotte_access_v1_members_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ListInvitationsRequest) GetParent() string {
@@ -1648,7 +1758,7 @@ type ListInvitationsResponse struct {
 
 func (x *ListInvitationsResponse) Reset() {
 	*x = ListInvitationsResponse{}
-	mi := &file_cagnotte_access_v1_members_proto_msgTypes[24]
+	mi := &file_cagnotte_access_v1_members_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1660,7 +1770,7 @@ func (x *ListInvitationsResponse) String() string {
 func (*ListInvitationsResponse) ProtoMessage() {}
 
 func (x *ListInvitationsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_access_v1_members_proto_msgTypes[24]
+	mi := &file_cagnotte_access_v1_members_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1673,7 +1783,7 @@ func (x *ListInvitationsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListInvitationsResponse.ProtoReflect.Descriptor instead.
 func (*ListInvitationsResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_access_v1_members_proto_rawDescGZIP(), []int{24}
+	return file_cagnotte_access_v1_members_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListInvitationsResponse) GetInvitations() []*Invitation {
@@ -1701,7 +1811,7 @@ type RevokeInvitationRequest struct {
 
 func (x *RevokeInvitationRequest) Reset() {
 	*x = RevokeInvitationRequest{}
-	mi := &file_cagnotte_access_v1_members_proto_msgTypes[25]
+	mi := &file_cagnotte_access_v1_members_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1713,7 +1823,7 @@ func (x *RevokeInvitationRequest) String() string {
 func (*RevokeInvitationRequest) ProtoMessage() {}
 
 func (x *RevokeInvitationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_access_v1_members_proto_msgTypes[25]
+	mi := &file_cagnotte_access_v1_members_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1726,7 +1836,7 @@ func (x *RevokeInvitationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeInvitationRequest.ProtoReflect.Descriptor instead.
 func (*RevokeInvitationRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_access_v1_members_proto_rawDescGZIP(), []int{25}
+	return file_cagnotte_access_v1_members_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *RevokeInvitationRequest) GetName() string {
@@ -1798,7 +1908,15 @@ const file_cagnotte_access_v1_members_proto_rawDesc = "" +
 	"\x13UpdateMemberRequest\x12:\n" +
 	"\x06member\x18\x01 \x01(\v2\x1a.cagnotte.access.v1.MemberB\x06\xbaH\x03\xc8\x01\x01R\x06member\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
-	"updateMask\"\xbd\x01\n" +
+	"updateMask\"\x92\x01\n" +
+	"\x19RequestEmailChangeRequest\x12S\n" +
+	"\x04name\x18\x01 \x01(\tB?\xbaH<r:28^members/(me|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$R\x04name\x12 \n" +
+	"\x05email\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x03\x18\xfe\x01R\x05email\"\x91\x01\n" +
+	"\x18RedeemEmailChangeRequest\x12S\n" +
+	"\x04name\x18\x01 \x01(\tB?\xbaH<r:28^members/(me|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$R\x04name\x12 \n" +
+	"\x05token\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x05token\"\xbd\x01\n" +
 	"\x13ListSessionsRequest\x12W\n" +
 	"\x06parent\x18\x01 \x01(\tB?\xbaH<r:28^members/(me|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$R\x06parent\x12$\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
@@ -1875,7 +1993,7 @@ const file_cagnotte_access_v1_members_proto_rawDesc = "" +
 	"\x18INVITATION_STATE_PENDING\x10\x01\x12\x1d\n" +
 	"\x19INVITATION_STATE_ACCEPTED\x10\x02\x12\x1c\n" +
 	"\x18INVITATION_STATE_REVOKED\x10\x03\x12\x1c\n" +
-	"\x18INVITATION_STATE_EXPIRED\x10\x042\xef\x15\n" +
+	"\x18INVITATION_STATE_EXPIRED\x10\x042\x94\x18\n" +
 	"\x0eMembersService\x12k\n" +
 	"\tGetMember\x12$.cagnotte.access.v1.GetMemberRequest\x1a\x1a.cagnotte.access.v1.Member\"\x1c\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/{name=members/*}\x12\x80\x01\n" +
 	"\fUpdateMember\x12'.cagnotte.access.v1.UpdateMemberRequest\x1a\x1a.cagnotte.access.v1.Member\"+\x82\xd3\xe4\x93\x02%:\x06member2\x1b/v1/{member.name=members/*}\x12\x8a\x01\n" +
@@ -1885,7 +2003,9 @@ const file_cagnotte_access_v1_members_proto_rawDesc = "" +
 	"\x18BeginPasskeyRegistration\x123.cagnotte.access.v1.BeginPasskeyRegistrationRequest\x1a#.cagnotte.access.v1.PasskeyCeremony\"0\x82\xd3\xe4\x93\x02*:\x01*\"%/v1/{parent=members/*}/passkeys:begin\x12\xa1\x01\n" +
 	"\x19FinishPasskeyRegistration\x124.cagnotte.access.v1.FinishPasskeyRegistrationRequest\x1a\x1b.cagnotte.access.v1.Passkey\"1\x82\xd3\xe4\x93\x02+:\x01*\"&/v1/{parent=members/*}/passkeys:finish\x12\x8a\x01\n" +
 	"\fListPasskeys\x12'.cagnotte.access.v1.ListPasskeysRequest\x1a(.cagnotte.access.v1.ListPasskeysResponse\"'\x82\xd3\xe4\x93\x02!\x12\x1f/v1/{parent=members/*}/passkeys\x12z\n" +
-	"\rDeletePasskey\x12(.cagnotte.access.v1.DeletePasskeyRequest\x1a\x16.google.protobuf.Empty\"'\x82\xd3\xe4\x93\x02!*\x1f/v1/{name=members/*/passkeys/*}\x12\xbf\x01\n" +
+	"\rDeletePasskey\x12(.cagnotte.access.v1.DeletePasskeyRequest\x1a\x16.google.protobuf.Empty\"'\x82\xd3\xe4\x93\x02!*\x1f/v1/{name=members/*/passkeys/*}\x12\x8f\x01\n" +
+	"\x12RequestEmailChange\x12-.cagnotte.access.v1.RequestEmailChangeRequest\x1a\x16.google.protobuf.Empty\"2\x82\xd3\xe4\x93\x02,:\x01*\"'/v1/{name=members/*}:requestEmailChange\x12\x90\x01\n" +
+	"\x11RedeemEmailChange\x12,.cagnotte.access.v1.RedeemEmailChangeRequest\x1a\x1a.cagnotte.access.v1.Member\"1\x82\xd3\xe4\x93\x02+:\x01*\"&/v1/{name=members/*}:redeemEmailChange\x12\xbf\x01\n" +
 	"\x0fListMemberships\x12*.cagnotte.access.v1.ListMembershipsRequest\x1a+.cagnotte.access.v1.ListMembershipsResponse\"S\x82\xd3\xe4\x93\x02MZ#\x12!/v1/{parent=instance}/memberships\x12&/v1/{parent=collectives/*}/memberships\x12\xae\x01\n" +
 	"\rGetMembership\x12(.cagnotte.access.v1.GetMembershipRequest\x1a\x1e.cagnotte.access.v1.Membership\"S\x82\xd3\xe4\x93\x02MZ#\x12!/v1/{name=instance/memberships/*}\x12&/v1/{name=collectives/*/memberships/*}\x12\xe3\x01\n" +
 	"\x10UpdateMembership\x12+.cagnotte.access.v1.UpdateMembershipRequest\x1a\x1e.cagnotte.access.v1.Membership\"\x81\x01\x82\xd3\xe4\x93\x02{:\n" +
@@ -1912,7 +2032,7 @@ func file_cagnotte_access_v1_members_proto_rawDescGZIP() []byte {
 }
 
 var file_cagnotte_access_v1_members_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_cagnotte_access_v1_members_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_cagnotte_access_v1_members_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_cagnotte_access_v1_members_proto_goTypes = []any{
 	(InvitationState)(0),                     // 0: cagnotte.access.v1.InvitationState
 	(*Member)(nil),                           // 1: cagnotte.access.v1.Member
@@ -1922,90 +2042,96 @@ var file_cagnotte_access_v1_members_proto_goTypes = []any{
 	(*Invitation)(nil),                       // 5: cagnotte.access.v1.Invitation
 	(*GetMemberRequest)(nil),                 // 6: cagnotte.access.v1.GetMemberRequest
 	(*UpdateMemberRequest)(nil),              // 7: cagnotte.access.v1.UpdateMemberRequest
-	(*ListSessionsRequest)(nil),              // 8: cagnotte.access.v1.ListSessionsRequest
-	(*ListSessionsResponse)(nil),             // 9: cagnotte.access.v1.ListSessionsResponse
-	(*RevokeSessionRequest)(nil),             // 10: cagnotte.access.v1.RevokeSessionRequest
-	(*SignOutRequest)(nil),                   // 11: cagnotte.access.v1.SignOutRequest
-	(*BeginPasskeyRegistrationRequest)(nil),  // 12: cagnotte.access.v1.BeginPasskeyRegistrationRequest
-	(*FinishPasskeyRegistrationRequest)(nil), // 13: cagnotte.access.v1.FinishPasskeyRegistrationRequest
-	(*ListPasskeysRequest)(nil),              // 14: cagnotte.access.v1.ListPasskeysRequest
-	(*ListPasskeysResponse)(nil),             // 15: cagnotte.access.v1.ListPasskeysResponse
-	(*DeletePasskeyRequest)(nil),             // 16: cagnotte.access.v1.DeletePasskeyRequest
-	(*ListMembershipsRequest)(nil),           // 17: cagnotte.access.v1.ListMembershipsRequest
-	(*ListMembershipsResponse)(nil),          // 18: cagnotte.access.v1.ListMembershipsResponse
-	(*GetMembershipRequest)(nil),             // 19: cagnotte.access.v1.GetMembershipRequest
-	(*UpdateMembershipRequest)(nil),          // 20: cagnotte.access.v1.UpdateMembershipRequest
-	(*DeleteMembershipRequest)(nil),          // 21: cagnotte.access.v1.DeleteMembershipRequest
-	(*CreateInvitationRequest)(nil),          // 22: cagnotte.access.v1.CreateInvitationRequest
-	(*GetInvitationRequest)(nil),             // 23: cagnotte.access.v1.GetInvitationRequest
-	(*ListInvitationsRequest)(nil),           // 24: cagnotte.access.v1.ListInvitationsRequest
-	(*ListInvitationsResponse)(nil),          // 25: cagnotte.access.v1.ListInvitationsResponse
-	(*RevokeInvitationRequest)(nil),          // 26: cagnotte.access.v1.RevokeInvitationRequest
-	(*timestamppb.Timestamp)(nil),            // 27: google.protobuf.Timestamp
-	(Role)(0),                                // 28: cagnotte.access.v1.Role
-	(*fieldmaskpb.FieldMask)(nil),            // 29: google.protobuf.FieldMask
-	(*Membership)(nil),                       // 30: cagnotte.access.v1.Membership
-	(*emptypb.Empty)(nil),                    // 31: google.protobuf.Empty
+	(*RequestEmailChangeRequest)(nil),        // 8: cagnotte.access.v1.RequestEmailChangeRequest
+	(*RedeemEmailChangeRequest)(nil),         // 9: cagnotte.access.v1.RedeemEmailChangeRequest
+	(*ListSessionsRequest)(nil),              // 10: cagnotte.access.v1.ListSessionsRequest
+	(*ListSessionsResponse)(nil),             // 11: cagnotte.access.v1.ListSessionsResponse
+	(*RevokeSessionRequest)(nil),             // 12: cagnotte.access.v1.RevokeSessionRequest
+	(*SignOutRequest)(nil),                   // 13: cagnotte.access.v1.SignOutRequest
+	(*BeginPasskeyRegistrationRequest)(nil),  // 14: cagnotte.access.v1.BeginPasskeyRegistrationRequest
+	(*FinishPasskeyRegistrationRequest)(nil), // 15: cagnotte.access.v1.FinishPasskeyRegistrationRequest
+	(*ListPasskeysRequest)(nil),              // 16: cagnotte.access.v1.ListPasskeysRequest
+	(*ListPasskeysResponse)(nil),             // 17: cagnotte.access.v1.ListPasskeysResponse
+	(*DeletePasskeyRequest)(nil),             // 18: cagnotte.access.v1.DeletePasskeyRequest
+	(*ListMembershipsRequest)(nil),           // 19: cagnotte.access.v1.ListMembershipsRequest
+	(*ListMembershipsResponse)(nil),          // 20: cagnotte.access.v1.ListMembershipsResponse
+	(*GetMembershipRequest)(nil),             // 21: cagnotte.access.v1.GetMembershipRequest
+	(*UpdateMembershipRequest)(nil),          // 22: cagnotte.access.v1.UpdateMembershipRequest
+	(*DeleteMembershipRequest)(nil),          // 23: cagnotte.access.v1.DeleteMembershipRequest
+	(*CreateInvitationRequest)(nil),          // 24: cagnotte.access.v1.CreateInvitationRequest
+	(*GetInvitationRequest)(nil),             // 25: cagnotte.access.v1.GetInvitationRequest
+	(*ListInvitationsRequest)(nil),           // 26: cagnotte.access.v1.ListInvitationsRequest
+	(*ListInvitationsResponse)(nil),          // 27: cagnotte.access.v1.ListInvitationsResponse
+	(*RevokeInvitationRequest)(nil),          // 28: cagnotte.access.v1.RevokeInvitationRequest
+	(*timestamppb.Timestamp)(nil),            // 29: google.protobuf.Timestamp
+	(Role)(0),                                // 30: cagnotte.access.v1.Role
+	(*fieldmaskpb.FieldMask)(nil),            // 31: google.protobuf.FieldMask
+	(*Membership)(nil),                       // 32: cagnotte.access.v1.Membership
+	(*emptypb.Empty)(nil),                    // 33: google.protobuf.Empty
 }
 var file_cagnotte_access_v1_members_proto_depIdxs = []int32{
-	27, // 0: cagnotte.access.v1.Member.create_time:type_name -> google.protobuf.Timestamp
-	27, // 1: cagnotte.access.v1.Session.create_time:type_name -> google.protobuf.Timestamp
-	27, // 2: cagnotte.access.v1.Session.last_use_time:type_name -> google.protobuf.Timestamp
-	27, // 3: cagnotte.access.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
-	27, // 4: cagnotte.access.v1.Passkey.create_time:type_name -> google.protobuf.Timestamp
-	27, // 5: cagnotte.access.v1.Passkey.last_use_time:type_name -> google.protobuf.Timestamp
-	27, // 6: cagnotte.access.v1.Passkey.clone_warning_time:type_name -> google.protobuf.Timestamp
-	28, // 7: cagnotte.access.v1.Invitation.role:type_name -> cagnotte.access.v1.Role
+	29, // 0: cagnotte.access.v1.Member.create_time:type_name -> google.protobuf.Timestamp
+	29, // 1: cagnotte.access.v1.Session.create_time:type_name -> google.protobuf.Timestamp
+	29, // 2: cagnotte.access.v1.Session.last_use_time:type_name -> google.protobuf.Timestamp
+	29, // 3: cagnotte.access.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
+	29, // 4: cagnotte.access.v1.Passkey.create_time:type_name -> google.protobuf.Timestamp
+	29, // 5: cagnotte.access.v1.Passkey.last_use_time:type_name -> google.protobuf.Timestamp
+	29, // 6: cagnotte.access.v1.Passkey.clone_warning_time:type_name -> google.protobuf.Timestamp
+	30, // 7: cagnotte.access.v1.Invitation.role:type_name -> cagnotte.access.v1.Role
 	0,  // 8: cagnotte.access.v1.Invitation.state:type_name -> cagnotte.access.v1.InvitationState
-	27, // 9: cagnotte.access.v1.Invitation.create_time:type_name -> google.protobuf.Timestamp
-	27, // 10: cagnotte.access.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
-	27, // 11: cagnotte.access.v1.Invitation.accept_time:type_name -> google.protobuf.Timestamp
-	27, // 12: cagnotte.access.v1.Invitation.revoke_time:type_name -> google.protobuf.Timestamp
+	29, // 9: cagnotte.access.v1.Invitation.create_time:type_name -> google.protobuf.Timestamp
+	29, // 10: cagnotte.access.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
+	29, // 11: cagnotte.access.v1.Invitation.accept_time:type_name -> google.protobuf.Timestamp
+	29, // 12: cagnotte.access.v1.Invitation.revoke_time:type_name -> google.protobuf.Timestamp
 	1,  // 13: cagnotte.access.v1.UpdateMemberRequest.member:type_name -> cagnotte.access.v1.Member
-	29, // 14: cagnotte.access.v1.UpdateMemberRequest.update_mask:type_name -> google.protobuf.FieldMask
+	31, // 14: cagnotte.access.v1.UpdateMemberRequest.update_mask:type_name -> google.protobuf.FieldMask
 	2,  // 15: cagnotte.access.v1.ListSessionsResponse.sessions:type_name -> cagnotte.access.v1.Session
 	4,  // 16: cagnotte.access.v1.ListPasskeysResponse.passkeys:type_name -> cagnotte.access.v1.Passkey
-	30, // 17: cagnotte.access.v1.ListMembershipsResponse.memberships:type_name -> cagnotte.access.v1.Membership
-	30, // 18: cagnotte.access.v1.UpdateMembershipRequest.membership:type_name -> cagnotte.access.v1.Membership
-	29, // 19: cagnotte.access.v1.UpdateMembershipRequest.update_mask:type_name -> google.protobuf.FieldMask
+	32, // 17: cagnotte.access.v1.ListMembershipsResponse.memberships:type_name -> cagnotte.access.v1.Membership
+	32, // 18: cagnotte.access.v1.UpdateMembershipRequest.membership:type_name -> cagnotte.access.v1.Membership
+	31, // 19: cagnotte.access.v1.UpdateMembershipRequest.update_mask:type_name -> google.protobuf.FieldMask
 	5,  // 20: cagnotte.access.v1.CreateInvitationRequest.invitation:type_name -> cagnotte.access.v1.Invitation
 	5,  // 21: cagnotte.access.v1.ListInvitationsResponse.invitations:type_name -> cagnotte.access.v1.Invitation
 	6,  // 22: cagnotte.access.v1.MembersService.GetMember:input_type -> cagnotte.access.v1.GetMemberRequest
 	7,  // 23: cagnotte.access.v1.MembersService.UpdateMember:input_type -> cagnotte.access.v1.UpdateMemberRequest
-	8,  // 24: cagnotte.access.v1.MembersService.ListSessions:input_type -> cagnotte.access.v1.ListSessionsRequest
-	10, // 25: cagnotte.access.v1.MembersService.RevokeSession:input_type -> cagnotte.access.v1.RevokeSessionRequest
-	11, // 26: cagnotte.access.v1.MembersService.SignOut:input_type -> cagnotte.access.v1.SignOutRequest
-	12, // 27: cagnotte.access.v1.MembersService.BeginPasskeyRegistration:input_type -> cagnotte.access.v1.BeginPasskeyRegistrationRequest
-	13, // 28: cagnotte.access.v1.MembersService.FinishPasskeyRegistration:input_type -> cagnotte.access.v1.FinishPasskeyRegistrationRequest
-	14, // 29: cagnotte.access.v1.MembersService.ListPasskeys:input_type -> cagnotte.access.v1.ListPasskeysRequest
-	16, // 30: cagnotte.access.v1.MembersService.DeletePasskey:input_type -> cagnotte.access.v1.DeletePasskeyRequest
-	17, // 31: cagnotte.access.v1.MembersService.ListMemberships:input_type -> cagnotte.access.v1.ListMembershipsRequest
-	19, // 32: cagnotte.access.v1.MembersService.GetMembership:input_type -> cagnotte.access.v1.GetMembershipRequest
-	20, // 33: cagnotte.access.v1.MembersService.UpdateMembership:input_type -> cagnotte.access.v1.UpdateMembershipRequest
-	21, // 34: cagnotte.access.v1.MembersService.DeleteMembership:input_type -> cagnotte.access.v1.DeleteMembershipRequest
-	22, // 35: cagnotte.access.v1.MembersService.CreateInvitation:input_type -> cagnotte.access.v1.CreateInvitationRequest
-	23, // 36: cagnotte.access.v1.MembersService.GetInvitation:input_type -> cagnotte.access.v1.GetInvitationRequest
-	24, // 37: cagnotte.access.v1.MembersService.ListInvitations:input_type -> cagnotte.access.v1.ListInvitationsRequest
-	26, // 38: cagnotte.access.v1.MembersService.RevokeInvitation:input_type -> cagnotte.access.v1.RevokeInvitationRequest
-	1,  // 39: cagnotte.access.v1.MembersService.GetMember:output_type -> cagnotte.access.v1.Member
-	1,  // 40: cagnotte.access.v1.MembersService.UpdateMember:output_type -> cagnotte.access.v1.Member
-	9,  // 41: cagnotte.access.v1.MembersService.ListSessions:output_type -> cagnotte.access.v1.ListSessionsResponse
-	31, // 42: cagnotte.access.v1.MembersService.RevokeSession:output_type -> google.protobuf.Empty
-	31, // 43: cagnotte.access.v1.MembersService.SignOut:output_type -> google.protobuf.Empty
-	3,  // 44: cagnotte.access.v1.MembersService.BeginPasskeyRegistration:output_type -> cagnotte.access.v1.PasskeyCeremony
-	4,  // 45: cagnotte.access.v1.MembersService.FinishPasskeyRegistration:output_type -> cagnotte.access.v1.Passkey
-	15, // 46: cagnotte.access.v1.MembersService.ListPasskeys:output_type -> cagnotte.access.v1.ListPasskeysResponse
-	31, // 47: cagnotte.access.v1.MembersService.DeletePasskey:output_type -> google.protobuf.Empty
-	18, // 48: cagnotte.access.v1.MembersService.ListMemberships:output_type -> cagnotte.access.v1.ListMembershipsResponse
-	30, // 49: cagnotte.access.v1.MembersService.GetMembership:output_type -> cagnotte.access.v1.Membership
-	30, // 50: cagnotte.access.v1.MembersService.UpdateMembership:output_type -> cagnotte.access.v1.Membership
-	31, // 51: cagnotte.access.v1.MembersService.DeleteMembership:output_type -> google.protobuf.Empty
-	5,  // 52: cagnotte.access.v1.MembersService.CreateInvitation:output_type -> cagnotte.access.v1.Invitation
-	5,  // 53: cagnotte.access.v1.MembersService.GetInvitation:output_type -> cagnotte.access.v1.Invitation
-	25, // 54: cagnotte.access.v1.MembersService.ListInvitations:output_type -> cagnotte.access.v1.ListInvitationsResponse
-	5,  // 55: cagnotte.access.v1.MembersService.RevokeInvitation:output_type -> cagnotte.access.v1.Invitation
-	39, // [39:56] is the sub-list for method output_type
-	22, // [22:39] is the sub-list for method input_type
+	10, // 24: cagnotte.access.v1.MembersService.ListSessions:input_type -> cagnotte.access.v1.ListSessionsRequest
+	12, // 25: cagnotte.access.v1.MembersService.RevokeSession:input_type -> cagnotte.access.v1.RevokeSessionRequest
+	13, // 26: cagnotte.access.v1.MembersService.SignOut:input_type -> cagnotte.access.v1.SignOutRequest
+	14, // 27: cagnotte.access.v1.MembersService.BeginPasskeyRegistration:input_type -> cagnotte.access.v1.BeginPasskeyRegistrationRequest
+	15, // 28: cagnotte.access.v1.MembersService.FinishPasskeyRegistration:input_type -> cagnotte.access.v1.FinishPasskeyRegistrationRequest
+	16, // 29: cagnotte.access.v1.MembersService.ListPasskeys:input_type -> cagnotte.access.v1.ListPasskeysRequest
+	18, // 30: cagnotte.access.v1.MembersService.DeletePasskey:input_type -> cagnotte.access.v1.DeletePasskeyRequest
+	8,  // 31: cagnotte.access.v1.MembersService.RequestEmailChange:input_type -> cagnotte.access.v1.RequestEmailChangeRequest
+	9,  // 32: cagnotte.access.v1.MembersService.RedeemEmailChange:input_type -> cagnotte.access.v1.RedeemEmailChangeRequest
+	19, // 33: cagnotte.access.v1.MembersService.ListMemberships:input_type -> cagnotte.access.v1.ListMembershipsRequest
+	21, // 34: cagnotte.access.v1.MembersService.GetMembership:input_type -> cagnotte.access.v1.GetMembershipRequest
+	22, // 35: cagnotte.access.v1.MembersService.UpdateMembership:input_type -> cagnotte.access.v1.UpdateMembershipRequest
+	23, // 36: cagnotte.access.v1.MembersService.DeleteMembership:input_type -> cagnotte.access.v1.DeleteMembershipRequest
+	24, // 37: cagnotte.access.v1.MembersService.CreateInvitation:input_type -> cagnotte.access.v1.CreateInvitationRequest
+	25, // 38: cagnotte.access.v1.MembersService.GetInvitation:input_type -> cagnotte.access.v1.GetInvitationRequest
+	26, // 39: cagnotte.access.v1.MembersService.ListInvitations:input_type -> cagnotte.access.v1.ListInvitationsRequest
+	28, // 40: cagnotte.access.v1.MembersService.RevokeInvitation:input_type -> cagnotte.access.v1.RevokeInvitationRequest
+	1,  // 41: cagnotte.access.v1.MembersService.GetMember:output_type -> cagnotte.access.v1.Member
+	1,  // 42: cagnotte.access.v1.MembersService.UpdateMember:output_type -> cagnotte.access.v1.Member
+	11, // 43: cagnotte.access.v1.MembersService.ListSessions:output_type -> cagnotte.access.v1.ListSessionsResponse
+	33, // 44: cagnotte.access.v1.MembersService.RevokeSession:output_type -> google.protobuf.Empty
+	33, // 45: cagnotte.access.v1.MembersService.SignOut:output_type -> google.protobuf.Empty
+	3,  // 46: cagnotte.access.v1.MembersService.BeginPasskeyRegistration:output_type -> cagnotte.access.v1.PasskeyCeremony
+	4,  // 47: cagnotte.access.v1.MembersService.FinishPasskeyRegistration:output_type -> cagnotte.access.v1.Passkey
+	17, // 48: cagnotte.access.v1.MembersService.ListPasskeys:output_type -> cagnotte.access.v1.ListPasskeysResponse
+	33, // 49: cagnotte.access.v1.MembersService.DeletePasskey:output_type -> google.protobuf.Empty
+	33, // 50: cagnotte.access.v1.MembersService.RequestEmailChange:output_type -> google.protobuf.Empty
+	1,  // 51: cagnotte.access.v1.MembersService.RedeemEmailChange:output_type -> cagnotte.access.v1.Member
+	20, // 52: cagnotte.access.v1.MembersService.ListMemberships:output_type -> cagnotte.access.v1.ListMembershipsResponse
+	32, // 53: cagnotte.access.v1.MembersService.GetMembership:output_type -> cagnotte.access.v1.Membership
+	32, // 54: cagnotte.access.v1.MembersService.UpdateMembership:output_type -> cagnotte.access.v1.Membership
+	33, // 55: cagnotte.access.v1.MembersService.DeleteMembership:output_type -> google.protobuf.Empty
+	5,  // 56: cagnotte.access.v1.MembersService.CreateInvitation:output_type -> cagnotte.access.v1.Invitation
+	5,  // 57: cagnotte.access.v1.MembersService.GetInvitation:output_type -> cagnotte.access.v1.Invitation
+	27, // 58: cagnotte.access.v1.MembersService.ListInvitations:output_type -> cagnotte.access.v1.ListInvitationsResponse
+	5,  // 59: cagnotte.access.v1.MembersService.RevokeInvitation:output_type -> cagnotte.access.v1.Invitation
+	41, // [41:60] is the sub-list for method output_type
+	22, // [22:41] is the sub-list for method input_type
 	22, // [22:22] is the sub-list for extension type_name
 	22, // [22:22] is the sub-list for extension extendee
 	0,  // [0:22] is the sub-list for field type_name
@@ -2023,7 +2149,7 @@ func file_cagnotte_access_v1_members_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cagnotte_access_v1_members_proto_rawDesc), len(file_cagnotte_access_v1_members_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   26,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

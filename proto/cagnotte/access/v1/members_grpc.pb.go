@@ -31,6 +31,8 @@ const (
 	MembersService_FinishPasskeyRegistration_FullMethodName = "/cagnotte.access.v1.MembersService/FinishPasskeyRegistration"
 	MembersService_ListPasskeys_FullMethodName              = "/cagnotte.access.v1.MembersService/ListPasskeys"
 	MembersService_DeletePasskey_FullMethodName             = "/cagnotte.access.v1.MembersService/DeletePasskey"
+	MembersService_RequestEmailChange_FullMethodName        = "/cagnotte.access.v1.MembersService/RequestEmailChange"
+	MembersService_RedeemEmailChange_FullMethodName         = "/cagnotte.access.v1.MembersService/RedeemEmailChange"
 	MembersService_ListMemberships_FullMethodName           = "/cagnotte.access.v1.MembersService/ListMemberships"
 	MembersService_GetMembership_FullMethodName             = "/cagnotte.access.v1.MembersService/GetMembership"
 	MembersService_UpdateMembership_FullMethodName          = "/cagnotte.access.v1.MembersService/UpdateMembership"
@@ -73,6 +75,25 @@ type MembersServiceClient interface {
 	ListPasskeys(ctx context.Context, in *ListPasskeysRequest, opts ...grpc.CallOption) (*ListPasskeysResponse, error)
 	// Deletes a passkey: it signs in no more. Only the member itself. Needs a fresh proof.
 	DeletePasskey(ctx context.Context, in *DeletePasskeyRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
+	// Asks for another address of a member. Only the member itself; needs a fresh proof. A link is mailed to the new address:
+	// `{public address}/console/me/email/confirm?token={token}`. It works for 15 minutes, once, in the session that asked,
+	// until another one is asked for; see RedeemEmailChange. Until then nothing changes. The present address is told at once.
+	//
+	// The answer is the same for an address that another member has; a mail tells its owner. Too many mails to one address are
+	// not sent, and the answer is the same.
+	//
+	// FAILED_PRECONDITION: MAIL_NOT_CONFIGURED. RESOURCE_EXHAUSTED: TOO_MANY_LINKS, with RetryInfo, for the caller's network
+	// or the member.
+	RequestEmailChange(ctx context.Context, in *RequestEmailChangeRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
+	// Takes the token of the link to a new address, once, and makes it the member's. All other sessions of the member end, and
+	// links that were mailed to the old address work no more; passkeys and API keys stay. The old address is told.
+	//
+	// Its page must redeem the token when its reader presses a button, not when it is loaded: mail programs load pages too.
+	//
+	// FAILED_PRECONDITION: SIGN_IN_LINK_INVALID (unknown, used, older than 15 minutes, replaced by a later one; the session
+	// that asked has ended; another member has the address by now), SIGN_IN_LINK_OTHER_BROWSER (another session asked; the
+	// link stays valid). RESOURCE_EXHAUSTED: TOO_MANY_ATTEMPTS, with RetryInfo.
+	RedeemEmailChange(ctx context.Context, in *RedeemEmailChangeRequest, opts ...grpc.CallOption) (*Member, error)
 	// Lists the memberships of a collective, or of the instance, that have not ended, oldest first. Members, and the
 	// operator.
 	ListMemberships(ctx context.Context, in *ListMembershipsRequest, opts ...grpc.CallOption) (*ListMembershipsResponse, error)
@@ -202,6 +223,26 @@ func (c *membersServiceClient) DeletePasskey(ctx context.Context, in *DeletePass
 	return out, nil
 }
 
+func (c *membersServiceClient) RequestEmailChange(ctx context.Context, in *RequestEmailChangeRequest, opts ...grpc.CallOption) (*emptypb.Empty, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(emptypb.Empty)
+	err := c.cc.Invoke(ctx, MembersService_RequestEmailChange_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *membersServiceClient) RedeemEmailChange(ctx context.Context, in *RedeemEmailChangeRequest, opts ...grpc.CallOption) (*Member, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Member)
+	err := c.cc.Invoke(ctx, MembersService_RedeemEmailChange_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *membersServiceClient) ListMemberships(ctx context.Context, in *ListMembershipsRequest, opts ...grpc.CallOption) (*ListMembershipsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListMembershipsResponse)
@@ -314,6 +355,25 @@ type MembersServiceServer interface {
 	ListPasskeys(context.Context, *ListPasskeysRequest) (*ListPasskeysResponse, error)
 	// Deletes a passkey: it signs in no more. Only the member itself. Needs a fresh proof.
 	DeletePasskey(context.Context, *DeletePasskeyRequest) (*emptypb.Empty, error)
+	// Asks for another address of a member. Only the member itself; needs a fresh proof. A link is mailed to the new address:
+	// `{public address}/console/me/email/confirm?token={token}`. It works for 15 minutes, once, in the session that asked,
+	// until another one is asked for; see RedeemEmailChange. Until then nothing changes. The present address is told at once.
+	//
+	// The answer is the same for an address that another member has; a mail tells its owner. Too many mails to one address are
+	// not sent, and the answer is the same.
+	//
+	// FAILED_PRECONDITION: MAIL_NOT_CONFIGURED. RESOURCE_EXHAUSTED: TOO_MANY_LINKS, with RetryInfo, for the caller's network
+	// or the member.
+	RequestEmailChange(context.Context, *RequestEmailChangeRequest) (*emptypb.Empty, error)
+	// Takes the token of the link to a new address, once, and makes it the member's. All other sessions of the member end, and
+	// links that were mailed to the old address work no more; passkeys and API keys stay. The old address is told.
+	//
+	// Its page must redeem the token when its reader presses a button, not when it is loaded: mail programs load pages too.
+	//
+	// FAILED_PRECONDITION: SIGN_IN_LINK_INVALID (unknown, used, older than 15 minutes, replaced by a later one; the session
+	// that asked has ended; another member has the address by now), SIGN_IN_LINK_OTHER_BROWSER (another session asked; the
+	// link stays valid). RESOURCE_EXHAUSTED: TOO_MANY_ATTEMPTS, with RetryInfo.
+	RedeemEmailChange(context.Context, *RedeemEmailChangeRequest) (*Member, error)
 	// Lists the memberships of a collective, or of the instance, that have not ended, oldest first. Members, and the
 	// operator.
 	ListMemberships(context.Context, *ListMembershipsRequest) (*ListMembershipsResponse, error)
@@ -379,6 +439,12 @@ func (UnimplementedMembersServiceServer) ListPasskeys(context.Context, *ListPass
 }
 func (UnimplementedMembersServiceServer) DeletePasskey(context.Context, *DeletePasskeyRequest) (*emptypb.Empty, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeletePasskey not implemented")
+}
+func (UnimplementedMembersServiceServer) RequestEmailChange(context.Context, *RequestEmailChangeRequest) (*emptypb.Empty, error) {
+	return nil, status.Error(codes.Unimplemented, "method RequestEmailChange not implemented")
+}
+func (UnimplementedMembersServiceServer) RedeemEmailChange(context.Context, *RedeemEmailChangeRequest) (*Member, error) {
+	return nil, status.Error(codes.Unimplemented, "method RedeemEmailChange not implemented")
 }
 func (UnimplementedMembersServiceServer) ListMemberships(context.Context, *ListMembershipsRequest) (*ListMembershipsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListMemberships not implemented")
@@ -587,6 +653,42 @@ func _MembersService_DeletePasskey_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
+func _MembersService_RequestEmailChange_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RequestEmailChangeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MembersServiceServer).RequestEmailChange(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: MembersService_RequestEmailChange_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MembersServiceServer).RequestEmailChange(ctx, req.(*RequestEmailChangeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _MembersService_RedeemEmailChange_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RedeemEmailChangeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MembersServiceServer).RedeemEmailChange(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: MembersService_RedeemEmailChange_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MembersServiceServer).RedeemEmailChange(ctx, req.(*RedeemEmailChangeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _MembersService_ListMemberships_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListMembershipsRequest)
 	if err := dec(in); err != nil {
@@ -773,6 +875,14 @@ var MembersService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DeletePasskey",
 			Handler:    _MembersService_DeletePasskey_Handler,
+		},
+		{
+			MethodName: "RequestEmailChange",
+			Handler:    _MembersService_RequestEmailChange_Handler,
+		},
+		{
+			MethodName: "RedeemEmailChange",
+			Handler:    _MembersService_RedeemEmailChange_Handler,
 		},
 		{
 			MethodName: "ListMemberships",
