@@ -296,8 +296,8 @@ test("the operator reads their own notices, and puts one away", async () => {
     await page.getByRole("link", { name: /rejoint/ }).first().click();
     await page.getByRole("link", { name: "Voir les membres" }).waitFor();
     await look(page, "site-notice");
-    await page.getByRole("button", { name: "Classer cet avis" }).click();
-    await page.getByText("L’avis est classé.").waitFor();
+    await page.getByRole("button", { name: "Marquer comme lu" }).click();
+    await page.getByText("L’avis est marqué comme lu.").waitFor();
     assert.equal(await page.locator("main .rows li").count(), before - 1);
     await page.getByRole("link", { name: "Tous", exact: true }).click();
     assert.ok((await page.locator("main .rows li").count()) >= before, "a notice that was put away is gone");
