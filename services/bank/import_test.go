@@ -5,7 +5,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cagnotte/cagnotte/services/access"
 	"github.com/cagnotte/cagnotte/services/bank/statement"
+	"github.com/cagnotte/cagnotte/services/internal/rpc"
+	"github.com/cagnotte/cagnotte/services/treasury"
 )
 
 // take imports a CAMT.053 file.
@@ -64,5 +67,35 @@ func TestAReturnedPaymentIsNoDonation(t *testing.T) {
 	came := strings.Replace(strings.Replace(named, "<Sts>", "<RvslInd>false</RvslInd><Sts>", 1), "B-1", "B-2", 1)
 	if done := s.take(t, string(camt("08", "125.00", "150.00", came))); done.Booked != 1 {
 		t.Errorf("what came: %+v", done)
+	}
+}
+
+// The same file again stores nothing, but may match a line with what was booked since: that is a change.
+func TestTheSameFileThatMatchesALineIsInTheAuditLog(t *testing.T) {
+	s, pool := open(t)
+	line := "02/03/2026;REMISE;;25,00"
+	s.read(t, line)
+	// A program that dies after the deposit's commit compares nothing.
+	silent := treasury.New(treasury.Config{
+		Pool: pool, Campaigns: s.campaigns, Collectives: s.cfg.Collectives, Ledger: s.cfg.Ledger, Now: s.cfg.Now,
+	})
+	cheque := s.give(t, treasury.MethodCheque, 25_00)
+	if _, err := silent.CreateDeposit(t.Context(), ask(), treasury.Deposit{
+		Collective: "vallon", BankedOn: someDay, Cheques: []treasury.Cheque{{Campaign: vallon, ID: cheque.ID}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	ctx := rpc.WithCaller(t.Context(), rpc.Caller{
+		Principal: access.Principal{Name: "members/x", Member: "members/x", Grants: []access.Grant{{Collective: "vallon", Role: access.RoleTreasurer}}},
+		Method:    "/cagnotte.bank.v1.BankService/ImportBankStatement",
+	})
+	for _, want := range []int{1, 1} {
+		if _, err := s.ImportStatement(ctx, ask(), csvFile("h\n"+line+"\n", &frenchCSV)); err != nil {
+			t.Fatal(err)
+		}
+		entries := 0
+		if err := pool.QueryRow(t.Context(), "SELECT count(*) FROM audit.entries").Scan(&entries); err != nil || entries != want {
+			t.Errorf("the log has %d entries, want %d, err = %v", entries, want, err)
+		}
 	}
 }

@@ -112,8 +112,8 @@ func (s *Service) ImportStatement(ctx context.Context, r treasury.Request, i Imp
 			if done.Booked, done.Recognised, err = s.matchOpenTx(ctx, tx, i.Collective, at, now); err != nil {
 				return err
 			}
-			if err := s.tellOpenCreditsTx(ctx, tx, i.Collective, hash[:]); err != nil || stored == 0 {
-				// A file that was imported before changes nothing.
+			if err := s.tellOpenCreditsTx(ctx, tx, i.Collective, hash[:]); err != nil || stored+done.Booked+done.Recognised == 0 {
+				// A file that was imported before changes nothing, unless a line shows what was booked since.
 				return err
 			}
 			return audit.WriteTx(ctx, tx, audit.Change{
