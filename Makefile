@@ -43,9 +43,9 @@ run: ## start the demo: private Postgres, simulated Stripe, service, a collectiv
 	@exec .dev/bin/cagnotte-dev
 
 .PHONY: screenshots
-screenshots: programs ## take the README's pictures again, from a demo that is started for them
+screenshots: programs ## take pictures of a demo: the README's, the guide's, and each page and state of the console (PARTS=console)
 	@go build -buildvcs=false -o .dev/bin/ ./services/cmd/cagnotte-dev
-	@.tools/screenshots
+	@.tools/screenshots $(PARTS)
 
 .PHONY: clean
 clean: ## forget the demo's data and what was built

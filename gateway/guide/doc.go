@@ -3,9 +3,11 @@
 //
 //	GET /guide         the list of pages
 //	GET /guide/{page}  one of them
-//	GET /guide/…png    a picture of a real screen
 //
-// A page is pages/fr/{page}.md and pages/en/{page}.md; pages.go lists them in their order. Its first line is its title,
-// "# Title". Pictures are in pages/pictures and are linked as ![what it shows](/guide/pictures/name.png); a link to another
-// page is [text](/guide/page), one to the console [text](/console).
+// A page is pages/fr/{page}.md and pages/en/{page}.md; guide.go lists them in their order. Its first line is its title,
+// "# Title". A link to another page is [text](/guide/page), one to the console [text](/console).
+//
+// Pictures of real screens are pages/pictures/{language}/{page}-{what}.webp. `make screenshots` takes them from a demo:
+// gateway/e2e/screenshots-guide.mjs says where. A page shows one as ![what it shows](/guide/pictures/fr/start-sign-in.webp);
+// it is served among the assets of all pages, at an address that names its content.
 package guide

@@ -11,7 +11,8 @@ import (
 	"path"
 	"strings"
 
-	"github.com/cagnotte/cagnotte/gateway/asset"
+	"golang.org/x/image/webp"
+
 	"github.com/cagnotte/cagnotte/gateway/design"
 	"github.com/cagnotte/cagnotte/gateway/markdown"
 	"github.com/cagnotte/cagnotte/gateway/text"
@@ -66,6 +67,10 @@ func New(c Config) (http.Handler, error) {
 			return nil, err
 		}
 	}
+	pictures, err := addPictures(c.Assets)
+	if err != nil {
+		return nil, err
+	}
 	read := markdown.NewForGuide()
 	for _, lang := range text.Languages {
 		g.pages[lang] = map[string]article{}
@@ -79,26 +84,53 @@ func New(c Config) (http.Handler, error) {
 			if !ok {
 				return nil, fmt.Errorf("guide: %s in %s does not begin with its title", name, lang)
 			}
-			g.pages[lang][name] = article{"/guide/" + name, text.Typeset(lang, title), read.Render(lang, string(source))}
+			g.pages[lang][name] = article{"/guide/" + name, text.Typeset(lang, title), showPictures(read.Render(lang, string(source)), pictures)}
 		}
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /guide", g.list)
 	mux.HandleFunc("GET /guide/{$}", g.list)
 	mux.HandleFunc("GET /guide/{page}", g.page)
-	pictures, err := fs.Glob(files, "pages/pictures/*.png")
+	mux.HandleFunc("/", g.missing)
+	return mux, nil
+}
+
+// picture is a screen that a page shows: where it is served, and how large it is.
+type picture struct {
+	path          string
+	width, height int
+}
+
+// addPictures serves the pictures of all languages, at addresses that may be cached for ever. The pictures are keyed by how
+// pages name them, such as "/guide/pictures/fr/campaign-texts.webp".
+func addPictures(assets *design.Assets) (map[string]picture, error) {
+	all := map[string]picture{}
+	names, err := fs.Glob(files, "pages/pictures/*/*.webp")
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range pictures {
+	for _, name := range names {
 		body, err := files.ReadFile(name)
 		if err != nil {
 			return nil, err
 		}
-		mux.Handle("GET /guide/pictures/"+path.Base(name), asset.New(body, "image/png", "public, max-age=3600"))
+		size, err := webp.DecodeConfig(bytes.NewReader(body))
+		if err != nil {
+			return nil, fmt.Errorf("guide: %s: %w", name, err)
+		}
+		all["/guide/"+strings.TrimPrefix(name, "pages/")] = picture{assets.Add(path.Base(name), "image/webp", body), size.Width, size.Height}
 	}
-	mux.HandleFunc("/", g.missing)
-	return mux, nil
+	return all, nil
+}
+
+// showPictures puts in where the pictures of a page are served. The text hardly moves when they arrive, since their sizes are
+// known, and who reads the beginning does not load the last.
+func showPictures(body template.HTML, pictures map[string]picture) template.HTML {
+	text := string(body)
+	for name, p := range pictures {
+		text = strings.ReplaceAll(text, `src="`+name+`"`, fmt.Sprintf(`src="%s" width="%d" height="%d" loading="lazy"`, p.path, p.width, p.height))
+	}
+	return template.HTML(text) // sanitised before; what is put in is ours
 }
 
 // page is what the layout gets.

@@ -55,7 +55,7 @@ func New() *Renderer { return newRenderer(newPolicy(), fitToPage{down: 1}) }
 func NewForGuide() *Renderer {
 	policy := newPolicy()
 	policy.AllowElements("h1")
-	policy.AllowAttrs("src").Matching(regexp.MustCompile(`^/guide/[a-z0-9/-]+\.(png|svg)$`)).OnElements("img")
+	policy.AllowAttrs("src").Matching(regexp.MustCompile(`^/guide/[a-z0-9/-]+\.webp$`)).OnElements("img")
 	policy.AllowAttrs("alt", "title").OnElements("img")
 	policy.AllowRelativeURLs(true)
 	return newRenderer(policy, fitToPage{})
