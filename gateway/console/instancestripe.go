@@ -2,6 +2,8 @@ package console
 
 import (
 	"cmp"
+	"strconv"
+	"time"
 
 	instancev1 "github.com/cagnotte/cagnotte/proto/cagnotte/instance/v1"
 	webhooksv1 "github.com/cagnotte/cagnotte/proto/cagnotte/webhooks/v1"
@@ -257,7 +259,19 @@ func delays(v *visit, h *webhooksv1.WebhookHealth) string {
 	if h.GetDelayP50() == nil {
 		return v.T("instance.unknown")
 	}
-	return v.T("instance.delays", "half", h.GetDelayP50().AsDuration().Round(100_000_000).String(), "most", h.GetDelayP99().AsDuration().Round(100_000_000).String())
+	return v.T("instance.delays", "half", brief(h.GetDelayP50().AsDuration()), "most", brief(h.GetDelayP99().AsDuration()))
+}
+
+// brief writes a duration in its largest unit, rounded up. The units are written the same in both languages.
+func brief(d time.Duration) string {
+	unit, name := time.Second, "s"
+	if d > time.Minute {
+		unit, name = time.Minute, "min"
+	}
+	if d > time.Hour {
+		unit, name = time.Hour, "h"
+	}
+	return strconv.FormatInt(int64((d+unit-1)/unit), 10) + "\u00a0" + name
 }
 
 // reasonText says a reason in words, with the reason itself for those who search for it.
