@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -157,9 +158,15 @@ func (f *form) ask(fields []field) {
 	f.check()
 }
 
-// check refuses what is required and empty.
+// check refuses what is required and empty, and what is no text.
 func (f *form) check() {
 	for _, d := range f.fields {
+		for i, value := range f.values[d.Name] {
+			if strings.ContainsRune(value, 0) || !utf8.ValidString(value) {
+				f.fail(d.Name, f.T("shell.wrongCharacters"))
+				f.values[d.Name][i] = strings.ToValidUTF8(strings.ReplaceAll(value, "\x00", ""), "")
+			}
+		}
 		if !d.Required {
 			continue
 		}

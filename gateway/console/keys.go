@@ -48,7 +48,7 @@ func keysList(v *visit) error {
 			row.End = v.Date(k.GetEndTime().AsTime().Add(-time.Nanosecond).In(zone))
 		}
 		over := k.GetState() == accessv1.ApiKeyState_API_KEY_STATE_REVOKED || k.GetState() == accessv1.ApiKeyState_API_KEY_STATE_ENDED
-		if !over && (v.leads() || k.GetMember() == v.me.GetMember()) {
+		if !over && v.mayRevoke(k) {
 			row.Revoke = v.settingsPath("/keys/" + lastSegment(k.GetName()) + "/revoke")
 		}
 		p.Keys = append(p.Keys, row)
@@ -132,10 +132,18 @@ func keysCreate(v *visit) error {
 
 func (v *visit) keyName() string { return v.scope() + "/apiKeys/" + v.r.PathValue("key") }
 
+// mayRevoke reports whether a key is the member's own, or one of the people that the member manages. The service decides.
+func (v *visit) mayRevoke(k *accessv1.ApiKey) bool {
+	return v.leads() || k.GetMember() == v.me.GetMember()
+}
+
 func keysRevokeConfirm(v *visit) error {
 	k, err := v.access.GetApiKey(v.ctx(), &accessv1.GetApiKeyRequest{Name: v.keyName()})
 	if err != nil {
 		return err
+	}
+	if !v.mayRevoke(k) {
+		return errNoPage
 	}
 	if !v.fresh() {
 		return nil

@@ -3,6 +3,7 @@ package console
 import (
 	"encoding/json"
 	"net/url"
+	"slices"
 	"strings"
 
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
@@ -224,6 +225,13 @@ func mePasskeyFinish(v *visit) error {
 }
 
 func mePasskeyConfirm(v *visit) error {
+	passkeys, err := v.members().ListPasskeys(v.ctx(), &accessv1.ListPasskeysRequest{Parent: me})
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(passkeys.GetPasskeys(), func(k *accessv1.Passkey) bool { return lastSegment(k.GetName()) == v.r.PathValue("passkey") }) {
+		return errNoPage
+	}
 	if !v.fresh() {
 		return nil
 	}

@@ -25,8 +25,6 @@ func peopleSection() section {
 			route{pattern: "GET " + at.path + "/people", serve: peopleList, roles: at.all},
 			route{pattern: "GET " + at.path + "/people/invite", serve: peopleInvite, roles: at.heads},
 			route{pattern: "POST " + at.path + "/people/invite", serve: peopleInviteSend, roles: at.heads},
-			route{pattern: "GET " + at.path + "/people/{membership}", serve: peopleRole, roles: at.heads},
-			route{pattern: "POST " + at.path + "/people/{membership}", serve: peopleRoleSave, roles: at.heads},
 			route{pattern: "GET " + at.path + "/people/{membership}/remove", serve: peopleRemoveConfirm, roles: at.all},
 			route{pattern: "POST " + at.path + "/people/{membership}/remove", serve: peopleRemove, roles: at.all},
 			route{pattern: "GET " + at.path + "/people/invitations/{invitation}/revoke", serve: peopleRevokeConfirm, roles: at.heads},
@@ -38,6 +36,13 @@ func peopleSection() section {
 			route{pattern: "POST " + at.path + "/keys/{key}/revoke", serve: keysRevoke, roles: at.all},
 		)
 	}
+	// Of the instance there is one role alone.
+	const membership = "/console/c/{collective}/settings/people/{membership}"
+	s.routes = append(
+		s.routes,
+		route{pattern: "GET " + membership, serve: peopleRole, roles: []accessv1.Role{owner, operator}},
+		route{pattern: "POST " + membership, serve: peopleRoleSave, roles: []accessv1.Role{owner, operator}},
+	)
 	return s
 }
 
@@ -242,7 +247,7 @@ func peopleRole(v *visit) error {
 	if err != nil {
 		return err
 	}
-	if m.GetEndTime() != nil || v.collective == "" {
+	if m.GetEndTime() != nil {
 		return errNoPage
 	}
 	if !v.fresh() {

@@ -58,3 +58,23 @@ const (
 func permits(needed, has []accessv1.Role) bool {
 	return len(needed) == 0 || slices.ContainsFunc(has, func(r accessv1.Role) bool { return slices.Contains(needed, r) })
 }
+
+// Page is one address of the console.
+type Page struct {
+	// Pattern is that of http.ServeMux, with its method.
+	Pattern string
+	// Roles are those that find it; all members of the collective when empty.
+	Roles []accessv1.Role
+	// Public is for the pages before the sign-in.
+	Public bool
+}
+
+// Pages are all addresses of the console, for tests that visit each of them.
+func Pages() (pages []Page) {
+	for _, s := range sections() {
+		for _, r := range s.routes {
+			pages = append(pages, Page{Pattern: r.pattern, Roles: r.roles, Public: r.public})
+		}
+	}
+	return pages
+}

@@ -75,6 +75,12 @@ func (c *console) page(r route) http.Handler {
 			defer release()
 		}
 		v.r.Body = http.MaxBytesReader(w, v.r.Body, limit)
+		// A form that is too large would look like an empty one to whoever asks for a value. This reads no files.
+		var tooLarge *http.MaxBytesError
+		if err := v.r.ParseForm(); errors.As(err, &tooLarge) {
+			v.fail(err)
+			return
+		}
 		if err := r.serve(v); err != nil {
 			v.fail(err)
 		}
