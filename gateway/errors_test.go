@@ -144,7 +144,7 @@ func TestErrorsSpeakTheCallersLanguage(t *testing.T) {
 		}
 	}
 	large := send(t, "POST", front.URL+"/v1/"+campaignName+"/donations", strings.Repeat("x", 1<<20), "Accept-Language", "fr-FR,fr;q=0.9")
-	if p := parse(t, large); p.reason != "BODY_TOO_LARGE" || p.text != "Votre envoi est trop volumineux." {
+	if p := parse(t, large); p.reason != "BODY_TOO_LARGE" || p.text != "Votre envoi est trop volumineux. Choisissez un texte ou un fichier plus petit." {
 		t.Errorf("a large body: %+v", p)
 	}
 	failure = fail(codes.NotFound, "NOT_FOUND", &errdetails.LocalizedMessage{Locale: "fr", Message: "Un texte du service."})
