@@ -42,7 +42,7 @@ func (v *visit) approvals() approvalsv1.ApprovalsServiceClient {
 // changeRow is a change in words.
 type changeRow struct {
 	Title, Path, Who, Since, Until string
-	// Before is empty for a key, which was not there. Change says both values in one line.
+	// Before is empty for a key and an invitation. Change says both values in one line.
 	Before, After, Change string
 	State, Tone           string
 	// Decided says who decided and when; empty while it waits.
@@ -66,8 +66,12 @@ func (v *visit) changeRow(c *approvalsv1.PendingChange) (changeRow, error) {
 		Since: at(c.GetCreateTime()), Until: at(c.GetExpireTime()),
 		State: v.T("approvals." + c.GetState().String()), Tone: changeTones[c.GetState()],
 	}
+	if who := v.invitedBy(c); who != "" {
+		row.After = who
+	}
 	row.Change = row.After
-	if c.GetKind() != approvalsv1.PendingChangeKind_PENDING_CHANGE_KIND_API_KEY {
+	// A key and an invitation were not there before.
+	if k := c.GetKind(); k != approvalsv1.PendingChangeKind_PENDING_CHANGE_KIND_API_KEY && k != approvalsv1.PendingChangeKind_PENDING_CHANGE_KIND_INVITATION {
 		row.Before = v.changeValue(c, c.GetValueBefore())
 		row.Change = v.T("approvals.insteadOf", "before", row.Before, "after", row.After)
 	}
@@ -81,7 +85,20 @@ func (v *visit) changeRow(c *approvalsv1.PendingChange) (changeRow, error) {
 	return row, nil
 }
 
-// changeValue is a value in words: modes, limits, and the role and label of a key, have some.
+// invitedBy is whom a change invites, with the whole address for who decides: the change itself has it shortened, since it is
+// kept. It is empty for every other change.
+func (v *visit) invitedBy(c *approvalsv1.PendingChange) string {
+	if c.GetKind() != approvalsv1.PendingChangeKind_PENDING_CHANGE_KIND_INVITATION || c.GetState() != approvalsv1.PendingChangeState_PENDING_CHANGE_STATE_PENDING || !v.can(approvers...) {
+		return ""
+	}
+	i, err := v.members().GetInvitation(v.ctx(), &accessv1.GetInvitationRequest{Name: c.GetSubject()})
+	if err != nil {
+		return "" // it was revoked meanwhile, and deleted
+	}
+	return v.T("approvals.person", "person", i.GetEmail(), "role", v.T("shell."+i.GetRole().String()))
+}
+
+// changeValue is a value in words: modes, limits, and roles with whose they are, have some.
 func (v *visit) changeValue(c *approvalsv1.PendingChange, value string) string {
 	if value == "" {
 		return v.T("approvals.none_" + c.GetKind().String())
@@ -92,6 +109,9 @@ func (v *visit) changeValue(c *approvalsv1.PendingChange, value string) string {
 	case approvalsv1.PendingChangeKind_PENDING_CHANGE_KIND_API_KEY:
 		role, label, _ := strings.Cut(value, " ")
 		return v.T("approvals.key", "label", label, "role", v.T("shell.ROLE_"+strings.ToUpper(role)))
+	case approvalsv1.PendingChangeKind_PENDING_CHANGE_KIND_INVITATION, approvalsv1.PendingChangeKind_PENDING_CHANGE_KIND_MEMBER_ROLE:
+		role, person, _ := strings.Cut(value, " ")
+		return v.T("approvals.person", "person", person, "role", v.T("shell.ROLE_"+strings.ToUpper(role)))
 	case approvalsv1.PendingChangeKind_PENDING_CHANGE_KIND_REFUND_APPROVAL:
 		amount, currency, _ := strings.Cut(value, " ")
 		m, err := text.ParseMoney(amount, currency)

@@ -61,6 +61,9 @@ func languageOptions(v *visit) []option {
 }
 
 func instanceCollectiveForm(v *visit) error {
+	if !v.fresh() {
+		return nil
+	}
 	return v.show("instance/newcollective", v.T("instance.newCollective"), v.newForm(collectiveFields(v), "language", v.Lang, "own", "other"))
 }
 
@@ -80,7 +83,7 @@ func instanceCreateCollective(v *visit) error {
 			},
 		})
 		if err == nil && f.Value("email") != "" {
-			err = invite(v, c.GetName(), f, owner)
+			_, err = invite(v, c.GetName(), f, owner)
 		}
 		if err == nil {
 			return v.done("instance.created", instancePath+"/collectives/"+lastOf(c.GetName()))
@@ -93,11 +96,10 @@ func instanceCreateCollective(v *visit) error {
 }
 
 // invite invites the person of the form's address, under the form's request id.
-func invite(v *visit, collective string, f *form, role accessv1.Role) error {
-	_, err := accessv1.NewMembersServiceClient(v.Conn).CreateInvitation(v.ctx(), &accessv1.CreateInvitationRequest{
+func invite(v *visit, collective string, f *form, role accessv1.Role) (*accessv1.Invitation, error) {
+	return v.members().CreateInvitation(v.ctx(), &accessv1.CreateInvitationRequest{
 		Parent: collective, RequestId: f.RequestID, Invitation: &accessv1.Invitation{Email: f.Value("email"), Role: role},
 	})
-	return err
 }
 
 // oneCollectivePage is one collective, as the operator sees it.
@@ -159,9 +161,16 @@ func showCollective(v *visit, f *form) error {
 		return err
 	}
 	for _, i := range invitations.GetInvitations() {
-		if i.GetState() == accessv1.InvitationState_INVITATION_STATE_PENDING {
-			p.People = append(p.People, personRow{i.GetEmail(), v.T("shell." + i.GetRole().String()), v.T("instance.personInvited"), "warn"})
+		state := ""
+		switch i.GetState() {
+		case accessv1.InvitationState_INVITATION_STATE_PENDING:
+			state = v.T("instance.personInvited")
+		case accessv1.InvitationState_INVITATION_STATE_PENDING_APPROVAL:
+			state = v.T("instance.personWaits")
+		default:
+			continue
 		}
+		p.People = append(p.People, personRow{i.GetEmail(), v.T("shell." + i.GetRole().String()), state, "warn"})
 	}
 	code := http.StatusOK
 	if f.failed() {
@@ -176,7 +185,11 @@ func instanceInvite(v *visit) error {
 		return err
 	}
 	if !f.failed() {
-		err = invite(v, "collectives/"+v.r.PathValue("id"), f, owner)
+		var i *accessv1.Invitation
+		i, err = invite(v, "collectives/"+v.r.PathValue("id"), f, owner)
+		if i.GetState() == accessv1.InvitationState_INVITATION_STATE_PENDING_APPROVAL {
+			return v.done("instance.waits", instancePath+"/collectives/"+v.r.PathValue("id"))
+		}
 		if err == nil {
 			return v.done("instance.invited", instancePath+"/collectives/"+v.r.PathValue("id"))
 		}
@@ -204,6 +217,9 @@ func instanceSuspendForm(v *visit) error {
 	if err != nil {
 		return err
 	}
+	if !v.fresh() {
+		return nil
+	}
 	return v.confirm(v.T("instance.suspendTitle"), suspendConfirmation(v, c, v.newForm(suspendFields)))
 }
 
@@ -228,26 +244,41 @@ func instanceSuspend(v *visit) error {
 	return v.confirm(v.T("instance.suspendTitle"), suspendConfirmation(v, c, f))
 }
 
+func resumeConfirmation(v *visit, c *collectivesv1.Collective, f *form) confirmation {
+	return confirmation{
+		Lead: v.T("instance.resumeLead", "name", c.GetDisplayName()), Points: []string{v.T("instance.resumePoint1"), v.T("instance.resumePoint2")},
+		Form: f, Button: v.T("instance.resume"), Back: instancePath + "/collectives/" + lastOf(c.GetName()),
+	}
+}
+
 func instanceResumeForm(v *visit) error {
 	c, err := v.collectiveByID()
 	if err != nil {
 		return err
 	}
-	return v.confirm(v.T("instance.resumeTitle"), confirmation{
-		Lead: v.T("instance.resumeLead", "name", c.GetDisplayName()), Points: []string{v.T("instance.resumePoint1"), v.T("instance.resumePoint2")},
-		Form: v.newForm(nil), Button: v.T("instance.resume"), Back: instancePath + "/collectives/" + lastOf(c.GetName()),
-	})
+	if !v.fresh() {
+		return nil
+	}
+	return v.confirm(v.T("instance.resumeTitle"), resumeConfirmation(v, c, v.newForm(nil)))
 }
 
 func instanceResume(v *visit) error {
-	if _, err := v.readForm(nil); err != nil {
+	f, err := v.readForm(nil)
+	if err != nil {
 		return err
 	}
-	name := "collectives/" + v.r.PathValue("id")
-	if _, err := v.collectives().ResumeCollective(v.ctx(), &collectivesv1.ResumeCollectiveRequest{Name: name}); err != nil {
+	c, err := v.collectiveByID()
+	if err != nil {
 		return err
 	}
-	return v.done("instance.resumed", instancePath+"/collectives/"+lastOf(name))
+	_, err = v.collectives().ResumeCollective(v.ctx(), &collectivesv1.ResumeCollectiveRequest{Name: c.GetName()})
+	switch {
+	case err == nil:
+		return v.done("instance.resumed", instancePath+"/collectives/"+lastOf(c.GetName()))
+	case !f.refused(v, err):
+		return err
+	}
+	return v.confirm(v.T("instance.resumeTitle"), resumeConfirmation(v, c, f))
 }
 
 // applicationsPage lists applications, and says how collectives are opened.

@@ -166,6 +166,9 @@ func endpointsConfirmation(v *visit, f *form) confirmation {
 }
 
 func instanceEndpointsForm(v *visit) error {
+	if !v.fresh() {
+		return nil
+	}
 	return v.confirm(v.T("instance.endpointsTitle"), endpointsConfirmation(v, v.newForm(endpointFields)))
 }
 

@@ -266,6 +266,8 @@ var noticePlaces = map[string]struct{ path, label string }{
 	"bank_account_waits":        {"/settings/approvals/", "notices.toApproval"},
 	"two_person_rule_waits":     {"/settings/approvals/", "notices.toApproval"},
 	"key_waits":                 {"/settings/approvals/", "notices.toApproval"},
+	"invitation_waits":          {"/settings/approvals/", "notices.toApproval"},
+	"member_role_waits":         {"/settings/approvals/", "notices.toApproval"},
 	"alert_emails_wait":         {"/settings/approvals/", "notices.toApproval"},
 	"two_person_rule_changed":   {"/settings/approvals", "notices.toApprovals"},
 	"change_dropped":            {"/settings/approvals/", "notices.toApproval"},

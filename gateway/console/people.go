@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
+	approvalsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/approvals/v1"
 )
 
 // peopleSection has the people of a collective, or of the instance: members, roles, invitations, and their API keys.
@@ -79,6 +80,8 @@ type peoplePage struct {
 	Up          link
 	People      []peopleRow
 	Invitations []peopleInvitation
+	// Waiting are the invitations and roles that a second person must agree to.
+	Waiting []changeRow
 	// Invite is where to invite; empty for who cannot.
 	Invite string
 	Pager  pager
@@ -124,6 +127,9 @@ func peopleList(v *visit) error {
 		}
 		p.People = append(p.People, row)
 	}
+	if p.Waiting, err = v.waitingPeople(); err != nil {
+		return err
+	}
 	if v.leads() {
 		p.Invite = v.settingsPath("/people/invite")
 		if p.Invitations, err = v.invitations(); err != nil {
@@ -131,6 +137,30 @@ func peopleList(v *visit) error {
 		}
 	}
 	return v.show("people/people", v.T("people.title"), p)
+}
+
+// waitingPeople are the changes of people that wait, for who sees changes.
+func (v *visit) waitingPeople() (rows []changeRow, err error) {
+	if v.collective == "" || !v.can(approvalReaders...) {
+		return nil, nil
+	}
+	list, err := v.approvals().ListPendingChanges(v.ctx(), &approvalsv1.ListPendingChangesRequest{
+		Parent: v.collective, State: approvalsv1.PendingChangeState_PENDING_CHANGE_STATE_PENDING, PageSize: 100,
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range list.GetPendingChanges() {
+		switch c.GetKind() {
+		case approvalsv1.PendingChangeKind_PENDING_CHANGE_KIND_INVITATION, approvalsv1.PendingChangeKind_PENDING_CHANGE_KIND_MEMBER_ROLE:
+			row, err := v.changeRow(c)
+			if err != nil {
+				return nil, err
+			}
+			rows = append(rows, row)
+		}
+	}
+	return rows, nil
 }
 
 // invitations are those that wait, and those that have expired; the others are told of by the people themselves.
@@ -211,11 +241,14 @@ func peopleInviteSend(v *visit) error {
 		if v.collective != "" {
 			role = accessv1.Role(accessv1.Role_value[f.Value("role")])
 		}
-		_, err = v.members().CreateInvitation(v.ctx(), &accessv1.CreateInvitationRequest{
+		var made *accessv1.Invitation
+		made, err = v.members().CreateInvitation(v.ctx(), &accessv1.CreateInvitationRequest{
 			Parent: v.scope(), RequestId: f.RequestID,
 			Invitation: &accessv1.Invitation{Email: f.Value("email"), Role: role, Language: f.Value("language")},
 		})
 		switch {
+		case made.GetState() == accessv1.InvitationState_INVITATION_STATE_PENDING_APPROVAL:
+			return v.done("people.waits", v.settingsPath("/people"))
 		case err == nil:
 			return v.done("people.invited", v.settingsPath("/people"))
 		case !f.refused(v, err):
@@ -270,10 +303,13 @@ func peopleRoleSave(v *visit) error {
 		return err
 	}
 	if !f.failed() {
-		_, err = v.members().UpdateMembership(v.ctx(), &accessv1.UpdateMembershipRequest{
+		var changed *accessv1.Membership
+		changed, err = v.members().UpdateMembership(v.ctx(), &accessv1.UpdateMembershipRequest{
 			Membership: &accessv1.Membership{Name: m.GetName(), Role: accessv1.Role(accessv1.Role_value[f.Value("role")])},
 		})
 		switch {
+		case changed.GetPendingChange() != "":
+			return v.done("people.waits", v.settingsPath("/people"))
 		case err == nil:
 			return v.done("people.changed", v.settingsPath("/people"))
 		case !f.refused(v, err):

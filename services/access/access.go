@@ -143,6 +143,35 @@ type Config struct {
 	// GuardKeyTx reports whether a new key of an owner's or treasurer's role waits for a second member, and asks for one.
 	// It is called after the key is stored. When nil, no key waits.
 	GuardKeyTx func(ctx context.Context, tx pgx.Tx, k Key) (waits bool, err error)
+	// GuardPeopleTx reports whether a role of an owner or treasurer waits for a second member, and asks for one. It is called
+	// under the lock of [LockPeopleTx]. When nil, no role waits.
+	GuardPeopleTx func(ctx context.Context, tx pgx.Tx, g Given) (Waiting, error)
+}
+
+// Given is a role of an owner or treasurer that somebody would get: by an invitation, or, when that is zero, by a change of
+// their role.
+type Given struct {
+	Invitation Invitation
+	// Membership is the one that holds now.
+	Membership Membership
+	// Role is the role that they would have.
+	Role Role
+}
+
+// Text is the role and the person, for people: "treasurer Karim", or a shortened address.
+func (g Given) Text() string {
+	if g.Invitation.ID != uuid.Nil {
+		return string(g.Role) + " " + shortEmail(g.Invitation.Email)
+	}
+	return string(g.Role) + " " + g.Membership.DisplayName
+}
+
+// Waiting is a pending change.
+type Waiting struct {
+	// Change is its resource name; empty when nothing waits.
+	Change string
+	// Repeated: it waited before.
+	Repeated bool
 }
 
 // AuditChange is what the audit log says of a change: audit.Change, which tells the rules.
@@ -211,6 +240,9 @@ func New(c Config) *Service {
 	}
 	if c.GuardKeyTx == nil {
 		c.GuardKeyTx = func(context.Context, pgx.Tx, Key) (bool, error) { return false, nil }
+	}
+	if c.GuardPeopleTx == nil {
+		c.GuardPeopleTx = func(context.Context, pgx.Tx, Given) (Waiting, error) { return Waiting{}, nil }
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -389,7 +421,8 @@ func (s *Service) CreateOperatorKey(ctx context.Context, displayName string) (st
 	return secret, err
 }
 
-// Revoke ends a key for good, and tells other members in the same transaction. Revoking it again changes nothing and
+// Revoke ends a key for good, and tells other members in the same transaction. Invitations that a key of no person made and
+// that are still open are revoked too. Revoking it again changes nothing and
 // returns the same key. An empty collective is the instance.
 //
 // Errors: NOT_FOUND for a key that does not exist; UNAUTHENTICATED (INVALID_KEY) when the caller's own key was revoked
@@ -414,11 +447,27 @@ func (s *Service) Revoke(ctx context.Context, collective, id string) (k Key, err
 	return k, nil
 }
 
+// revokeInvitationsOfKeySQL has those to all collectives where the key is an operator's.
+const revokeInvitationsOfKeySQL = `
+UPDATE access.invitations AS i
+SET revoked_at = @now
+WHERE i.inviter = @inviter
+	AND (@collective = '' OR i.collective = @collective)
+	AND i.accepted_at IS NULL
+	AND i.revoked_at IS NULL`
+
 // RevokeTx is Revoke for a caller that has checked who may.
 func (s *Service) RevokeTx(ctx context.Context, tx pgx.Tx, collective, id string) (Key, error) {
-	k, revoked, err := revokeTx(ctx, tx, collective, id, s.nowMicros())
+	now := s.nowMicros()
+	k, revoked, err := revokeTx(ctx, tx, collective, id, now)
 	if err != nil || !revoked {
 		return k, err
+	}
+	// For what a key of no person invited nobody answers any more.
+	if k.Person == uuid.Nil {
+		if _, err := tx.Exec(ctx, revokeInvitationsOfKeySQL, pgx.NamedArgs{"inviter": k.Name(), "collective": collective, "now": now}); err != nil {
+			return Key{}, postgres.Error(err)
+		}
 	}
 	if err := s.cfg.TellTx(ctx, tx, KeyChange{Key: k, By: PrincipalFrom(ctx)}); err != nil {
 		return Key{}, err

@@ -40,14 +40,21 @@ type Invitation struct {
 	ExpireTime time.Time
 	// AcceptTime and RevokeTime are zero if it was not.
 	AcceptTime, RevokeTime time.Time
-	requestID              uuid.UUID
+	// Waiting: a second member must agree before it can be accepted. Approved: one agreed, or nobody has to.
+	Waiting, Approved bool
+	// PendingChange is the name of the change that waits; set by [Service.Invite] alone.
+	PendingChange string
+	requestID     uuid.UUID
 }
 
 // Name returns the invitation's resource name.
 func (i Invitation) Name() string { return scopeName(i.Collective) + "/invitations/" + i.ID.String() }
 
 // pending reports whether it can be accepted.
-func (i Invitation) pending(now time.Time) bool {
+func (i Invitation) pending(now time.Time) bool { return i.open(now) && !i.Waiting }
+
+// open reports whether it can be accepted, now or once a second member has agreed.
+func (i Invitation) open(now time.Time) bool {
 	return i.AcceptTime.IsZero() && i.RevokeTime.IsZero() && now.Before(i.ExpireTime)
 }
 
@@ -65,7 +72,9 @@ const invitationColumns = `
 	i.created_at,
 	i.expires_at,
 	i.accepted_at,
-	i.revoked_at`
+	i.revoked_at,
+	i.waiting,
+	i.approved`
 
 const invitationSQL = `
 SELECT` + invitationColumns + `
@@ -145,7 +154,8 @@ INSERT INTO access.invitations (
 	by_operator,
 	request_id,
 	created_at,
-	expires_at
+	expires_at,
+	approved
 )
 VALUES (
 	@id,
@@ -158,11 +168,12 @@ VALUES (
 	@by_operator,
 	@request_id,
 	@created_at,
-	@expires_at
+	@expires_at,
+	@approved
 )`
 
 // Invite makes an invitation and queues its mail. One that is pending for the same address is revoked. A repeat of the
-// request id returns the same invitation. The others are told.
+// request id returns the same invitation. The others are told. One that must wait for a second member has no mail yet.
 //
 // Errors: FAILED_PRECONDITION (MAIL_NOT_CONFIGURED, MEMBERSHIP_EXISTS); RESOURCE_EXHAUSTED (TOO_MANY_INVITATIONS);
 // ALREADY_EXISTS (REQUEST_ID_REUSED); INVALID_ARGUMENT; NOT_FOUND for a collective that does not exist.
@@ -182,7 +193,7 @@ func (s *Service) Invite(ctx context.Context, i Invitation, requestID uuid.UUID)
 	}
 	by := PrincipalFrom(ctx)
 	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
-		if err := lockPeopleTx(ctx, tx, i.Collective); err != nil {
+		if err := LockPeopleTx(ctx, tx, i.Collective); err != nil {
 			return err
 		}
 		made, err = invitationTx(ctx, tx, invitationByRequestSQL, i.Collective, requestID)
@@ -224,10 +235,19 @@ func (s *Service) Invite(ctx context.Context, i Invitation, requestID uuid.UUID)
 		if made, err = s.insertInvitationTx(ctx, tx, i, id, requestID, by, now); err != nil {
 			return err
 		}
-		if err := s.auditTx(ctx, tx, i.Collective, made.Name(), nil, fields{"email": shortEmail(i.Email), "role": string(i.Role)}); err != nil {
+		if made, err = s.guardInvitationTx(ctx, tx, made); err != nil {
 			return err
 		}
-		return s.cfg.TellPeopleTx(ctx, tx, PeopleChange{Kind: MemberInvited, Membership: Membership{Collective: i.Collective, Role: i.Role}, Invitation: made, By: by})
+		after := fields{"email": shortEmail(i.Email), "role": string(i.Role)}
+		if made.Waiting {
+			// Package approvals tells of it, and of what becomes of it.
+			after["pending_change"] = made.PendingChange
+			return s.auditTx(ctx, tx, i.Collective, made.Name(), nil, after)
+		}
+		if err := s.auditTx(ctx, tx, i.Collective, made.Name(), nil, after); err != nil {
+			return err
+		}
+		return s.mailInvitationTx(ctx, tx, made)
 	})
 	if err != nil {
 		return Invitation{}, err
@@ -235,24 +255,104 @@ func (s *Service) Invite(ctx context.Context, i Invitation, requestID uuid.UUID)
 	return made, nil
 }
 
-// insertInvitationTx stores an invitation and queues its mail.
+const setInvitationSQL = `
+UPDATE access.invitations AS i
+SET
+	waiting = @waiting,
+	approved = @approved,
+	expires_at = @expires_at
+WHERE i.id = @id`
+
+func setInvitationTx(ctx context.Context, tx pgx.Tx, i Invitation) error {
+	_, err := tx.Exec(ctx, setInvitationSQL, pgx.NamedArgs{"id": i.ID, "waiting": i.Waiting, "approved": i.Approved, "expires_at": i.ExpireTime})
+	return postgres.Error(err)
+}
+
+// guardInvitationTx has an invitation to a trusted role wait for a second member where that is the rule. The caller holds
+// [LockPeopleTx].
+func (s *Service) guardInvitationTx(ctx context.Context, tx pgx.Tx, i Invitation) (Invitation, error) {
+	if i.Approved || !i.Role.trusted() {
+		return i, nil
+	}
+	waiting, err := s.cfg.GuardPeopleTx(ctx, tx, Given{Invitation: i, Role: i.Role})
+	if err != nil || waiting.Change == "" {
+		return i, err
+	}
+	i.Waiting, i.PendingChange = true, waiting.Change
+	return i, setInvitationTx(ctx, tx, i)
+}
+
+// mailInvitationTx queues the mail of an invitation and tells the others.
+func (s *Service) mailInvitationTx(ctx context.Context, tx pgx.Tx, i Invitation) error {
+	if _, err := s.cfg.Jobs.InsertTx(ctx, tx, invitationArgs{Invitation: i.ID}, nil); err != nil {
+		return postgres.Error(err)
+	}
+	return s.cfg.TellPeopleTx(ctx, tx, PeopleChange{
+		Kind: MemberInvited, Membership: Membership{Collective: i.Collective, Role: i.Role}, Invitation: i, By: PrincipalFrom(ctx),
+	})
+}
+
+const lockInvitationByIDSQL = invitationSQL + `
+FOR NO KEY UPDATE OF i`
+
+// waitingTx locks and returns the invitation with a name; waits is false when it waits for nobody any more.
+func (s *Service) waitingTx(ctx context.Context, tx pgx.Tx, name string) (i Invitation, waits bool, err error) {
+	collective, id, ok := parseNameIn("invitations", name)
+	if !ok {
+		return i, false, errs.NotFound(name)
+	}
+	i, err = invitationTx(ctx, tx, lockInvitationByIDSQL, collective, id)
+	if err != nil && errs.As(err).Reason == errorsv1.ErrorReason_NOT_FOUND {
+		return i, false, nil
+	}
+	return i, err == nil && i.Waiting && i.open(s.now()), err
+}
+
+// ApproveInvitationTx has the mail of an invitation sent that waited for a second member. From now on it can be accepted for
+// as long as any other. FAILED_PRECONDITION (CHANGE_OUTDATED) when it was revoked meanwhile.
+func (s *Service) ApproveInvitationTx(ctx context.Context, tx pgx.Tx, name string) error {
+	i, waits, err := s.waitingTx(ctx, tx, name)
+	if err != nil {
+		return err
+	}
+	if !waits {
+		return outdated()
+	}
+	i.Waiting, i.Approved, i.ExpireTime = false, true, s.nowMicros().Add(invitationLife)
+	if err := setInvitationTx(ctx, tx, i); err != nil {
+		return err
+	}
+	return s.mailInvitationTx(ctx, tx, i)
+}
+
+// DropInvitationTx revokes an invitation that a second member did not agree to. Any other stays as it is.
+func (s *Service) DropInvitationTx(ctx context.Context, tx pgx.Tx, name string) error {
+	i, waits, err := s.waitingTx(ctx, tx, name)
+	if err != nil || !waits {
+		return err
+	}
+	_, err = tx.Exec(ctx, revokeInvitationSQL, pgx.NamedArgs{"id": i.ID, "collective": i.Collective, "now": s.nowMicros()})
+	return postgres.Error(err)
+}
+
+// outdated is approvals.Outdated, which this package cannot import.
+func outdated() error {
+	return errs.New(errorsv1.ErrorReason_CHANGE_OUTDATED, "What this would change is not any more what it was when it was asked.")
+}
+
+// insertInvitationTx stores an invitation.
 func (s *Service) insertInvitationTx(ctx context.Context, tx pgx.Tx, i Invitation, id, requestID uuid.UUID, by Principal, now time.Time) (Invitation, error) {
 	_, err := tx.Exec(ctx, insertInvitationSQL, pgx.NamedArgs{
 		"id": id, "collective": i.Collective, "email": i.Email, "role": string(i.Role), "language": i.Language, "inviter": by.Name,
 		"inviter_name": by.DisplayName, "by_operator": by.Role(i.Collective) == "" || i.Collective == "", "request_id": requestID,
-		"created_at": now, "expires_at": now.Add(invitationLife),
+		"created_at": now, "expires_at": now.Add(invitationLife), "approved": i.Approved,
 	})
 	if err := postgres.ErrorFor(err, map[string]*errs.Error{
 		"invitations_collective_fkey": errs.NotFound(scopeName(i.Collective)),
 	}); err != nil {
 		return Invitation{}, err
 	}
-	made, err := invitationTx(ctx, tx, invitationSQL, i.Collective, id)
-	if err != nil {
-		return Invitation{}, err
-	}
-	_, err = s.cfg.Jobs.InsertTx(ctx, tx, invitationArgs{Invitation: id}, nil)
-	return made, postgres.Error(err)
+	return invitationTx(ctx, tx, invitationSQL, i.Collective, id)
 }
 
 // InviteFirstTx invites the first owner of a collective that the caller's transaction creates. There is nobody to tell yet,
@@ -266,9 +366,14 @@ func (s *Service) InviteFirstTx(ctx context.Context, tx pgx.Tx, collective, emai
 	if !s.cfg.Mail.Enabled() {
 		return errs.New(errorsv1.ErrorReason_MAIL_NOT_CONFIGURED, "This service sends no mail.")
 	}
-	i := Invitation{Collective: collective, Email: email, Language: language, Role: RoleOwner}
-	_, err = s.insertInvitationTx(ctx, tx, i, uuid.Must(uuid.NewV7()), uuid.New(), PrincipalFrom(ctx), s.nowMicros())
-	return err
+	// Its collective is the applicant's, however many others the operator invites meanwhile: nobody has to agree.
+	i := Invitation{Collective: collective, Email: email, Language: language, Role: RoleOwner, Approved: true}
+	i, err = s.insertInvitationTx(ctx, tx, i, uuid.Must(uuid.NewV7()), uuid.New(), PrincipalFrom(ctx), s.nowMicros())
+	if err != nil {
+		return err
+	}
+	_, err = s.cfg.Jobs.InsertTx(ctx, tx, invitationArgs{Invitation: i.ID}, nil)
+	return postgres.Error(err)
 }
 
 const revokeInvitationSQL = `
@@ -333,14 +438,21 @@ func (s *Service) byTokenTx(ctx context.Context, tx pgx.Tx, sql, token string) (
 		return Invitation{}, postgres.Error(err)
 	}
 	i, err := pgx.CollectExactlyOneRow(rows, rowToInvitation)
-	if errors.Is(err, pgx.ErrNoRows) || err == nil && !i.pending(s.now()) {
+	if errors.Is(err, pgx.ErrNoRows) || err == nil && !i.open(s.now()) {
 		return Invitation{}, errs.New(errorsv1.ErrorReason_INVITATION_INVALID, "The invitation has been used, was revoked, or has expired.")
+	}
+	if err == nil && i.Waiting {
+		return Invitation{}, awaitingApproval()
 	}
 	return i, postgres.Error(err)
 }
 
+func awaitingApproval() error {
+	return errs.New(errorsv1.ErrorReason_INVITATION_AWAITING_APPROVAL, "A second person of the collective must approve this invitation first. Then a new mail comes.")
+}
+
 // LookUpInvitation returns what a link invites to, and whether a member has its address. FAILED_PRECONDITION
-// (INVITATION_INVALID); RESOURCE_EXHAUSTED (TOO_MANY_ATTEMPTS).
+// (INVITATION_INVALID, INVITATION_AWAITING_APPROVAL); RESOURCE_EXHAUSTED (TOO_MANY_ATTEMPTS).
 func (s *Service) LookUpInvitation(ctx context.Context, token string, network netip.Prefix) (i Invitation, known bool, err error) {
 	if err := s.countAttempt(ctx, network); err != nil {
 		return Invitation{}, false, err
@@ -365,23 +477,41 @@ WHERE i.id = @id`
 // AcceptInvitation takes an invitation's token, once. The member with its address gets the membership, and is created with
 // this name and language when there is none. It returns a session of the member. The others are told.
 //
-// Errors: FAILED_PRECONDITION (INVITATION_INVALID); RESOURCE_EXHAUSTED (TOO_MANY_ATTEMPTS); INVALID_ARGUMENT for the name.
+// An invitation to a trusted role may be older than the rule that asks for a second member. It waits for one now, asked for by
+// who invited: nobody becomes the second person by an invitation that was made before there was one.
+//
+// Errors: FAILED_PRECONDITION (INVITATION_INVALID, INVITATION_AWAITING_APPROVAL); RESOURCE_EXHAUSTED (TOO_MANY_ATTEMPTS); INVALID_ARGUMENT for the name.
 func (s *Service) AcceptInvitation(ctx context.Context, token, displayName, language, userAgent string, network netip.Prefix) (made Session, secret string, err error) {
 	if err := s.countAttempt(ctx, network); err != nil {
 		return Session{}, "", err
 	}
+	var waits bool
 	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		waits = false
 		looked, err := s.byTokenTx(ctx, tx, invitationByTokenSQL, token)
 		if err != nil {
 			return err
 		}
 		// In this order, as all who change people do.
-		if err := lockPeopleTx(ctx, tx, looked.Collective); err != nil {
+		if err := LockPeopleTx(ctx, tx, looked.Collective); err != nil {
 			return err
 		}
 		i, err := s.byTokenTx(ctx, tx, lockInvitationSQL, token)
 		if err != nil {
 			return err
+		}
+		inviter, err := asInviterTx(ctx, tx, i)
+		if err != nil {
+			return err
+		}
+		if i, err = s.guardInvitationTx(inviter, tx, i); err != nil {
+			return err
+		}
+		if waits = i.Waiting; waits {
+			// It is asked for in this transaction, which must be kept.
+			return s.auditTx(inviter, tx, i.Collective, i.Name(), nil, fields{
+				"email": shortEmail(i.Email), "role": string(i.Role), "pending_change": i.PendingChange,
+			})
 		}
 		if language == "" {
 			language = i.Language
@@ -413,16 +543,34 @@ func (s *Service) AcceptInvitation(ctx context.Context, token, displayName, lang
 		}
 		return s.cfg.TellPeopleTx(ctx, tx, PeopleChange{Kind: MemberJoined, Membership: membership, Invitation: i, By: by})
 	})
+	if err == nil && waits {
+		err = awaitingApproval()
+	}
 	if err != nil {
 		return Session{}, "", err
 	}
 	return made, secret, nil
 }
 
+// asInviterTx returns a context whose caller is who made an invitation.
+func asInviterTx(ctx context.Context, tx pgx.Tx, i Invitation) (context.Context, error) {
+	p := Principal{Name: i.Inviter, DisplayName: i.InviterName}
+	if !i.ByOperator {
+		p.Grants = []Grant{{i.Collective, RoleOwner}}
+	}
+	if i.Inviter != "" {
+		var err error
+		if p.Member, err = MemberTx(ctx, tx, i.Inviter); err != nil {
+			return nil, err
+		}
+	}
+	return WithPrincipal(ctx, p), nil
+}
+
 func rowToInvitation(r pgx.CollectableRow) (i Invitation, err error) {
 	var accepted, revoked *time.Time
 	err = r.Scan(&i.ID, &i.Collective, &i.CollectiveName, &i.Email, &i.Role, &i.Language, &i.Inviter, &i.InviterName, &i.ByOperator,
-		&i.requestID, &i.CreateTime, &i.ExpireTime, &accepted, &revoked)
+		&i.requestID, &i.CreateTime, &i.ExpireTime, &accepted, &revoked, &i.Waiting, &i.Approved)
 	i.AcceptTime, i.RevokeTime = orZero(accepted), orZero(revoked)
 	return i, err
 }

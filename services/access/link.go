@@ -146,7 +146,7 @@ func (s *Service) CreateMember(ctx context.Context, g Grant, email, displayName,
 		return "", err
 	}
 	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
-		if err := lockPeopleTx(ctx, tx, g.Collective); err != nil {
+		if err := LockPeopleTx(ctx, tx, g.Collective); err != nil {
 			return err
 		}
 		m, err := s.memberWithTx(ctx, tx, Member{Email: email, DisplayName: displayName, Language: language})

@@ -40,6 +40,9 @@ func normalEmail(field, email string) (string, error) {
 	return email, nil
 }
 
+// ShortEmail is the address of an invitation as notices and the audit log keep it: its first character and its domain.
+func (i Invitation) ShortEmail() string { return shortEmail(i.Email) }
+
 // shortEmail leaves of an address its first character and its domain: the audit log keeps it for good, and more people read
 // that than may see addresses.
 func shortEmail(email string) string {

@@ -29,6 +29,8 @@ type Membership struct {
 	CreateTime         time.Time
 	// EndTime is zero while it holds.
 	EndTime time.Time
+	// PendingChange is the name of the change of its role that waits; set by [Service.ChangeRole] alone.
+	PendingChange string
 }
 
 // Name returns the membership's resource name.
@@ -46,6 +48,9 @@ func (r Role) covers(other Role) bool {
 	}
 	return false
 }
+
+// trusted reports whether the role counts for the two-person rule.
+func (r Role) trusted() bool { return r == RoleOwner || r == RoleTreasurer }
 
 // parseNameIn takes `collectives/{collective}/{kind}/{uuid}` or `instance/{kind}/{uuid}` apart.
 func parseNameIn(kind, name string) (collective string, id uuid.UUID, ok bool) {
@@ -168,7 +173,7 @@ VALUES (
 	@created_by
 )`
 
-// addMembershipTx gives a role. The caller holds [lockPeopleTx] and has seen that there is none.
+// addMembershipTx gives a role. The caller holds [LockPeopleTx] and has seen that there is none.
 func (s *Service) addMembershipTx(ctx context.Context, tx pgx.Tx, m Membership, by string) (Membership, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
@@ -206,8 +211,9 @@ func currentMembershipTx(ctx context.Context, tx pgx.Tx, collective string, memb
 const lockPeopleSQL = `
 SELECT pg_advisory_xact_lock(hashtextextended('cagnotte access people ' || @collective::text, 0))`
 
-// lockPeopleTx makes the changes of one collective's people wait for each other, so that each sees how many owners are left.
-func lockPeopleTx(ctx context.Context, tx pgx.Tx, collective string) error {
+// LockPeopleTx makes the changes of one collective's people wait for each other, so that each sees how many owners are left.
+// Whoever locks other rows of people, or pending changes, takes it first.
+func LockPeopleTx(ctx context.Context, tx pgx.Tx, collective string) error {
 	_, err := tx.Exec(ctx, lockPeopleSQL, pgx.NamedArgs{"collective": collective})
 	return postgres.Error(err)
 }
@@ -225,9 +231,10 @@ func (s *Service) endMembershipTx(ctx context.Context, tx pgx.Tx, m Membership, 
 }
 
 // ChangeRole ends a membership and begins another with the role. With the role that it has nothing changes. Keys of the
-// member that the new role does not cover are revoked. The others are told.
+// member that the new role does not cover are revoked. The others are told. A promotion that must wait for a second member
+// changes nothing yet.
 //
-// Errors: FAILED_PRECONDITION (LAST_OWNER, MEMBERSHIP_ENDED); NOT_FOUND; INVALID_ARGUMENT for a role of the other kind.
+// Errors: FAILED_PRECONDITION (LAST_OWNER, MEMBERSHIP_ENDED, CHANGE_PENDING); NOT_FOUND; INVALID_ARGUMENT for a role of the other kind.
 func (s *Service) ChangeRole(ctx context.Context, collective string, id uuid.UUID, role Role) (changed Membership, err error) {
 	if (role == RoleOperator) != (collective == "") || !role.known() {
 		return Membership{}, errs.Invalid("membership.role", "must be OPERATOR in the instance, and one of the others in a collective")
@@ -247,33 +254,70 @@ func (s *Service) ChangeRole(ctx context.Context, collective string, id uuid.UUI
 		if changed = m; m.Role == role {
 			return nil
 		}
-		if err := s.keepOneTx(ctx, tx, m); err != nil {
-			return err
-		}
-		now := s.nowMicros()
-		if err := s.endMembershipTx(ctx, tx, m, by.Name, now); err != nil {
-			return err
-		}
-		if changed, err = s.addMembershipTx(ctx, tx, Membership{Member: m.Member, Collective: collective, Role: role}, by.Name); err != nil {
-			return err
-		}
-		if err := revokeKeysOfTx(ctx, tx, m, role, now); err != nil {
-			return err
-		}
-		if role != RoleOwner {
-			if err := revokeInvitationsOfTx(ctx, tx, collective, m.Member, now); err != nil {
+		// A role with fewer rights takes effect at once.
+		if role.trusted() && !m.Role.covers(role) {
+			waiting, err := s.cfg.GuardPeopleTx(ctx, tx, Given{Membership: m, Role: role})
+			if err != nil {
 				return err
 			}
+			if waiting.Change != "" {
+				changed.PendingChange = waiting.Change
+				if waiting.Repeated {
+					return nil
+				}
+				return s.auditTx(ctx, tx, collective, waiting.Change, nil, fields{"role": string(role), "member": m.DisplayName})
+			}
 		}
-		if err := s.auditTx(ctx, tx, collective, changed.Name(), fields{"role": string(m.Role)}, fields{"role": string(role), "member": changed.DisplayName}); err != nil {
+		if changed, err = s.changeRoleTx(ctx, tx, m, role); err != nil {
 			return err
 		}
-		return s.cfg.TellPeopleTx(ctx, tx, PeopleChange{Kind: RoleChanged, Membership: changed, Before: m.Role, By: by})
+		return s.auditTx(ctx, tx, collective, changed.Name(), fields{"role": string(m.Role)}, fields{"role": string(role), "member": changed.DisplayName})
 	})
 	if err != nil {
 		return Membership{}, err
 	}
 	return changed, nil
+}
+
+// changeRoleTx is ChangeRole for a caller that holds [LockPeopleTx], has checked who may, and writes the audit log.
+func (s *Service) changeRoleTx(ctx context.Context, tx pgx.Tx, m Membership, role Role) (changed Membership, err error) {
+	by, now := PrincipalFrom(ctx), s.nowMicros()
+	if err := s.keepOneTx(ctx, tx, m); err != nil {
+		return Membership{}, err
+	}
+	if err := s.endMembershipTx(ctx, tx, m, by.Name, now); err != nil {
+		return Membership{}, err
+	}
+	if changed, err = s.addMembershipTx(ctx, tx, Membership{Member: m.Member, Collective: m.Collective, Role: role}, by.Name); err != nil {
+		return Membership{}, err
+	}
+	if err := revokeKeysOfTx(ctx, tx, m, role, now); err != nil {
+		return Membership{}, err
+	}
+	if role != RoleOwner {
+		if err := revokeInvitationsOfTx(ctx, tx, m.Collective, m.Member, now); err != nil {
+			return Membership{}, err
+		}
+	}
+	return changed, s.cfg.TellPeopleTx(ctx, tx, PeopleChange{Kind: RoleChanged, Membership: changed, Before: m.Role, By: by})
+}
+
+// ApproveRoleTx gives a member the role that waited for a second member. The name is that of the membership when it was asked
+// for. The caller holds [LockPeopleTx]. FAILED_PRECONDITION (CHANGE_OUTDATED) when that membership has ended.
+func (s *Service) ApproveRoleTx(ctx context.Context, tx pgx.Tx, name string, role Role) error {
+	collective, id, ok := parseNameIn("memberships", name)
+	if !ok {
+		return errs.NotFound(name)
+	}
+	m, err := membershipTx(ctx, tx, membershipSQL, collective, id)
+	if err != nil {
+		return err
+	}
+	if !m.EndTime.IsZero() {
+		return outdated()
+	}
+	_, err = s.changeRoleTx(ctx, tx, m, role)
+	return err
 }
 
 // EndMembership ends a membership: the member leaves, or somebody removes it. The member's keys in the collective are
@@ -334,7 +378,7 @@ SELECT EXISTS (
 
 // lockedMembershipTx returns a membership under the lock of its collective's people, for a caller that still has its role.
 func (s *Service) lockedMembershipTx(ctx context.Context, tx pgx.Tx, collective string, id uuid.UUID, by Principal) (Membership, error) {
-	if err := lockPeopleTx(ctx, tx, collective); err != nil {
+	if err := LockPeopleTx(ctx, tx, collective); err != nil {
 		return Membership{}, err
 	}
 	if !by.IsZero() {

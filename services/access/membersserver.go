@@ -263,6 +263,9 @@ func (s *membersServer) GetInvitation(ctx context.Context, req *accessv1.GetInvi
 		return nil, errs.NotFound(req.GetName())
 	}
 	i, err := s.service.GetInvitation(ctx, collective, id)
+	if err == nil && !managesKeys(PrincipalFrom(ctx), collective) && !(i.Waiting && i.open(s.service.now())) {
+		return nil, errs.NotFound(req.GetName())
+	}
 	return s.invitation(ctx, i, err)
 }
 
@@ -323,6 +326,7 @@ func membershipToProto(ctx context.Context, m Membership) *accessv1.Membership {
 		CreateTime:            wire.Time(m.CreateTime),
 		EndTime:               wire.Time(m.EndTime),
 		CollectiveDisplayName: m.CollectiveName,
+		PendingChange:         m.PendingChange,
 	}
 	if p := PrincipalFrom(ctx); managesKeys(p, m.Collective) || p.memberID() == m.Member {
 		answer.Email = m.Email
@@ -343,6 +347,7 @@ func (s *Service) invitationToProto(i Invitation, toOperator bool) *accessv1.Inv
 		ExpireTime:            wire.Time(i.ExpireTime),
 		AcceptTime:            wire.Time(i.AcceptTime),
 		RevokeTime:            wire.Time(i.RevokeTime),
+		PendingChange:         i.PendingChange,
 	}
 	if !i.ByOperator || toOperator {
 		answer.Inviter, answer.InviterDisplayName = i.Inviter, i.InviterName
@@ -358,6 +363,8 @@ func invitationState(i Invitation, now time.Time) accessv1.InvitationState {
 		return accessv1.InvitationState_INVITATION_STATE_REVOKED
 	case i.pending(now):
 		return accessv1.InvitationState_INVITATION_STATE_PENDING
+	case i.open(now):
+		return accessv1.InvitationState_INVITATION_STATE_PENDING_APPROVAL
 	}
 	return accessv1.InvitationState_INVITATION_STATE_EXPIRED
 }

@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
@@ -65,6 +66,9 @@ func (p Principal) Role(collective string) Role {
 	}
 	return ""
 }
+
+// IsPerson reports whether p is a member, by a session or a key of theirs.
+func (p Principal) IsPerson() bool { return strings.HasPrefix(p.Member, membersPrefix) }
 
 // IsOperator reports whether p runs the instance.
 func (p Principal) IsOperator() bool { return p.Role("") == RoleOperator }

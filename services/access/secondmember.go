@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,8 +38,13 @@ type Actor struct {
 // Errors: UNAUTHENTICATED (INVALID_KEY) when the key was revoked since the call began; NOT_FOUND when the person has no role
 // there any more, or there is no such key.
 func HoldTx(ctx context.Context, tx pgx.Tx, collective, name string) (Actor, error) {
+	return holdTx(ctx, tx, collective, name)
+}
+
+// holdTx is HoldTx that prefers a membership with one of these roles.
+func holdTx(ctx context.Context, tx pgx.Tx, collective, name string, preferred ...Role) (Actor, error) {
 	if id, ok := parseMemberName(name); ok {
-		role, since, err := holdMembershipTx(ctx, tx, collective, id)
+		role, since, err := holdMembershipTx(ctx, tx, collective, id, preferred)
 		return Actor{Name: name, Member: name, Role: role, RoleSince: since}, err
 	}
 	k, err := holdKeyTx(ctx, tx, name)
@@ -47,7 +53,12 @@ func HoldTx(ctx context.Context, tx pgx.Tx, collective, name string) (Actor, err
 	}
 	a := Actor{Name: name, Member: k.Member(), Role: k.Role, KeySince: k.CreateTime, KeyEnd: k.EndTime}
 	if k.Person != uuid.Nil {
-		_, a.RoleSince, err = holdMembershipTx(ctx, tx, k.Collective, k.Person)
+		var role Role
+		role, a.RoleSince, err = holdMembershipTx(ctx, tx, k.Collective, k.Person, preferred)
+		// A key does not outlive the role that it came with.
+		if err == nil && role != RoleOperator && !role.covers(k.Role) {
+			err = errs.NotFound(scopeName(collective))
+		}
 	}
 	return a, err
 }
@@ -71,7 +82,7 @@ func MemberTx(ctx context.Context, tx pgx.Tx, name string) (string, error) {
 	return k.Member(), err
 }
 
-// holdMembershipSQL prefers the role in the collective to that of an operator.
+// holdMembershipSQL prefers the roles that are asked for, and then the role in the collective to that of an operator.
 const holdMembershipSQL = `
 SELECT
 	m.role,
@@ -81,35 +92,67 @@ WHERE m.member = @member
 	AND ` + membershipScope + ` IN (@collective, '')
 	AND m.ended_at IS NULL
 ORDER BY
+	m.role = ANY(@preferred::text[]) DESC,
 	coalesce(m.collective, '') DESC,
 	m.id
 LIMIT 1
 FOR SHARE OF m`
 
-func holdMembershipTx(ctx context.Context, tx pgx.Tx, collective string, member uuid.UUID) (role Role, since time.Time, err error) {
-	err = tx.QueryRow(ctx, holdMembershipSQL, pgx.NamedArgs{"member": member, "collective": collective}).Scan(&role, &since)
+func holdMembershipTx(ctx context.Context, tx pgx.Tx, collective string, member uuid.UUID, preferred []Role) (role Role, since time.Time, err error) {
+	err = tx.QueryRow(ctx, holdMembershipSQL, pgx.NamedArgs{
+		"member": member, "collective": collective, "preferred": append([]Role{}, preferred...),
+	}).Scan(&role, &since)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return "", time.Time{}, errs.NotFound(scopeName(collective))
 	}
 	return role, since, postgres.Error(err)
 }
 
+// deciding are the roles of who may agree.
+var deciding = []Role{RoleOwner, RoleTreasurer, RoleOperator}
+
+const hasTrustedSQL = `
+SELECT EXISTS (
+	SELECT
+	FROM access.memberships AS m
+	WHERE m.collective = @collective
+		AND m.role IN ('owner', 'treasurer')
+		AND m.ended_at IS NULL
+)`
+
 // CheckSecondMemberTx is an error unless one may agree to what another asked for, and returns the members of both. Asked and
-// agrees are names as in [Principal]: with whatever key or session, one is one person. Who agrees is held as by [HoldTx].
+// agrees are names as in [Principal]: with whatever key or session, one is one person. Who agrees is held as by [HoldTx], and
+// must be owner, treasurer or operator now, whatever they were when the call began.
 //
-//   - FAILED_PRECONDITION: SECOND_MEMBER_NEEDED, both are one member; KEY_TOO_YOUNG and MEMBER_TOO_YOUNG, the key was made,
+// Nobody knows whose a key of no person is, so it agrees to nothing that a person asked for, nor where a person could decide.
+//
+//   - FAILED_PRECONDITION: SECOND_MEMBER_NEEDED, both are one member, or a person is needed; KEY_TOO_YOUNG and MEMBER_TOO_YOUNG, the key was made,
 //     or the person got the role, after the time at which it was asked, unless that is zero
-//   - UNAUTHENTICATED: INVALID_KEY, the agreeing key was revoked meanwhile; NOT_FOUND, the agreeing person has left
+//   - UNAUTHENTICATED: INVALID_KEY, the agreeing key was revoked meanwhile; NOT_FOUND, the agreeing person has left, or has
+//     another role
 func CheckSecondMemberTx(ctx context.Context, tx pgx.Tx, collective, asked, agrees string, since time.Time) (asker, second string, err error) {
-	by, err := HoldTx(ctx, tx, collective, agrees)
+	by, err := holdTx(ctx, tx, collective, agrees, deciding...)
 	if err != nil {
 		return "", "", err
+	}
+	if !slices.Contains(deciding, by.Role) {
+		return "", "", errs.NotFound(scopeName(collective))
 	}
 	first, err := MemberTx(ctx, tx, asked)
 	if err != nil {
 		return "", "", err
 	}
+	needsPerson := false
+	if _, person := parseMemberName(by.Member); !person {
+		if _, needsPerson = parseMemberName(first); !needsPerson {
+			if err := tx.QueryRow(ctx, hasTrustedSQL, pgx.NamedArgs{"collective": collective}).Scan(&needsPerson); err != nil {
+				return "", "", postgres.Error(err)
+			}
+		}
+	}
 	switch {
+	case needsPerson:
+		return "", "", errs.New(errorsv1.ErrorReason_SECOND_MEMBER_NEEDED, "A person must decide, by a session or a key of theirs. This API key is no person's.")
 	case by.Member == first:
 		return "", "", errs.New(errorsv1.ErrorReason_SECOND_MEMBER_NEEDED,
 			"Another member than the one who asked must decide. Keys of which one made the other are one member's.")

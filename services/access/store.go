@@ -169,12 +169,15 @@ func setPendingTx(ctx context.Context, tx pgx.Tx, k Key) error {
 	return postgres.Error(err)
 }
 
-// ApproveKeyTx makes a key work that waited for a second member. One that works, or was revoked meanwhile, stays as it is.
-// NOT_FOUND when there is no key with this resource name.
+// ApproveKeyTx makes a key work that waited for a second member. FAILED_PRECONDITION (CHANGE_OUTDATED) when it was revoked or
+// has ended meanwhile; NOT_FOUND when there is no key with this resource name.
 func (s *Service) ApproveKeyTx(ctx context.Context, tx pgx.Tx, name string) error {
 	k, err := keyTx(ctx, tx, lockKeySQL, name)
-	if err != nil || !k.Pending {
+	if err != nil {
 		return err
+	}
+	if !k.Pending || !k.RevokeTime.IsZero() || !k.EndTime.IsZero() && !s.now().Before(k.EndTime) {
+		return outdated()
 	}
 	k.Pending = false
 	return setPendingTx(ctx, tx, k)

@@ -77,30 +77,31 @@ var table = map[string]rule{
 	// Everybody may leave. The server keeps all but owners and the operator to that.
 	"/cagnotte.access.v1.MembersService/DeleteMembership": {allow: members | operator, field: "name", resource: "memberships", fresh: true},
 	"/cagnotte.access.v1.MembersService/CreateInvitation": {allow: owner | operator, field: "parent", resource: "invitations", fresh: true},
-	"/cagnotte.access.v1.MembersService/GetInvitation":    {allow: owner | operator, field: "name", resource: "invitations"},
+	// A treasurer gets one that waits for a second person, who must know whom they approve. The server keeps them to that.
+	"/cagnotte.access.v1.MembersService/GetInvitation":    {allow: owner | treasurer | operator, field: "name", resource: "invitations"},
 	"/cagnotte.access.v1.MembersService/ListInvitations":  {allow: owner | operator, field: "parent", resource: "invitations"},
 	"/cagnotte.access.v1.MembersService/RevokeInvitation": {allow: owner | operator, field: "name", resource: "invitations"},
 
-	"/cagnotte.collectives.v1.CollectivesService/CreateCollective":  {allow: operator, resource: "collectives"},
+	"/cagnotte.collectives.v1.CollectivesService/CreateCollective":  {allow: operator, resource: "collectives", fresh: true},
 	"/cagnotte.collectives.v1.CollectivesService/GetCollective":     {allow: members | operator, field: "name", resource: "collectives"},
 	"/cagnotte.collectives.v1.CollectivesService/ListCollectives":   {anyKey: true},
 	"/cagnotte.collectives.v1.CollectivesService/UpdateCollective":  {allow: owner | operator, field: "collective.name", resource: "collectives"},
-	"/cagnotte.collectives.v1.CollectivesService/SuspendCollective": {allow: operator, field: "name", resource: "collectives"},
-	"/cagnotte.collectives.v1.CollectivesService/ResumeCollective":  {allow: operator, field: "name", resource: "collectives"},
+	"/cagnotte.collectives.v1.CollectivesService/SuspendCollective": {allow: operator, field: "name", resource: "collectives", fresh: true},
+	"/cagnotte.collectives.v1.CollectivesService/ResumeCollective":  {allow: operator, field: "name", resource: "collectives", fresh: true},
 
 	// Whoever wants a collective has no key yet.
 	"/cagnotte.collectives.v1.ApplicationsService/GetOpening":         {public: true},
-	"/cagnotte.collectives.v1.ApplicationsService/UpdateOpening":      {allow: operator, field: "opening.name", resource: "instance"},
+	"/cagnotte.collectives.v1.ApplicationsService/UpdateOpening":      {allow: operator, field: "opening.name", resource: "instance", fresh: true},
 	"/cagnotte.collectives.v1.ApplicationsService/CreateApplication":  {public: true},
 	"/cagnotte.collectives.v1.ApplicationsService/GetApplication":     {allow: operator, field: "name", resource: "applications"},
 	"/cagnotte.collectives.v1.ApplicationsService/ListApplications":   {allow: operator, field: "parent", resource: "applications"},
-	"/cagnotte.collectives.v1.ApplicationsService/ApproveApplication": {allow: operator, field: "name", resource: "applications"},
+	"/cagnotte.collectives.v1.ApplicationsService/ApproveApplication": {allow: operator, field: "name", resource: "applications", fresh: true},
 	"/cagnotte.collectives.v1.ApplicationsService/RejectApplication":  {allow: operator, field: "name", resource: "applications"},
 
 	"/cagnotte.instance.v1.InstanceService/GetInstance":              {allow: operator, field: "name", resource: "instance"},
 	"/cagnotte.instance.v1.InstanceService/SendTestMail":             {allow: operator, field: "name", resource: "instance"},
 	"/cagnotte.instance.v1.InstanceService/CheckStripe":              {allow: operator, field: "name", resource: "instance"},
-	"/cagnotte.instance.v1.InstanceService/SetUpStripeEndpoints":     {allow: operator, field: "name", resource: "instance"},
+	"/cagnotte.instance.v1.InstanceService/SetUpStripeEndpoints":     {allow: operator, field: "name", resource: "instance", fresh: true},
 	"/cagnotte.instance.v1.InstanceService/CreateLedgerVerification": {allow: operator, field: "parent", resource: "ledgerVerifications"},
 	"/cagnotte.instance.v1.InstanceService/GetLedgerVerification":    {allow: operator, field: "name", resource: "ledgerVerifications"},
 	"/cagnotte.instance.v1.InstanceService/ListLedgerVerifications":  {allow: operator, field: "parent", resource: "ledgerVerifications"},

@@ -72,7 +72,7 @@ var matrix = map[string]string{
 	"cagnotte.access.v1.MembersService/UpdateMembership":          "UPNNNP",
 	"cagnotte.access.v1.MembersService/DeleteMembership":          "UPPPPP",
 	"cagnotte.access.v1.MembersService/CreateInvitation":          "UPNNNP",
-	"cagnotte.access.v1.MembersService/GetInvitation":             "UPNNNP",
+	"cagnotte.access.v1.MembersService/GetInvitation":             "UPNPNP",
 	"cagnotte.access.v1.MembersService/ListInvitations":           "UPNNNP",
 	"cagnotte.access.v1.MembersService/RevokeInvitation":          "UPNNNP",
 

@@ -29,6 +29,8 @@ const (
 	AlertEmails    Kind = "alert_emails"
 	Rule           Kind = "two_person_rule"
 	APIKey         Kind = "api_key"
+	Invitation     Kind = "invitation"
+	MemberRole     Kind = "member_role"
 )
 
 // waiting is the notice of a change that waits.
@@ -38,6 +40,8 @@ var waiting = map[Kind]notices.Kind{
 	AlertEmails:    notices.AlertEmailsWait,
 	Rule:           notices.TwoPersonRuleWaits,
 	APIKey:         notices.KeyWaits,
+	Invitation:     notices.InvitationWaits,
+	MemberRole:     notices.MemberRoleWaits,
 }
 
 // State is where a change is.
@@ -196,8 +200,7 @@ func sameJSON(a, b json.RawMessage) bool {
 // Approve applies a change for the caller in the context. For the errors see the contract's ApprovePendingChange.
 func (s *Service) Approve(ctx context.Context, collective string, id uuid.UUID) (Change, error) {
 	return s.decide(ctx, collective, id, Approved, func(ctx context.Context, tx pgx.Tx, c Change) error {
-		by := access.PrincipalFrom(ctx)
-		if _, _, err := access.CheckSecondMemberTx(ctx, tx, collective, c.Requester, by.Name, c.CreateTime); err != nil {
+		if err := checkSecondPersonTx(ctx, tx, c, c.CreateTime); err != nil {
 			return err
 		}
 		if c.Kind == Rule {
@@ -211,12 +214,22 @@ func (s *Service) Approve(ctx context.Context, collective string, id uuid.UUID) 
 	})
 }
 
+// checkSecondPersonTx is an error unless the caller in the context is another person than the one who asked, and had the role
+// before since. A key of no person is nobody's.
+func checkSecondPersonTx(ctx context.Context, tx pgx.Tx, c Change, since time.Time) error {
+	by := access.PrincipalFrom(ctx)
+	if !by.IsPerson() {
+		return errs.New(errorsv1.ErrorReason_SECOND_MEMBER_NEEDED, "A person must decide, by a session or a key of theirs. This API key is no person's.")
+	}
+	_, _, err := access.CheckSecondMemberTx(ctx, tx, c.Collective, c.Requester, by.Name, since)
+	return err
+}
+
 // Reject refuses a change for the caller in the context, who is another person than the one who asked.
 func (s *Service) Reject(ctx context.Context, collective string, id uuid.UUID) (Change, error) {
 	return s.decide(ctx, collective, id, Rejected, func(ctx context.Context, tx pgx.Tx, c Change) error {
 		// Who came later may refuse: that is on the safe side.
-		_, _, err := access.CheckSecondMemberTx(ctx, tx, collective, c.Requester, access.PrincipalFrom(ctx).Name, time.Time{})
-		if err != nil {
+		if err := checkSecondPersonTx(ctx, tx, c, time.Time{}); err != nil {
 			return err
 		}
 		return s.dropTx(ctx, tx, c)
@@ -258,6 +271,10 @@ func (s *Service) decide(ctx context.Context, collective string, id uuid.UUID, s
 ) (result Change, err error) {
 	by := access.PrincipalFrom(ctx)
 	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		// Before the change, as who changes people does. The role of who decides stays what it is until the commit.
+		if err := access.LockPeopleTx(ctx, tx, collective); err != nil {
+			return err
+		}
 		c, err := lockTx(ctx, tx, collective, id)
 		if err != nil {
 			return err
@@ -304,8 +321,7 @@ func (s *Service) May(ctx context.Context, c Change) (approve, cancel bool, err 
 		if cancel, err = access.SameMemberTx(ctx, tx, c.Requester, by.Name); err != nil || cancel {
 			return err
 		}
-		_, _, refused := access.CheckSecondMemberTx(ctx, tx, c.Collective, c.Requester, by.Name, c.CreateTime)
-		approve = refused == nil
+		approve = checkSecondPersonTx(ctx, tx, c, c.CreateTime) == nil
 		return nil
 	})
 	return approve, cancel, err

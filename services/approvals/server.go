@@ -25,6 +25,8 @@ var kindsToProto = map[Kind]approvalsv1.PendingChangeKind{
 	AlertEmails:    approvalsv1.PendingChangeKind_PENDING_CHANGE_KIND_ALERT_EMAILS,
 	Rule:           approvalsv1.PendingChangeKind_PENDING_CHANGE_KIND_TWO_PERSON_RULE,
 	APIKey:         approvalsv1.PendingChangeKind_PENDING_CHANGE_KIND_API_KEY,
+	Invitation:     approvalsv1.PendingChangeKind_PENDING_CHANGE_KIND_INVITATION,
+	MemberRole:     approvalsv1.PendingChangeKind_PENDING_CHANGE_KIND_MEMBER_ROLE,
 }
 
 var statesToProto = map[State]approvalsv1.PendingChangeState{

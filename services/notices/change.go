@@ -86,7 +86,7 @@ func (s *Service) TellPeopleTx(ctx context.Context, tx pgx.Tx, change access.Peo
 	switch change.Kind {
 	case access.MemberInvited:
 		n.Kind, n.Key, n.Subject = MemberInvited, change.Invitation.ID.String(), change.Invitation.Name()
-		return s.TellChangeTx(ctx, tx, n, "", string(m.Role)+" "+change.Invitation.Email)
+		return s.TellChangeTx(ctx, tx, n, "", string(m.Role)+" "+change.Invitation.ShortEmail())
 	case access.MemberJoined:
 		n.Kind = MemberJoined
 		return s.TellChangeTx(ctx, tx, n, "", label(m.Role))

@@ -104,6 +104,10 @@ const (
 	TwoPersonRuleWaits Kind = "two_person_rule_waits"
 	// KeyWaits: an API key of an owner's or treasurer's role waits for a second person.
 	KeyWaits Kind = "key_waits"
+	// InvitationWaits: an invitation as owner or treasurer waits for a second person.
+	InvitationWaits Kind = "invitation_waits"
+	// MemberRoleWaits: the promotion of a member to owner or treasurer waits for a second person.
+	MemberRoleWaits Kind = "member_role_waits"
 	// TwoPersonRuleChanged: the two-person rule is another one.
 	TwoPersonRuleChanged Kind = "two_person_rule_changed"
 	// KeyApproved: a second person agreed to an API key, and it works.

@@ -140,7 +140,7 @@ func (n Notice) changeFacts(to reader, texts map[string]string, say func(key str
 		}
 		return texts["none"]
 	}
-	if !slices.Contains([]Kind{KeyCreated, KeyWaits, KeyApproved, MemberInvited, MemberJoined}, n.Kind) {
+	if !slices.Contains([]Kind{KeyCreated, KeyWaits, KeyApproved, MemberInvited, MemberJoined, InvitationWaits}, n.Kind) {
 		facts = append(facts, say("before", "{before}", value(c.Before)))
 	}
 	if n.Kind != KeyRevoked && n.Kind != MemberLeft && n.Kind != ChangeDropped {
@@ -164,5 +164,8 @@ func limitText(value string, language money.Language, texts map[string]string) s
 
 // labelled reports whether the change is of a role with its label: "treasurer Laptop".
 func (n Notice) labelled() bool {
-	return slices.Contains([]Kind{KeyCreated, KeyRevoked, MemberInvited, MemberJoined, MemberRoleChanged, MemberLeft, KeyWaits, KeyApproved}, n.Kind)
+	return slices.Contains([]Kind{
+		KeyCreated, KeyRevoked, MemberInvited, MemberJoined, MemberRoleChanged, MemberLeft, KeyWaits, KeyApproved, InvitationWaits,
+		MemberRoleWaits,
+	}, n.Kind)
 }

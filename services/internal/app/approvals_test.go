@@ -59,12 +59,14 @@ type guardedDesk struct {
 	conn             grpc.ClientConnInterface
 	slug, collective string
 	owner, second    person
+	// rootKey is an owner's key of no person.
+	rootKey string
 }
 
 func newGuardedDesk(t *testing.T, e *apptest.Env, conn grpc.ClientConnInterface, slug string) *guardedDesk {
 	t.Helper()
-	e.Campaign(slug)
-	g := &guardedDesk{e: e, conn: conn, slug: slug, collective: "collectives/" + slug}
+	_, rootKey := e.Campaign(slug)
+	g := &guardedDesk{e: e, conn: conn, slug: slug, collective: "collectives/" + slug, rootKey: rootKey}
 	g.owner, g.second = newPerson(t, e, slug, "owner"), newPerson(t, e, slug, "treasurer")
 	e.Clock.Advance(time.Minute)
 	return g

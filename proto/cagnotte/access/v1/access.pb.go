@@ -454,8 +454,11 @@ type Membership struct {
 	EndTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
 	// The collective's display name; empty for the instance.
 	CollectiveDisplayName string `protobuf:"bytes,8,opt,name=collective_display_name,json=collectiveDisplayName,proto3" json:"collective_display_name,omitempty"`
-	unknownFields         protoimpl.UnknownFields
-	sizeCache             protoimpl.SizeCache
+	// The change of the role that waits for a second person, `collectives/{collective}/pendingChanges/{pending_change}`. Only in
+	// the answer to UpdateMembership.
+	PendingChange string `protobuf:"bytes,9,opt,name=pending_change,json=pendingChange,proto3" json:"pending_change,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Membership) Reset() {
@@ -540,6 +543,13 @@ func (x *Membership) GetEndTime() *timestamppb.Timestamp {
 func (x *Membership) GetCollectiveDisplayName() string {
 	if x != nil {
 		return x.CollectiveDisplayName
+	}
+	return ""
+}
+
+func (x *Membership) GetPendingChange() string {
+	if x != nil {
+		return x.PendingChange
 	}
 	return ""
 }
@@ -893,7 +903,7 @@ const file_cagnotte_access_v1_access_proto_rawDesc = "" +
 	"prove_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\tproveTime\x12@\n" +
 	"\vmemberships\x18\n" +
 	" \x03(\v2\x1e.cagnotte.access.v1.MembershipR\vmemberships\x12\x12\n" +
-	"\x04name\x18\v \x01(\tR\x04name\"\xc3\x03\n" +
+	"\x04name\x18\v \x01(\tR\x04name\"\xea\x03\n" +
 	"\n" +
 	"Membership\x12\x89\x01\n" +
 	"\x04name\x18\x01 \x01(\tBu\xbaHrrp2n^((collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)/memberships/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?$R\x04name\x12\x16\n" +
@@ -904,7 +914,8 @@ const file_cagnotte_access_v1_access_proto_rawDesc = "" +
 	"\vcreate_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x125\n" +
 	"\bend_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x126\n" +
-	"\x17collective_display_name\x18\b \x01(\tR\x15collectiveDisplayName\"\x15\n" +
+	"\x17collective_display_name\x18\b \x01(\tR\x15collectiveDisplayName\x12%\n" +
+	"\x0epending_change\x18\t \x01(\tR\rpendingChange\"\x15\n" +
 	"\x13GetPrincipalRequest\"\xf3\x01\n" +
 	"\x13CreateApiKeyRequest\x12T\n" +
 	"\x06parent\x18\x01 \x01(\tB<\xbaH9r725^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)$R\x06parent\x12I\n" +

@@ -42,6 +42,8 @@ const (
 	InvitationState_INVITATION_STATE_REVOKED InvitationState = 3
 	// It has expired.
 	InvitationState_INVITATION_STATE_EXPIRED InvitationState = 4
+	// A second person must agree before it can be accepted.
+	InvitationState_INVITATION_STATE_PENDING_APPROVAL InvitationState = 5
 )
 
 // Enum value maps for InvitationState.
@@ -52,13 +54,15 @@ var (
 		2: "INVITATION_STATE_ACCEPTED",
 		3: "INVITATION_STATE_REVOKED",
 		4: "INVITATION_STATE_EXPIRED",
+		5: "INVITATION_STATE_PENDING_APPROVAL",
 	}
 	InvitationState_value = map[string]int32{
-		"INVITATION_STATE_UNSPECIFIED": 0,
-		"INVITATION_STATE_PENDING":     1,
-		"INVITATION_STATE_ACCEPTED":    2,
-		"INVITATION_STATE_REVOKED":     3,
-		"INVITATION_STATE_EXPIRED":     4,
+		"INVITATION_STATE_UNSPECIFIED":      0,
+		"INVITATION_STATE_PENDING":          1,
+		"INVITATION_STATE_ACCEPTED":         2,
+		"INVITATION_STATE_REVOKED":          3,
+		"INVITATION_STATE_EXPIRED":          4,
+		"INVITATION_STATE_PENDING_APPROVAL": 5,
 	}
 )
 
@@ -455,7 +459,10 @@ type Invitation struct {
 	// When it was revoked; absent if it was not.
 	RevokeTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=revoke_time,json=revokeTime,proto3" json:"revoke_time,omitempty"`
 	// Whether a member has the address already. Only in the answer to LookUpInvitation.
-	HasMember     bool `protobuf:"varint,13,opt,name=has_member,json=hasMember,proto3" json:"has_member,omitempty"`
+	HasMember bool `protobuf:"varint,13,opt,name=has_member,json=hasMember,proto3" json:"has_member,omitempty"`
+	// The change that waits for a second person, `collectives/{collective}/pendingChanges/{pending_change}`. Only in the answer to
+	// CreateInvitation.
+	PendingChange string `protobuf:"bytes,14,opt,name=pending_change,json=pendingChange,proto3" json:"pending_change,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -579,6 +586,13 @@ func (x *Invitation) GetHasMember() bool {
 		return x.HasMember
 	}
 	return false
+}
+
+func (x *Invitation) GetPendingChange() string {
+	if x != nil {
+		return x.PendingChange
+	}
+	return ""
 }
 
 // Asks for a member.
@@ -1880,7 +1894,7 @@ const file_cagnotte_access_v1_members_proto_rawDesc = "" +
 	"createTime\x12>\n" +
 	"\rlast_use_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\vlastUseTime\x12H\n" +
 	"\x12clone_warning_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x10cloneWarningTime\x12\x1b\n" +
-	"\tbacked_up\x18\x06 \x01(\bR\bbackedUp\"\xe5\x04\n" +
+	"\tbacked_up\x18\x06 \x01(\bR\bbackedUp\"\x8c\x05\n" +
 	"\n" +
 	"Invitation\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
@@ -1902,7 +1916,8 @@ const file_cagnotte_access_v1_members_proto_rawDesc = "" +
 	"\vrevoke_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"revokeTime\x12\x1d\n" +
 	"\n" +
-	"has_member\x18\r \x01(\bR\thasMember\"g\n" +
+	"has_member\x18\r \x01(\bR\thasMember\x12%\n" +
+	"\x0epending_change\x18\x0e \x01(\tR\rpendingChange\"g\n" +
 	"\x10GetMemberRequest\x12S\n" +
 	"\x04name\x18\x01 \x01(\tB?\xbaH<r:28^members/(me|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$R\x04name\"\x8e\x01\n" +
 	"\x13UpdateMemberRequest\x12:\n" +
@@ -1987,13 +2002,14 @@ const file_cagnotte_access_v1_members_proto_rawDesc = "" +
 	"\vinvitations\x18\x01 \x03(\v2\x1e.cagnotte.access.v1.InvitationR\vinvitations\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa2\x01\n" +
 	"\x17RevokeInvitationRequest\x12\x86\x01\n" +
-	"\x04name\x18\x01 \x01(\tBr\xbaHorm2k^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)/invitations/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$R\x04name*\xac\x01\n" +
+	"\x04name\x18\x01 \x01(\tBr\xbaHorm2k^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)/invitations/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$R\x04name*\xd3\x01\n" +
 	"\x0fInvitationState\x12 \n" +
 	"\x1cINVITATION_STATE_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18INVITATION_STATE_PENDING\x10\x01\x12\x1d\n" +
 	"\x19INVITATION_STATE_ACCEPTED\x10\x02\x12\x1c\n" +
 	"\x18INVITATION_STATE_REVOKED\x10\x03\x12\x1c\n" +
-	"\x18INVITATION_STATE_EXPIRED\x10\x042\x94\x18\n" +
+	"\x18INVITATION_STATE_EXPIRED\x10\x04\x12%\n" +
+	"!INVITATION_STATE_PENDING_APPROVAL\x10\x052\x94\x18\n" +
 	"\x0eMembersService\x12k\n" +
 	"\tGetMember\x12$.cagnotte.access.v1.GetMemberRequest\x1a\x1a.cagnotte.access.v1.Member\"\x1c\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/{name=members/*}\x12\x80\x01\n" +
 	"\fUpdateMember\x12'.cagnotte.access.v1.UpdateMemberRequest\x1a\x1a.cagnotte.access.v1.Member\"+\x82\xd3\xe4\x93\x02%:\x06member2\x1b/v1/{member.name=members/*}\x12\x8a\x01\n" +

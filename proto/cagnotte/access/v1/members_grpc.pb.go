@@ -103,7 +103,11 @@ type MembersServiceClient interface {
 	// answer. API keys of the member with a role that the new one does not cover are revoked. The other members are told.
 	// With the role that it has, nothing changes.
 	//
-	// FAILED_PRECONDITION: LAST_OWNER (it would leave the collective without an owner), MEMBERSHIP_ENDED.
+	// While the collective's two-person rule is active, a promotion to owner or treasurer waits for a second person. Then the
+	// answer is the membership as it is, with the name of the change in `pending_change`. The same request again is that change.
+	//
+	// FAILED_PRECONDITION: LAST_OWNER (it would leave the collective without an owner), MEMBERSHIP_ENDED, CHANGE_PENDING
+	// (another promotion of the member waits).
 	UpdateMembership(ctx context.Context, in *UpdateMembershipRequest, opts ...grpc.CallOption) (*Membership, error)
 	// Ends a membership: the member leaves, or is removed by an owner or the operator. Needs a fresh proof. The member's API
 	// keys of the collective are revoked, and all its sessions end where a member was removed or has no membership left.
@@ -114,10 +118,13 @@ type MembersServiceClient interface {
 	// Invites a person by mail. Owner, or operator; needs a fresh proof. The link works for 7 days, once. An invitation of
 	// the same address to the same collective that is pending is revoked. The other members are told.
 	//
+	// While the collective's two-person rule is active, an invitation as owner or treasurer waits for a second person: its state
+	// is PENDING_APPROVAL, and the mail goes out when it is approved, from when the link works for 7 days.
+	//
 	// FAILED_PRECONDITION: MAIL_NOT_CONFIGURED, MEMBERSHIP_EXISTS (the person is a member already).
 	// RESOURCE_EXHAUSTED: TOO_MANY_INVITATIONS, with RetryInfo. ALREADY_EXISTS: REQUEST_ID_REUSED.
 	CreateInvitation(ctx context.Context, in *CreateInvitationRequest, opts ...grpc.CallOption) (*Invitation, error)
-	// Gets an invitation. Owner, or operator.
+	// Gets an invitation. Owner, or operator; treasurers get those that wait for a second person.
 	GetInvitation(ctx context.Context, in *GetInvitationRequest, opts ...grpc.CallOption) (*Invitation, error)
 	// Lists the invitations of a collective, or of the instance, newest first. Owner, or operator.
 	ListInvitations(ctx context.Context, in *ListInvitationsRequest, opts ...grpc.CallOption) (*ListInvitationsResponse, error)
@@ -383,7 +390,11 @@ type MembersServiceServer interface {
 	// answer. API keys of the member with a role that the new one does not cover are revoked. The other members are told.
 	// With the role that it has, nothing changes.
 	//
-	// FAILED_PRECONDITION: LAST_OWNER (it would leave the collective without an owner), MEMBERSHIP_ENDED.
+	// While the collective's two-person rule is active, a promotion to owner or treasurer waits for a second person. Then the
+	// answer is the membership as it is, with the name of the change in `pending_change`. The same request again is that change.
+	//
+	// FAILED_PRECONDITION: LAST_OWNER (it would leave the collective without an owner), MEMBERSHIP_ENDED, CHANGE_PENDING
+	// (another promotion of the member waits).
 	UpdateMembership(context.Context, *UpdateMembershipRequest) (*Membership, error)
 	// Ends a membership: the member leaves, or is removed by an owner or the operator. Needs a fresh proof. The member's API
 	// keys of the collective are revoked, and all its sessions end where a member was removed or has no membership left.
@@ -394,10 +405,13 @@ type MembersServiceServer interface {
 	// Invites a person by mail. Owner, or operator; needs a fresh proof. The link works for 7 days, once. An invitation of
 	// the same address to the same collective that is pending is revoked. The other members are told.
 	//
+	// While the collective's two-person rule is active, an invitation as owner or treasurer waits for a second person: its state
+	// is PENDING_APPROVAL, and the mail goes out when it is approved, from when the link works for 7 days.
+	//
 	// FAILED_PRECONDITION: MAIL_NOT_CONFIGURED, MEMBERSHIP_EXISTS (the person is a member already).
 	// RESOURCE_EXHAUSTED: TOO_MANY_INVITATIONS, with RetryInfo. ALREADY_EXISTS: REQUEST_ID_REUSED.
 	CreateInvitation(context.Context, *CreateInvitationRequest) (*Invitation, error)
-	// Gets an invitation. Owner, or operator.
+	// Gets an invitation. Owner, or operator; treasurers get those that wait for a second person.
 	GetInvitation(context.Context, *GetInvitationRequest) (*Invitation, error)
 	// Lists the invitations of a collective, or of the instance, newest first. Owner, or operator.
 	ListInvitations(context.Context, *ListInvitationsRequest) (*ListInvitationsResponse, error)

@@ -43,6 +43,10 @@ const (
 	PendingChangeKind_PENDING_CHANGE_KIND_TWO_PERSON_RULE PendingChangeKind = 4
 	// An API key of an owner's or treasurer's role, which does not work until then.
 	PendingChangeKind_PENDING_CHANGE_KIND_API_KEY PendingChangeKind = 5
+	// An invitation as owner or treasurer, which is not mailed until then.
+	PendingChangeKind_PENDING_CHANGE_KIND_INVITATION PendingChangeKind = 6
+	// The promotion of a member to owner or treasurer.
+	PendingChangeKind_PENDING_CHANGE_KIND_MEMBER_ROLE PendingChangeKind = 7
 )
 
 // Enum value maps for PendingChangeKind.
@@ -54,6 +58,8 @@ var (
 		3: "PENDING_CHANGE_KIND_ALERT_EMAILS",
 		4: "PENDING_CHANGE_KIND_TWO_PERSON_RULE",
 		5: "PENDING_CHANGE_KIND_API_KEY",
+		6: "PENDING_CHANGE_KIND_INVITATION",
+		7: "PENDING_CHANGE_KIND_MEMBER_ROLE",
 	}
 	PendingChangeKind_value = map[string]int32{
 		"PENDING_CHANGE_KIND_UNSPECIFIED":     0,
@@ -62,6 +68,8 @@ var (
 		"PENDING_CHANGE_KIND_ALERT_EMAILS":    3,
 		"PENDING_CHANGE_KIND_TWO_PERSON_RULE": 4,
 		"PENDING_CHANGE_KIND_API_KEY":         5,
+		"PENDING_CHANGE_KIND_INVITATION":      6,
+		"PENDING_CHANGE_KIND_MEMBER_ROLE":     7,
 	}
 )
 
@@ -221,7 +229,8 @@ type PendingChange struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// What it changes.
 	Kind PendingChangeKind `protobuf:"varint,2,opt,name=kind,proto3,enum=cagnotte.approvals.v1.PendingChangeKind" json:"kind,omitempty"`
-	// The resource that it changes: the collective, its rule, or the API key that would begin to work.
+	// The resource that it changes: the collective, its rule, the membership, or the API key or invitation that would begin to
+	// work.
 	Subject string `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"`
 	// The value when it was asked, shortened: no whole IBAN and no whole address. Empty for none.
 	ValueBefore string `protobuf:"bytes,4,opt,name=value_before,json=valueBefore,proto3" json:"value_before,omitempty"`
@@ -930,14 +939,16 @@ const file_cagnotte_approvals_v1_approvals_proto_rawDesc = "" +
 	"\x1aUpdateTwoPersonRuleRequest\x12T\n" +
 	"\x0ftwo_person_rule\x18\x01 \x01(\v2$.cagnotte.approvals.v1.TwoPersonRuleB\x06\xbaH\x03\xc8\x01\x01R\rtwoPersonRule\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
-	"updateMask*\xf7\x01\n" +
+	"updateMask*\xc0\x02\n" +
 	"\x11PendingChangeKind\x12#\n" +
 	"\x1fPENDING_CHANGE_KIND_UNSPECIFIED\x10\x00\x12$\n" +
 	" PENDING_CHANGE_KIND_BANK_ACCOUNT\x10\x01\x12'\n" +
 	"#PENDING_CHANGE_KIND_REFUND_APPROVAL\x10\x02\x12$\n" +
 	" PENDING_CHANGE_KIND_ALERT_EMAILS\x10\x03\x12'\n" +
 	"#PENDING_CHANGE_KIND_TWO_PERSON_RULE\x10\x04\x12\x1f\n" +
-	"\x1bPENDING_CHANGE_KIND_API_KEY\x10\x05*\xe7\x01\n" +
+	"\x1bPENDING_CHANGE_KIND_API_KEY\x10\x05\x12\"\n" +
+	"\x1ePENDING_CHANGE_KIND_INVITATION\x10\x06\x12#\n" +
+	"\x1fPENDING_CHANGE_KIND_MEMBER_ROLE\x10\a*\xe7\x01\n" +
 	"\x12PendingChangeState\x12$\n" +
 	" PENDING_CHANGE_STATE_UNSPECIFIED\x10\x00\x12 \n" +
 	"\x1cPENDING_CHANGE_STATE_PENDING\x10\x01\x12!\n" +

@@ -35,7 +35,7 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
 // Decides about changes of what guards a collective's money: its bank account, the limit of refunds, the alert addresses, API
-// keys of an owner's or treasurer's role, and the rule itself. While the rule is active such a change waits until another
+// keys, invitations and promotions to an owner's or treasurer's role, and the rule itself. While the rule is active such a change waits until another
 // person agrees. For owners and treasurers of the collective, and the operator; auditors read.
 type ApprovalsServiceClient interface {
 	// Gets a pending change, or one that was decided.
@@ -43,17 +43,17 @@ type ApprovalsServiceClient interface {
 	// Lists the changes of a collective that wait or were decided, newest first.
 	ListPendingChanges(ctx context.Context, in *ListPendingChangesRequest, opts ...grpc.CallOption) (*ListPendingChangesResponse, error)
 	// Makes the change. Another person than the one who asked must do it, who had the role, and whose key was made, before it
-	// was asked. A repeat of the one who approved changes nothing.
+	// was asked. A key of no person does not. A repeat of the one who approved changes nothing.
 	//
 	// FAILED_PRECONDITION: SECOND_MEMBER_NEEDED, KEY_TOO_YOUNG or MEMBER_TOO_YOUNG for who may not; CHANGE_DECIDED when it was
 	// decided otherwise or has expired; CHANGE_OUTDATED when what it would change is not any more what it was when it was asked;
 	// REAUTHENTICATION_REQUIRED for a session whose last proof is older than ten minutes.
 	ApprovePendingChange(ctx context.Context, in *ApprovePendingChangeRequest, opts ...grpc.CallOption) (*PendingChange, error)
-	// Refuses the change. Another person than the one who asked. A key that waited is revoked. A repeat changes nothing.
+	// Refuses the change. Another person than the one who asked. A key or invitation that waited is revoked. A repeat changes nothing.
 	//
 	// FAILED_PRECONDITION: SECOND_MEMBER_NEEDED for the one who asked, who cancels instead; CHANGE_DECIDED.
 	RejectPendingChange(ctx context.Context, in *RejectPendingChangeRequest, opts ...grpc.CallOption) (*PendingChange, error)
-	// Takes the change back. Only the person who asked, by whatever key or session. A key that waited is revoked. A repeat
+	// Takes the change back. Only the person who asked, by whatever key or session. A key or invitation that waited is revoked. A repeat
 	// changes nothing.
 	//
 	// FAILED_PRECONDITION: ANOTHER_MEMBERS_CHANGE for another person, who rejects instead; CHANGE_DECIDED.
@@ -151,7 +151,7 @@ func (c *approvalsServiceClient) UpdateTwoPersonRule(ctx context.Context, in *Up
 // for forward compatibility.
 //
 // Decides about changes of what guards a collective's money: its bank account, the limit of refunds, the alert addresses, API
-// keys of an owner's or treasurer's role, and the rule itself. While the rule is active such a change waits until another
+// keys, invitations and promotions to an owner's or treasurer's role, and the rule itself. While the rule is active such a change waits until another
 // person agrees. For owners and treasurers of the collective, and the operator; auditors read.
 type ApprovalsServiceServer interface {
 	// Gets a pending change, or one that was decided.
@@ -159,17 +159,17 @@ type ApprovalsServiceServer interface {
 	// Lists the changes of a collective that wait or were decided, newest first.
 	ListPendingChanges(context.Context, *ListPendingChangesRequest) (*ListPendingChangesResponse, error)
 	// Makes the change. Another person than the one who asked must do it, who had the role, and whose key was made, before it
-	// was asked. A repeat of the one who approved changes nothing.
+	// was asked. A key of no person does not. A repeat of the one who approved changes nothing.
 	//
 	// FAILED_PRECONDITION: SECOND_MEMBER_NEEDED, KEY_TOO_YOUNG or MEMBER_TOO_YOUNG for who may not; CHANGE_DECIDED when it was
 	// decided otherwise or has expired; CHANGE_OUTDATED when what it would change is not any more what it was when it was asked;
 	// REAUTHENTICATION_REQUIRED for a session whose last proof is older than ten minutes.
 	ApprovePendingChange(context.Context, *ApprovePendingChangeRequest) (*PendingChange, error)
-	// Refuses the change. Another person than the one who asked. A key that waited is revoked. A repeat changes nothing.
+	// Refuses the change. Another person than the one who asked. A key or invitation that waited is revoked. A repeat changes nothing.
 	//
 	// FAILED_PRECONDITION: SECOND_MEMBER_NEEDED for the one who asked, who cancels instead; CHANGE_DECIDED.
 	RejectPendingChange(context.Context, *RejectPendingChangeRequest) (*PendingChange, error)
-	// Takes the change back. Only the person who asked, by whatever key or session. A key that waited is revoked. A repeat
+	// Takes the change back. Only the person who asked, by whatever key or session. A key or invitation that waited is revoked. A repeat
 	// changes nothing.
 	//
 	// FAILED_PRECONDITION: ANOTHER_MEMBERS_CHANGE for another person, who rejects instead; CHANGE_DECIDED.
