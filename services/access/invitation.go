@@ -222,7 +222,7 @@ func (s *Service) Invite(ctx context.Context, i Invitation, requestID uuid.UUID)
 			}
 		}
 		now := s.nowMicros()
-		wait, err := attemptTx(ctx, tx, s.attemptKey("invitations", scopeName(i.Collective), now), invitationsLimit, now)
+		wait, err := s.attempts().TakeTx(ctx, tx, "invitations", scopeName(i.Collective), invitationsLimit, now)
 		if err != nil {
 			return err
 		}

@@ -33,7 +33,7 @@ func (s *Service) RequestLink(ctx context.Context, email, language string, netwo
 	browserHash := sha256.Sum256([]byte(browserToken))
 	now := s.now()
 	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
-		wait, err := attemptTx(ctx, tx, s.attemptKey("links", network.String(), now), networkLinks, now)
+		wait, err := s.attempts().TakeTx(ctx, tx, "links", network.String(), networkLinks, now)
 		if err != nil {
 			return err
 		}
@@ -42,10 +42,10 @@ func (s *Service) RequestLink(ctx context.Context, email, language string, netwo
 		}
 		// The limits of an address give no error: its mails would tell that there is such a member. That of the network comes
 		// first, so that what it refuses counts against nobody else.
-		if wait, err := attemptTx(ctx, tx, s.attemptKey("address links", network.String()+" "+email, now), addressLinks, now); err != nil || wait > 0 {
+		if wait, err := s.attempts().TakeTx(ctx, tx, "address links", network.String()+" "+email, addressLinks, now); err != nil || wait > 0 {
 			return err
 		}
-		if wait, err := attemptTx(ctx, tx, s.attemptKey("all address links", email, now), allAddressLinks, now); err != nil || wait > 0 {
+		if wait, err := s.attempts().TakeTx(ctx, tx, "all address links", email, allAddressLinks, now); err != nil || wait > 0 {
 			return err
 		}
 		_, err = s.cfg.Jobs.InsertTx(ctx, tx, linkArgs{EmailHash: emailHash(email), BrowserHash: browserHash[:], Language: language, Requested: now}, nil)

@@ -255,17 +255,18 @@ WITH sessions AS (
 	DELETE FROM access.email_changes WHERE expires_at < @sessions
 ), ceremonies AS (
 	DELETE FROM access.passkey_ceremonies WHERE expires_at < @now
-), invitations AS (
-	DELETE FROM access.invitations WHERE accepted_at IS NULL AND expires_at < @invitations
 )
-DELETE FROM access.attempts
-WHERE tat < @now`
+DELETE FROM access.invitations
+WHERE accepted_at IS NULL
+	AND expires_at < @invitations`
 
 // Forget deletes rows that have no use any more, and the addresses of people who were invited and did not come.
 func (s *Service) Forget(ctx context.Context) error {
 	now := s.now()
-	_, err := s.cfg.Pool.Exec(ctx, forgetSQL, pgx.NamedArgs{
+	if _, err := s.cfg.Pool.Exec(ctx, forgetSQL, pgx.NamedArgs{
 		"now": now, "sessions": now.Add(-sessionsKept), "invitations": now.Add(-invitationsKept),
-	})
-	return postgres.Error(err)
+	}); err != nil {
+		return postgres.Error(err)
+	}
+	return s.attempts().Forget(ctx, s.cfg.Pool, now)
 }

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
 	"errors"
 	"net/netip"
 	"strings"
@@ -21,6 +19,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/audit"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/fingerprint"
+	"github.com/cagnotte/cagnotte/services/internal/limit"
 	"github.com/cagnotte/cagnotte/services/internal/mail"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/money"
@@ -73,10 +72,10 @@ const (
 	maxRejectChars    = 1000
 )
 
-// Applying limits how often one network, and one address, may apply: a burst at once, then one each interval.
-const (
-	networkBurst, networkInterval = 5, 2 * time.Hour
-	addressBurst, addressInterval = 2, 12 * time.Hour
+// How often one network, and one address, may apply.
+var (
+	networkRate = limit.Rate{Burst: 5, Interval: 2 * time.Hour}
+	addressRate = limit.Rate{Burst: 2, Interval: 12 * time.Hour}
 )
 
 // normalise fills in what may be left out and checks the rest.
@@ -391,52 +390,24 @@ func scanApplication(r pgx.CollectableRow) (a Application, err error) {
 	return a, err
 }
 
-// takeApplicationSQL is the generic cell rate algorithm: the theoretical arrival time (tat) moves on by one interval for each
-// application, and may be at most a burst ahead.
-const takeApplicationSQL = `
-INSERT INTO collectives.application_limits AS l (key, tat)
-VALUES (@key, @now::timestamptz + @interval::interval)
-ON CONFLICT (key) DO UPDATE
-SET tat = greatest(l.tat, @now::timestamptz) + @interval::interval
-WHERE greatest(l.tat, @now::timestamptz) + @interval::interval <= @now::timestamptz + @ahead::interval
-RETURNING tat`
-
-// forgetApplicationLimitsSQL deletes the keys that limit nobody any more.
-const forgetApplicationLimitsSQL = `
-DELETE FROM collectives.application_limits AS l
-WHERE l.tat < @now`
-
 // limitApplicationsTx counts an application of the network and of the address, or is RESOURCE_EXHAUSTED
-// (TOO_MANY_APPLICATIONS).
+// (TOO_MANY_APPLICATIONS) with the time to wait.
 func (s *Service) limitApplicationsTx(ctx context.Context, tx pgx.Tx, network netip.Prefix, a Application) error {
 	now := s.nowMicros()
-	if _, err := tx.Exec(ctx, forgetApplicationLimitsSQL, pgx.NamedArgs{"now": now}); err != nil {
-		return postgres.Error(err)
+	applications := limit.Limiter{Table: "collectives.application_limits", Secret: s.secretKey}
+	if err := applications.Forget(ctx, tx, now); err != nil {
+		return err
 	}
-	for _, limit := range []struct {
-		whom     string
-		burst    int
-		interval time.Duration
-	}{
-		{"network " + network.String(), networkBurst, networkInterval},
-		{"address " + strings.ToLower(a.Email), addressBurst, addressInterval},
-	} {
-		mac := hmac.New(sha256.New, s.secretKey)
-		mac.Write([]byte("collectives.applications\n" + limit.whom))
-		var tat time.Time
-		err := tx.QueryRow(ctx, takeApplicationSQL, pgx.NamedArgs{
-			"key": mac.Sum(nil)[:16], "now": now, "interval": limit.interval, "ahead": time.Duration(limit.burst) * limit.interval,
-		}).Scan(&tat)
-		if errors.Is(err, pgx.ErrNoRows) {
-			e := errs.New(errorsv1.ErrorReason_TOO_MANY_APPLICATIONS, "Too many applications came from this network or address.")
-			e.RetryAfter = limit.interval
-			return e
-		}
-		if err != nil {
-			return postgres.Error(err)
-		}
+	wait, err := applications.TakeTx(ctx, tx, "network", network.String(), networkRate, now)
+	if err == nil && wait == 0 {
+		wait, err = applications.TakeTx(ctx, tx, "address", strings.ToLower(a.Email), addressRate, now)
 	}
-	return nil
+	if err != nil || wait == 0 {
+		return err
+	}
+	e := errs.New(errorsv1.ErrorReason_TOO_MANY_APPLICATIONS, "Too many applications came from this network or address.")
+	e.RetryAfter = wait
+	return e
 }
 
 // Invitation asks somebody to become the owner of a collective.

@@ -162,7 +162,7 @@ func TestApplicationsAreLimited(t *testing.T) {
 		_, err := s.Apply(t.Context(), uuid.New(), a, network)
 		return err
 	}
-	for i := range addressBurst {
+	for i := range addressRate.Burst {
 		if err := apply("one", "marie@example.org", netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i), 0, 0}), 24)); err != nil {
 			t.Fatal(err)
 		}
@@ -172,16 +172,16 @@ func TestApplicationsAreLimited(t *testing.T) {
 	if errs.As(err).RetryAfter == 0 {
 		t.Error("it does not say how long to wait")
 	}
-	for i := range networkBurst {
+	for i := range networkRate.Burst {
 		if err := apply("two", string(rune('a'+i))+"@example.org", home); err != nil {
 			t.Fatal(err)
 		}
 	}
 	wantReason(t, apply("two", "z@example.org", home), errorsv1.ErrorReason_TOO_MANY_APPLICATIONS)
-	if n, err := s.WaitingApplications(t.Context()); err != nil || n != addressBurst+networkBurst {
+	if n, err := s.WaitingApplications(t.Context()); err != nil || n != int64(addressRate.Burst+networkRate.Burst) {
 		t.Errorf("%d applications, %v", n, err)
 	}
-	s.now = s.now.Add(networkInterval)
+	s.now = s.now.Add(networkRate.Interval)
 	if err := apply("two", "z@example.org", home); err != nil {
 		t.Error(err)
 	}

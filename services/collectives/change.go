@@ -34,7 +34,7 @@ func (s *Service) tellChangesTx(ctx context.Context, tx pgx.Tx, stored, changed 
 		},
 		{
 			notices.RefundApprovalChanged, stored.RefundApproval != changed.RefundApproval,
-			limit(stored.RefundApproval), limit(changed.RefundApproval),
+			limitText(stored.RefundApproval), limitText(changed.RefundApproval),
 		},
 		{
 			notices.AlertEmailsChanged, !slices.Equal(stored.AlertEmails, changed.AlertEmails),
@@ -73,8 +73,8 @@ func (s Settings) cheques() string {
 	return strings.Join(append(slices.DeleteFunc([]string{s.ChequePayee}, func(p string) bool { return p == "" }), s.PostalAddress...), ", ")
 }
 
-// limit is empty for no limit, which is told as nothing.
-func limit(a money.Amount) string {
+// limitText is empty for no limit, which is told as nothing.
+func limitText(a money.Amount) string {
 	if a.Currency == "" {
 		return ""
 	}
@@ -101,7 +101,7 @@ func (c Collective) auditFields() audit.Fields {
 		"time_zone":            c.TimeZone,
 		"language":             c.Language,
 		"alert_emails":         shortAddresses(c.AlertEmails),
-		"refund_approval":      limit(c.RefundApproval),
+		"refund_approval":      limitText(c.RefundApproval),
 		"bank_account":         c.BankAccount.short(),
 		"cheque_payee":         c.ChequePayee,
 		"postal_address":       strings.Join(c.PostalAddress, ", "),

@@ -42,7 +42,7 @@ var guardedSettings = []guarded{
 	{
 		kind:  approvals.RefundApproval,
 		value: func(c Collective) any { return c.RefundApproval },
-		text:  func(c Collective) string { return limit(c.RefundApproval) },
+		text:  func(c Collective) string { return limitText(c.RefundApproval) },
 		same:  func(a, b Collective) bool { return a.RefundApproval == b.RefundApproval },
 		take:  func(to *Collective, from Collective) { to.RefundApproval = from.RefundApproval },
 		read: func(c *Collective, value json.RawMessage) error {

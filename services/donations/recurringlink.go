@@ -2,7 +2,6 @@ package donations
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -66,13 +65,6 @@ func (w *linkWorker) Work(ctx context.Context, job *river.Job[linkArgs]) error {
 	return w.service.mailLink(ctx, job)
 }
 
-// limitKeyOf is limitKey for limits of other kinds than a network's donations.
-func (s *Service) limitKeyOf(what, whom string, now time.Time) []byte {
-	mac := hmac.New(sha256.New, s.cfg.SecretKey)
-	mac.Write([]byte("donations." + what + "\n" + now.UTC().Format(time.DateOnly) + "\n" + whom))
-	return mac.Sum(nil)[:16]
-}
-
 // RequestLink queues a mail with a link to the donor of a running monthly donation. It returns nil as well where there is
 // none, so that nobody learns who gives. Errors, which do not depend on the donation either: FAILED_PRECONDITION
 // (MAIL_NOT_CONFIGURED; STRIPE_ACCOUNT_DISCONNECTED, since only Stripe knows the address), RESOURCE_EXHAUSTED
@@ -87,7 +79,7 @@ func (s *Service) RequestLink(ctx context.Context, campaign campaigns.Name, id u
 	now := s.now()
 	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
 		// Each request counts here, whether or not the donation exists.
-		wait, err := takeKeyTx(ctx, tx, s.limitKeyOf("links", network.String(), now), linkLimit, now)
+		wait, err := s.limits().TakeTx(ctx, tx, "links", network.String(), linkLimit, now)
 		if err != nil {
 			return err
 		}
@@ -104,7 +96,7 @@ func (s *Service) RequestLink(ctx context.Context, campaign campaigns.Name, id u
 			return postgres.Error(err)
 		}
 		// The donation's own limit gives no error: it would tell that there is such a donation.
-		if wait, err := takeKeyTx(ctx, tx, s.limitKeyOf("donation links", id.String(), now), donationLinkLimit, now); err != nil || wait > 0 {
+		if wait, err := s.limits().TakeTx(ctx, tx, "donation links", id.String(), donationLinkLimit, now); err != nil || wait > 0 {
 			return err
 		}
 		_, err = s.cfg.Jobs.InsertTx(ctx, tx, linkArgs{Recurring: id}, nil)
@@ -302,7 +294,7 @@ func (s *Service) limitPage(ctx context.Context, id uuid.UUID) error {
 	now := s.now()
 	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
 		// The limit counts by donation, not by token: another link does not give more calls.
-		wait, err := takeKeyTx(ctx, tx, s.limitKeyOf("donation pages", id.String(), now), pageLimit, now)
+		wait, err := s.limits().TakeTx(ctx, tx, "donation pages", id.String(), pageLimit, now)
 		if err != nil || wait == 0 {
 			return err
 		}

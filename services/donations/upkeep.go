@@ -41,7 +41,7 @@ WHERE d.state = 'created'
 // upkeep deletes limits and links that are over, expires donations that cannot be paid any more, and has Stripe asked about
 // donations whose end no event told.
 func (s *Service) upkeep(ctx context.Context) error {
-	if err := s.forgetLimits(ctx); err != nil {
+	if err := s.limits().Forget(ctx, s.cfg.Pool, s.now()); err != nil {
 		return fmt.Errorf("forget limits: %w", err)
 	}
 	if err := s.forgetLinks(ctx); err != nil {
