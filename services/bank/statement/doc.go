@@ -9,7 +9,7 @@
 //	CSV        in the form that a CSVFormat tells   csv.go, csvwords.go
 //
 // A format is one file with one function that returns Contents; [Read] chooses it. [Detect] finds out which one a file has
-// and, of a CSV file, makes the CSVFormat by titles and contents (detect.go). A [Problem] says for people why a file is refused.
+// and, of a CSV file, makes the CSVFormat by titles and contents (detect.go, detect*.go). A [Problem] says for people why a file is refused.
 //
 // # Invariants
 //
