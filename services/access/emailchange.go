@@ -13,6 +13,7 @@ import (
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/limit"
 	"github.com/cagnotte/cagnotte/services/internal/mail"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
@@ -102,9 +103,9 @@ func (s *Service) RequestEmailChange(ctx context.Context, email string, network 
 		// The member's own limit is that of an address: each request sends the present one a mail.
 		for _, counted := range []struct {
 			what, whom string
-			limit      limit
+			limit      limit.Rate
 		}{{"links", network.String(), networkLinks}, {"email changes", m.Name(), addressLinks}} {
-			wait, err := attemptTx(ctx, tx, s.attemptKey(counted.what, counted.whom, now), counted.limit, now)
+			wait, err := s.attempts().TakeTx(ctx, tx, counted.what, counted.whom, counted.limit, now)
 			if err != nil {
 				return err
 			}
@@ -128,10 +129,10 @@ func (s *Service) RequestEmailChange(ctx context.Context, email string, network 
 			return err
 		}
 		// The limits of an address are those of sign-in links, and give no error either: see RequestLink.
-		if wait, err := attemptTx(ctx, tx, s.attemptKey("address links", network.String()+" "+email, now), addressLinks, now); err != nil || wait > 0 {
+		if wait, err := s.attempts().TakeTx(ctx, tx, "address links", network.String()+" "+email, addressLinks, now); err != nil || wait > 0 {
 			return err
 		}
-		if wait, err := attemptTx(ctx, tx, s.attemptKey("all address links", email, now), allAddressLinks, now); err != nil || wait > 0 {
+		if wait, err := s.attempts().TakeTx(ctx, tx, "all address links", email, allAddressLinks, now); err != nil || wait > 0 {
 			return err
 		}
 		_, err = s.cfg.Jobs.InsertTx(ctx, tx, emailChangeArgs{Change: c.ID}, nil)
