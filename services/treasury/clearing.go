@@ -54,7 +54,8 @@ func clearingName(collective string, id uuid.UUID) string {
 // They are offline_donations_cheques_idx, lines_unknown_idx and expenses_owed_idx.
 //
 // The items are the balances of the clearing accounts 5112, 4718 and 401, one by one. Of an expense the instalments
-// that were paid are subtracted. NULL stands for any id. Nothing is locked.
+// that were paid are subtracted, and of an unknown receipt what was reclassified since. NULL stands for any id. Nothing is
+// locked.
 const clearingSQL = `
 SELECT
 	c.kind,
@@ -82,14 +83,33 @@ FROM (
 		'unknown_receipt',
 		l.id,
 		'',
-		l.amount_minor,
+		u.left_minor,
 		l.currency,
 		l.booked_on,
 		l.bank_reference
 	FROM bank.lines AS l
+	CROSS JOIN LATERAL (
+		SELECT -sum(e.amount)::bigint AS left_minor
+		FROM (
+			SELECT l.ledger_transaction AS id
+			UNION ALL
+			SELECT m.transaction_id
+			FROM ledger.reclassifications AS m
+			WHERE m.original_id = l.ledger_transaction
+			UNION ALL
+			SELECT r.transaction_id
+			FROM ledger.reclassifications AS m
+			JOIN ledger.reversals AS r ON r.original_id = m.transaction_id
+			WHERE m.original_id = l.ledger_transaction
+		) AS f
+		JOIN ledger.transactions AS t ON t.id = l.ledger_transaction
+		JOIN ledger.roles AS o ON o.book = t.book AND o.role = 'unknown_receipts'
+		JOIN ledger.entries AS e ON e.transaction_id = f.id AND e.account_id = o.account_id
+	) AS u
 	WHERE l.collective = @collective
 		AND l.state = 'matched'
 		AND l.target = 'unknown_receipt'
+		AND u.left_minor <> 0
 	UNION ALL
 	SELECT
 		'expense',
