@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { accessible, act, collective, desktop, gotoProved, home, member, phone, signIn } from "./console.mjs";
-import { launch, service, visit } from "./visitor.mjs";
+import { lastMail, launch, service, visit } from "./visitor.mjs";
 
 let browser;
 before(async () => {
@@ -15,6 +15,7 @@ const iban = "FR76 3000 6000 0112 3456 7890 189";
 const cookies = ["__Host-cagnotte", "__Host-cagnotte-link"];
 const late = "tardive@example.org";
 const refusal = /status of 422/;
+const invitation = /https?:\/\/\S+\/console\/sign-in\/invitation\?token=\S+/;
 
 /** Keeps a picture of the page as it is, by phone and by desktop, for who looks at it. */
 async function picture(page, name) {
@@ -113,9 +114,31 @@ test("two people change the bank account; the one who asked does not, with a sec
   assert.equal(status, 400, why);
   assert.match(why, /SECOND_MEMBER_NEEDED/);
 
-  await act("join", { email: late, role: "ROLE_TREASURER" });
+  // One person alone does not make a second one: the invitation waits, and is mailed when the treasurer agrees.
+  let invited;
+  await member(browser, "owner", { javaScriptEnabled: false }, async (page) => {
+    await gotoProved(page, `${home}/settings/people/invite`);
+    await page.getByLabel("Adresse e-mail").fill(late);
+    await page.getByRole("radio", { name: /^Trésorerie/ }).check();
+    await page.getByRole("button", { name: "Envoyer l’invitation" }).click();
+    await page.getByText("une seconde personne doit donner son accord").waitFor();
+    await page.getByText(late).waitFor();
+    await picture(page, "people-wait");
+    await page.getByRole("link", { name: "Invitation", exact: true }).click();
+    invited = page.url();
+    await picture(page, "invitation");
+  });
+  await member(browser, "treasurer", { javaScriptEnabled: false }, async (page) => {
+    await page.goto(invited);
+    await page.getByText(late).waitFor();
+    await decide(page, invited, "approve", "Donner mon accord", "le changement a pris effet");
+  });
+  const link = (await lastMail(invitation)).match(invitation)[0];
   await visit(browser, { viewport: phone, cookies, javaScriptEnabled: false, expected: refusal }, async (page) => {
-    await signIn(page, late);
+    await page.goto(link);
+    await page.locator("main form").getByLabel(/[Nn]om/).fill("Tardive");
+    await page.locator("main form button").click();
+    await page.waitForURL(/\/console\/c\//);
     await page.goto(change);
     await page.getByText("après cette demande").waitFor();
     await picture(page, "late");
