@@ -266,6 +266,10 @@ func auditView(v *visit, e *auditv1.AuditEntry, zone *time.Location) auditRow {
 		who = v.T("audit.somebody")
 	}
 	row := auditRow{Time: v.DateTime(e.GetCreateTime().AsTime(), zone), Path: resourcePath(e.GetResource())}
+	// In its own log a collective is where the reader is, and the operator's page of it is not for members.
+	if v.collective != "" && kindOf(e.GetResource()) == "collectives" {
+		row.Path = ""
+	}
 	if key := methodKey(e.GetMethod()); v.Has(key) {
 		row.Said = v.T(key, "who", who)
 	} else {

@@ -240,10 +240,8 @@ func (h *Furnished) donations() {
 	h.have("", "donation", d.GetName())
 	h.queries = map[string]string{"GET /console/c/{collective}/refunds/new": "?" + url.Values{"donation": {d.GetName()}}.Encode()}
 
-	h.e.Clock.Advance(8 * 24 * time.Hour)
-	_, err = h.e.Sim.CreatePayout("", 20_00, "eur")
-	h.must("a payout", err)
-	h.e.Clock.Advance(5 * 24 * time.Hour)
+	h.must("payouts", h.e.Sim.SchedulePayouts("", true))
+	h.e.Clock.Advance(13 * 24 * time.Hour)
 	h.e.Eventually("the payout is known", func() bool {
 		list, err := payoutsv1.NewPayoutsServiceClient(h.e.Conn).ListPayouts(owner, &payoutsv1.ListPayoutsRequest{Parent: h.name()})
 		h.must("payouts", err)
@@ -338,7 +336,7 @@ func (h *Furnished) treasury() {
 	}
 	notices, err := noticesv1.NewNoticesServiceClient(h.e.Conn).ListNotices(treasurer, &noticesv1.ListNoticesRequest{Parent: h.name()})
 	h.must("notices", err)
-	h.have("", "notice", notices.GetNotices()[0].GetName())
+	h.have("/console/c/", "notice", notices.GetNotices()[0].GetName())
 }
 
 // SignIn gives a person a role in a collective, or the operator's with none, and returns a session's token.
@@ -437,6 +435,11 @@ func (h *Furnished) instance() {
 	})
 	h.must("an application", err)
 	h.have("", "application", a.GetName())
+	notices, err := noticesv1.NewNoticesServiceClient(h.e.Conn).ListNotices(ctx, &noticesv1.ListNoticesRequest{Parent: "instance"})
+	h.must("the operator's notices", err)
+	if len(notices.GetNotices()) > 0 {
+		h.have("/console/instance/", "notice", notices.GetNotices()[0].GetName())
+	}
 	h.have("/console/instance/", "id", h.Slug)
 	verification, err := instancev1.NewInstanceServiceClient(h.e.Conn).CreateLedgerVerification(ctx, &instancev1.CreateLedgerVerificationRequest{Parent: "instance", RequestId: uuid.NewString()})
 	h.must("a verification", err)
