@@ -109,6 +109,18 @@ test("the books are verified", async () => {
   });
 });
 
+test("the operator reads which version runs, and when the books were last verified", async () => {
+  await member(browser, "operator", { javaScriptEnabled: false }, async (page) => {
+    await page.goto(instance);
+    const fact = (label) => page.locator(`dt:text-is("${label}") + dd`);
+    assert.match(await fact("Version").innerText(), /\S/);
+    // After an upgrade the database has as many migrations as the program needs.
+    const [, applied, needed] = (await fact("Base de données").innerText()).match(/^(\d+) migrations sur (\d+)$/);
+    assert.ok(Number(applied) > 0 && applied === needed, `${applied} of ${needed}`);
+    assert.match(await fact("Dernière vérification des comptes").innerText(), /\d/);
+  });
+});
+
 test("a collective is suspended, which its pages say, and resumed", async () => {
   await member(browser, "operator", { javaScriptEnabled: false }, async (page) => {
     await page.goto(`${instance}/collectives`);

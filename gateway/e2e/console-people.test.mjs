@@ -147,10 +147,9 @@ test("a passkey is added, signs in without a mail, proves again, and is deleted"
     const { credentials } = await client.send("WebAuthn.getCredentials", { authenticatorId });
     assert.equal(credentials.length, 1);
     await page.getByRole("listitem").filter({ hasText: "Mon téléphone" }).getByRole("link", { name: "Supprimer" }).click();
-    if (page.url().includes("/confirm")) {
-      await page.getByRole("button", { name: "Utiliser une clé d’identification" }).click();
-      await page.waitForURL(/passkeys/);
-    }
+    await page.waitForURL(/\/console\/confirm\?/);
+    await page.getByRole("button", { name: "Utiliser une clé d’identification" }).click();
+    await page.waitForURL(/\/me\/passkeys\/[^?]+\/delete$/);
     await page.getByRole("button", { name: "Supprimer" }).click();
     await page.getByText("La clé d’identification est supprimée.").waitFor();
 
