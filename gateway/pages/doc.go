@@ -20,7 +20,8 @@
 // is passed on in a Referer. The others hold nothing about who reads
 // them, so shared caches may keep them for some seconds.
 //
-// Text is in French first and in English, from the catalogues strings.*.json; the language is
-// ?lang=, else the browser's, else, for a donation, the donor's choice. A visitor's credentials and
+// Text is in French first and in English, from the catalogues strings/*.json: pages.*.json has the words of the first
+// pages, each other file those of one part, with its name before their keys. The language is ?lang=, else the browser's,
+// else, for a donation, the donor's choice. A visitor's credentials and
 // origin are not passed on: these pages show what everybody sees.
 package pages

@@ -26,7 +26,7 @@ import (
 	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
 )
 
-//go:embed templates/*.html strings.*.json
+//go:embed templates/*.html strings/*.json
 var files embed.FS
 
 //go:embed style.css
@@ -98,7 +98,7 @@ func New(c Config) (*Site, error) {
 		foreign: http.NewCrossOriginProtection(),
 	}
 	var err error
-	if s.catalogues, err = text.Load(files, "strings.*.json"); err != nil {
+	if s.catalogues, err = text.Load(files, "strings/*.json"); err != nil {
 		return nil, err
 	}
 	for _, name := range []string{"campaign", "collective", "donation", "message", "monthly", "pledgeform", "slip"} {

@@ -13,7 +13,7 @@ import (
 
 // A deadline is the first instant after the last day on which donations are accepted.
 func TestTheDeadlineIsTheLastDayOfDonations(t *testing.T) {
-	all, err := text.Load(files, "strings.*.json")
+	all, err := text.Load(files, "strings/*.json")
 	if err != nil {
 		t.Fatal(err)
 	}

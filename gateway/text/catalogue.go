@@ -45,6 +45,9 @@ func (s *sentence) UnmarshalJSON(raw []byte) error {
 // Catalogues are the words by language.
 type Catalogues map[string]*Words
 
+// bare are the sections whose keys stand as they are in their files.
+var bare = []string{"strings", "pages"}
+
 // Load reads the files of every language that match the pattern, such as "strings/*.json". A language without a file, a
 // file that is not JSON and a key that two files have are errors.
 func Load(files fs.FS, pattern string) (Catalogues, error) {
@@ -71,7 +74,7 @@ func Load(files fs.FS, pattern string) (Catalogues, error) {
 			return nil, fmt.Errorf("text: %s: %w", name, err)
 		}
 		for key, s := range sentences {
-			if section != "strings" {
+			if !slices.Contains(bare, section) {
 				key = section + "." + key
 			}
 			if _, twice := words.sentences[key]; twice {

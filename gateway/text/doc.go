@@ -6,10 +6,10 @@
 //	parse.go      amounts and days as people type them
 //	language.go   which language a reader wants
 //
-// A package embeds its catalogues and loads them with [Load]. A file strings.fr.json or section.fr.json is a JSON object of
-// sentences. The keys of section.fr.json get the section's name and a point in front, so that two sections cannot take the
-// same key: "title" in strings/books.fr.json is T "books.title". A sentence with a number is an object of its plural forms,
-// {"one": "{n} don", "other": "{n} dons"}, for [Words.N].
+// A package embeds its catalogues and loads them with [Load]. A file section.fr.json is a JSON object of sentences. Its keys
+// get the section's name and a point in front, so that two sections cannot take the same key: "title" in
+// strings/books.fr.json is T "books.title". Only the sections "strings" and "pages" have none. A sentence with a number is
+// an object of its plural forms, {"one": "{n} don", "other": "{n} dons"}, for [Words.N].
 //
 // Package texttest keeps the catalogues of a package in step with one another, and with its templates and its Go code.
 package text
