@@ -134,6 +134,7 @@ var table = map[string]rule{
 
 	"/cagnotte.campaigns.v1.CampaignsService/CreateCampaign":  {allow: owner | editor, field: "parent", resource: "campaigns"},
 	"/cagnotte.campaigns.v1.CampaignsService/GetCampaign":     {public: true},
+	"/cagnotte.campaigns.v1.CampaignsService/GetProgress":     {public: true},
 	"/cagnotte.campaigns.v1.CampaignsService/ListCampaigns":   {public: true},
 	"/cagnotte.campaigns.v1.CampaignsService/UpdateCampaign":  {allow: owner | editor, field: "campaign.name", resource: "campaigns"},
 	"/cagnotte.campaigns.v1.CampaignsService/PublishCampaign": {allow: owner | editor, field: "name", resource: "campaigns"},

@@ -120,6 +120,7 @@ var matrix = map[string]string{
 
 	"cagnotte.campaigns.v1.CampaignsService/CreateCampaign":  "UPPNNN",
 	"cagnotte.campaigns.v1.CampaignsService/GetCampaign":     "PPPPPP",
+	"cagnotte.campaigns.v1.CampaignsService/GetProgress":     "PPPPPP",
 	"cagnotte.campaigns.v1.CampaignsService/ListCampaigns":   "PPPPPP",
 	"cagnotte.campaigns.v1.CampaignsService/UpdateCampaign":  "UPPNNN",
 	"cagnotte.campaigns.v1.CampaignsService/PublishCampaign": "UPPNNN",

@@ -210,6 +210,7 @@ var kinds = map[string]kind{
 
 	"/cagnotte.campaigns.v1.CampaignsService/CreateCampaign":  write,
 	"/cagnotte.campaigns.v1.CampaignsService/GetCampaign":     read,
+	"/cagnotte.campaigns.v1.CampaignsService/GetProgress":     read,
 	"/cagnotte.campaigns.v1.CampaignsService/ListCampaigns":   read,
 	"/cagnotte.campaigns.v1.CampaignsService/UpdateCampaign":  write,
 	"/cagnotte.campaigns.v1.CampaignsService/PublishCampaign": write,

@@ -846,6 +846,135 @@ func (x *GetCampaignRequest) GetName() string {
 	return ""
 }
 
+// Asks for a campaign's progress.
+type GetProgressRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `collectives/{collective}/campaigns/{campaign}/progress`.
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetProgressRequest) Reset() {
+	*x = GetProgressRequest{}
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetProgressRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetProgressRequest) ProtoMessage() {}
+
+func (x *GetProgressRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetProgressRequest.ProtoReflect.Descriptor instead.
+func (*GetProgressRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *GetProgressRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// The sum of a campaign's donations, and what tells whether the rest of the campaign changed.
+type CampaignProgress struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `collectives/{collective}/campaigns/{campaign}/progress`.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The campaign's `progress.settled`.
+	Settled *v1.Money `protobuf:"bytes,2,opt,name=settled,proto3" json:"settled,omitempty"`
+	// The campaign's `progress.pending`.
+	Pending *v1.Money `protobuf:"bytes,3,opt,name=pending,proto3" json:"pending,omitempty"`
+	// Whether a donation can be started now.
+	AcceptingDonations bool `protobuf:"varint,4,opt,name=accepting_donations,json=acceptingDonations,proto3" json:"accepting_donations,omitempty"`
+	// Opaque. It is another when any public field of the campaign but `progress` changed, and may be another after an update
+	// of the service.
+	Revision      string `protobuf:"bytes,5,opt,name=revision,proto3" json:"revision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CampaignProgress) Reset() {
+	*x = CampaignProgress{}
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CampaignProgress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CampaignProgress) ProtoMessage() {}
+
+func (x *CampaignProgress) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CampaignProgress.ProtoReflect.Descriptor instead.
+func (*CampaignProgress) Descriptor() ([]byte, []int) {
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *CampaignProgress) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *CampaignProgress) GetSettled() *v1.Money {
+	if x != nil {
+		return x.Settled
+	}
+	return nil
+}
+
+func (x *CampaignProgress) GetPending() *v1.Money {
+	if x != nil {
+		return x.Pending
+	}
+	return nil
+}
+
+func (x *CampaignProgress) GetAcceptingDonations() bool {
+	if x != nil {
+		return x.AcceptingDonations
+	}
+	return false
+}
+
+func (x *CampaignProgress) GetRevision() string {
+	if x != nil {
+		return x.Revision
+	}
+	return ""
+}
+
 // Asks for a page of campaigns.
 type ListCampaignsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -861,7 +990,7 @@ type ListCampaignsRequest struct {
 
 func (x *ListCampaignsRequest) Reset() {
 	*x = ListCampaignsRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[7]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -873,7 +1002,7 @@ func (x *ListCampaignsRequest) String() string {
 func (*ListCampaignsRequest) ProtoMessage() {}
 
 func (x *ListCampaignsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[7]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -886,7 +1015,7 @@ func (x *ListCampaignsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCampaignsRequest.ProtoReflect.Descriptor instead.
 func (*ListCampaignsRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{7}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListCampaignsRequest) GetParent() string {
@@ -923,7 +1052,7 @@ type ListCampaignsResponse struct {
 
 func (x *ListCampaignsResponse) Reset() {
 	*x = ListCampaignsResponse{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[8]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -935,7 +1064,7 @@ func (x *ListCampaignsResponse) String() string {
 func (*ListCampaignsResponse) ProtoMessage() {}
 
 func (x *ListCampaignsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[8]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -948,7 +1077,7 @@ func (x *ListCampaignsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCampaignsResponse.ProtoReflect.Descriptor instead.
 func (*ListCampaignsResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{8}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListCampaignsResponse) GetCampaigns() []*Campaign {
@@ -979,7 +1108,7 @@ type UpdateCampaignRequest struct {
 
 func (x *UpdateCampaignRequest) Reset() {
 	*x = UpdateCampaignRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[9]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -991,7 +1120,7 @@ func (x *UpdateCampaignRequest) String() string {
 func (*UpdateCampaignRequest) ProtoMessage() {}
 
 func (x *UpdateCampaignRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[9]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1004,7 +1133,7 @@ func (x *UpdateCampaignRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateCampaignRequest.ProtoReflect.Descriptor instead.
 func (*UpdateCampaignRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{9}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *UpdateCampaignRequest) GetCampaign() *Campaign {
@@ -1032,7 +1161,7 @@ type PublishCampaignRequest struct {
 
 func (x *PublishCampaignRequest) Reset() {
 	*x = PublishCampaignRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[10]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1044,7 +1173,7 @@ func (x *PublishCampaignRequest) String() string {
 func (*PublishCampaignRequest) ProtoMessage() {}
 
 func (x *PublishCampaignRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[10]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1057,7 +1186,7 @@ func (x *PublishCampaignRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishCampaignRequest.ProtoReflect.Descriptor instead.
 func (*PublishCampaignRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{10}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *PublishCampaignRequest) GetName() string {
@@ -1078,7 +1207,7 @@ type PauseCampaignRequest struct {
 
 func (x *PauseCampaignRequest) Reset() {
 	*x = PauseCampaignRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[11]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1090,7 +1219,7 @@ func (x *PauseCampaignRequest) String() string {
 func (*PauseCampaignRequest) ProtoMessage() {}
 
 func (x *PauseCampaignRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[11]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1103,7 +1232,7 @@ func (x *PauseCampaignRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseCampaignRequest.ProtoReflect.Descriptor instead.
 func (*PauseCampaignRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{11}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *PauseCampaignRequest) GetName() string {
@@ -1124,7 +1253,7 @@ type ResumeCampaignRequest struct {
 
 func (x *ResumeCampaignRequest) Reset() {
 	*x = ResumeCampaignRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[12]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1136,7 +1265,7 @@ func (x *ResumeCampaignRequest) String() string {
 func (*ResumeCampaignRequest) ProtoMessage() {}
 
 func (x *ResumeCampaignRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[12]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1149,7 +1278,7 @@ func (x *ResumeCampaignRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeCampaignRequest.ProtoReflect.Descriptor instead.
 func (*ResumeCampaignRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{12}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ResumeCampaignRequest) GetName() string {
@@ -1170,7 +1299,7 @@ type CloseCampaignRequest struct {
 
 func (x *CloseCampaignRequest) Reset() {
 	*x = CloseCampaignRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[13]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1182,7 +1311,7 @@ func (x *CloseCampaignRequest) String() string {
 func (*CloseCampaignRequest) ProtoMessage() {}
 
 func (x *CloseCampaignRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[13]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1195,7 +1324,7 @@ func (x *CloseCampaignRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseCampaignRequest.ProtoReflect.Descriptor instead.
 func (*CloseCampaignRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{13}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CloseCampaignRequest) GetName() string {
@@ -1218,7 +1347,7 @@ type CopyCampaignRequest struct {
 
 func (x *CopyCampaignRequest) Reset() {
 	*x = CopyCampaignRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[14]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1230,7 +1359,7 @@ func (x *CopyCampaignRequest) String() string {
 func (*CopyCampaignRequest) ProtoMessage() {}
 
 func (x *CopyCampaignRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[14]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1243,7 +1372,7 @@ func (x *CopyCampaignRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CopyCampaignRequest.ProtoReflect.Descriptor instead.
 func (*CopyCampaignRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{14}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CopyCampaignRequest) GetName() string {
@@ -1275,7 +1404,7 @@ type RenameCampaignRequest struct {
 
 func (x *RenameCampaignRequest) Reset() {
 	*x = RenameCampaignRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[15]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1287,7 +1416,7 @@ func (x *RenameCampaignRequest) String() string {
 func (*RenameCampaignRequest) ProtoMessage() {}
 
 func (x *RenameCampaignRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[15]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1300,7 +1429,7 @@ func (x *RenameCampaignRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenameCampaignRequest.ProtoReflect.Descriptor instead.
 func (*RenameCampaignRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{15}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RenameCampaignRequest) GetName() string {
@@ -1337,7 +1466,7 @@ type DeleteCampaignRequest struct {
 
 func (x *DeleteCampaignRequest) Reset() {
 	*x = DeleteCampaignRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[16]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1349,7 +1478,7 @@ func (x *DeleteCampaignRequest) String() string {
 func (*DeleteCampaignRequest) ProtoMessage() {}
 
 func (x *DeleteCampaignRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[16]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1362,7 +1491,7 @@ func (x *DeleteCampaignRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteCampaignRequest.ProtoReflect.Descriptor instead.
 func (*DeleteCampaignRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{16}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *DeleteCampaignRequest) GetName() string {
@@ -1390,7 +1519,7 @@ type GetPublishChecklistRequest struct {
 
 func (x *GetPublishChecklistRequest) Reset() {
 	*x = GetPublishChecklistRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[17]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1402,7 +1531,7 @@ func (x *GetPublishChecklistRequest) String() string {
 func (*GetPublishChecklistRequest) ProtoMessage() {}
 
 func (x *GetPublishChecklistRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[17]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1415,7 +1544,7 @@ func (x *GetPublishChecklistRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPublishChecklistRequest.ProtoReflect.Descriptor instead.
 func (*GetPublishChecklistRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{17}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *GetPublishChecklistRequest) GetName() string {
@@ -1440,7 +1569,7 @@ type PublishChecklist struct {
 
 func (x *PublishChecklist) Reset() {
 	*x = PublishChecklist{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[18]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1452,7 +1581,7 @@ func (x *PublishChecklist) String() string {
 func (*PublishChecklist) ProtoMessage() {}
 
 func (x *PublishChecklist) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[18]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1465,7 +1594,7 @@ func (x *PublishChecklist) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishChecklist.ProtoReflect.Descriptor instead.
 func (*PublishChecklist) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{18}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *PublishChecklist) GetName() string {
@@ -1508,7 +1637,7 @@ type ChecklistItem struct {
 
 func (x *ChecklistItem) Reset() {
 	*x = ChecklistItem{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[19]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1520,7 +1649,7 @@ func (x *ChecklistItem) String() string {
 func (*ChecklistItem) ProtoMessage() {}
 
 func (x *ChecklistItem) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[19]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1533,7 +1662,7 @@ func (x *ChecklistItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChecklistItem.ProtoReflect.Descriptor instead.
 func (*ChecklistItem) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{19}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ChecklistItem) GetSubject() ChecklistSubject {
@@ -1586,7 +1715,7 @@ type ListRefusedOriginsRequest struct {
 
 func (x *ListRefusedOriginsRequest) Reset() {
 	*x = ListRefusedOriginsRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[20]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1598,7 +1727,7 @@ func (x *ListRefusedOriginsRequest) String() string {
 func (*ListRefusedOriginsRequest) ProtoMessage() {}
 
 func (x *ListRefusedOriginsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[20]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1611,7 +1740,7 @@ func (x *ListRefusedOriginsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRefusedOriginsRequest.ProtoReflect.Descriptor instead.
 func (*ListRefusedOriginsRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{20}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListRefusedOriginsRequest) GetParent() string {
@@ -1648,7 +1777,7 @@ type ListRefusedOriginsResponse struct {
 
 func (x *ListRefusedOriginsResponse) Reset() {
 	*x = ListRefusedOriginsResponse{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[21]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1660,7 +1789,7 @@ func (x *ListRefusedOriginsResponse) String() string {
 func (*ListRefusedOriginsResponse) ProtoMessage() {}
 
 func (x *ListRefusedOriginsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[21]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1673,7 +1802,7 @@ func (x *ListRefusedOriginsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRefusedOriginsResponse.ProtoReflect.Descriptor instead.
 func (*ListRefusedOriginsResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{21}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListRefusedOriginsResponse) GetRefusedOrigins() []*RefusedOrigin {
@@ -1709,7 +1838,7 @@ type RefusedOrigin struct {
 
 func (x *RefusedOrigin) Reset() {
 	*x = RefusedOrigin{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[22]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1721,7 +1850,7 @@ func (x *RefusedOrigin) String() string {
 func (*RefusedOrigin) ProtoMessage() {}
 
 func (x *RefusedOrigin) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[22]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1734,7 +1863,7 @@ func (x *RefusedOrigin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefusedOrigin.ProtoReflect.Descriptor instead.
 func (*RefusedOrigin) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{22}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *RefusedOrigin) GetOrigin() string {
@@ -1785,7 +1914,7 @@ type CheckOriginRequest struct {
 
 func (x *CheckOriginRequest) Reset() {
 	*x = CheckOriginRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[23]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1797,7 +1926,7 @@ func (x *CheckOriginRequest) String() string {
 func (*CheckOriginRequest) ProtoMessage() {}
 
 func (x *CheckOriginRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[23]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1810,7 +1939,7 @@ func (x *CheckOriginRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckOriginRequest.ProtoReflect.Descriptor instead.
 func (*CheckOriginRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{23}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *CheckOriginRequest) GetName() string {
@@ -1838,7 +1967,7 @@ type CheckOriginResponse struct {
 
 func (x *CheckOriginResponse) Reset() {
 	*x = CheckOriginResponse{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[24]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1850,7 +1979,7 @@ func (x *CheckOriginResponse) String() string {
 func (*CheckOriginResponse) ProtoMessage() {}
 
 func (x *CheckOriginResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[24]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1863,7 +1992,7 @@ func (x *CheckOriginResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckOriginResponse.ProtoReflect.Descriptor instead.
 func (*CheckOriginResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{24}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *CheckOriginResponse) GetAllowed() bool {
@@ -1937,7 +2066,15 @@ const file_cagnotte_campaigns_v1_campaigns_proto_rawDesc = "" +
 	"campaignId\x12C\n" +
 	"\bcampaign\x18\x03 \x01(\v2\x1f.cagnotte.campaigns.v1.CampaignB\x06\xbaH\x03\xc8\x01\x01R\bcampaign\"\x82\x01\n" +
 	"\x12GetCampaignRequest\x12l\n" +
-	"\x04name\x18\x01 \x01(\tBX\xbaHUrS2Q^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x04name\"\xb0\x01\n" +
+	"\x04name\x18\x01 \x01(\tBX\xbaHUrS2Q^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x04name\"\x8b\x01\n" +
+	"\x12GetProgressRequest\x12u\n" +
+	"\x04name\x18\x01 \x01(\tBa\xbaH^r\\2Z^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/progress$R\x04name\"\xdb\x01\n" +
+	"\x10CampaignProgress\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x122\n" +
+	"\asettled\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyR\asettled\x122\n" +
+	"\apending\x18\x03 \x01(\v2\x18.cagnotte.money.v1.MoneyR\apending\x12/\n" +
+	"\x13accepting_donations\x18\x04 \x01(\bR\x12acceptingDonations\x12\x1a\n" +
+	"\brevision\x18\x05 \x01(\tR\brevision\"\xb0\x01\n" +
 	"\x14ListCampaignsRequest\x12I\n" +
 	"\x06parent\x18\x01 \x01(\tB1\xbaH.r,2*^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12$\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
@@ -2027,10 +2164,11 @@ const file_cagnotte_campaigns_v1_campaigns_proto_rawDesc = "" +
 	"\x14CAMPAIGN_STATE_DRAFT\x10\x01\x12\x1c\n" +
 	"\x18CAMPAIGN_STATE_PUBLISHED\x10\x02\x12\x19\n" +
 	"\x15CAMPAIGN_STATE_PAUSED\x10\x03\x12\x19\n" +
-	"\x15CAMPAIGN_STATE_CLOSED\x10\x042\x9d\x11\n" +
+	"\x15CAMPAIGN_STATE_CLOSED\x10\x042\xb8\x12\n" +
 	"\x10CampaignsService\x12\x97\x01\n" +
 	"\x0eCreateCampaign\x12,.cagnotte.campaigns.v1.CreateCampaignRequest\x1a\x1f.cagnotte.campaigns.v1.Campaign\"6\x82\xd3\xe4\x93\x020:\bcampaign\"$/v1/{parent=collectives/*}/campaigns\x12\x87\x01\n" +
 	"\vGetCampaign\x12).cagnotte.campaigns.v1.GetCampaignRequest\x1a\x1f.cagnotte.campaigns.v1.Campaign\",\x82\xd3\xe4\x93\x02&\x12$/v1/{name=collectives/*/campaigns/*}\x12\x98\x01\n" +
+	"\vGetProgress\x12).cagnotte.campaigns.v1.GetProgressRequest\x1a'.cagnotte.campaigns.v1.CampaignProgress\"5\x82\xd3\xe4\x93\x02/\x12-/v1/{name=collectives/*/campaigns/*/progress}\x12\x98\x01\n" +
 	"\rListCampaigns\x12+.cagnotte.campaigns.v1.ListCampaignsRequest\x1a,.cagnotte.campaigns.v1.ListCampaignsResponse\",\x82\xd3\xe4\x93\x02&\x12$/v1/{parent=collectives/*}/campaigns\x12\xa0\x01\n" +
 	"\x0eUpdateCampaign\x12,.cagnotte.campaigns.v1.UpdateCampaignRequest\x1a\x1f.cagnotte.campaigns.v1.Campaign\"?\x82\xd3\xe4\x93\x029:\bcampaign2-/v1/{campaign.name=collectives/*/campaigns/*}\x12\x9a\x01\n" +
 	"\x0fPublishCampaign\x12-.cagnotte.campaigns.v1.PublishCampaignRequest\x1a\x1f.cagnotte.campaigns.v1.Campaign\"7\x82\xd3\xe4\x93\x021:\x01*\",/v1/{name=collectives/*/campaigns/*}:publish\x12\x94\x01\n" +
@@ -2057,7 +2195,7 @@ func file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP() []byte {
 }
 
 var file_cagnotte_campaigns_v1_campaigns_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_cagnotte_campaigns_v1_campaigns_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_cagnotte_campaigns_v1_campaigns_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_cagnotte_campaigns_v1_campaigns_proto_goTypes = []any{
 	(ChecklistSubject)(0),              // 0: cagnotte.campaigns.v1.ChecklistSubject
 	(ChecklistState)(0),                // 1: cagnotte.campaigns.v1.ChecklistState
@@ -2069,97 +2207,103 @@ var file_cagnotte_campaigns_v1_campaigns_proto_goTypes = []any{
 	(*Progress)(nil),                   // 7: cagnotte.campaigns.v1.Progress
 	(*CreateCampaignRequest)(nil),      // 8: cagnotte.campaigns.v1.CreateCampaignRequest
 	(*GetCampaignRequest)(nil),         // 9: cagnotte.campaigns.v1.GetCampaignRequest
-	(*ListCampaignsRequest)(nil),       // 10: cagnotte.campaigns.v1.ListCampaignsRequest
-	(*ListCampaignsResponse)(nil),      // 11: cagnotte.campaigns.v1.ListCampaignsResponse
-	(*UpdateCampaignRequest)(nil),      // 12: cagnotte.campaigns.v1.UpdateCampaignRequest
-	(*PublishCampaignRequest)(nil),     // 13: cagnotte.campaigns.v1.PublishCampaignRequest
-	(*PauseCampaignRequest)(nil),       // 14: cagnotte.campaigns.v1.PauseCampaignRequest
-	(*ResumeCampaignRequest)(nil),      // 15: cagnotte.campaigns.v1.ResumeCampaignRequest
-	(*CloseCampaignRequest)(nil),       // 16: cagnotte.campaigns.v1.CloseCampaignRequest
-	(*CopyCampaignRequest)(nil),        // 17: cagnotte.campaigns.v1.CopyCampaignRequest
-	(*RenameCampaignRequest)(nil),      // 18: cagnotte.campaigns.v1.RenameCampaignRequest
-	(*DeleteCampaignRequest)(nil),      // 19: cagnotte.campaigns.v1.DeleteCampaignRequest
-	(*GetPublishChecklistRequest)(nil), // 20: cagnotte.campaigns.v1.GetPublishChecklistRequest
-	(*PublishChecklist)(nil),           // 21: cagnotte.campaigns.v1.PublishChecklist
-	(*ChecklistItem)(nil),              // 22: cagnotte.campaigns.v1.ChecklistItem
-	(*ListRefusedOriginsRequest)(nil),  // 23: cagnotte.campaigns.v1.ListRefusedOriginsRequest
-	(*ListRefusedOriginsResponse)(nil), // 24: cagnotte.campaigns.v1.ListRefusedOriginsResponse
-	(*RefusedOrigin)(nil),              // 25: cagnotte.campaigns.v1.RefusedOrigin
-	(*CheckOriginRequest)(nil),         // 26: cagnotte.campaigns.v1.CheckOriginRequest
-	(*CheckOriginResponse)(nil),        // 27: cagnotte.campaigns.v1.CheckOriginResponse
-	nil,                                // 28: cagnotte.campaigns.v1.Campaign.TextsEntry
-	nil,                                // 29: cagnotte.campaigns.v1.Stage.TitlesEntry
-	(*v1.Money)(nil),                   // 30: cagnotte.money.v1.Money
-	(*timestamppb.Timestamp)(nil),      // 31: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),      // 32: google.protobuf.FieldMask
-	(*emptypb.Empty)(nil),              // 33: google.protobuf.Empty
+	(*GetProgressRequest)(nil),         // 10: cagnotte.campaigns.v1.GetProgressRequest
+	(*CampaignProgress)(nil),           // 11: cagnotte.campaigns.v1.CampaignProgress
+	(*ListCampaignsRequest)(nil),       // 12: cagnotte.campaigns.v1.ListCampaignsRequest
+	(*ListCampaignsResponse)(nil),      // 13: cagnotte.campaigns.v1.ListCampaignsResponse
+	(*UpdateCampaignRequest)(nil),      // 14: cagnotte.campaigns.v1.UpdateCampaignRequest
+	(*PublishCampaignRequest)(nil),     // 15: cagnotte.campaigns.v1.PublishCampaignRequest
+	(*PauseCampaignRequest)(nil),       // 16: cagnotte.campaigns.v1.PauseCampaignRequest
+	(*ResumeCampaignRequest)(nil),      // 17: cagnotte.campaigns.v1.ResumeCampaignRequest
+	(*CloseCampaignRequest)(nil),       // 18: cagnotte.campaigns.v1.CloseCampaignRequest
+	(*CopyCampaignRequest)(nil),        // 19: cagnotte.campaigns.v1.CopyCampaignRequest
+	(*RenameCampaignRequest)(nil),      // 20: cagnotte.campaigns.v1.RenameCampaignRequest
+	(*DeleteCampaignRequest)(nil),      // 21: cagnotte.campaigns.v1.DeleteCampaignRequest
+	(*GetPublishChecklistRequest)(nil), // 22: cagnotte.campaigns.v1.GetPublishChecklistRequest
+	(*PublishChecklist)(nil),           // 23: cagnotte.campaigns.v1.PublishChecklist
+	(*ChecklistItem)(nil),              // 24: cagnotte.campaigns.v1.ChecklistItem
+	(*ListRefusedOriginsRequest)(nil),  // 25: cagnotte.campaigns.v1.ListRefusedOriginsRequest
+	(*ListRefusedOriginsResponse)(nil), // 26: cagnotte.campaigns.v1.ListRefusedOriginsResponse
+	(*RefusedOrigin)(nil),              // 27: cagnotte.campaigns.v1.RefusedOrigin
+	(*CheckOriginRequest)(nil),         // 28: cagnotte.campaigns.v1.CheckOriginRequest
+	(*CheckOriginResponse)(nil),        // 29: cagnotte.campaigns.v1.CheckOriginResponse
+	nil,                                // 30: cagnotte.campaigns.v1.Campaign.TextsEntry
+	nil,                                // 31: cagnotte.campaigns.v1.Stage.TitlesEntry
+	(*v1.Money)(nil),                   // 32: cagnotte.money.v1.Money
+	(*timestamppb.Timestamp)(nil),      // 33: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),      // 34: google.protobuf.FieldMask
+	(*emptypb.Empty)(nil),              // 35: google.protobuf.Empty
 }
 var file_cagnotte_campaigns_v1_campaigns_proto_depIdxs = []int32{
-	28, // 0: cagnotte.campaigns.v1.Campaign.texts:type_name -> cagnotte.campaigns.v1.Campaign.TextsEntry
-	30, // 1: cagnotte.campaigns.v1.Campaign.goal:type_name -> cagnotte.money.v1.Money
-	30, // 2: cagnotte.campaigns.v1.Campaign.presets:type_name -> cagnotte.money.v1.Money
-	30, // 3: cagnotte.campaigns.v1.Campaign.minimum:type_name -> cagnotte.money.v1.Money
-	30, // 4: cagnotte.campaigns.v1.Campaign.maximum:type_name -> cagnotte.money.v1.Money
-	31, // 5: cagnotte.campaigns.v1.Campaign.deadline:type_name -> google.protobuf.Timestamp
+	30, // 0: cagnotte.campaigns.v1.Campaign.texts:type_name -> cagnotte.campaigns.v1.Campaign.TextsEntry
+	32, // 1: cagnotte.campaigns.v1.Campaign.goal:type_name -> cagnotte.money.v1.Money
+	32, // 2: cagnotte.campaigns.v1.Campaign.presets:type_name -> cagnotte.money.v1.Money
+	32, // 3: cagnotte.campaigns.v1.Campaign.minimum:type_name -> cagnotte.money.v1.Money
+	32, // 4: cagnotte.campaigns.v1.Campaign.maximum:type_name -> cagnotte.money.v1.Money
+	33, // 5: cagnotte.campaigns.v1.Campaign.deadline:type_name -> google.protobuf.Timestamp
 	6,  // 6: cagnotte.campaigns.v1.Campaign.stages:type_name -> cagnotte.campaigns.v1.Stage
 	2,  // 7: cagnotte.campaigns.v1.Campaign.state:type_name -> cagnotte.campaigns.v1.CampaignState
 	7,  // 8: cagnotte.campaigns.v1.Campaign.progress:type_name -> cagnotte.campaigns.v1.Progress
-	31, // 9: cagnotte.campaigns.v1.Campaign.publish_time:type_name -> google.protobuf.Timestamp
-	31, // 10: cagnotte.campaigns.v1.Campaign.close_time:type_name -> google.protobuf.Timestamp
-	31, // 11: cagnotte.campaigns.v1.Campaign.create_time:type_name -> google.protobuf.Timestamp
-	31, // 12: cagnotte.campaigns.v1.Campaign.update_time:type_name -> google.protobuf.Timestamp
-	30, // 13: cagnotte.campaigns.v1.Campaign.spent:type_name -> cagnotte.money.v1.Money
+	33, // 9: cagnotte.campaigns.v1.Campaign.publish_time:type_name -> google.protobuf.Timestamp
+	33, // 10: cagnotte.campaigns.v1.Campaign.close_time:type_name -> google.protobuf.Timestamp
+	33, // 11: cagnotte.campaigns.v1.Campaign.create_time:type_name -> google.protobuf.Timestamp
+	33, // 12: cagnotte.campaigns.v1.Campaign.update_time:type_name -> google.protobuf.Timestamp
+	32, // 13: cagnotte.campaigns.v1.Campaign.spent:type_name -> cagnotte.money.v1.Money
 	4,  // 14: cagnotte.campaigns.v1.Campaign.fee_estimate:type_name -> cagnotte.campaigns.v1.FeeEstimate
-	30, // 15: cagnotte.campaigns.v1.FeeEstimate.fixed:type_name -> cagnotte.money.v1.Money
-	29, // 16: cagnotte.campaigns.v1.Stage.titles:type_name -> cagnotte.campaigns.v1.Stage.TitlesEntry
-	30, // 17: cagnotte.campaigns.v1.Stage.amount:type_name -> cagnotte.money.v1.Money
-	30, // 18: cagnotte.campaigns.v1.Stage.spent:type_name -> cagnotte.money.v1.Money
-	30, // 19: cagnotte.campaigns.v1.Progress.settled:type_name -> cagnotte.money.v1.Money
-	30, // 20: cagnotte.campaigns.v1.Progress.pending:type_name -> cagnotte.money.v1.Money
+	32, // 15: cagnotte.campaigns.v1.FeeEstimate.fixed:type_name -> cagnotte.money.v1.Money
+	31, // 16: cagnotte.campaigns.v1.Stage.titles:type_name -> cagnotte.campaigns.v1.Stage.TitlesEntry
+	32, // 17: cagnotte.campaigns.v1.Stage.amount:type_name -> cagnotte.money.v1.Money
+	32, // 18: cagnotte.campaigns.v1.Stage.spent:type_name -> cagnotte.money.v1.Money
+	32, // 19: cagnotte.campaigns.v1.Progress.settled:type_name -> cagnotte.money.v1.Money
+	32, // 20: cagnotte.campaigns.v1.Progress.pending:type_name -> cagnotte.money.v1.Money
 	3,  // 21: cagnotte.campaigns.v1.CreateCampaignRequest.campaign:type_name -> cagnotte.campaigns.v1.Campaign
-	3,  // 22: cagnotte.campaigns.v1.ListCampaignsResponse.campaigns:type_name -> cagnotte.campaigns.v1.Campaign
-	3,  // 23: cagnotte.campaigns.v1.UpdateCampaignRequest.campaign:type_name -> cagnotte.campaigns.v1.Campaign
-	32, // 24: cagnotte.campaigns.v1.UpdateCampaignRequest.update_mask:type_name -> google.protobuf.FieldMask
-	22, // 25: cagnotte.campaigns.v1.PublishChecklist.items:type_name -> cagnotte.campaigns.v1.ChecklistItem
-	0,  // 26: cagnotte.campaigns.v1.ChecklistItem.subject:type_name -> cagnotte.campaigns.v1.ChecklistSubject
-	1,  // 27: cagnotte.campaigns.v1.ChecklistItem.state:type_name -> cagnotte.campaigns.v1.ChecklistState
-	25, // 28: cagnotte.campaigns.v1.ListRefusedOriginsResponse.refused_origins:type_name -> cagnotte.campaigns.v1.RefusedOrigin
-	31, // 29: cagnotte.campaigns.v1.RefusedOrigin.first_time:type_name -> google.protobuf.Timestamp
-	31, // 30: cagnotte.campaigns.v1.RefusedOrigin.last_time:type_name -> google.protobuf.Timestamp
-	5,  // 31: cagnotte.campaigns.v1.Campaign.TextsEntry.value:type_name -> cagnotte.campaigns.v1.CampaignText
-	8,  // 32: cagnotte.campaigns.v1.CampaignsService.CreateCampaign:input_type -> cagnotte.campaigns.v1.CreateCampaignRequest
-	9,  // 33: cagnotte.campaigns.v1.CampaignsService.GetCampaign:input_type -> cagnotte.campaigns.v1.GetCampaignRequest
-	10, // 34: cagnotte.campaigns.v1.CampaignsService.ListCampaigns:input_type -> cagnotte.campaigns.v1.ListCampaignsRequest
-	12, // 35: cagnotte.campaigns.v1.CampaignsService.UpdateCampaign:input_type -> cagnotte.campaigns.v1.UpdateCampaignRequest
-	13, // 36: cagnotte.campaigns.v1.CampaignsService.PublishCampaign:input_type -> cagnotte.campaigns.v1.PublishCampaignRequest
-	14, // 37: cagnotte.campaigns.v1.CampaignsService.PauseCampaign:input_type -> cagnotte.campaigns.v1.PauseCampaignRequest
-	15, // 38: cagnotte.campaigns.v1.CampaignsService.ResumeCampaign:input_type -> cagnotte.campaigns.v1.ResumeCampaignRequest
-	16, // 39: cagnotte.campaigns.v1.CampaignsService.CloseCampaign:input_type -> cagnotte.campaigns.v1.CloseCampaignRequest
-	17, // 40: cagnotte.campaigns.v1.CampaignsService.CopyCampaign:input_type -> cagnotte.campaigns.v1.CopyCampaignRequest
-	18, // 41: cagnotte.campaigns.v1.CampaignsService.RenameCampaign:input_type -> cagnotte.campaigns.v1.RenameCampaignRequest
-	19, // 42: cagnotte.campaigns.v1.CampaignsService.DeleteCampaign:input_type -> cagnotte.campaigns.v1.DeleteCampaignRequest
-	20, // 43: cagnotte.campaigns.v1.CampaignsService.GetPublishChecklist:input_type -> cagnotte.campaigns.v1.GetPublishChecklistRequest
-	23, // 44: cagnotte.campaigns.v1.CampaignsService.ListRefusedOrigins:input_type -> cagnotte.campaigns.v1.ListRefusedOriginsRequest
-	26, // 45: cagnotte.campaigns.v1.CampaignsService.CheckOrigin:input_type -> cagnotte.campaigns.v1.CheckOriginRequest
-	3,  // 46: cagnotte.campaigns.v1.CampaignsService.CreateCampaign:output_type -> cagnotte.campaigns.v1.Campaign
-	3,  // 47: cagnotte.campaigns.v1.CampaignsService.GetCampaign:output_type -> cagnotte.campaigns.v1.Campaign
-	11, // 48: cagnotte.campaigns.v1.CampaignsService.ListCampaigns:output_type -> cagnotte.campaigns.v1.ListCampaignsResponse
-	3,  // 49: cagnotte.campaigns.v1.CampaignsService.UpdateCampaign:output_type -> cagnotte.campaigns.v1.Campaign
-	3,  // 50: cagnotte.campaigns.v1.CampaignsService.PublishCampaign:output_type -> cagnotte.campaigns.v1.Campaign
-	3,  // 51: cagnotte.campaigns.v1.CampaignsService.PauseCampaign:output_type -> cagnotte.campaigns.v1.Campaign
-	3,  // 52: cagnotte.campaigns.v1.CampaignsService.ResumeCampaign:output_type -> cagnotte.campaigns.v1.Campaign
-	3,  // 53: cagnotte.campaigns.v1.CampaignsService.CloseCampaign:output_type -> cagnotte.campaigns.v1.Campaign
-	3,  // 54: cagnotte.campaigns.v1.CampaignsService.CopyCampaign:output_type -> cagnotte.campaigns.v1.Campaign
-	3,  // 55: cagnotte.campaigns.v1.CampaignsService.RenameCampaign:output_type -> cagnotte.campaigns.v1.Campaign
-	33, // 56: cagnotte.campaigns.v1.CampaignsService.DeleteCampaign:output_type -> google.protobuf.Empty
-	21, // 57: cagnotte.campaigns.v1.CampaignsService.GetPublishChecklist:output_type -> cagnotte.campaigns.v1.PublishChecklist
-	24, // 58: cagnotte.campaigns.v1.CampaignsService.ListRefusedOrigins:output_type -> cagnotte.campaigns.v1.ListRefusedOriginsResponse
-	27, // 59: cagnotte.campaigns.v1.CampaignsService.CheckOrigin:output_type -> cagnotte.campaigns.v1.CheckOriginResponse
-	46, // [46:60] is the sub-list for method output_type
-	32, // [32:46] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	32, // 22: cagnotte.campaigns.v1.CampaignProgress.settled:type_name -> cagnotte.money.v1.Money
+	32, // 23: cagnotte.campaigns.v1.CampaignProgress.pending:type_name -> cagnotte.money.v1.Money
+	3,  // 24: cagnotte.campaigns.v1.ListCampaignsResponse.campaigns:type_name -> cagnotte.campaigns.v1.Campaign
+	3,  // 25: cagnotte.campaigns.v1.UpdateCampaignRequest.campaign:type_name -> cagnotte.campaigns.v1.Campaign
+	34, // 26: cagnotte.campaigns.v1.UpdateCampaignRequest.update_mask:type_name -> google.protobuf.FieldMask
+	24, // 27: cagnotte.campaigns.v1.PublishChecklist.items:type_name -> cagnotte.campaigns.v1.ChecklistItem
+	0,  // 28: cagnotte.campaigns.v1.ChecklistItem.subject:type_name -> cagnotte.campaigns.v1.ChecklistSubject
+	1,  // 29: cagnotte.campaigns.v1.ChecklistItem.state:type_name -> cagnotte.campaigns.v1.ChecklistState
+	27, // 30: cagnotte.campaigns.v1.ListRefusedOriginsResponse.refused_origins:type_name -> cagnotte.campaigns.v1.RefusedOrigin
+	33, // 31: cagnotte.campaigns.v1.RefusedOrigin.first_time:type_name -> google.protobuf.Timestamp
+	33, // 32: cagnotte.campaigns.v1.RefusedOrigin.last_time:type_name -> google.protobuf.Timestamp
+	5,  // 33: cagnotte.campaigns.v1.Campaign.TextsEntry.value:type_name -> cagnotte.campaigns.v1.CampaignText
+	8,  // 34: cagnotte.campaigns.v1.CampaignsService.CreateCampaign:input_type -> cagnotte.campaigns.v1.CreateCampaignRequest
+	9,  // 35: cagnotte.campaigns.v1.CampaignsService.GetCampaign:input_type -> cagnotte.campaigns.v1.GetCampaignRequest
+	10, // 36: cagnotte.campaigns.v1.CampaignsService.GetProgress:input_type -> cagnotte.campaigns.v1.GetProgressRequest
+	12, // 37: cagnotte.campaigns.v1.CampaignsService.ListCampaigns:input_type -> cagnotte.campaigns.v1.ListCampaignsRequest
+	14, // 38: cagnotte.campaigns.v1.CampaignsService.UpdateCampaign:input_type -> cagnotte.campaigns.v1.UpdateCampaignRequest
+	15, // 39: cagnotte.campaigns.v1.CampaignsService.PublishCampaign:input_type -> cagnotte.campaigns.v1.PublishCampaignRequest
+	16, // 40: cagnotte.campaigns.v1.CampaignsService.PauseCampaign:input_type -> cagnotte.campaigns.v1.PauseCampaignRequest
+	17, // 41: cagnotte.campaigns.v1.CampaignsService.ResumeCampaign:input_type -> cagnotte.campaigns.v1.ResumeCampaignRequest
+	18, // 42: cagnotte.campaigns.v1.CampaignsService.CloseCampaign:input_type -> cagnotte.campaigns.v1.CloseCampaignRequest
+	19, // 43: cagnotte.campaigns.v1.CampaignsService.CopyCampaign:input_type -> cagnotte.campaigns.v1.CopyCampaignRequest
+	20, // 44: cagnotte.campaigns.v1.CampaignsService.RenameCampaign:input_type -> cagnotte.campaigns.v1.RenameCampaignRequest
+	21, // 45: cagnotte.campaigns.v1.CampaignsService.DeleteCampaign:input_type -> cagnotte.campaigns.v1.DeleteCampaignRequest
+	22, // 46: cagnotte.campaigns.v1.CampaignsService.GetPublishChecklist:input_type -> cagnotte.campaigns.v1.GetPublishChecklistRequest
+	25, // 47: cagnotte.campaigns.v1.CampaignsService.ListRefusedOrigins:input_type -> cagnotte.campaigns.v1.ListRefusedOriginsRequest
+	28, // 48: cagnotte.campaigns.v1.CampaignsService.CheckOrigin:input_type -> cagnotte.campaigns.v1.CheckOriginRequest
+	3,  // 49: cagnotte.campaigns.v1.CampaignsService.CreateCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	3,  // 50: cagnotte.campaigns.v1.CampaignsService.GetCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	11, // 51: cagnotte.campaigns.v1.CampaignsService.GetProgress:output_type -> cagnotte.campaigns.v1.CampaignProgress
+	13, // 52: cagnotte.campaigns.v1.CampaignsService.ListCampaigns:output_type -> cagnotte.campaigns.v1.ListCampaignsResponse
+	3,  // 53: cagnotte.campaigns.v1.CampaignsService.UpdateCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	3,  // 54: cagnotte.campaigns.v1.CampaignsService.PublishCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	3,  // 55: cagnotte.campaigns.v1.CampaignsService.PauseCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	3,  // 56: cagnotte.campaigns.v1.CampaignsService.ResumeCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	3,  // 57: cagnotte.campaigns.v1.CampaignsService.CloseCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	3,  // 58: cagnotte.campaigns.v1.CampaignsService.CopyCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	3,  // 59: cagnotte.campaigns.v1.CampaignsService.RenameCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	35, // 60: cagnotte.campaigns.v1.CampaignsService.DeleteCampaign:output_type -> google.protobuf.Empty
+	23, // 61: cagnotte.campaigns.v1.CampaignsService.GetPublishChecklist:output_type -> cagnotte.campaigns.v1.PublishChecklist
+	26, // 62: cagnotte.campaigns.v1.CampaignsService.ListRefusedOrigins:output_type -> cagnotte.campaigns.v1.ListRefusedOriginsResponse
+	29, // 63: cagnotte.campaigns.v1.CampaignsService.CheckOrigin:output_type -> cagnotte.campaigns.v1.CheckOriginResponse
+	49, // [49:64] is the sub-list for method output_type
+	34, // [34:49] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_cagnotte_campaigns_v1_campaigns_proto_init() }
@@ -2173,7 +2317,7 @@ func file_cagnotte_campaigns_v1_campaigns_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cagnotte_campaigns_v1_campaigns_proto_rawDesc), len(file_cagnotte_campaigns_v1_campaigns_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   27,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -24,6 +24,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	CampaignsService_CreateCampaign_FullMethodName      = "/cagnotte.campaigns.v1.CampaignsService/CreateCampaign"
 	CampaignsService_GetCampaign_FullMethodName         = "/cagnotte.campaigns.v1.CampaignsService/GetCampaign"
+	CampaignsService_GetProgress_FullMethodName         = "/cagnotte.campaigns.v1.CampaignsService/GetProgress"
 	CampaignsService_ListCampaigns_FullMethodName       = "/cagnotte.campaigns.v1.CampaignsService/ListCampaigns"
 	CampaignsService_UpdateCampaign_FullMethodName      = "/cagnotte.campaigns.v1.CampaignsService/UpdateCampaign"
 	CampaignsService_PublishCampaign_FullMethodName     = "/cagnotte.campaigns.v1.CampaignsService/PublishCampaign"
@@ -55,6 +56,9 @@ type CampaignsServiceClient interface {
 	CreateCampaign(ctx context.Context, in *CreateCampaignRequest, opts ...grpc.CallOption) (*Campaign, error)
 	// Answers one campaign. Public; drafts are NOT_FOUND without a key of the collective.
 	GetCampaign(ctx context.Context, in *GetCampaignRequest, opts ...grpc.CallOption) (*Campaign, error)
+	// Answers the sum of a campaign's donations alone, for pages that ask often: ask for the campaign again when `revision` is
+	// another. Public; drafts are NOT_FOUND without a key of the collective.
+	GetProgress(ctx context.Context, in *GetProgressRequest, opts ...grpc.CallOption) (*CampaignProgress, error)
 	// Lists a collective's campaigns, newest first. Public, like GetCampaign. The list is empty for a missing collective, and
 	// without a key for one that has drafts only, so that nobody finds a draft by asking.
 	ListCampaigns(ctx context.Context, in *ListCampaignsRequest, opts ...grpc.CallOption) (*ListCampaignsResponse, error)
@@ -117,6 +121,16 @@ func (c *campaignsServiceClient) GetCampaign(ctx context.Context, in *GetCampaig
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Campaign)
 	err := c.cc.Invoke(ctx, CampaignsService_GetCampaign_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *campaignsServiceClient) GetProgress(ctx context.Context, in *GetProgressRequest, opts ...grpc.CallOption) (*CampaignProgress, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CampaignProgress)
+	err := c.cc.Invoke(ctx, CampaignsService_GetProgress_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -260,6 +274,9 @@ type CampaignsServiceServer interface {
 	CreateCampaign(context.Context, *CreateCampaignRequest) (*Campaign, error)
 	// Answers one campaign. Public; drafts are NOT_FOUND without a key of the collective.
 	GetCampaign(context.Context, *GetCampaignRequest) (*Campaign, error)
+	// Answers the sum of a campaign's donations alone, for pages that ask often: ask for the campaign again when `revision` is
+	// another. Public; drafts are NOT_FOUND without a key of the collective.
+	GetProgress(context.Context, *GetProgressRequest) (*CampaignProgress, error)
 	// Lists a collective's campaigns, newest first. Public, like GetCampaign. The list is empty for a missing collective, and
 	// without a key for one that has drafts only, so that nobody finds a draft by asking.
 	ListCampaigns(context.Context, *ListCampaignsRequest) (*ListCampaignsResponse, error)
@@ -313,6 +330,9 @@ func (UnimplementedCampaignsServiceServer) CreateCampaign(context.Context, *Crea
 }
 func (UnimplementedCampaignsServiceServer) GetCampaign(context.Context, *GetCampaignRequest) (*Campaign, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetCampaign not implemented")
+}
+func (UnimplementedCampaignsServiceServer) GetProgress(context.Context, *GetProgressRequest) (*CampaignProgress, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetProgress not implemented")
 }
 func (UnimplementedCampaignsServiceServer) ListCampaigns(context.Context, *ListCampaignsRequest) (*ListCampaignsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListCampaigns not implemented")
@@ -403,6 +423,24 @@ func _CampaignsService_GetCampaign_Handler(srv interface{}, ctx context.Context,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(CampaignsServiceServer).GetCampaign(ctx, req.(*GetCampaignRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CampaignsService_GetProgress_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetProgressRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CampaignsServiceServer).GetProgress(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CampaignsService_GetProgress_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CampaignsServiceServer).GetProgress(ctx, req.(*GetProgressRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -637,6 +675,10 @@ var CampaignsService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetCampaign",
 			Handler:    _CampaignsService_GetCampaign_Handler,
+		},
+		{
+			MethodName: "GetProgress",
+			Handler:    _CampaignsService_GetProgress_Handler,
 		},
 		{
 			MethodName: "ListCampaigns",

@@ -1,0 +1,58 @@
+package campaigns
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
+	"github.com/cagnotte/cagnotte/services/internal/errs"
+)
+
+// progressSuffix ends the name of a campaign's progress.
+const progressSuffix = "/progress"
+
+// GetProgress answers members as it answers everybody, but for drafts, which are theirs alone.
+func (s *server) GetProgress(ctx context.Context, req *campaignsv1.GetProgressRequest) (*campaignsv1.CampaignProgress, error) {
+	name, err := ParseName(strings.TrimSuffix(req.GetName(), progressSuffix))
+	if err != nil {
+		return nil, err
+	}
+	c, err := s.service.Get(ctx, name)
+	if err == nil && c.State == StateDraft && !isMember(ctx, name.Collective) {
+		err = errs.NotFound(req.GetName())
+	}
+	if err != nil {
+		return nil, err
+	}
+	found, err := s.progress(ctx, []Name{name})
+	if err != nil {
+		return nil, err
+	}
+	c.fee = s.service.fee
+	return campaignProgress(c, found[name], s.service.now())
+}
+
+// campaignProgress is the public form's progress. The rest of that form becomes the revision.
+func campaignProgress(c Campaign, p Progress, now time.Time) (*campaignsv1.CampaignProgress, error) {
+	public := publicProto(c, p, now)
+	sums := public.GetProgress()
+	public.Progress = nil
+	// The same program writes the same bytes for the same campaign, in whichever order it reads its texts.
+	rest, err := proto.MarshalOptions{Deterministic: true}.Marshal(public)
+	if err != nil {
+		return nil, errs.Internal(err)
+	}
+	hash := sha256.Sum256(rest)
+	return &campaignsv1.CampaignProgress{
+		Name:               c.Name.String() + progressSuffix,
+		Settled:            sums.GetSettled(),
+		Pending:            sums.GetPending(),
+		AcceptingDonations: public.GetAcceptingDonations(),
+		Revision:           base64.RawURLEncoding.EncodeToString(hash[:12]),
+	}, nil
+}
