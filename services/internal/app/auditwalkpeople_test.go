@@ -43,6 +43,32 @@ var auditedPeople = map[string]func(*auditWalk) auditedCall{
 		token, _ := w.member(accessv1.Role_ROLE_EDITOR)
 		return auditedCall{by: token, request: &accessv1.SignOutRequest{Name: "members/me"}}
 	},
+	accessv1.MembersService_RequestEmailChange_FullMethodName: func(w *auditWalk) auditedCall {
+		token, _ := w.member(accessv1.Role_ROLE_EDITOR)
+		// Each request replaces the one before, and mails another link.
+		return auditedCall{
+			by: token, request: &accessv1.RequestEmailChangeRequest{Name: "members/me", Email: "elsewhere@example.org"},
+			refused: &accessv1.RequestEmailChangeRequest{Name: "members/me", Email: "no address"}, again: 1,
+		}
+	},
+	accessv1.MembersService_RedeemEmailChange_FullMethodName: func(w *auditWalk) auditedCall {
+		token, _ := w.member(accessv1.Role_ROLE_EDITOR)
+		before := len(w.box.Mails())
+		w.call(token, accessv1.MembersService_RequestEmailChange_FullMethodName, &accessv1.RequestEmailChangeRequest{Name: "members/me", Email: "redeemed@example.org"})
+		link := ""
+		w.e.Eventually("the link to the new address arrives", func() bool {
+			for _, m := range w.box.Mails()[before:] {
+				if found := newAddressPattern.FindStringSubmatch(m.Text); found != nil {
+					link = found[1]
+				}
+			}
+			return link != ""
+		})
+		return auditedCall{
+			by: token, request: &accessv1.RedeemEmailChangeRequest{Name: "members/me", Token: link},
+			refused: &accessv1.RedeemEmailChangeRequest{Name: "members/me", Token: "another"},
+		}
+	},
 	accessv1.MembersService_DeletePasskey_FullMethodName: func(w *auditWalk) auditedCall {
 		token, session := w.member(accessv1.Role_ROLE_EDITOR)
 		member, id := session.GetMember()[len("members/"):], uuid.NewString()
@@ -223,6 +249,8 @@ var auditedPeople = map[string]func(*auditWalk) auditedCall{
 		return auditedCall{by: w.books.key, request: request(w.picture()), refused: request([]byte("no document"))}
 	},
 }
+
+var newAddressPattern = regexp.MustCompile(`/me/email/confirm\?token=(\S+)`)
 
 var invitedPattern = regexp.MustCompile(`/invitation\?token=(\S+)`)
 
