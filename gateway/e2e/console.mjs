@@ -101,8 +101,8 @@ export async function gotoProved(page, address) {
   if (page.url().includes("/console/confirm")) await prove(page);
 }
 
-/** What axe finds on the page as it is. */
-async function violations(page) {
+/** What axe finds on the page as it is: by all rules, or by some. */
+async function violations(page, rules = null) {
   // The page's policy lets no script in but its own; this one is the test's, in a world of its own.
   const client = await page.context().newCDPSession(page);
   const { frameTree } = await client.send("Page.getFrameTree");
@@ -113,9 +113,33 @@ async function violations(page) {
     return result.value;
   };
   await evaluate(`${axeSource};0`);
-  const found = await evaluate(`axe.run(document, { resultTypes: ["violations"], rules: { "target-size": { enabled: true } } }).then((r) => r.violations.map((v) => v.id + ": " + v.nodes.map((n) => n.target.join(" ") + " (" + n.failureSummary + ")").join("; ")))`);
+  const found = await evaluate(`axe.run(document, { resultTypes: ["violations"], ${rules ? `runOnly: ${JSON.stringify(rules)}` : `rules: { "target-size": { enabled: true } }`} }).then((r) => r.violations.map((v) => v.id + ": " + v.nodes.map((n) => n.target.join(" ") + " (" + n.failureSummary + ")").join("; ")))`);
   await client.detach();
   return found;
+}
+
+/**
+ * Loads a page in both languages and looks at it at 320 px and on a desktop: that nothing is wider than the window, what axe
+ * finds in the light, and whether there is contrast enough in the dark, where nothing else differs. Returns what is wrong.
+ */
+export async function flaws(page, address) {
+  const wrong = [];
+  for (const [lang, checked] of [["fr", 320], ["en", 1280]]) {
+    const url = new URL(address);
+    url.searchParams.set("lang", lang);
+    await page.goto(url.href);
+    for (const width of [320, 1280]) {
+      const where = `${url.pathname} (${lang}, ${width} px)`;
+      await page.setViewportSize({ width, height: 900 });
+      if (await overflows(page)) wrong.push(`${where}: something is wider than the window`);
+      if (width !== checked) continue;
+      await page.emulateMedia({ colorScheme: "light" });
+      for (const found of await violations(page)) wrong.push(`${where}: ${found}`);
+      await page.emulateMedia({ colorScheme: "dark" });
+      for (const found of await violations(page, ["color-contrast", "link-in-text-block"])) wrong.push(`${where}, dark: ${found}`);
+    }
+  }
+  return wrong;
 }
 
 /** Whether something is wider than the window. */

@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/cagnotte/cagnotte/gateway/console"
 	"github.com/cagnotte/cagnotte/gateway/e2e"
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
 	"github.com/cagnotte/cagnotte/services/internal/apptest"
@@ -90,6 +91,8 @@ func work(t *testing.T, spec string) {
 			},
 			// Ends somebody's membership: {"email": "…"}.
 			"remove": func(values url.Values) (any, error) { return nil, remove(t.Context(), program, values.Get("email")) },
+			// Makes a collective with something of everything: the addresses of all pages, each with a session that finds it.
+			"pages": func(url.Values) (any, error) { return allPages(program.Furnish("zinzolins")) },
 			// Gives up an event, and takes that back by applying it: it was applied before.
 			"fail-event": run(`UPDATE webhooks.events SET state = 'failed', attempts = 20, failure_reason = 'STRIPE_UNAVAILABLE', next_attempt_at = NULL, finished_at = NULL
 				WHERE (account, id) IN (SELECT account, id FROM webhooks.events WHERE state = 'applied' ORDER BY received_at DESC LIMIT 1)`),
@@ -120,6 +123,37 @@ func work(t *testing.T, spec string) {
 			},
 		},
 	}, site)
+}
+
+// page is the address of one, and a session that finds it; none for the pages before the sign-in.
+type page struct {
+	Path    string `json:"path"`
+	Session string `json:"session"`
+}
+
+// allPages are the pages of the console, about a furnished collective.
+func allPages(h *apptest.Furnished) (all []page, err error) {
+	for _, p := range console.Pages() {
+		path, ok := h.Address(p.Pattern)
+		if !ok {
+			return nil, fmt.Errorf("nothing is known for a variable of %s", p.Pattern)
+		}
+		if !strings.HasPrefix(p.Pattern, "GET ") {
+			continue
+		}
+		at := page{Path: path}
+		switch {
+		case p.Public:
+		case strings.HasPrefix(path, "/console/me"):
+			at.Session = h.Second
+		case strings.HasPrefix(path, "/console/instance"):
+			at.Session = h.Sessions[accessv1.Role_ROLE_OPERATOR]
+		default:
+			at.Session = h.Sessions[accessv1.Role_ROLE_OWNER]
+		}
+		all = append(all, at)
+	}
+	return all, nil
 }
 
 // newestCharge is the charge of the newest session of Checkout that was paid.
