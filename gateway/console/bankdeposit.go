@@ -131,6 +131,10 @@ func bankCheques(v *visit) error {
 func bankShowCheques(v *visit, f *form, cheques []*treasuryv1.ClearingItem, more bool) error {
 	p := bankChequesPage{bankPage: bankTabs(v, "/cheques"), Form: f, None: len(cheques) == 0, More: more, Total: bankTotalOf(v, cheques)}
 	if f.failed() {
+		if p.None {
+			// None of what is wrong can be changed here: there is no form.
+			f.fields, f.Message = nil, v.T("bank.chequesGone")
+		}
 		return v.refuse("bank/cheques", v.T("bank.chequesTitle"), p)
 	}
 	return v.show("bank/cheques", v.T("bank.chequesTitle"), p)

@@ -349,6 +349,57 @@ func TestTheConsoleTakesHostileTextsAsTexts(t *testing.T) {
 	exportsAreTexts(t, visitors[2], "/console/c/vallon/")
 }
 
+// A form that is refused says why in a summary, also one that has nothing left to choose.
+func TestTheConsoleSaysWhyAFormIsRefused(t *testing.T) {
+	e, _ := startConsole(t)
+	h := e.Furnish("vallon")
+	treasurer := consoleVisitor{url: e.URL, session: h.Sessions[accessv1.Role_ROLE_TREASURER]}
+	page := "/console/c/vallon/bank/cheques"
+	var deposit *htmlForm
+	for _, f := range formsOf(t, page, treasurer.get(t, page).body) {
+		if f.values.Has("cheques") {
+			deposit = f
+		}
+	}
+	if deposit == nil {
+		t.Fatal("no cheque waits to be banked")
+	}
+	if a := deposit.submit(t, treasurer, page, deposit.values); a.code != http.StatusSeeOther {
+		t.Fatalf("the deposit: %d %s", a.code, mainText(t, a.body))
+	}
+	if again := deposit.submit(t, treasurer, page, deposit.values); again.code != http.StatusSeeOther {
+		t.Errorf("the same deposit again: %d %s", again.code, mainText(t, again.body))
+	}
+	deposit.values.Set("request_id", uuid.NewString())
+	if a := deposit.submit(t, treasurer, page, deposit.values); a.code != http.StatusUnprocessableEntity || !strings.Contains(a.body, "annulés entre-temps") {
+		t.Errorf("another deposit of the same cheques: %d %s", a.code, mainText(t, a.body))
+	}
+
+	refused := 0
+	for _, p := range console.Pages() {
+		method, path := consoleAddress(t, h, p)
+		if method != http.MethodPost || gone.MatchString(path) || strings.HasSuffix(path, "/passkeys/finish") || strings.HasSuffix(path, "/passkey/finish") {
+			continue // the last two answer the script of passkeys
+		}
+		v := consoleVisitor{url: e.URL, session: h.Sessions[accessv1.Role_ROLE_OWNER]}
+		switch {
+		case p.Public:
+			v.session = ""
+		case strings.HasPrefix(path, "/console/instance"):
+			v.session = h.Sessions[accessv1.Role_ROLE_OPERATOR]
+		}
+		if a := v.post(t, path, url.Values{}); a.code == http.StatusUnprocessableEntity {
+			refused++
+			if !strings.Contains(a.body, `<div class="summary"`) {
+				t.Errorf("%s is refused and does not say why: %s", p.Pattern, mainText(t, a.body))
+			}
+		}
+	}
+	if refused < 30 {
+		t.Errorf("%d forms were refused", refused)
+	}
+}
+
 // calm finds no element that a hostile text made.
 func calm(t *testing.T, what, body string) {
 	t.Helper()
