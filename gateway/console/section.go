@@ -61,6 +61,8 @@ func permits(needed, has []accessv1.Role) bool {
 
 // Page is one address of the console.
 type Page struct {
+	// Section is the part of the console that has it, such as "campaigns".
+	Section string
 	// Pattern is that of http.ServeMux, with its method.
 	Pattern string
 	// Roles are those that find it; all members of the collective when empty.
@@ -73,7 +75,7 @@ type Page struct {
 func Pages() (pages []Page) {
 	for _, s := range sections() {
 		for _, r := range s.routes {
-			pages = append(pages, Page{Pattern: r.pattern, Roles: r.roles, Public: r.public})
+			pages = append(pages, Page{Section: s.name, Pattern: r.pattern, Roles: r.roles, Public: r.public})
 		}
 	}
 	return pages

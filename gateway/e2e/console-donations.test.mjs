@@ -195,16 +195,7 @@ test("the treasurer ends a monthly donation and puts its notice away", async () 
 
 test("the pages about donations pass axe and the keyboard", async () => {
   await member(browser, "treasurer", {}, async (page) => {
-    await page.goto(donations);
-    const one = await page.locator("td.number a").first().getAttribute("href");
-    await page.goto(`${donations}/monthly`);
-    const each = await page.locator("td.number a").first().getAttribute("href");
-    for (const address of [
-      home, donations, `${donations}?state=CONTRIBUTION_STATE_RECEIVED`, `${service}${one}`, `${donations}/new?method=cheque`, `${donations}/statistics`, `${donations}/monthly`,
-      `${service}${each}`, `${home}/notices`,
-    ]) {
-      await accessible(page, address);
-    }
+    for (const address of [`${donations}?state=CONTRIBUTION_STATE_RECEIVED`, `${donations}/new?method=cheque`]) await accessible(page, address);
     await page.setViewportSize(desktop);
     await page.goto(donations);
     await keyboardWalk(page);

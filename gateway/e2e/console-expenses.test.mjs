@@ -2,7 +2,7 @@
 // and spent.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { accessible, download, home, keyboardWalk, member } from "./console.mjs";
+import { download, home, keyboardWalk, member } from "./console.mjs";
 import { launch } from "./visitor.mjs";
 
 const expenses = `${home}/expenses`;
@@ -107,12 +107,8 @@ test("a refused expense keeps what was typed, and a reload enters nothing twice"
   });
 });
 
-test("the pages of expenses can be used by everybody, and by who may", async () => {
+test("the pages of expenses can be used by the keyboard, and by who may", async () => {
   await member(browser, "treasurer", {}, async (page) => {
-    await page.goto(expenses);
-    const one = await page.getByRole("row", { name: /Huissière Petit/ }).getByRole("link").getAttribute("href");
-    const address = new URL(one, expenses).href;
-    for (const path of [expenses, `${expenses}/stages`, `${expenses}/new`, address, `${address}/reverse`]) await accessible(page, path);
     await page.goto(`${expenses}/new`);
     await keyboardWalk(page);
   });

@@ -392,26 +392,8 @@ test("the operator finds in the log who changed what in any collective, and take
   });
 });
 
-test("each page of the operator and of the settings can be used by everybody", async () => {
+test("a collective without an account at Stripe, and a long list of notices, can be used by everybody", async () => {
   await member(browser, "operator", {}, async (page) => {
-    await page.goto(`${instance}/notices`);
-    const notice = await page.locator("main .rows a").first().getAttribute("href");
-    await page.goto(`${instance}/verification`);
-    const verification = await page.locator("tbody a").first().getAttribute("href");
-    await page.goto(`${instance}/events`);
-    const event = await page.locator("tbody a").first().getAttribute("href");
-    await page.goto(`${instance}/applications`);
-    const application = await page.locator("tbody a").first().getAttribute("href");
-    for (const path of [
-      "", "/start", "/stripe", "/stripe/endpoints", "/stripe/accounts/platform", "/events", "/events/replay", "/parked", "/verification",
-      "/collectives", "/collectives/new", `/collectives/${collective}`, `/collectives/${collective}/suspend`, "/applications",
-      "/notices", "/notices?all=yes", "/audit",
-    ]) {
-      await accessible(page, instance + path);
-    }
-    for (const path of [verification, notice, event, application, "/console/c/moulin/settings/stripe"]) await accessible(page, service + path);
-  });
-  await member(browser, "owner", {}, async (page) => {
-    for (const path of ["", "/general", "/bank", "/alerts", "/refunds", "/stripe"]) await accessible(page, `${home}/settings${path}`);
+    for (const address of [`${service}/console/c/moulin/settings/stripe`, `${instance}/notices?all=yes`]) await accessible(page, address);
   });
 });

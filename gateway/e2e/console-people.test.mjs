@@ -1,7 +1,7 @@
 // People: invitations, roles, leaving; a member's account, passkeys and devices; API keys.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { accessible, act, desktop, emailOf, forget, gotoProved, home, member, phone, signIn } from "./console.mjs";
+import { act, desktop, emailOf, forget, gotoProved, home, member, phone, signIn } from "./console.mjs";
 import { lastMail, launch, service, visit } from "./visitor.mjs";
 
 let browser;
@@ -194,25 +194,5 @@ test("the operator's people and keys are pages of their own", async () => {
   });
   await member(browser, "owner", { expected: /status of 404/ }, async (page) => {
     assert.equal((await page.goto(`${service}/console/instance/people`)).status(), 404);
-  });
-});
-
-test("each of these pages can be used by everybody", async () => {
-  await member(browser, "owner", { expected: /status of 422/ }, async (page) => {
-    await gotoProved(page, `${people}/invite`);
-    for (const address of [people, `${people}/invite`, keys, `${keys}/new`, account, `${account}/passkeys/new`, `${account}/devices/end`]) {
-      await accessible(page, address);
-    }
-    await page.goto(`${people}/invite`);
-    await page.getByRole("button", { name: "Envoyer l’invitation" }).click();
-    await accessible(page);
-    for (const [name, size] of [["phone", phone], ["desktop", desktop]]) {
-      if (!process.env.CAGNOTTE_PICTURES) continue;
-      await page.setViewportSize(size);
-      for (const [file, address] of [["people", people], ["invite", `${people}/invite`], ["keys", keys], ["key", `${keys}/new`], ["me", account], ["passkey", `${account}/passkeys/new`]]) {
-        await page.goto(address);
-        await page.screenshot({ path: `${process.env.CAGNOTTE_PICTURES}/${file}-${name}.png`, fullPage: true });
-      }
-    }
   });
 });

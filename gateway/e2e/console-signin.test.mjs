@@ -124,20 +124,14 @@ test("a passkey that the browser does not have is refused in words", async () =>
   });
 });
 
-test("each page before and after the sign-in can be used by everybody", async () => {
+test("the guide, what is not found and the menus can be used by everybody", async () => {
   await visit(browser, { viewport: phone, cookies, expected: /status of (404|422)/ }, async (page) => {
-    for (const path of ["/console/sign-in", "/console/sign-in/sent", "/console/sign-in/link?token=x", "/console/sign-in/invitation?token=x", "/guide", "/guide/start"]) {
-      await accessible(page, service + path);
-    }
+    for (const path of ["/guide", "/guide/start", "/console/sign-in/invitation?token=x"]) await accessible(page, service + path);
     await page.goto(`${service}/console/sign-in`);
     await keyboardWalk(page);
-    await page.getByRole("button", { name: "Recevoir un lien" }).click();
-    await accessible(page);
   });
   await member(browser, "owner", { expected: /status of 404/ }, async (page) => {
-    for (const address of [home, `${service}/console/confirm`, `${service}/console/confirmed`, `${service}/console/nothing`]) {
-      await accessible(page, address);
-    }
+    await accessible(page, `${service}/console/nothing`);
     await page.goto(home);
     await page.locator("details.menu summary").click();
     await keyboardWalk(page);

@@ -101,8 +101,8 @@ export async function gotoProved(page, address) {
   if (page.url().includes("/console/confirm")) await prove(page);
 }
 
-/** What axe finds on the page as it is: by all rules, or by some. */
-async function violations(page, rules = null) {
+/** Axe on the page as it is, until another is loaded. */
+async function axeOn(page) {
   // The page's policy lets no script in but its own; this one is the test's, in a world of its own.
   const client = await page.context().newCDPSession(page);
   const { frameTree } = await client.send("Page.getFrameTree");
@@ -113,65 +113,81 @@ async function violations(page, rules = null) {
     return result.value;
   };
   await evaluate(`${axeSource};0`);
-  const found = await evaluate(`axe.run(document, { resultTypes: ["violations"], ${rules ? `runOnly: ${JSON.stringify(rules)}` : `rules: { "target-size": { enabled: true } }`} }).then((r) => r.violations.map((v) => v.id + ": " + v.nodes.map((n) => n.target.join(" ") + " (" + n.failureSummary + ")").join("; ")))`);
-  await client.detach();
-  return found;
+  return {
+    /** What it finds: by all rules, or by some. */
+    violations: (rules) =>
+      evaluate(`axe.run(document, { resultTypes: ["violations"], preload: false, ${rules ? `runOnly: ${JSON.stringify(rules)}` : `rules: { "target-size": { enabled: true } }`} }).then((r) => r.violations.map((v) => v.id + ": " + v.nodes.map((n) => n.target.join(" ") + " (" + n.failureSummary + ")").join("; ")))`),
+    close: () => client.detach(),
+  };
 }
 
+/** The rules about colours: nothing else differs in the dark. */
+const colours = ["color-contrast", "link-in-text-block"];
+
 /**
- * Loads a page in both languages and looks at it at 320 px and on a desktop: that nothing is wider than the window, what axe
- * finds in the light, and whether there is contrast enough in the dark, where nothing else differs. Returns what is wrong.
+ * Looks at the page as it is, at 320 px and on a desktop: that nothing is wider than the window, and at the widths to be
+ * checked what axe finds in the light, and whether there is contrast enough in the dark. Returns what is wrong.
  */
+async function look(page, what, checked = [320, 1280]) {
+  const wrong = [];
+  const before = page.viewportSize();
+  const axe = await axeOn(page);
+  for (const width of [320, 1280]) {
+    const where = `${what}, ${width} px`;
+    await page.setViewportSize({ width, height: 900 });
+    if (await page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth + 1)) wrong.push(`${where}: something is wider than the window`);
+    if (!checked.includes(width)) continue;
+    await page.emulateMedia({ colorScheme: "light" });
+    for (const found of await axe.violations()) wrong.push(`${where}: ${found}`);
+    await page.emulateMedia({ colorScheme: "dark" });
+    for (const found of await axe.violations(colours)) wrong.push(`${where}, dark: ${found}`);
+  }
+  await axe.close();
+  await page.emulateMedia({ colorScheme: null });
+  await page.setViewportSize(before);
+  return wrong;
+}
+
+/** Loads a page in both languages and looks at it, by axe in French at 320 px and in English on a desktop. Returns what is wrong. */
 export async function flaws(page, address) {
   const wrong = [];
   for (const [lang, checked] of [["fr", 320], ["en", 1280]]) {
     const url = new URL(address);
     url.searchParams.set("lang", lang);
     await page.goto(url.href);
-    for (const width of [320, 1280]) {
-      const where = `${url.pathname} (${lang}, ${width} px)`;
-      await page.setViewportSize({ width, height: 900 });
-      if (await overflows(page)) wrong.push(`${where}: something is wider than the window`);
-      if (width !== checked) continue;
-      await page.emulateMedia({ colorScheme: "light" });
-      for (const found of await violations(page)) wrong.push(`${where}: ${found}`);
-      await page.emulateMedia({ colorScheme: "dark" });
-      for (const found of await violations(page, ["color-contrast", "link-in-text-block"])) wrong.push(`${where}, dark: ${found}`);
-    }
+    if ((await page.getAttribute("html", "lang")) !== lang) wrong.push(`${url.pathname}: not in ${lang}`);
+    wrong.push(...(await look(page, `${url.pathname} (${lang})`, [checked])));
   }
   return wrong;
 }
 
-/** Whether something is wider than the window. */
-const overflows = (page) => page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth + 1);
+/**
+ * Looks at a form that was refused: it begins in a summary, which leads to what is wrong. Returns what is wrong with that;
+ * null when the page shows no refused form.
+ */
+export async function refusalFlaws(page) {
+  const summary = await page.evaluate(() => {
+    const errors = document.getElementById("errors");
+    return errors && {
+      focused: document.activeElement === errors,
+      astray: [...errors.querySelectorAll("a[href^='#']")].map((a) => a.hash).filter((hash) => !document.getElementById(decodeURIComponent(hash.slice(1)))),
+    };
+  });
+  if (!summary) return null;
+  const where = `${new URL(page.url()).pathname}, refused`;
+  const wrong = await look(page, where);
+  if (!summary.focused) wrong.push(`${where}: it does not begin in the summary`);
+  for (const hash of summary.astray) wrong.push(`${where}: the summary leads to ${hash}, which is not there`);
+  return wrong;
+}
 
 /**
- * Checks a page with axe in both languages, light and dark, at 320 px and on a desktop, and that nothing is wider than the
- * window. `address` is loaded each time; without one, only the page as it is.
+ * Checks a page in both languages, or without an address the page as it is, light and dark, at 320 px and on a desktop: that
+ * axe finds nothing, and that nothing is wider than the window. Pages that need nothing but their address are in
+ * console-pages.test.mjs.
  */
 export async function accessible(page, address) {
-  const wrong = [];
-  const before = page.viewportSize();
-  for (const width of [320, 1280]) {
-    await page.setViewportSize({ width, height: 900 });
-    for (const colorScheme of ["light", "dark"]) {
-      await page.emulateMedia({ colorScheme });
-      for (const lang of address ? ["fr", "en"] : [""]) {
-        if (address) {
-          const url = new URL(address);
-          url.searchParams.set("lang", lang);
-          await page.goto(url.href);
-          assert.equal(await page.getAttribute("html", "lang"), lang);
-        }
-        const where = `${address ?? page.url()} (${lang || "as it is"}, ${width} px, ${colorScheme})`;
-        for (const violation of await violations(page)) wrong.push(`${where}: ${violation}`);
-        if (await overflows(page)) wrong.push(`${where}: something is wider than the window`);
-      }
-    }
-  }
-  await page.emulateMedia({ colorScheme: null });
-  await page.setViewportSize(before);
-  assert.deepEqual(wrong, []);
+  assert.deepEqual(address ? await flaws(page, address) : await look(page, page.url()), []);
 }
 
 /**

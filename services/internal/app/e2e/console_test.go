@@ -125,9 +125,10 @@ func work(t *testing.T, spec string) {
 	}, site)
 }
 
-// page is the address of one, and a session that finds it; none for the pages before the sign-in.
+// page is the address of one, its section, and a session that finds it; none for the pages before the sign-in.
 type page struct {
 	Path    string `json:"path"`
+	Section string `json:"section"`
 	Session string `json:"session"`
 }
 
@@ -141,7 +142,7 @@ func allPages(h *apptest.Furnished) (all []page, err error) {
 		if !strings.HasPrefix(p.Pattern, "GET ") {
 			continue
 		}
-		at := page{Path: path}
+		at := page{Path: path, Section: p.Section}
 		switch {
 		case p.Public:
 		case strings.HasPrefix(path, "/console/me"):
