@@ -116,13 +116,13 @@ func TestMonthlyPage(t *testing.T) {
 		was := m.donation.GetState()
 		m.donation.DebitPending, m.donation.State = true, recurringv1.RecurringDonationState_RECURRING_DONATION_STATE_PAST_DUE
 		got := post(t, "open", url.Values{"token": {"secret-2"}})
-		holds(t, got.body, "chez votre banque", "ni à donner une seconde fois")
+		holds(t, got.body, "auprès de votre banque", "pas besoin de donner une seconde fois")
 		lacks(t, got.body, "n’a pas abouti")
 		m.donation.DebitPending, m.donation.State = false, was
 	})
 	t.Run("changes the amount", func(t *testing.T) {
 		got := post(t, "change", url.Values{"manage": {"page-token"}, "amount": {"12,50"}})
-		holds(t, got.body, "Le montant est changé", "Vous donnez 12,50\u00a0€ par mois.", `name="gives" value="1250"`)
+		holds(t, got.body, "Le montant a été changé", "Vous donnez 12,50\u00a0€ par mois.", `name="gives" value="1250"`)
 		asked := m.asked[len(m.asked)-1].(*recurringv1.ChangeRecurringDonationRequest)
 		if asked.GetAmount().GetAmountMinor() != 1250 || asked.GetManageToken() != "page-token" {
 			t.Errorf("asked for %v", asked)
@@ -147,10 +147,10 @@ func TestMonthlyPage(t *testing.T) {
 		m.donation.ChangePending, m.donation.NextDebitTime = true, nil
 		m.donation.EndReason = recurringv1.RecurringDonationEndReason_RECURRING_DONATION_END_REASON_DONOR
 		got := post(t, "open", url.Values{"token": {"secret-3"}})
-		holds(t, got.body, "Il va s’arrêter.", "Vous l’avez demandé.", "C’est enregistré")
+		holds(t, got.body, "Il va bientôt s’arrêter.", "Vous l’avez arrêté.", "C’est enregistré")
 		lacks(t, got.body, "le 1er\u00a0décembre 2026", "Changer le montant", "Arrêter mon don mensuel")
 		m.donation.EndReason = recurringv1.RecurringDonationEndReason_RECURRING_DONATION_END_REASON_COLLECTIVE
-		holds(t, post(t, "open", url.Values{"token": {"secret-3"}}).body, "Le collectif l’a demandé.", "Arrêter mon don mensuel")
+		holds(t, post(t, "open", url.Values{"token": {"secret-3"}}).body, "Le collectif l’a arrêté.", "Arrêter mon don mensuel")
 		m.donation.ChangePending, m.donation.EndReason = false, recurringv1.RecurringDonationEndReason_RECURRING_DONATION_END_REASON_UNSPECIFIED
 		m.donation.NextDebitTime = december
 	})
@@ -165,13 +165,13 @@ func TestMonthlyPage(t *testing.T) {
 		later := open(t, func(g *recurringv1.RecurringDonation) {
 			g.CancelTime, g.EndReason = march, recurringv1.RecurringDonationEndReason_RECURRING_DONATION_END_REASON_AT_STRIPE
 		})
-		holds(t, later, "Prochain don\u00a0: le 1er\u00a0décembre 2026.", "Il s’arrête le 9\u00a0mars 2027.", "Cette fin a été choisie chez Stripe.", "Changer le montant", "Arrêter mon don")
-		lacks(t, later, "Rien de plus ne sera débité.</p>")
+		holds(t, later, "Prochain don\u202f: le 1er\u00a0décembre 2026.", "Il s’arrête le 9\u00a0mars 2027.", "Cet arrêt a été demandé depuis Stripe.", "Changer le montant", "Arrêter mon don")
+		lacks(t, later, "Rien d’autre ne sera débité.</p>")
 		sooner := open(t, func(g *recurringv1.RecurringDonation) {
 			g.CancelTime, g.NextDebitTime, g.CancelAtPeriodEnd = timestamppb.New(time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)), nil, true
 			g.EndReason = recurringv1.RecurringDonationEndReason_RECURRING_DONATION_END_REASON_AT_STRIPE
 		})
-		holds(t, sooner, "Il s’arrête le 20\u00a0novembre 2026. Rien de plus ne sera débité.")
+		holds(t, sooner, "Il s’arrête le 20\u00a0novembre 2026. Rien d’autre ne sera débité.")
 		lacks(t, sooner, "Prochain don", "Changer le montant", "Arrêter mon don")
 	})
 	t.Run("promises nothing while Stripe tries the last month again, and can be stopped", func(t *testing.T) {
@@ -184,15 +184,15 @@ func TestMonthlyPage(t *testing.T) {
 	})
 	t.Run("tells a pause", func(t *testing.T) {
 		until := open(t, func(g *recurringv1.RecurringDonation) { g.Paused, g.ResumeTime, g.NextDebitTime = true, march, march })
-		holds(t, until, "en pause jusqu’au 9\u00a0mars 2027", "Prochain don\u00a0: le 9\u00a0mars 2027.", "Changer le montant", "Arrêter mon don")
+		holds(t, until, "en pause jusqu’au 9\u00a0mars 2027", "Prochain don\u202f: le 9\u00a0mars 2027.", "Changer le montant", "Arrêter mon don")
 		forever := open(t, func(g *recurringv1.RecurringDonation) { g.Paused, g.NextDebitTime = true, nil })
-		holds(t, forever, "tant que le collectif ne l’a pas repris", "Changer le montant", "Arrêter mon don")
+		holds(t, forever, "tant que le collectif ne l’a pas relancé", "Changer le montant", "Arrêter mon don")
 		lacks(t, forever, "Prochain don")
 	})
 	t.Run("while the account is disconnected takes a change, and does not say that it is done", func(t *testing.T) {
 		ahead := open(t, func(g *recurringv1.RecurringDonation) { g.AccountDisconnected = true })
-		holds(t, ahead, "Ce sera fait dès que le compte du collectif sera reconnecté", "Arrêter mon don")
-		lacks(t, ahead, "Continuer chez Stripe", "Rien de plus ne sera débité")
+		holds(t, ahead, "prendra effet dès que le compte du collectif sera reconnecté", "Arrêter mon don")
+		lacks(t, ahead, "Continuer chez Stripe", "Rien d’autre ne sera débité")
 		was := proto.CloneOf(m.donation)
 		m.donation.AccountDisconnected, m.donation.ChangePending = true, true
 		holds(t, post(t, "change", url.Values{"manage": {"page-token"}, "amount": {"30"}}).body, "Votre demande est enregistrée</h1>", "dès qu’il sera reconnecté")
@@ -204,7 +204,7 @@ func TestMonthlyPage(t *testing.T) {
 	})
 	t.Run("stops", func(t *testing.T) {
 		got := post(t, "stop", url.Values{"manage": {"page-token"}})
-		holds(t, got.body, "Votre don mensuel est arrêté", "Vous l’avez demandé.")
+		holds(t, got.body, "Votre don mensuel est arrêté", "Vous l’avez arrêté.")
 		lacks(t, got.body, "page-token")
 	})
 	t.Run("says each refusal in words", func(t *testing.T) {
@@ -223,7 +223,7 @@ func TestMonthlyPage(t *testing.T) {
 		holds(t, post(t, "link", nil).body, "10 minutes")
 		m.err = fail(codes.ResourceExhausted, "TOO_MANY_CHANGES", &errdetails.RetryInfo{RetryDelay: durationpb.New(time.Minute)})
 		got := post(t, "portal", url.Values{"manage": {"page-token"}})
-		holds(t, got.body, "beaucoup de changements", "page-token")
+		holds(t, got.body, "plusieurs changements", "page-token")
 		if got.StatusCode != 429 {
 			t.Errorf("got %d", got.StatusCode)
 		}

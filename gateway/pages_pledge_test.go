@@ -76,7 +76,7 @@ func TestPledges(t *testing.T) {
 		holds(t, send(t, "GET", front.URL+campaignPath, "").body, `href="`+campaignPath+`/pledge"`)
 		p.none = true
 		lacks(t, send(t, "GET", front.URL+campaignPath, "").body, campaignPath+"/pledge")
-		holds(t, send(t, "GET", front.URL+campaignPath+"/pledge", "").body, "que par carte ou par prélèvement")
+		holds(t, send(t, "GET", front.URL+campaignPath+"/pledge", "").body, "par carte ou par prélèvement uniquement")
 		p.none = false
 	})
 	t.Run("the form offers what the collective takes", func(t *testing.T) {
@@ -94,19 +94,19 @@ func TestPledges(t *testing.T) {
 		}{
 			{url.Values{"method": {"transfer"}}, "Choisissez un montant"},
 			{url.Values{"method": {"transfer"}, "amount": {"vingt"}}, "en chiffres"},
-			{url.Values{"method": {"gold"}, "amount": {"35"}}, "Choisissez comment"},
+			{url.Values{"method": {"gold"}, "amount": {"35"}}, "Choisissez de quelle façon"},
 		} {
 			got := post(c.form)
 			if got.StatusCode != 400 || p.made != nil {
 				t.Errorf("%v: got %d, made %v", c.form, got.StatusCode, p.made)
 			}
-			holds(t, got.body, c.want, `value="`+c.form.Get("amount")+`"`)
+			holds(t, got.body, c.want, `role="alert" tabindex="-1" autofocus`, `value="`+c.form.Get("amount")+`"`)
 		}
 		if got := post(url.Values{"method": {"transfer"}, "amount": {"35"}}, "Sec-Fetch-Site", "cross-site"); got.StatusCode != 403 || p.made != nil {
 			t.Errorf("another site's form: %d", got.StatusCode)
 		}
 		p.err = fail(codes.FailedPrecondition, "PLEDGE_METHOD_UNAVAILABLE")
-		holds(t, post(url.Values{"method": {"cheque"}, "amount": {"35"}}).body, "n’est plus proposé")
+		holds(t, post(url.Values{"method": {"cheque"}, "amount": {"35"}}).body, "n’est plus proposée")
 		p.err = fail(codes.ResourceExhausted, "TOO_MANY_DONATIONS")
 		if got := post(url.Values{"method": {"cheque"}, "amount": {"35"}}); got.StatusCode != 429 {
 			t.Errorf("got %d", got.StatusCode)
@@ -144,7 +144,7 @@ func TestPledges(t *testing.T) {
 		holds(t, page, "est bien arrivé")
 		lacks(t, page, "CAG-7K3M")
 		p.state = treasuryv1.PledgeState_PLEDGE_STATE_EXPIRED
-		holds(t, send(t, "GET", slip, "").body, "n’a plus cours")
+		holds(t, send(t, "GET", slip, "").body, "a expiré")
 	})
 }
 
@@ -156,6 +156,6 @@ func TestCampaignPageSaysWhatWasSpent(t *testing.T) {
 		return c, nil
 	}}, gateway.Options{})
 	holds(t, send(t, "GET", front.URL+campaignPath, "").body, "150\u00a0€ dépensés à ce jour", "financé · 150\u00a0€ dépensés",
-		"1,5\u00a0% &#43; 0,25\u00a0€", "Un don de 20\u00a0€ devient 20,56\u00a0€ en tout")
+		"1,5\u00a0% &#43; 0,25\u00a0€", "Pour un don de 20\u00a0€, vous payez 20,56\u00a0€ au total")
 	holds(t, send(t, "GET", front.URL+campaignPath+"?lang=en", "").body, "€150 spent so far", "1.5% &#43; €0.25")
 }

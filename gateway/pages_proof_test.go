@@ -29,7 +29,7 @@ func TestProofOfADonation(t *testing.T) {
 	t.Run("is shown with the way to check it, once sealed", func(t *testing.T) {
 		holds(t, send(t, "GET", page+"fr", "").body, "<details", "La preuve que ce don", ">cagnotte-proof-1.AbC</textarea>",
 			"cagnotte ledger verify-proof -key cagnotte-ledger-1&#43;2&#43;3 CODE")
-		holds(t, send(t, "GET", page+"en", "").body, "The proof that this gift", "cagnotte-proof-1.AbC")
+		holds(t, send(t, "GET", page+"en", "").body, "The proof that this donation", "cagnotte-proof-1.AbC")
 		if asked != campaignName+"/donations/"+donationID+"/proof" {
 			t.Errorf("asked for %s", asked)
 		}
@@ -37,17 +37,17 @@ func TestProofOfADonation(t *testing.T) {
 	t.Run("is promised before", func(t *testing.T) {
 		failure = fail(codes.NotFound, "NOT_FOUND")
 		got := send(t, "GET", page+"fr", "").body
-		holds(t, got, "Dans quelques instants", "Vérifier de nouveau")
+		holds(t, got, "dans quelques instants", "Vérifier à nouveau")
 		lacks(t, got, "<details", "http-equiv")
 	})
 	t.Run("does not keep the page from telling that the donation arrived", func(t *testing.T) {
 		failure = fail(codes.Unavailable, "DATABASE_UNAVAILABLE")
 		got := send(t, "GET", page+"fr", "").body
 		holds(t, got, "bien arrivé")
-		lacks(t, got, "<details", "Dans quelques instants")
+		lacks(t, got, "<details", "dans quelques instants")
 	})
 	t.Run("is not there for what was not paid", func(t *testing.T) {
 		failure, outcome = nil, donationsv1.DonationOutcome_DONATION_OUTCOME_NOT_PAID
-		lacks(t, send(t, "GET", page+"fr", "").body, "<details", "Dans quelques instants")
+		lacks(t, send(t, "GET", page+"fr", "").body, "<details", "dans quelques instants")
 	})
 }

@@ -11,7 +11,7 @@ func TestBackFromOnboarding(t *testing.T) {
 	front := serve(t, &backend{}, gateway.Options{})
 	for path, want := range map[string]string{
 		"/stripe/back?lang=fr":    "est enregistrée",
-		"/stripe/back?lang=en":    "is saved",
+		"/stripe/back?lang=en":    "are saved",
 		"/stripe/expired?lang=fr": "Demandez un nouveau lien",
 		"/stripe/expired?lang=en": "Ask for a new link",
 	} {

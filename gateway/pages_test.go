@@ -41,9 +41,9 @@ func TestCampaignPage(t *testing.T) {
 		if got.StatusCode != 200 {
 			t.Fatalf("got %d", got.StatusCode)
 		}
-		holds(t, got.body, `<html lang="fr">`, "Contre les caméras, au tribunal", "<strong>23 caméras</strong>",
+		holds(t, got.body, `<html lang="fr" dir="ltr">`, "Contre les caméras, au tribunal", "<strong>23 caméras</strong>",
 			"312,50\u00a0€", "recueillis sur 800\u00a0€", "39\u00a0%", "40\u00a0€ en cours de confirmation",
-			"Mise en demeure", "financé", "il manque 187,50\u00a0€", "ensuite", `value="2000"`, "De 1\u00a0€ à 5\u202f000\u00a0€")
+			"Mise en demeure", "financé", "il manque 187,50\u00a0€", "à venir", "Il manque 487,50\u00a0€.", "Prochaine étape", `value="2000"`, "De 1\u00a0€ à 5\u202f000\u00a0€")
 		lacks(t, got.body, "<script", "style=", "http://", "onclick")
 	})
 	t.Run("shares nothing of one reader with the next", func(t *testing.T) {
@@ -81,7 +81,7 @@ func TestCampaignPage(t *testing.T) {
 			{"?lang=xx", "en", "en"},
 		} {
 			got := send(t, "GET", front.URL+campaignPath+c.query, "", "Accept-Language", c.accept)
-			holds(t, got.body, `<html lang="`+c.want+`">`)
+			holds(t, got.body, `<html lang="`+c.want+`" dir="ltr">`)
 			fixed := c.query == "?lang=en"
 			if vary := strings.Join(got.Header.Values("Vary"), ","); strings.Contains(vary, "Accept-Language") == fixed {
 				t.Errorf("%+v: Vary is %q", c, vary)
@@ -90,7 +90,7 @@ func TestCampaignPage(t *testing.T) {
 	})
 	t.Run("marks the language of a text that has no translation", func(t *testing.T) {
 		got := send(t, "GET", front.URL+campaignPath+"?lang=en", "")
-		holds(t, got.body, "raised of €800", `<span lang="fr">Première instance</span>`, `<span lang="en">Appeal</span>`, "€187.50 to go")
+		holds(t, got.body, "raised of €800", `<span lang="fr" dir="auto">Première instance</span>`, `<span lang="en" dir="auto">Appeal</span>`, "€187.50 to go")
 	})
 	t.Run("its files exist, for ever under their names", func(t *testing.T) {
 		body := send(t, "GET", front.URL+campaignPath, "").body
@@ -101,6 +101,29 @@ func TestCampaignPage(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestOtherSpellingsOfAnAddressLeadToThePage(t *testing.T) {
+	front := serve(t, &backend{}, gateway.Options{})
+	for asked, want := range map[string]string{
+		campaignPath + "/":                  campaignPath,
+		"/c/Vallon/Cameras?lang=en":         "/c/vallon/cameras?lang=en",
+		"/C/VALLON/":                        "/c/vallon",
+		"/c/vallon/cameras/Pledge/?lang=fr": "/c/vallon/cameras/pledge?lang=fr",
+	} {
+		got := send(t, "GET", front.URL+asked, "", "Accept", "text/html")
+		if got.StatusCode != 301 || got.Header.Get("Location") != want {
+			t.Errorf("%s: %d to %q", asked, got.StatusCode, got.Header.Get("Location"))
+		}
+	}
+	for _, stays := range []string{"/c/", "/c", campaignPath} {
+		if got := send(t, "GET", front.URL+stays, ""); got.StatusCode == 301 {
+			t.Errorf("%s leads to %q", stays, got.Header.Get("Location"))
+		}
+	}
+	if got := send(t, "POST", front.URL+"/c/Vallon/cameras/give", "amount=20", "Content-Type", "application/x-www-form-urlencoded"); got.StatusCode != 404 {
+		t.Errorf("a form at another spelling: %d", got.StatusCode)
+	}
 }
 
 func TestHostileCampaign(t *testing.T) {
@@ -140,7 +163,7 @@ func TestPagesThatAreNot(t *testing.T) {
 	front := serve(t, b, gateway.Options{})
 	t.Run("a draft, a stranger's address and nonsense look alike", func(t *testing.T) {
 		failure = fail(codes.NotFound, "NOT_FOUND")
-		for _, path := range []string{campaignPath, "/c/Vallon/cameras", "/c/vallon/..%2f..%2fx", campaignPath + "/donations/1", "/c/vallon/cameras/x/y", "/c/x/give"} {
+		for _, path := range []string{campaignPath, "/c/vallon/..%2f..%2fx", campaignPath + "/donations/1", "/c/vallon/cameras/x/y", "/c/x/give"} {
 			got := send(t, "GET", front.URL+path, "")
 			if got.StatusCode != 404 {
 				t.Errorf("%s: got %d", path, got.StatusCode)
@@ -173,7 +196,7 @@ func TestCollectivePage(t *testing.T) {
 	}}
 	front := serve(t, b, gateway.Options{})
 	got := send(t, "GET", front.URL+"/c/vallon?lang=en", "")
-	holds(t, got.body, "Campaigns of Vallon contre caméras", `href="/c/vallon/cameras?lang=en"`, `href="/c/vallon?lang=en&amp;page=next"`)
+	holds(t, got.body, "Campaigns by Vallon contre caméras", `href="/c/vallon/cameras?lang=en"`, `href="/c/vallon?lang=en&amp;page=next"`)
 	lacks(t, send(t, "GET", front.URL+"/c/vallon?page=next", "").body, "page=next")
 	t.Run("a collective without public campaigns looks like none", func(t *testing.T) {
 		campaigns = nil
@@ -186,7 +209,7 @@ func TestCollectivePage(t *testing.T) {
 func TestClosedCampaign(t *testing.T) {
 	for state, says := range map[campaignsv1.CampaignState]string{
 		campaignsv1.CampaignState_CAMPAIGN_STATE_CLOSED:    "La collecte est terminée",
-		campaignsv1.CampaignState_CAMPAIGN_STATE_PAUSED:    "Les dons sont en pause",
+		campaignsv1.CampaignState_CAMPAIGN_STATE_PAUSED:    "La collecte est en pause",
 		campaignsv1.CampaignState_CAMPAIGN_STATE_PUBLISHED: "La collecte est terminée", // its deadline has passed
 	} {
 		front := serve(t, &backend{getCampaign: func(*campaignsv1.GetCampaignRequest) (*campaignsv1.Campaign, error) {

@@ -5,17 +5,17 @@ import (
 	"bytes"
 	"html/template"
 	"regexp"
+	"strings"
 	"sync"
 
 	"github.com/microcosm-cc/bluemonday"
 	"github.com/yuin/goldmark"
 	"github.com/yuin/goldmark/ast"
 	"github.com/yuin/goldmark/extension"
+	extensionast "github.com/yuin/goldmark/extension/ast"
 	"github.com/yuin/goldmark/parser"
 	markdowntext "github.com/yuin/goldmark/text"
 	"github.com/yuin/goldmark/util"
-
-	"github.com/cagnotte/cagnotte/gateway/text"
 )
 
 // linkRel goes on every link of a story: it is somebody else's text, and earns no rank.
@@ -66,6 +66,9 @@ func newPolicy() *bluemonday.Policy {
 	policy.AllowElements("p", "br", "hr", "strong", "em", "del", "ul", "ol", "li", "blockquote", "pre", "code", "h2", "h3", "h4", "h5", "h6")
 	policy.AllowAttrs("href").OnElements("a")
 	policy.AllowAttrs("rel").Matching(regexp.MustCompile("^" + linkRel + "$")).OnElements("a")
+	policy.AllowElements("table", "thead", "tbody", "tr", "th", "td")
+	policy.AllowAttrs("align").Matching(regexp.MustCompile("^(left|center|right)$")).OnElements("th", "td")
+	policy.AllowAttrs("scope").Matching(regexp.MustCompile("^col$")).OnElements("th")
 	policy.AllowAttrs("start").Matching(bluemonday.Integer).OnElements("ol")
 	// A link with another scheme, such as javascript:, loses its address.
 	policy.AllowURLSchemes("https", "http", "mailto")
@@ -76,8 +79,10 @@ func newPolicy() *bluemonday.Policy {
 func newRenderer(policy *bluemonday.Policy, fit fitToPage) *Renderer {
 	return &Renderer{
 		markdown: goldmark.New(
-			goldmark.WithExtensions(extension.Linkify, extension.Strikethrough),
-			goldmark.WithParserOptions(parser.WithASTTransformers(util.Prioritized(fit, 100))),
+			goldmark.WithExtensions(extension.Linkify, extension.Strikethrough,
+				// An alignment as an attribute needs no inline style, which the pages' policy refuses.
+				extension.NewTable(extension.WithTableCellAlignMethod(extension.TableCellAlignAttribute))),
+			goldmark.WithParserOptions(parser.WithASTTransformers(util.Prioritized(fit, 100), util.Prioritized(typesetter{}, 200))),
 		),
 		policy: policy,
 		told:   map[story]template.HTML{},
@@ -95,7 +100,7 @@ func (s *Renderer) Render(lang, markdown string) template.HTML {
 	if html, ok := s.known(key); ok { // somebody else waited for the same
 		return html
 	}
-	html := s.read(text.Typeset(lang, markdown))
+	html := s.read(lang, markdown)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	// The text is the key and its HTML the value; both take memory.
@@ -114,13 +119,34 @@ func (s *Renderer) known(key story) (html template.HTML, ok bool) {
 	return html, ok
 }
 
-func (s *Renderer) read(markdown string) template.HTML {
+func (s *Renderer) read(lang, markdown string) template.HTML {
 	var out bytes.Buffer
-	if err := s.markdown.Convert([]byte(markdown), &out); err != nil {
+	told := parser.NewContext()
+	told.Set(langKey, lang)
+	if err := s.markdown.Convert([]byte(markdown), &out, parser.WithContext(told)); err != nil {
 		return ""
 	}
-	// Sanitised in the same expression: nothing else in this package makes a template.HTML.
-	return template.HTML(s.policy.SanitizeBytes(out.Bytes()))
+	// Sanitised in the same expression: nothing else in this package makes a template.HTML. What is put in afterwards is our
+	// own, around tags that are no longer anybody's text.
+	return template.HTML(inScroller.Replace(string(s.policy.SanitizeBytes(out.Bytes()))))
+}
+
+// inScroller lets what can be wider than a page scroll by itself, also with the keyboard.
+var inScroller = strings.NewReplacer(
+	"<table>", `<div class="scroll" tabindex="0"><table>`, "</table>", "</table></div>",
+	"<pre>", `<pre tabindex="0">`,
+)
+
+// Pictures counts the pictures of a text, which are not shown.
+func (s *Renderer) Pictures(markdown string) (n int) {
+	document := s.markdown.Parser().Parse(markdowntext.NewReader([]byte(markdown)))
+	_ = ast.Walk(document, func(node ast.Node, entering bool) (ast.WalkStatus, error) {
+		if entering && node.Kind() == ast.KindImage {
+			n++
+		}
+		return ast.WalkContinue, nil
+	})
+	return n
 }
 
 // fitToPage puts headings so many levels down, and marks the links of members' texts.
@@ -133,6 +159,10 @@ func (f fitToPage) Transform(document *ast.Document, _ markdowntext.Reader, _ pa
 		case *ast.Heading:
 			if entering {
 				n.Level = min(n.Level+f.down, 6)
+			}
+		case *extensionast.TableCell:
+			if entering && n.Parent().Kind() == extensionast.KindTableHeader {
+				n.SetAttributeString("scope", []byte("col"))
 			}
 		case *ast.Link, *ast.AutoLink:
 			if f.down == 0 {

@@ -2,11 +2,9 @@ package pages
 
 import (
 	"context"
-	"fmt"
 	"html/template"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -25,9 +23,12 @@ type donationView struct {
 	Tone, Sign, Heading, Lead, Text string
 	// CheckoutURL is where it can still be paid, AgainPath where another donation can be made.
 	CheckoutURL, AgainPath string
-	// Waiting says that the answer may still change by itself; SelfPath asks again.
-	Waiting  bool
-	SelfPath string
+	// State is the outcome in a word: what a page that waits compares.
+	State string
+	// Waiting says that the answer may still change by itself; SelfPath asks again. After each of Waits, in seconds, a script
+	// looks at LookPath, which answers at once.
+	Waiting                   bool
+	SelfPath, Waits, LookPath string
 	// Settled makes the way back the page's main link.
 	Settled       bool
 	BackURL, Back string
@@ -50,9 +51,9 @@ type proofView struct {
 	Code, Command string
 }
 
-// refreshSeconds are the waits before the page looks again by itself, one a look: a lost
-// webhook heals within moments, and who cancelled is left in peace after two minutes.
-var refreshSeconds = []int{2, 3, 5, 10, 20, 40}
+// waits are the seconds before the page looks again by itself: a lost webhook heals within moments, and who cancelled is
+// left in peace after two minutes.
+const waits = "2,3,5,10,20,40"
 
 // donation tells what became of a donation, from the service's own state. Nothing in the
 // address but the donation's name counts.
@@ -62,7 +63,7 @@ func (s *site) donation(w http.ResponseWriter, r *http.Request) {
 		s.missing(w, r)
 		return
 	}
-	// Only the first look waits. The address of every later one has a count.
+	// Only the first look waits. The address of every later one says so.
 	donation, err := s.status(r.Context(), name+"/donations/"+r.PathValue("donation")+"/status", r.URL.Query().Get("look") == "")
 	if err != nil {
 		s.failed(w, r, err)
@@ -82,10 +83,8 @@ func (s *site) donation(w http.ResponseWriter, r *http.Request) {
 		v.MonthlyPath = "/c/" + collective + "/" + campaign + "/monthly/" + id
 	}
 	v.setWayBack(p, donation.GetReturnUrl(), "/c/"+collective+"/"+campaign)
-	// A page that waits loads itself again, without a script.
 	if v.Waiting {
-		v.SelfPath = p.again()
-		p.Refresh = nextLook(r, p)
+		v.SelfPath, v.Waits, v.LookPath, p.Script = p.again(), waits, p.look(), s.wait
 	}
 	if donation.GetOutcome() == donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED {
 		v.SelfPath = p.again()
@@ -169,7 +168,7 @@ func newDonationView(w *text.Words, donation *donationsv1.DonationStatus) donati
 		v.CheckoutURL = donation.GetCheckoutUrl()
 	}
 	// The catalogues have three sentences for each key.
-	v.Heading = w.T(key + "Title")
+	v.State, v.Heading = key, w.T(key+"Title")
 	v.Lead = w.T(key+"Lead", "amount", w.Money(donation.GetAmount()))
 	v.Text = w.T(key + "Text")
 	if donation.GetFeeCover().GetAmountMinor() > 0 {
@@ -201,16 +200,5 @@ func (v *donationView) setWayBack(p *page, returnURL, campaignPath string) {
 	v.BackURL, v.Back = campaignPath+p.Query, p.T("backToCampaign")
 }
 
-// nextLook is the content of the meta refresh, or "" after the last look. The count
-// travels in the address, so the server remembers nobody.
-func nextLook(r *http.Request, p *page) string {
-	look, _ := strconv.Atoi(r.URL.Query().Get("look"))
-	if look < 0 || look >= len(refreshSeconds) {
-		return ""
-	}
-	separator := ""
-	if p.Query != "" {
-		separator = "&"
-	}
-	return fmt.Sprintf("%d;url=%s%slook=%d", refreshSeconds[look], p.again(), separator, look+1)
-}
+// look is the address of the page for a later look, in its language.
+func (p *page) look() string { return "?lang=" + p.Lang + "&look=1" }

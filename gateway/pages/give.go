@@ -153,7 +153,14 @@ func at(address string, origins []string) bool {
 func (s *site) formAgain(w http.ResponseWriter, r *http.Request, p *page, c *campaignsv1.Campaign, code int, sentence string) {
 	v := newCampaignView(p.Words, c)
 	v.Story = s.stories.Render(v.TextLang, c.GetTexts()[v.TextLang].GetStory())
-	v.Form.Error, v.Form.Typed, v.Form.Wrong = sentence, r.PostForm.Get("amount"), code == http.StatusBadRequest
+	v.Image = s.imageOf(r.Context(), c, v.TextLang)
+	v.Form.Typed = r.PostForm.Get("amount")
+	// Every other status is no fault of a field.
+	field := ""
+	if code == http.StatusBadRequest {
+		field = "amount"
+	}
+	p.wrong(field, sentence)
 	// What was sent stands in the form again. Before the body was read all of it is empty.
 	v.Form.check(r.PostForm.Get("preset"))
 	v.Form.Monthly, v.Form.Cover = r.PostForm.Get("often") == "monthly", r.PostForm.Get("cover") != ""

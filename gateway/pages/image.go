@@ -104,6 +104,10 @@ func (s *Site) Preview(w http.ResponseWriter, r *http.Request, shown Preview) {
 	if shown.Image != nil {
 		v.Image = newImageView(shown.Image, shown.ImageBase, c.GetTexts()[v.TextLang].GetImageAlt(), v.TextLang)
 	}
+	// Pictures in the story would tell another site who reads, so they are left out, and its editor is told.
+	if n := s.pages.stories.Pictures(c.GetTexts()[v.TextLang].GetStory()); n > 0 {
+		p.Warning = p.N("previewPictures", int64(n))
+	}
 	v.Preview, v.Accepting = true, true
 	if d := c.GetDeadline(); d != nil {
 		v.Deadline = lastDay(p.Words, d)

@@ -25,9 +25,9 @@ type monthlyView struct {
 	Heading string
 	// Path is the page's address without its query; the forms' are below it.
 	Path string
-	// Lead, Facts and Error say what is known, or what went wrong.
-	Lead, Error string
-	Facts       []string
+	// Lead and Facts say what is known.
+	Lead  string
+	Facts []string
 	// Token is the link's, to be redeemed by a button: mail programs load pages too.
 	Token string
 	// AskLink offers a new link.
@@ -37,7 +37,6 @@ type monthlyView struct {
 	// Change, Stop and Portal are what can still be done with it; Later: once the account is connected again.
 	Change, Stop, Portal, Later bool
 	Typed, Symbol               string
-	Wrong                       bool
 	// Gives is what it gives, in minor units. The form brings it back, for the page of an amount that is wrong.
 	Gives int64
 	// DonationPath is the first donation's page.
@@ -94,12 +93,14 @@ func (s *site) monthlyForm(w http.ResponseWriter, r *http.Request) (name string,
 	}
 	// Another site's form must neither change nor stop a donation, nor have mails sent.
 	if s.foreign.Check(r) != nil {
-		v.Error, v.AskLink = p.T("monthlyErrorOrigin"), true
+		p.wrong("", p.T("monthlyErrorOrigin"))
+		v.AskLink = true
 		s.answerMonthly(w, r, http.StatusForbidden, p, v)
 		return name, p, v, false
 	}
 	if r.ParseForm() != nil {
-		v.Error, v.AskLink = p.T("monthlyErrorOther"), true
+		p.wrong("", p.T("monthlyErrorOther"))
+		v.AskLink = true
 		s.answerMonthly(w, r, http.StatusBadRequest, p, v)
 		return name, p, v, false
 	}
@@ -156,7 +157,7 @@ func (s *site) monthlyChange(w http.ResponseWriter, r *http.Request) {
 	v.Symbol = p.Words.CurrencySymbol(string(currency))
 	amount, err := chosenAmount(url.Values{"amount": {v.Typed}}, currency)
 	if err != nil {
-		v.refuse(p.Words, p.T("errorAmount"), currency)
+		v.refuse(p, p.T("errorAmount"), currency)
 		s.answerMonthly(w, r, http.StatusBadRequest, p, v)
 		return
 	}
@@ -166,7 +167,7 @@ func (s *site) monthlyChange(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		// Only an amount that is too small or too large comes back in the form; all else has a page of its own.
 		if code, sentence := refusal(p.Words, campaign, err); code == http.StatusBadRequest {
-			v.refuse(p.Words, sentence, currency)
+			v.refuse(p, sentence, currency)
 			s.answerMonthly(w, r, code, p, v)
 			return
 		}
@@ -247,10 +248,10 @@ func (v *monthlyView) keep(form url.Values) {
 }
 
 // refuse says what is wrong with the amount typed, and what stays as it is.
-func (v *monthlyView) refuse(w *text.Words, sentence string, currency money.Currency) {
-	v.Error, v.Wrong = sentence, true
+func (v *monthlyView) refuse(p *page, sentence string, currency money.Currency) {
+	p.wrong("amount", sentence)
 	if v.Gives > 0 {
-		v.Lead = w.T("monthlyGives", "amount", w.Money(&moneyv1.Money{CurrencyCode: string(currency), AmountMinor: v.Gives}))
+		v.Lead = p.T("monthlyGives", "amount", p.Money(&moneyv1.Money{CurrencyCode: string(currency), AmountMinor: v.Gives}))
 	}
 }
 
@@ -262,22 +263,27 @@ func (s *site) monthlyFailed(w http.ResponseWriter, r *http.Request, p *page, v 
 	switch reason {
 	// A new link helps in both cases.
 	case errorsv1.ErrorReason_LINK_INVALID, errorsv1.ErrorReason_MANAGE_TOKEN_INVALID:
-		v.Error, v.AskLink, v.Manage = p.T("monthlyErrorLink"), true, ""
+		p.wrong("", p.T("monthlyErrorLink"))
+		v.AskLink, v.Manage = true, ""
 	case errorsv1.ErrorReason_MAIL_NOT_CONFIGURED:
-		v.Error = p.T("monthlyErrorMail")
+		p.wrong("", p.T("monthlyErrorMail"))
 	case errorsv1.ErrorReason_TOO_MANY_LINKS:
-		code, v.Error = http.StatusTooManyRequests, p.T("monthlyErrorTooMany", "wait", p.Wait(wait))
+		code = http.StatusTooManyRequests
+		p.wrong("", p.T("monthlyErrorTooMany", "wait", p.Wait(wait)))
 	case errorsv1.ErrorReason_TOO_MANY_CHANGES:
-		code, v.Error = http.StatusTooManyRequests, p.T("monthlyErrorManyChanges", "wait", p.Wait(wait))
+		code = http.StatusTooManyRequests
+		p.wrong("", p.T("monthlyErrorManyChanges", "wait", p.Wait(wait)))
 	case errorsv1.ErrorReason_RECURRING_NOT_STARTED:
-		v.Error = p.T("monthlyErrorNotStarted")
+		p.wrong("", p.T("monthlyErrorNotStarted"))
 	// Without the manage token the page offers no forms.
 	case errorsv1.ErrorReason_RECURRING_ENDED:
-		v.Error, v.Manage = p.T("monthlyErrorEnded"), ""
+		p.wrong("", p.T("monthlyErrorEnded"))
+		v.Manage = ""
 	case errorsv1.ErrorReason_STRIPE_ACCOUNT_DISCONNECTED:
-		v.Error = p.T("monthlyErrorDisconnected")
+		p.wrong("", p.T("monthlyErrorDisconnected"))
 	case errorsv1.ErrorReason_STRIPE_UNAVAILABLE:
-		code, v.Error = http.StatusServiceUnavailable, p.T("errorStripe")
+		code = http.StatusServiceUnavailable
+		p.wrong("", p.T("errorStripe"))
 	// What is not foreseen is logged by its code alone and told in a general sentence.
 	default:
 		if isNotFound(err) {
@@ -285,7 +291,8 @@ func (s *site) monthlyFailed(w http.ResponseWriter, r *http.Request, p *page, v 
 			return
 		}
 		s.logger.WarnContext(r.Context(), "a monthly donation's page lacks what it asked for", "code", status.Code(err).String())
-		code, v.Error = http.StatusServiceUnavailable, p.T("monthlyErrorOther")
+		code = http.StatusServiceUnavailable
+		p.wrong("", p.T("monthlyErrorOther"))
 	}
 	s.answerMonthly(w, r, code, p, v)
 }

@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 
@@ -31,6 +32,9 @@ var files embed.FS
 
 //go:embed style.css
 var ownStyle []byte
+
+//go:embed wait.js
+var waitScript []byte
 
 // Cache policies. Shared caches take the load of a link that goes round; browsers
 // ask each time, so that who has just given sees the progress move.
@@ -72,6 +76,8 @@ type site struct {
 	stories         *markdown.Renderer
 	foreign         *http.CrossOriginProtection
 	style, icon     string
+	// wait is the address of the script of pages that wait.
+	wait string
 }
 
 // Site serves the pages. Its zero value serves nothing: see New.
@@ -110,6 +116,7 @@ func New(c Config) (*Site, error) {
 	s.templates[previewName] = s.templates["campaign"]
 	mux := http.NewServeMux()
 	s.style = c.Assets.Add("style.css", "text/css; charset=utf-8", design.Sheet(ownStyle))
+	s.wait = c.Assets.Add("wait.js", "text/javascript; charset=utf-8", waitScript)
 	s.icon = c.Assets.Add("icon.svg", "image/svg+xml", design.Icon())
 	mux.HandleFunc("GET /{$}", s.home)
 	mux.HandleFunc("GET /stripe/back", s.stripeBack)
@@ -134,7 +141,7 @@ func New(c Config) (*Site, error) {
 	mux.HandleFunc("GET /c/{collective}/{campaign}/pledges/{pledge}/qr.svg", s.slipQR)
 	// A known address with another method also ends here.
 	mux.HandleFunc("/", s.missing)
-	return &Site{asPublic(mux), s}, nil
+	return &Site{asPublic(canonical(mux)), s}, nil
 }
 
 // asPublic takes the caller's key and origin out of what goes on to the services, and bounds what a form may hold.
@@ -148,6 +155,20 @@ func asPublic(next http.Handler) http.Handler {
 		}
 		r = r.WithContext(metadata.NewOutgoingContext(r.Context(), kept))
 		r.Body = http.MaxBytesReader(w, r.Body, maxFormBytes)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// canonical leads who typed capitals or a slash at the end to the page: all our addresses are in small letters, without one.
+func canonical(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if reading := r.Method == http.MethodGet || r.Method == http.MethodHead; reading && strings.HasPrefix(strings.ToLower(r.URL.Path), "/c/") {
+			if path := strings.ToLower(strings.TrimRight(r.URL.Path, "/")); path != r.URL.Path && strings.HasPrefix(path, "/c/") {
+				// The path begins with /c/, so the address stays on this site.
+				http.Redirect(w, r, (&url.URL{Path: path, RawQuery: r.URL.RawQuery}).String(), http.StatusMovedPermanently)
+				return
+			}
+		}
 		next.ServeHTTP(w, r)
 	})
 }
@@ -203,22 +224,24 @@ func (s *site) answer(w http.ResponseWriter, r *http.Request, code int, name str
 
 // policy is a page's Content-Security-Policy. Chromium applies form-action to where a
 // form's answer redirects, too, so the payment pages are named.
-// Scripts, frames and foreign pictures are allowed nowhere.
+// Frames and foreign pictures are allowed nowhere, and a script of our own only on the page that waits.
 func (s *site) policy(name string) string {
-	forms := "'none'"
+	forms, scripts := "'none'", ""
 	switch name {
 	case "campaign":
 		forms = "'self' " + strings.Join(s.checkoutOrigins, " ")
 	case "monthly":
 		forms = "'self' " + strings.Join(s.portalOrigins, " ")
-	// These forms lead to our own pages.
-	case "donation", "pledgeform":
+	case "donation":
+		forms, scripts = "'self'", "script-src 'self'; connect-src 'self'; "
+	// This form leads to our own pages.
+	case "pledgeform":
 		forms = "'self'"
 	// A preview has the form, which leads nowhere.
 	case previewName:
 		forms = "'none'"
 	}
-	return "default-src 'none'; style-src 'self'; img-src 'self'; form-action " + forms + "; base-uri 'none'; frame-ancestors 'none'"
+	return "default-src 'none'; " + scripts + "style-src 'self'; img-src 'self'; form-action " + forms + "; base-uri 'none'; frame-ancestors 'none'"
 }
 
 // messageView is a page of a heading, sentences and links.

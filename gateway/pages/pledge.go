@@ -104,10 +104,10 @@ func (s *site) pledge(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	// again shows the form with an error and what was sent; wrong marks the amount's field. It sets nothing before the
-	// body is read, since PostForm is empty then.
-	again := func(code int, sentence string, wrong bool) {
-		v.Form.Error, v.Form.Wrong, v.Form.Typed = sentence, wrong, r.PostForm.Get("amount")
+	// again shows the form with what is wrong and what was sent. It sets nothing before the body is read, since PostForm is
+	// empty then.
+	again := func(code int) {
+		v.Form.Typed = r.PostForm.Get("amount")
 		v.Form.check(r.PostForm.Get("preset"))
 		for i := range v.Methods {
 			v.Methods[i].Checked = v.Methods[i].Value == r.PostForm.Get("method")
@@ -117,18 +117,16 @@ func (s *site) pledge(w http.ResponseWriter, r *http.Request) {
 	}
 	// Before the body is read: another site's form may only be told to go away.
 	if s.foreign.Check(r) != nil {
-		again(http.StatusForbidden, p.T("errorOriginPledge"), false)
+		p.wrong("", p.T("errorOriginPledge"))
+		again(http.StatusForbidden)
 		return
 	}
 	if r.ParseForm() != nil {
-		again(http.StatusBadRequest, p.T("errorAmount"), true)
+		p.wrong("amount", p.T("errorAmount"))
+		again(http.StatusBadRequest)
 		return
 	}
 	amount, err := chosenAmount(r.PostForm, money.Currency(c.GetGoal().GetCurrencyCode()))
-	if err != nil {
-		again(http.StatusBadRequest, p.T(amountProblem(err)), true)
-		return
-	}
 	// Which of the known methods the collective takes is decided by the service.
 	method := treasuryv1.OfflineMethod_OFFLINE_METHOD_UNSPECIFIED
 	for _, m := range pledgeMethods {
@@ -137,7 +135,13 @@ func (s *site) pledge(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if method == treasuryv1.OfflineMethod_OFFLINE_METHOD_UNSPECIFIED {
-		again(http.StatusBadRequest, p.T("pledgeErrorMethod"), false)
+		p.wrong("method", p.T("pledgeErrorMethod"))
+	}
+	if err != nil {
+		p.wrong("amount", p.T(amountProblem(err)))
+	}
+	if len(p.Problems) > 0 {
+		again(http.StatusBadRequest)
 		return
 	}
 	made, err := s.treasury.CreatePledge(r.Context(), &treasuryv1.CreatePledgeRequest{
@@ -147,10 +151,15 @@ func (s *site) pledge(w http.ResponseWriter, r *http.Request) {
 	})
 	if err != nil {
 		code, sentence := refusal(p.Words, c, err)
-		if reason, _ := reasonOf(err); reason == errorsv1.ErrorReason_PLEDGE_METHOD_UNAVAILABLE {
-			code, sentence = http.StatusConflict, p.T("pledgeErrorUnavailable")
+		field := ""
+		if code == http.StatusBadRequest {
+			field = "amount"
 		}
-		again(code, sentence, code == http.StatusBadRequest)
+		if reason, _ := reasonOf(err); reason == errorsv1.ErrorReason_PLEDGE_METHOD_UNAVAILABLE {
+			code, field, sentence = http.StatusConflict, "method", p.T("pledgeErrorUnavailable")
+		}
+		p.wrong(field, sentence)
+		again(code)
 		return
 	}
 	// After the redirect a reload shows the slip and makes no other pledge.
@@ -169,6 +178,8 @@ type slipView struct {
 	QRPath string
 	Note   string
 	Path   string
+	// SelfAddress is the page's own, to be kept on paper.
+	SelfAddress string
 	// Open: it is still awaited.
 	Open bool
 }
@@ -198,6 +209,8 @@ func (s *site) slip(w http.ResponseWriter, r *http.Request) {
 	if pledge.GetTransfer().GetEpcQrSvg() != "" && v.Open {
 		v.QRPath = v.Path + "/pledges/" + r.PathValue("pledge") + "/qr.svg"
 	}
+	// What a reader types from paper needs no scheme.
+	v.SelfAddress = r.Host + v.Path + "/pledges/" + r.PathValue("pledge")
 	p.Title, p.NoIndex, p.Content = v.Heading, true, v
 	s.answer(w, r, http.StatusOK, "slip", p, cacheNever)
 }
@@ -264,20 +277,20 @@ func newSlipView(w *text.Words, c *campaignsv1.Campaign, pledge *treasuryv1.Pled
 		t := pledge.GetTransfer()
 		v.Lead = w.T("slipTransferLead")
 		row("slipHolder", t.GetHolder(), "")
-		row("slipIBAN", inGroups(t.GetIban()), "code")
+		row("slipIBAN", inGroups(t.GetIban()), "code large")
 		row("slipBIC", t.GetBic(), "code")
-		row("slipReference", t.GetRemittanceText(), "code strong")
+		row("slipReference", t.GetRemittanceText(), "code large")
 		v.Note = w.T("slipTransferNote")
 	case treasuryv1.OfflineMethod_OFFLINE_METHOD_CHEQUE:
 		v.Lead = w.T("slipChequeLead")
 		row("slipPayee", pledge.GetCheque().GetPayee(), "")
-		row("slipReferenceBack", pledge.GetReference(), "code strong")
+		row("slipReferenceBack", pledge.GetReference(), "code large")
 		v.Address = pledge.GetCheque().GetPostalAddress()
 		v.Note = w.T("slipChequeNote")
 	// Cash is handed over, so the slip tells whom to and under which reference.
 	default:
 		v.Lead = w.T("slipCashLead", "collective", shown.Collective)
-		row("slipReference", pledge.GetReference(), "code strong")
+		row("slipReference", pledge.GetReference(), "code large")
 		v.Note = w.T("slipCashNote")
 	}
 	if pledge.GetExpireTime() != nil {

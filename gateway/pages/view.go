@@ -3,6 +3,7 @@ package pages
 import (
 	"fmt"
 	"html/template"
+	"slices"
 	"strconv"
 	"time"
 
@@ -27,10 +28,39 @@ type page struct {
 	NoIndex bool
 	// Notice stands above a preview, with the way back.
 	Notice, Back, BackText string
-	// Refresh is the content of a meta refresh; empty for none.
-	Refresh string
+	// Script is the address of the page's own script; empty for none. The page is complete without it.
+	Script string
+	// Warning stands beside the notice of a preview, and is for its editor.
+	Warning string
+	// Problems are what is wrong with what was sent, in the order of the fields.
+	Problems []problem
 	// Content is the page's own part.
 	Content any
+}
+
+// problem is what is wrong with what was sent. Field is the id of the element at fault; empty when none is.
+type problem struct{ Field, Text string }
+
+// wrong adds a problem; the first of a field stays.
+func (p *page) wrong(field, sentence string) {
+	if field == "" || p.ProblemAt(field).Text == "" {
+		p.Problems = append(p.Problems, problem{field, sentence})
+	}
+}
+
+// ProblemAt is what is wrong with a field; it has no text when nothing is.
+func (p *page) ProblemAt(field string) problem {
+	for _, found := range p.Problems {
+		if found.Field == field {
+			return found
+		}
+	}
+	return problem{}
+}
+
+// AtFields reports whether a field is at fault.
+func (p *page) AtFields() bool {
+	return slices.ContainsFunc(p.Problems, func(found problem) bool { return found.Field != "" })
 }
 
 // campaignView is a campaign in one language, every text ready to print.
@@ -43,6 +73,8 @@ type campaignView struct {
 	Image    *imageView
 	Progress progressView
 	Stages   []stageView
+	// Next is the stage that donations pay for now; nil without stages, or when all are reached.
+	Next     *stageView
 	Deadline string
 	// Spent says what the cause has cost so far; empty when nothing is known.
 	Spent string
@@ -60,9 +92,7 @@ type campaignView struct {
 type formView struct {
 	Presets                  []presetView
 	Minimum, Maximum, Symbol string
-	Typed, Error             string
-	// Wrong says that the error is about the amount.
-	Wrong bool
+	Typed                    string
 	// Monthly and Cover are what was chosen.
 	Monthly, Cover bool
 	// FeeRate is the estimated fee, and FeeWhole what a donation of FeeExample becomes with it; empty when it cannot be
@@ -74,10 +104,13 @@ type formView struct {
 type amountField struct {
 	*text.Words
 	formView
+	Problem problem
 }
 
-// AmountField joins the page's words with a form.
-func (p *page) AmountField(f formView) amountField { return amountField{p.Words, f} }
+// AmountField joins the page's words, a form and what is wrong with its amount.
+func (p *page) AmountField(f formView) amountField {
+	return amountField{p.Words, f, p.ProblemAt("amount")}
+}
 
 // check marks the preset that was sent.
 func (f *formView) check(preset string) {
@@ -98,9 +131,11 @@ type presetView struct {
 // Now is the settled share in whole percent, within 0 and 100.
 type progressView struct {
 	Label, Text, Raised, Goal, Percent, Pending string
-	Now                                         int64
-	Settled, Waiting                            string
-	Ticks                                       []tickView
+	// Left says what is missing to the goal, or that it is reached.
+	Left             string
+	Now              int64
+	Settled, Waiting string
+	Ticks            []tickView
 }
 
 // tickView is a mark on the bar: the end of a stage, or the goal when more than that came in.
@@ -135,6 +170,9 @@ func newCampaignView(w *text.Words, c *campaignsv1.Campaign) campaignView {
 		Accepting:      c.GetAcceptingDonations(),
 	}
 	v.Title = text.Typeset(v.TextLang, c.GetTexts()[v.TextLang].GetTitle())
+	if at := slices.IndexFunc(v.Stages, func(s stageView) bool { return s.State == "current" }); at >= 0 {
+		v.Next = &v.Stages[at]
+	}
 	switch {
 	case v.Accepting:
 		if d := c.GetDeadline(); d != nil {
@@ -207,6 +245,15 @@ func newProgressView(w *text.Words, c *campaignsv1.Campaign) progressView {
 	if pending > 0 {
 		v.Pending = w.T("pending", "amount", print(pending))
 		v.Text += " (" + v.Pending + ")"
+	}
+	switch {
+	case goal <= 0:
+	case settled >= goal && c.GetAcceptingDonations():
+		v.Left = w.T("goalReachedOpen")
+	case settled >= goal:
+		v.Left = w.T("goalReached")
+	case c.GetAcceptingDonations():
+		v.Left = w.T("goalLeft", "amount", print(goal-max(0, settled)))
 	}
 	v.Now = min(100, max(0, text.Hundredths(settled, goal)))
 	// At least one, so that nothing is divided by zero.

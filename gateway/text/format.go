@@ -2,7 +2,6 @@ package text
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -26,25 +25,6 @@ func (w *Words) Money(m *moneyv1.Money) string {
 		text = text[:at] + text[at+len(zeros):]
 	}
 	return text
-}
-
-var (
-	beforeHigh  = regexp.MustCompile(` ([;:!?»])`)
-	afterQuote  = regexp.MustCompile(`« `)
-	inThousands = regexp.MustCompile(`\b\d{1,3}( \d{3})+\b`)
-)
-
-// Typeset makes the spaces of a French text no-break where its writer typed plain
-// ones: before high punctuation, inside of « », between thousands.
-func Typeset(lang, text string) string {
-	if lang != "fr" {
-		return text
-	}
-	text = beforeHigh.ReplaceAllString(text, "\u00a0$1")
-	text = afterQuote.ReplaceAllString(text, "«\u00a0")
-	return inThousands.ReplaceAllStringFunc(text, func(number string) string {
-		return strings.ReplaceAll(number, " ", "\u202f")
-	})
 }
 
 // Percent writes what share of the whole a part is.

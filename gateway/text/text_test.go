@@ -39,12 +39,13 @@ func TestLoad(t *testing.T) {
 func TestParseMoney(t *testing.T) {
 	for typed, want := range map[string]int64{
 		"12,50": 1250, "12.50": 1250, "1 250,00 €": 125000, "1\u202f250,00\u00a0€": 125000, "€1,250.00": 125000, "20": 2000, " 7 ": 700,
+		"20 euros": 2000, "20EUR": 2000, "20 €": 2000, "20,00": 2000, "20\u00a0Euros": 2000, "1 euro": 100, "EUR 20": 2000, "1 250,50 euros": 125050,
 	} {
 		if got, err := ParseMoney(typed, "EUR"); err != nil || got.GetAmountMinor() != want || got.GetCurrencyCode() != "EUR" {
 			t.Errorf("%q: %v, %v, want %d", typed, got, err, want)
 		}
 	}
-	for typed, want := range map[string]error{"": ErrMoney, "douze": ErrMoney, "1,234": ErrAmbiguous, "12,505": ErrAmbiguous, "12,5055": ErrMoney, "=1+1": ErrMoney} {
+	for typed, want := range map[string]error{"": ErrMoney, "douze": ErrMoney, "1,234": ErrAmbiguous, "12,505": ErrAmbiguous, "12,5055": ErrMoney, "=1+1": ErrMoney, "euros": ErrMoney, "20 dollars": ErrMoney, "20 eurosx": ErrMoney} {
 		if got, err := ParseMoney(typed, "EUR"); !errors.Is(err, want) {
 			t.Errorf("%q: %v, %v, want %v", typed, got, err, want)
 		}
@@ -95,8 +96,6 @@ func TestWords(t *testing.T) {
 		{en.Date(time.Date(2026, 8, 31, 12, 0, 0, 0, time.UTC)), "31\u00a0August 2026"},
 		{fr.Wait(time.Second), "2 secondes"},
 		{fr.Wait(91 * time.Second), "2 minutes"},
-		{Typeset("fr", "« Non ! » : 1 700 gens ; 12 000 000 €"), "«\u00a0Non\u00a0!\u00a0»\u00a0: 1\u202f700 gens\u00a0; 12\u202f000\u202f000 €"},
-		{Typeset("en", "No ! 1 700"), "No ! 1 700"},
 		{fr.CurrencySymbol("EUR"), "€"},
 		{en.CurrencySymbol("JPY"), "¥"},
 		{fr.DateTime(time.Date(2026, 8, 31, 22, 5, 0, 0, time.UTC), paris), "1er\u00a0septembre 2026 à\u00a000:05"},

@@ -3,6 +3,7 @@ package money
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -20,8 +21,8 @@ var (
 )
 
 // Parse reads what people type: "12", "12,50", "12.5", "1 234,50", "1,234.50", "1'234.50", with a
-// minus sign, with the currency's symbol or code before or after the number, and all that Format
-// writes. It does not depend on the language, and refuses to guess:
+// minus sign, with the currency's symbol, code or name ("20 euros") before or after the number, and
+// all that Format writes. It does not depend on the language, and refuses to guess:
 //
 //   - Of two different separators the last one is for decimals; one that occurs twice is for
 //     thousands. Thousands are groups of three digits.
@@ -80,10 +81,18 @@ func stripSign(number string) (negative bool, rest string) {
 	return negative, strings.TrimSpace(rest)
 }
 
-// stripCurrency removes one symbol or code of the currency from either end.
+// names are what people write for a currency, in French and English; the longer of two that begin alike comes first.
+var names = map[Currency][]string{
+	EUR:   {"euros", "euro"},
+	"USD": {"dollars", "dollar"},
+	"GBP": {"pounds", "pound", "livres", "livre"},
+	"CHF": {"francs", "franc"},
+}
+
+// stripCurrency removes one name, symbol or code of the currency from either end.
 func stripCurrency(number string, currency Currency) string {
-	// The French symbol first, because the English one may be a part of it.
-	for _, mark := range []string{symbol(currency, French), symbol(currency, English), string(currency)} {
+	// A name may begin with the code, and the French symbol contain the English one.
+	for _, mark := range append(slices.Clone(names[currency]), symbol(currency, French), symbol(currency, English), string(currency)) {
 		if len(number) < len(mark) {
 			continue
 		}
