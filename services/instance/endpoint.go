@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -169,8 +170,48 @@ func (r *Result) fail(code, format string, args ...any) {
 	r.Outcome, r.FailureCode, r.Message = Failed, code, fmt.Sprintf(format, args...)
 }
 
-// SetUpEndpoints is SetUp for this program's own settings. Secrets are stored, and no result has one.
+const lockEndpointsSQL = `
+SELECT pg_try_advisory_lock(hashtextextended('cagnotte instance endpoints', 0))`
+
+const lockEndpointsPoll = 100 * time.Millisecond
+
+// lockEndpoints waits until no other call sets up endpoints, in whatever copy of the program: two at once would both find none
+// and both make one, since Stripe takes any number at one address. The lock is of a session, not of a transaction, which must
+// not wait for Stripe. Whoever waits keeps no connection; who has the lock has one of its own until unlock closes it.
+func (s *Service) lockEndpoints(ctx context.Context) (unlock func(), err error) {
+	ticker := time.NewTicker(lockEndpointsPoll)
+	defer ticker.Stop()
+	for {
+		conn, err := s.cfg.Pool.Acquire(ctx)
+		if err != nil {
+			return nil, postgres.Error(err)
+		}
+		var locked bool
+		err = conn.QueryRow(ctx, lockEndpointsSQL).Scan(&locked)
+		if err == nil && locked {
+			own := conn.Hijack()
+			return func() { _ = own.Close(context.WithoutCancel(ctx)) }, nil
+		}
+		conn.Release()
+		if err != nil {
+			return nil, postgres.Error(err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, postgres.Error(ctx.Err())
+		case <-ticker.C:
+		}
+	}
+}
+
+// SetUpEndpoints is SetUp for this program's own settings. Secrets are stored, and no result has one. Of two calls at once the
+// second waits, and finds what the first has made.
 func (s *Service) SetUpEndpoints(ctx context.Context, replace bool) ([]Result, error) {
+	unlock, err := s.lockEndpoints(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	stored, err := s.cfg.Webhooks.StoredSecrets(ctx)
 	if err != nil {
 		return nil, err

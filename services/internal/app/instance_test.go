@@ -4,7 +4,9 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"google.golang.org/grpc/codes"
@@ -87,6 +89,37 @@ func TestAnOperatorSetsUpStripe(t *testing.T) {
 		at := get().GetEndpoints()[0]
 		if at.GetStoredSecretCount() != 1 || at.GetStoredEndpoint() != made[platform].GetEndpoint() || at.GetLastReceiveTime() == nil {
 			t.Errorf("%v", at)
+		}
+	})
+	t.Run("several at once make one at each address", func(t *testing.T) {
+		if _, err := ownerOf(t, e).Exec(t.Context(), `DELETE FROM webhooks.endpoint_secrets`); err != nil {
+			t.Fatal(err)
+		}
+		// Each has listed what is there long before the other has made its own, unless one waits.
+		e.Sim.AddFault(stripesim.Fault{Method: http.MethodPost, PathPrefix: "/v1/webhook_endpoints", Delay: 300 * time.Millisecond})
+		var group sync.WaitGroup
+		answers := make([]*instancev1.SetUpStripeEndpointsResponse, 3)
+		for i := range answers {
+			group.Go(func() {
+				var err error
+				if answers[i], err = client.SetUpStripeEndpoints(operator, &instancev1.SetUpStripeEndpointsRequest{Name: "instance", Replace: true}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		group.Wait()
+		e.Sim.ClearFaults()
+		made := map[instancev1.EndpointOutcome]int{}
+		for _, a := range answers {
+			for _, r := range a.GetResults() {
+				made[r.GetOutcome()]++
+			}
+		}
+		if made[instancev1.EndpointOutcome_ENDPOINT_OUTCOME_REPLACED] != 2 || made[instancev1.EndpointOutcome_ENDPOINT_OUTCOME_IN_ORDER] != 4 {
+			t.Errorf("%v", answers)
+		}
+		if found := check(); found["ENDPOINT_SEVERAL"] != 0 || found["SECRET_MISSING"] != 0 {
+			t.Errorf("%v", found)
 		}
 	})
 	t.Run("is in order when repeated", func(t *testing.T) {
