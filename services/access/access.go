@@ -146,6 +146,12 @@ type Config struct {
 	// GuardPeopleTx reports whether a role of an owner or treasurer waits for a second member, and asks for one. It is called
 	// under the lock of [LockPeopleTx]. When nil, no role waits.
 	GuardPeopleTx func(ctx context.Context, tx pgx.Tx, g Given) (Waiting, error)
+	// WithdrawTx cancels what waits for a second member about invitations, memberships or keys that have ended, by their
+	// resource names, in the same transaction. When nil, nothing is canceled.
+	WithdrawTx func(ctx context.Context, tx pgx.Tx, subjects []string) error
+	// AlsoForget erases what other packages keep of people for a time only. The job that deletes this package's rows calls it
+	// each hour. When nil, nothing else is erased.
+	AlsoForget func(ctx context.Context) error
 }
 
 // Given is a role of an owner or treasurer that somebody would get: by an invitation, or, when that is zero, by a change of
@@ -243,6 +249,12 @@ func New(c Config) *Service {
 	}
 	if c.GuardPeopleTx == nil {
 		c.GuardPeopleTx = func(context.Context, pgx.Tx, Given) (Waiting, error) { return Waiting{}, nil }
+	}
+	if c.AlsoForget == nil {
+		c.AlsoForget = func(context.Context) error { return nil }
+	}
+	if c.WithdrawTx == nil {
+		c.WithdrawTx = func(context.Context, pgx.Tx, []string) error { return nil }
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -422,14 +434,17 @@ func (s *Service) CreateOperatorKey(ctx context.Context, displayName string) (st
 }
 
 // Revoke ends a key for good, and tells other members in the same transaction. Invitations that a key of no person made and
-// that are still open are revoked too. Revoking it again changes nothing and
-// returns the same key. An empty collective is the instance.
+// that are still open are revoked too, and what waits for a second member about them or the key is canceled. Revoking it again
+// changes nothing and returns the same key. An empty collective is the instance.
 //
 // Errors: NOT_FOUND for a key that does not exist; UNAUTHENTICATED (INVALID_KEY) when the caller's own key was revoked
 // since the call began. So when two keys revoke each other, one of them stays.
 func (s *Service) Revoke(ctx context.Context, collective, id string) (k Key, err error) {
 	by := PrincipalFrom(ctx)
 	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		if err := LockPeopleTx(ctx, tx, collective); err != nil {
+			return err
+		}
 		if err := lockRevocationsTx(ctx, tx, collective); err != nil {
 			return err
 		}
@@ -438,7 +453,7 @@ func (s *Service) Revoke(ctx context.Context, collective, id string) (k Key, err
 				return err
 			}
 		}
-		k, err = s.RevokeTx(ctx, tx, collective, id)
+		k, err = s.revokeKeyTx(ctx, tx, collective, id)
 		return err
 	})
 	if err != nil {
@@ -454,20 +469,30 @@ SET revoked_at = @now
 WHERE i.inviter = @inviter
 	AND (@collective = '' OR i.collective = @collective)
 	AND i.accepted_at IS NULL
-	AND i.revoked_at IS NULL`
+	AND i.revoked_at IS NULL
+RETURNING` + invitationColumns
 
-// RevokeTx is Revoke for a caller that has checked who may.
-func (s *Service) RevokeTx(ctx context.Context, tx pgx.Tx, collective, id string) (Key, error) {
+// revokeKeyTx is Revoke for a caller that has checked who may, under the locks of the collective.
+func (s *Service) revokeKeyTx(ctx context.Context, tx pgx.Tx, collective, id string) (Key, error) {
 	now := s.nowMicros()
 	k, revoked, err := revokeTx(ctx, tx, collective, id, now)
 	if err != nil || !revoked {
 		return k, err
 	}
 	// For what a key of no person invited nobody answers any more.
+	ended := []string{k.Name()}
 	if k.Person == uuid.Nil {
-		if _, err := tx.Exec(ctx, revokeInvitationsOfKeySQL, pgx.NamedArgs{"inviter": k.Name(), "collective": collective, "now": now}); err != nil {
-			return Key{}, postgres.Error(err)
+		if err := lockInvitedTx(ctx, tx, collective); err != nil {
+			return Key{}, err
 		}
+		invitations, err := revokeInvitationsTx(ctx, tx, revokeInvitationsOfKeySQL, pgx.NamedArgs{"inviter": k.Name(), "collective": collective, "now": now})
+		if err != nil {
+			return Key{}, err
+		}
+		ended = append(ended, invitations...)
+	}
+	if err := s.cfg.WithdrawTx(ctx, tx, ended); err != nil {
+		return Key{}, err
 	}
 	if err := s.cfg.TellTx(ctx, tx, KeyChange{Key: k, By: PrincipalFrom(ctx)}); err != nil {
 		return Key{}, err
@@ -496,7 +521,7 @@ func checkRole(k Key) error {
 const maxDisplayNameChars = 80
 
 func checkDisplayName(name string) error {
-	if !printableLine(name, maxDisplayNameChars) {
+	if !PrintableLine(name, maxDisplayNameChars) {
 		return errs.Invalid("api_key.display_name", "must be one line of 1 to %d characters", maxDisplayNameChars)
 	}
 	return nil

@@ -10,15 +10,18 @@
 //	session        from a link, a passkey or an invitation   14 days without use, 90 days, revoked, removed
 //	sign-in link   once, in the browser that asked           15 minutes
 //	address link   once, in the session that asked           15 minutes, another one, sign-out
-//	invitation     once                                      7 days, revoked, the inviter was removed
+//	invitation     once, when it is approved if it must be   7 days, revoked, the inviter was removed
 //	passkey        to sign in; a copy is blocked             deleted
 //	API key        from when it is approved, if it must be   its end, revoked, its member's role ends
-//	membership     a role since a time; it never changes     ended, by a change of role too
+//	membership     a role since a time; it never changes     ended, by a change of role too, which may have to be approved
 //
 // A member is a person. Keys that a member makes count as that person and have a role that the member's covers. Keys of no
 // person, of the operator or the command line, remember the key that made them: keys of which one made the other, directly
 // or through others, belong to one member ([Key.Member]), even when some are revoked. So nobody becomes a second member by
-// making a key ([CheckSecondMemberTx]).
+// making a key ([CheckSecondMemberTx]). Who holds a key of no person, or one that an operator made for a collective, is not
+// known: where persons could, it neither asks for what a second member approves ([CheckAskerTx]) nor approves it. Keys,
+// invitations and promotions to owner or treasurer are such changes (Config.GuardKeyTx, GuardPeopleTx); what waits about one
+// that ends is canceled with it (WithdrawTx).
 //
 // # May they
 //

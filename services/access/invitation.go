@@ -140,7 +140,8 @@ SET revoked_at = @now
 WHERE ` + invitationScope + ` = @collective
 	AND i.email = @email
 	AND i.accepted_at IS NULL
-	AND i.revoked_at IS NULL`
+	AND i.revoked_at IS NULL
+RETURNING` + invitationColumns
 
 const insertInvitationSQL = `
 INSERT INTO access.invitations (
@@ -171,6 +172,18 @@ VALUES (
 	@expires_at,
 	@approved
 )`
+
+// revokeInvitationsTx runs a statement that revokes invitations and returns them, and returns the names of those that waited for
+// a second member.
+func revokeInvitationsTx(ctx context.Context, tx pgx.Tx, sql string, args pgx.NamedArgs) (waited []string, err error) {
+	revoked, err := postgres.All(ctx, tx, rowToInvitation, sql, args)
+	for _, i := range revoked {
+		if i.Waiting {
+			waited = append(waited, i.Name())
+		}
+	}
+	return waited, err
+}
 
 // Invite makes an invitation and queues its mail. One that is pending for the same address is revoked. A repeat of the
 // request id returns the same invitation. The others are told. One that must wait for a second member has no mail yet.
@@ -229,8 +242,12 @@ func (s *Service) Invite(ctx context.Context, i Invitation, requestID uuid.UUID)
 		if wait > 0 {
 			return tooMany(errorsv1.ErrorReason_TOO_MANY_INVITATIONS, wait, "Too many invitations; wait before the next one.")
 		}
-		if _, err := tx.Exec(ctx, revokePendingSQL, pgx.NamedArgs{"collective": i.Collective, "email": i.Email, "now": now}); err != nil {
-			return postgres.Error(err)
+		replaced, err := revokeInvitationsTx(ctx, tx, revokePendingSQL, pgx.NamedArgs{"collective": i.Collective, "email": i.Email, "now": now})
+		if err != nil {
+			return err
+		}
+		if err := s.cfg.WithdrawTx(ctx, tx, replaced); err != nil {
+			return err
 		}
 		if made, err = s.insertInvitationTx(ctx, tx, i, id, requestID, by, now); err != nil {
 			return err
@@ -385,14 +402,21 @@ WHERE i.id = @id
 	AND i.revoked_at IS NULL
 	AND i.expires_at > @now`
 
-// RevokeInvitation revokes an invitation that is pending. Any other stays as it is. NOT_FOUND when there is none.
+// RevokeInvitation revokes an invitation that is pending, or waits for a second member: then that change is canceled. Any other
+// stays as it is. NOT_FOUND when there is none.
 func (s *Service) RevokeInvitation(ctx context.Context, collective string, id uuid.UUID) (i Invitation, err error) {
 	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		if err := LockPeopleTx(ctx, tx, collective); err != nil {
+			return err
+		}
 		revoked, err := tx.Exec(ctx, revokeInvitationSQL, pgx.NamedArgs{"id": id, "collective": collective, "now": s.nowMicros()})
 		if err != nil {
 			return postgres.Error(err)
 		}
 		if i, err = invitationTx(ctx, tx, invitationSQL, collective, id); err != nil || revoked.RowsAffected() == 0 {
+			return err
+		}
+		if err := s.cfg.WithdrawTx(ctx, tx, []string{i.Name()}); err != nil {
 			return err
 		}
 		return s.auditTx(ctx, tx, collective, i.Name(), fields{"email": shortEmail(i.Email), "role": string(i.Role)}, nil)
@@ -411,14 +435,42 @@ WHERE (` + invitationScope + ` = @collective OR @collective = '' AND i.by_operat
 		SELECT coalesce('collectives/' || k.collective, 'instance') || '/apiKeys/' || k.id
 		FROM access.api_keys AS k
 		WHERE k.person = @member
-	))`
+	))
+RETURNING` + invitationColumns
 
-// revokeInvitationsOfTx revokes what somebody has invited who may not invite any more, since nobody answers for it.
-func revokeInvitationsOfTx(ctx context.Context, tx pgx.Tx, collective string, member uuid.UUID, now time.Time) error {
-	_, err := tx.Exec(ctx, revokeInvitationsOfSQL, pgx.NamedArgs{
+// revokeInvitationsOfTx revokes what somebody has invited who may not invite any more, since nobody answers for it. It returns
+// the names of those that waited for a second member.
+func revokeInvitationsOfTx(ctx context.Context, tx pgx.Tx, collective string, member uuid.UUID, now time.Time) (waited []string, err error) {
+	if err := lockInvitedTx(ctx, tx, collective); err != nil {
+		return nil, err
+	}
+	return revokeInvitationsTx(ctx, tx, revokeInvitationsOfSQL, pgx.NamedArgs{
 		"collective": collective, "inviter": memberName(member), "member": member, "now": now,
 	})
-	return postgres.Error(err)
+}
+
+const waitingOfOperatorsSQL = `
+SELECT DISTINCT i.collective
+FROM access.invitations AS i
+WHERE i.waiting
+	AND i.by_operator
+	AND i.collective IS NOT NULL
+	AND i.revoked_at IS NULL
+ORDER BY i.collective`
+
+// lockInvitedTx is [LockPeopleTx] for the collectives to which operators have invited, for a caller that has locked the people of
+// the instance. For any other collective it does nothing.
+func lockInvitedTx(ctx context.Context, tx pgx.Tx, collective string) error {
+	if collective != "" {
+		return nil
+	}
+	invited, err := postgres.All(ctx, tx, pgx.RowTo[string], waitingOfOperatorsSQL, nil)
+	for _, c := range invited {
+		if err := LockPeopleTx(ctx, tx, c); err != nil {
+			return err
+		}
+	}
+	return err
 }
 
 const invitationByTokenSQL = `
@@ -439,12 +491,16 @@ func (s *Service) byTokenTx(ctx context.Context, tx pgx.Tx, sql, token string) (
 	}
 	i, err := pgx.CollectExactlyOneRow(rows, rowToInvitation)
 	if errors.Is(err, pgx.ErrNoRows) || err == nil && !i.open(s.now()) {
-		return Invitation{}, errs.New(errorsv1.ErrorReason_INVITATION_INVALID, "The invitation has been used, was revoked, or has expired.")
+		return Invitation{}, invitationInvalid()
 	}
 	if err == nil && i.Waiting {
 		return Invitation{}, awaitingApproval()
 	}
 	return i, postgres.Error(err)
+}
+
+func invitationInvalid() error {
+	return errs.New(errorsv1.ErrorReason_INVITATION_INVALID, "The invitation has been used, was revoked, or has expired, or nobody could approve it.")
 }
 
 func awaitingApproval() error {
@@ -504,7 +560,12 @@ func (s *Service) AcceptInvitation(ctx context.Context, token, displayName, lang
 		if err != nil {
 			return err
 		}
-		if i, err = s.guardInvitationTx(inviter, tx, i); err != nil {
+		i, err = s.guardInvitationTx(inviter, tx, i)
+		if err != nil && errs.As(err).Reason == errorsv1.ErrorReason_PERSON_NEEDED {
+			// A key of no person invited, which asks a second member for nothing: a person must invite again.
+			return invitationInvalid()
+		}
+		if err != nil {
 			return err
 		}
 		if waits = i.Waiting; waits {

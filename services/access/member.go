@@ -207,7 +207,7 @@ func oneMemberTx(ctx context.Context, tx pgx.Tx, sql string, id uuid.UUID) (Memb
 }
 
 func checkPersonName(name string) error {
-	if !printableLine(name, maxDisplayNameChars) {
+	if !PrintableLine(name, maxDisplayNameChars) {
 		return errs.Invalid("display_name", "must be one line of 1 to %d characters", maxDisplayNameChars)
 	}
 	return nil

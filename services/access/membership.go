@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -231,7 +232,7 @@ func (s *Service) endMembershipTx(ctx context.Context, tx pgx.Tx, m Membership, 
 }
 
 // ChangeRole ends a membership and begins another with the role. With the role that it has nothing changes. Keys of the
-// member that the new role does not cover are revoked. The others are told. A promotion that must wait for a second member
+// member that the new role does not cover are revoked, and a role that waited for a second member is canceled. The others are told. A promotion that must wait for a second member
 // changes nothing yet.
 //
 // Errors: FAILED_PRECONDITION (LAST_OWNER, MEMBERSHIP_ENDED, CHANGE_PENDING); NOT_FOUND; INVALID_ARGUMENT for a role of the other kind.
@@ -268,6 +269,10 @@ func (s *Service) ChangeRole(ctx context.Context, collective string, id uuid.UUI
 				return s.auditTx(ctx, tx, collective, waiting.Change, nil, fields{"role": string(role), "member": m.DisplayName})
 			}
 		}
+		// Another role that waits for this membership is outdated.
+		if err := s.cfg.WithdrawTx(ctx, tx, []string{m.Name()}); err != nil {
+			return err
+		}
 		if changed, err = s.changeRoleTx(ctx, tx, m, role); err != nil {
 			return err
 		}
@@ -291,13 +296,19 @@ func (s *Service) changeRoleTx(ctx context.Context, tx pgx.Tx, m Membership, rol
 	if changed, err = s.addMembershipTx(ctx, tx, Membership{Member: m.Member, Collective: m.Collective, Role: role}, by.Name); err != nil {
 		return Membership{}, err
 	}
-	if err := revokeKeysOfTx(ctx, tx, m, role, now); err != nil {
+	ended, err := revokeKeysOfTx(ctx, tx, m, role, now)
+	if err != nil {
 		return Membership{}, err
 	}
 	if role != RoleOwner {
-		if err := revokeInvitationsOfTx(ctx, tx, m.Collective, m.Member, now); err != nil {
+		invitations, err := revokeInvitationsOfTx(ctx, tx, m.Collective, m.Member, now)
+		if err != nil {
 			return Membership{}, err
 		}
+		ended = append(ended, invitations...)
+	}
+	if err := s.cfg.WithdrawTx(ctx, tx, ended); err != nil {
+		return Membership{}, err
 	}
 	return changed, s.cfg.TellPeopleTx(ctx, tx, PeopleChange{Kind: RoleChanged, Membership: changed, Before: m.Role, By: by})
 }
@@ -346,10 +357,15 @@ func (s *Service) EndMembership(ctx context.Context, collective string, id uuid.
 		if err := s.endMembershipTx(ctx, tx, m, by.Name, now); err != nil {
 			return err
 		}
-		if err := revokeKeysOfTx(ctx, tx, m, "", now); err != nil {
+		keys, err := revokeKeysOfTx(ctx, tx, m, "", now)
+		if err != nil {
 			return err
 		}
-		if err := revokeInvitationsOfTx(ctx, tx, collective, m.Member, now); err != nil {
+		invitations, err := revokeInvitationsOfTx(ctx, tx, collective, m.Member, now)
+		if err != nil {
+			return err
+		}
+		if err := s.cfg.WithdrawTx(ctx, tx, slices.Concat([]string{m.Name()}, keys, invitations)); err != nil {
 			return err
 		}
 		var others bool
@@ -438,18 +454,27 @@ SET revoked_at = @now
 WHERE ` + keyScope + ` = @collective
 	AND k.person = @member
 	AND k.revoked_at IS NULL
-	AND NOT (k.role = ANY(@covered::text[]))`
+	AND NOT (k.role = ANY(@covered::text[]))
+RETURNING` + keyColumns
 
-// revokeKeysOfTx revokes the keys of a member that a role does not cover; all of them when the role is empty.
-func revokeKeysOfTx(ctx context.Context, tx pgx.Tx, m Membership, role Role, now time.Time) error {
+// revokeKeysOfTx revokes the keys of a member that a role does not cover; all of them when the role is empty. It returns the
+// names of those that waited for a second member.
+func revokeKeysOfTx(ctx context.Context, tx pgx.Tx, m Membership, role Role, now time.Time) (waited []string, err error) {
 	covered := []string{}
 	for _, r := range []Role{RoleOwner, RoleEditor, RoleTreasurer, RoleAuditor, RoleOperator} {
 		if role.covers(r) {
 			covered = append(covered, string(r))
 		}
 	}
-	_, err := tx.Exec(ctx, revokeKeysOfSQL, pgx.NamedArgs{"collective": m.Collective, "member": m.Member, "covered": covered, "now": now})
-	return postgres.Error(err)
+	revoked, err := postgres.All(ctx, tx, rowToKey, revokeKeysOfSQL, pgx.NamedArgs{
+		"collective": m.Collective, "member": m.Member, "covered": covered, "now": now,
+	})
+	for _, k := range revoked {
+		if k.Pending {
+			waited = append(waited, k.Name())
+		}
+	}
+	return waited, err
 }
 
 func (r Role) known() bool { return grantOf(r) != 0 }

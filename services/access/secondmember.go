@@ -19,7 +19,8 @@ import (
 type Actor struct {
 	// Name is as in [Principal]: the key's resource name, or `members/{member}`.
 	Name string
-	// Member is whose it is, as in [Principal].
+	// Member is whose it is, as in [Principal]; for a key that an operator made for a collective, the key's own name, since
+	// others hold it.
 	Member string
 	// Role is the one that it acts with. A member without a role in the collective may be an operator.
 	Role Role
@@ -59,8 +60,52 @@ func holdTx(ctx context.Context, tx pgx.Tx, collective, name string, preferred .
 		if err == nil && role != RoleOperator && !role.covers(k.Role) {
 			err = errs.NotFound(scopeName(collective))
 		}
+		if err == nil {
+			a.Member, err = holderTx(ctx, tx, k)
+		}
 	}
 	return a, err
+}
+
+const ownKeySQL = `
+SELECT m.role
+FROM access.memberships AS m
+WHERE m.member = @member
+	AND m.collective = @collective
+	AND m.ended_at IS NULL`
+
+// holderTx returns who holds a key: its [Key.Member], but for a key of a collective that a person made as an operator. That one
+// is made for others and handed to them, so its holder is not known, and the key's own name stands for them.
+func holderTx(ctx context.Context, tx pgx.Tx, k Key) (string, error) {
+	if k.Person == uuid.Nil || k.Collective == "" {
+		return k.Member(), nil
+	}
+	role, err := postgres.One(ctx, tx, pgx.RowTo[Role], ownKeySQL, pgx.NamedArgs{"member": k.Person, "collective": k.Collective})
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return "", postgres.Error(err)
+	}
+	if role.covers(k.Role) {
+		return k.Member(), nil
+	}
+	return k.Name(), nil
+}
+
+// isPersonTx reports whether a name, as in [Principal], is a person's, who alone acts with it.
+func isPersonTx(ctx context.Context, tx pgx.Tx, name string) (bool, error) {
+	if _, ok := parseMemberName(name); ok || name == "" {
+		return ok, nil
+	}
+	var holder string
+	// Members do not see the operator's keys.
+	err := postgres.SeeAllTx(ctx, tx, func() error {
+		k, err := KeyTx(ctx, tx, name)
+		if err == nil {
+			holder, err = holderTx(ctx, tx, k)
+		}
+		return err
+	})
+	_, ok := parseMemberName(holder)
+	return ok, err
 }
 
 // MemberTx returns whose a name is, for all names that rows store: a person's is the person, and a key's may have been
@@ -125,8 +170,9 @@ SELECT EXISTS (
 // must be owner, treasurer or operator now, whatever they were when the call began.
 //
 // Nobody knows whose a key of no person is, so it agrees to nothing that a person asked for, nor where a person could decide.
+// For the same reason no member agrees to what was asked with one ([CheckAskerTx]); an operator does.
 //
-//   - FAILED_PRECONDITION: SECOND_MEMBER_NEEDED, both are one member, or a person is needed; KEY_TOO_YOUNG and MEMBER_TOO_YOUNG, the key was made,
+//   - FAILED_PRECONDITION: PERSON_NEEDED, it was asked with a key of no person; SECOND_MEMBER_NEEDED, both are one member, or a person is needed; KEY_TOO_YOUNG and MEMBER_TOO_YOUNG, the key was made,
 //     or the person got the role, after the time at which it was asked, unless that is zero
 //   - UNAUTHENTICATED: INVALID_KEY, the agreeing key was revoked meanwhile; NOT_FOUND, the agreeing person has left, or has
 //     another role
@@ -142,12 +188,15 @@ func CheckSecondMemberTx(ctx context.Context, tx pgx.Tx, collective, asked, agre
 	if err != nil {
 		return "", "", err
 	}
-	needsPerson := false
-	if _, person := parseMemberName(by.Member); !person {
-		if _, needsPerson = parseMemberName(first); !needsPerson {
-			if err := tx.QueryRow(ctx, hasTrustedSQL, pgx.NamedArgs{"collective": collective}).Scan(&needsPerson); err != nil {
-				return "", "", postgres.Error(err)
-			}
+	asksPerson, err := isPersonTx(ctx, tx, asked)
+	if err != nil {
+		return "", "", err
+	}
+	_, person := parseMemberName(by.Member)
+	needsPerson := !person && asksPerson
+	if !person && !asksPerson {
+		if needsPerson, err = hasTrustedTx(ctx, tx, collective); err != nil {
+			return "", "", err
 		}
 	}
 	switch {
@@ -156,12 +205,38 @@ func CheckSecondMemberTx(ctx context.Context, tx pgx.Tx, collective, asked, agre
 	case by.Member == first:
 		return "", "", errs.New(errorsv1.ErrorReason_SECOND_MEMBER_NEEDED,
 			"Another member than the one who asked must decide. Keys of which one made the other are one member's.")
+	case !since.IsZero() && person && !asksPerson && by.Role != RoleOperator:
+		return "", "", personNeeded()
 	case !since.IsZero() && by.KeySince.After(since):
 		return "", "", errs.New(errorsv1.ErrorReason_KEY_TOO_YOUNG, "This API key was made after the request. A member whose key is older must approve it.")
 	case !since.IsZero() && by.RoleSince.After(since):
 		return "", "", errs.New(errorsv1.ErrorReason_MEMBER_TOO_YOUNG, "You got this role after the request. A member who had it before must approve it.")
 	}
 	return first, by.Member, nil
+}
+
+// CheckAskerTx is an error unless one may ask for what a second member then approves. A key of no person may not where a
+// person could: its holder would approve with their own session. So does a key that an operator made for the collective. The
+// name is as in [Principal]; empty is the command line. FAILED_PRECONDITION: PERSON_NEEDED.
+func CheckAskerTx(ctx context.Context, tx pgx.Tx, collective, asks string) error {
+	person, err := isPersonTx(ctx, tx, asks)
+	if err != nil || person {
+		return err
+	}
+	if trusted, err := hasTrustedTx(ctx, tx, collective); err != nil || !trusted {
+		return err
+	}
+	return personNeeded()
+}
+
+func personNeeded() error {
+	return errs.New(errorsv1.ErrorReason_PERSON_NEEDED,
+		"A person must ask for this, by a session or a key that they made as a member of the collective. Of this API key nobody knows who holds it.")
+}
+
+func hasTrustedTx(ctx context.Context, tx pgx.Tx, collective string) (trusted bool, err error) {
+	err = tx.QueryRow(ctx, hasTrustedSQL, pgx.NamedArgs{"collective": collective}).Scan(&trusted)
+	return trusted, postgres.Error(err)
 }
 
 // SameMemberTx reports whether two names, as in [Principal], are one member's.

@@ -4,8 +4,6 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 )
 
 const (
@@ -45,13 +43,4 @@ func hashSecret(secret string) [sha256.Size]byte { return sha256.Sum256([]byte(s
 func secretMatches(secret string, hash [sha256.Size]byte) bool {
 	got := hashSecret(secret)
 	return subtle.ConstantTimeCompare(got[:], hash[:]) == 1
-}
-
-// printableLine reports whether s is one visible line of at most max characters. Marks that turn the direction of what
-// follows are none: a key's label stands in notices, beside what they tell of it.
-func printableLine(s string, max int) bool {
-	if strings.TrimSpace(s) == "" || utf8.RuneCountInString(s) > max || !utf8.ValidString(s) {
-		return false
-	}
-	return !strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) })
 }

@@ -268,5 +268,5 @@ func (s *Service) Forget(ctx context.Context) error {
 	}); err != nil {
 		return postgres.Error(err)
 	}
-	return s.attempts().Forget(ctx, s.cfg.Pool, now)
+	return errors.Join(s.attempts().Forget(ctx, s.cfg.Pool, now), s.cfg.AlsoForget(ctx))
 }

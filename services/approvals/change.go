@@ -145,7 +145,8 @@ type Request struct {
 // RequestTx stores what the caller in the context wants to change, and tells all members, in the transaction of the call. The
 // same change that waits already is answered, whoever asked for it.
 //
-// Errors: FAILED_PRECONDITION (CHANGE_PENDING) when another change of the same subject and kind waits.
+// Errors: FAILED_PRECONDITION (CHANGE_PENDING) when another change of the same subject and kind waits, and PERSON_NEEDED when
+// the caller is a key of no person; see [access.CheckAskerTx].
 func (s *Service) RequestTx(ctx context.Context, tx pgx.Tx, r Request) (Change, error) {
 	before, err := json.Marshal(r.Before)
 	if err != nil {
@@ -156,6 +157,9 @@ func (s *Service) RequestTx(ctx context.Context, tx pgx.Tx, r Request) (Change, 
 		return Change{}, errs.Internal(err)
 	}
 	by, now := access.PrincipalFrom(ctx), s.now()
+	if err := access.CheckAskerTx(ctx, tx, r.Collective, by.Name); err != nil {
+		return Change{}, err
+	}
 	c := Change{
 		ID: uuid.Must(uuid.NewV7()), Collective: r.Collective, Kind: r.Kind, Subject: r.Subject, Before: before, After: after,
 		BeforeText: r.BeforeText, AfterText: r.AfterText, State: Pending, Requester: by.Name, RequesterName: by.DisplayName,
@@ -248,6 +252,33 @@ func (s *Service) Cancel(ctx context.Context, collective string, id uuid.UUID) (
 		}
 		return s.dropTx(ctx, tx, c)
 	})
+}
+
+// WithdrawTx cancels the changes of these subjects that wait, since there is nothing to approve any more: an invitation was
+// revoked, a membership or a key has ended. It is called in the transaction that did so, which writes the audit log. All members
+// are told. The caller in the context counts as who canceled; on the command line, who asked.
+func (s *Service) WithdrawTx(ctx context.Context, tx pgx.Tx, subjects []string) error {
+	if len(subjects) == 0 {
+		return nil
+	}
+	by := access.PrincipalFrom(ctx)
+	waiting, err := postgres.All(ctx, tx, scan, ofSubjectsSQL, pgx.NamedArgs{"subjects": subjects})
+	if err != nil {
+		return err
+	}
+	for _, c := range waiting {
+		c.State, c.Decider, c.DeciderName, c.DecideTime = Canceled, by.Name, by.DisplayName, s.now()
+		if by.IsZero() {
+			c.Decider, c.DeciderName = c.Requester, c.RequesterName
+		}
+		if err := endTx(ctx, tx, c); err != nil {
+			return err
+		}
+		if err := s.dropTx(ctx, tx, c); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // dropTx tells that a change was not made, and undoes what it left behind.

@@ -6,10 +6,9 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"regexp"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -45,7 +44,7 @@ type Application struct {
 	Slug string
 	// Purpose is what the collective does, in the applicant's words.
 	Purpose string
-	// Applicant and Email are who asks. They are for the operator to see.
+	// Applicant and Email are who asks. They are for the operator to see, and empty thirty days after a rejection.
 	Applicant, Email string
 	Language         string
 	State            ApplicationState
@@ -67,10 +66,19 @@ func (a Application) Name() string { return applicationsPrefix + a.ID.String() }
 const (
 	applicationsPrefix = "instance/applications/"
 
-	maxPurposeChars   = 2000
-	maxApplicantChars = 120
-	maxRejectChars    = 1000
+	// Anybody has a mail with these names sent to any address, so they are short, and no link is in them.
+	maxAppliedNameChars = 80
+	maxApplicantChars   = 80
+
+	maxPurposeChars = 2000
+	maxRejectChars  = 1000
+
+	// applicantsKept is how long who applied is kept after the application was rejected.
+	applicantsKept = 30 * 24 * time.Hour
 )
+
+// linkPattern finds what a mail program makes a link of: an address with a scheme, of mail, or a name with a dot inside.
+var linkPattern = regexp.MustCompile(`(?i)://|\bwww\.|@|[\pL\pN-]{2,}\.\pL{2,}`)
 
 // How often one network, and one address, may apply.
 var (
@@ -81,18 +89,19 @@ var (
 // normalise fills in what may be left out and checks the rest.
 func (a *Application) normalise() error {
 	a.DisplayName, a.Purpose, a.Applicant, a.Email = strings.TrimSpace(a.DisplayName), strings.TrimSpace(a.Purpose), strings.TrimSpace(a.Applicant), strings.TrimSpace(a.Email)
-	oneLine := func(text string, most int) bool {
-		return text != "" && utf8.RuneCountInString(text) <= most && !strings.ContainsFunc(text, unicode.IsControl)
-	}
 	switch {
-	case !oneLine(a.DisplayName, maxDisplayNameChars):
-		return errs.Invalid("application.display_name", "must be one line of 1 to %d characters", maxDisplayNameChars)
+	case !access.PrintableLine(a.DisplayName, maxAppliedNameChars):
+		return errs.Invalid("application.display_name", "must be one line of 1 to %d visible characters", maxAppliedNameChars)
+	case linkPattern.MatchString(a.DisplayName):
+		return errs.Invalid("application.display_name", "must have no address of a site or of mail")
 	case !slugPattern.MatchString(a.Slug):
 		return errs.Invalid("application.collective_id", "must be 3 to 40 lower-case letters, digits and dashes, beginning with a letter")
-	case a.Purpose == "" || utf8.RuneCountInString(a.Purpose) > maxPurposeChars:
-		return errs.Invalid("application.purpose", "must have 1 to %d characters", maxPurposeChars)
-	case !oneLine(a.Applicant, maxApplicantChars):
-		return errs.Invalid("application.applicant", "must be one line of 1 to %d characters", maxApplicantChars)
+	case !access.PrintableText(a.Purpose, maxPurposeChars):
+		return errs.Invalid("application.purpose", "must have 1 to %d visible characters", maxPurposeChars)
+	case !access.PrintableLine(a.Applicant, maxApplicantChars):
+		return errs.Invalid("application.applicant", "must be one line of 1 to %d visible characters", maxApplicantChars)
+	case linkPattern.MatchString(a.Applicant):
+		return errs.Invalid("application.applicant", "must have no address of a site or of mail")
 	case mail.CheckAddress(a.Email) != nil:
 		return errs.Invalid("application.email", "%v", mail.CheckAddress(a.Email))
 	}
@@ -133,7 +142,9 @@ VALUES (
 ON CONFLICT (request_id) DO NOTHING`
 
 // Apply stores an application, or returns the one of the same request. Where collectives are open to all, it is approved in
-// the same transaction. Otherwise the operator is told. Errors: those of the contract's CreateApplication.
+// the same transaction. Otherwise the operator is told. That an id is taken is answered only as often as applications are
+// taken, since ids of collectives that are not published are nobody else's to know. Errors: those of the contract's
+// CreateApplication.
 func (s *Service) Apply(ctx context.Context, request uuid.UUID, a Application, network netip.Prefix) (Application, error) {
 	opening, err := s.Opening(ctx)
 	if err != nil {
@@ -183,10 +194,35 @@ func (s *Service) Apply(ctx context.Context, request uuid.UUID, a Application, n
 		// Last, since it locks the rows of the limits until the commit.
 		return s.limitApplicationsTx(ctx, tx, network, stored)
 	})
+	if err != nil && errs.As(err).Reason == errorsv1.ErrorReason_COLLECTIVE_EXISTS {
+		// What was counted with the application is rolled back with it.
+		limited := postgres.InTx(ctx, s.pool, func(ctx context.Context, tx pgx.Tx) error { return s.limitApplicationsTx(ctx, tx, network, a) })
+		if limited != nil {
+			err = limited
+		}
+	}
 	if err != nil {
 		return Application{}, err
 	}
 	return stored, nil
+}
+
+// forgetApplicantsSQL erases the hash too: who guesses name and address could check them with it.
+const forgetApplicantsSQL = `
+UPDATE collectives.applications AS a
+SET
+	applicant = '',
+	email = '',
+	fingerprint = ''
+WHERE a.state = 'rejected'
+	AND a.decided_at < @before
+	AND a.email <> ''`
+
+// ForgetApplicants erases who applied from applications that were rejected thirty days ago. What was asked for and why it was
+// rejected stay.
+func (s *Service) ForgetApplicants(ctx context.Context) error {
+	_, err := s.pool.Exec(ctx, forgetApplicantsSQL, pgx.NamedArgs{"before": s.nowMicros().Add(-applicantsKept)})
+	return postgres.Error(err)
 }
 
 // canInvite reports whether an applicant could be invited by mail.
@@ -254,8 +290,8 @@ func (s *Service) Approve(ctx context.Context, id uuid.UUID, slug string) (Appli
 // of the contract's RejectApplication.
 func (s *Service) Reject(ctx context.Context, id uuid.UUID, reason string) (Application, error) {
 	reason = strings.TrimSpace(reason)
-	if reason == "" || utf8.RuneCountInString(reason) > maxRejectChars {
-		return Application{}, errs.Invalid("reason", "must have 1 to %d characters", maxRejectChars)
+	if !access.PrintableText(reason, maxRejectChars) {
+		return Application{}, errs.Invalid("reason", "must have 1 to %d visible characters", maxRejectChars)
 	}
 	return s.decide(ctx, id, ApplicationRejected, func(ctx context.Context, tx pgx.Tx, a Application) (Application, error) {
 		a.State, a.Decider, a.RejectReason = ApplicationRejected, access.PrincipalFrom(ctx).Name, reason
@@ -394,7 +430,7 @@ func scanApplication(r pgx.CollectableRow) (a Application, err error) {
 // (TOO_MANY_APPLICATIONS) with the time to wait.
 func (s *Service) limitApplicationsTx(ctx context.Context, tx pgx.Tx, network netip.Prefix, a Application) error {
 	now := s.nowMicros()
-	applications := limit.Limiter{Table: "collectives.application_limits", Secret: s.secretKey}
+	applications := limit.Limiter{Table: "collectives.application_limits", Secret: s.secretKey, Daily: true}
 	if err := applications.Forget(ctx, tx, now); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package collectives
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -154,6 +155,112 @@ func TestAnApplicationWhereAllMayOpenOne(t *testing.T) {
 	wantReason(t, err, errorsv1.ErrorReason_COLLECTIVE_EXISTS)
 }
 
+// Ids of collectives that are not published are not to be found out by trying.
+func TestTakenIdsAreToldWithinTheLimit(t *testing.T) {
+	s := newApplicants(t, OpenToAll)
+	if _, err := s.Create(t.Context(), Collective{ID: "vallon", DisplayName: "Vallon"}); err != nil {
+		t.Fatal(err)
+	}
+	probe := func(i int) error {
+		a := wish("vallon")
+		a.Email = fmt.Sprintf("probe%d@example.org", i)
+		_, err := s.Apply(t.Context(), uuid.New(), a, home)
+		return err
+	}
+	for i := range networkRate.Burst {
+		wantReason(t, probe(i), errorsv1.ErrorReason_COLLECTIVE_EXISTS)
+	}
+	for i := range 3 {
+		wantReason(t, probe(100+i), errorsv1.ErrorReason_TOO_MANY_APPLICATIONS)
+	}
+	// Neither does the answer for an id that is free differ then.
+	a := wish("libre")
+	_, err := s.Apply(t.Context(), uuid.New(), a, home)
+	wantReason(t, err, errorsv1.ErrorReason_TOO_MANY_APPLICATIONS)
+	if _, err := s.Get(t.Context(), "libre"); err == nil {
+		t.Error("it was created")
+	}
+}
+
+func TestRejectedApplicantsAreForgotten(t *testing.T) {
+	s := newApplicants(t, OnRequest)
+	request := uuid.New()
+	rejected, err := s.Apply(t.Context(), request, wish("vallon"), home)
+	if err != nil {
+		t.Fatal(err)
+	}
+	waiting, err := s.Apply(t.Context(), uuid.New(), wish("festival"), home)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Reject(t.Context(), rejected.ID, "Non."); err != nil {
+		t.Fatal(err)
+	}
+	see := func(id uuid.UUID) Application {
+		t.Helper()
+		if err := s.ForgetApplicants(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		got, err := s.GetApplication(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	s.now = s.now.Add(applicantsKept - time.Minute)
+	if got := see(rejected.ID); got.Email == "" || got.Applicant == "" {
+		t.Errorf("too early: %+v", got)
+	}
+	s.now = s.now.Add(time.Hour)
+	if got := see(rejected.ID); got.Email != "" || got.Applicant != "" || len(got.fingerprint) != 0 || got.RejectReason != "Non." || got.State != ApplicationRejected {
+		t.Errorf("it is %+v", got)
+	}
+	if got := see(waiting.ID); got.Email == "" {
+		t.Errorf("one that waits: %+v", got)
+	}
+	// A mail that could not be sent for so long has nobody to go to.
+	worker := &rejectionWorker{service: s.Service}
+	if err := worker.Work(t.Context(), &river.Job[rejectionArgs]{JobRow: &rivertype.JobRow{Attempt: 1, MaxAttempts: 2}, Args: rejectionArgs{rejected.ID}}); err != nil {
+		t.Error(err)
+	}
+	if mails := s.server.Mails(); len(mails) != 0 {
+		t.Errorf("%+v", mails)
+	}
+	_, err = s.Apply(t.Context(), request, wish("vallon"), home)
+	wantReason(t, err, errorsv1.ErrorReason_REQUEST_ID_REUSED)
+}
+
+// The rows of two days cannot be connected.
+func TestTheKeysOfTheLimitsChangeEachDay(t *testing.T) {
+	s := newApplicants(t, OnRequest)
+	keys := func() map[string]bool {
+		t.Helper()
+		if _, err := s.Apply(t.Context(), uuid.New(), wish("vallon"), home); err != nil {
+			t.Fatal(err)
+		}
+		rows, err := s.pool.Query(t.Context(), `SELECT l.key FROM collectives.application_limits AS l WHERE l.tat > $1`, s.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all, err := pgx.CollectRows(rows, pgx.RowTo[[]byte])
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := map[string]bool{}
+		for _, key := range all {
+			found[string(key)] = true
+		}
+		return found
+	}
+	first := keys()
+	s.now = s.now.Add(24 * time.Hour)
+	for key := range keys() {
+		if first[key] {
+			t.Errorf("the key %x is the same on the next day", key)
+		}
+	}
+}
+
 func TestApplicationsAreLimited(t *testing.T) {
 	s := newApplicants(t, OnRequest)
 	apply := func(slug, email string, network netip.Prefix) error {
@@ -203,6 +310,30 @@ func TestWhatAnApplicationMustSay(t *testing.T) {
 		var e *errs.Error
 		if !errors.As(err, &e) || len(e.Fields) != 1 || e.Fields[0].Field != field {
 			t.Errorf("%s: %v", field, err)
+		}
+	}
+	for _, text := range []string{
+		"Vallon\u202eevil", "Val\u200blon", "\ufeffVallon", strings.Repeat("a", maxAppliedNameChars+1),
+		"Gagnez sur https://evil.example", "Voir www.evil", "Voir evil.example/x", "Écrire à a@evil", "a\r\nBcc: b",
+	} {
+		for field, spoil := range map[string]func(*Application){
+			"application.display_name": func(a *Application) { a.DisplayName = text },
+			"application.applicant":    func(a *Application) { a.Applicant = text },
+		} {
+			a := wish("vallon")
+			spoil(&a)
+			_, err := s.Apply(t.Context(), uuid.New(), a, home)
+			var e *errs.Error
+			if !errors.As(err, &e) || len(e.Fields) != 1 || e.Fields[0].Field != field {
+				t.Errorf("%s %q: %v", field, text, err)
+			}
+		}
+	}
+	for _, text := range []string{"S.O.S. Forêt", "Attac 75 — n° 2", "L’été, c.-à-d. août", "M. Martin & fils"} {
+		a := wish("vallon")
+		a.DisplayName, a.Purpose = text, "Un procès.\nEt https://vallon.example."
+		if err := a.normalise(); err != nil {
+			t.Errorf("%q: %v", text, err)
 		}
 	}
 	s.mail = nil

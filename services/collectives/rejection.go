@@ -65,6 +65,10 @@ func (w *rejectionWorker) Work(ctx context.Context, job *river.Job[rejectionArgs
 	if err != nil {
 		return err
 	}
+	// The applicant was forgotten meanwhile.
+	if a.Email == "" {
+		return nil
+	}
 	subject, text := rejection(a)
 	return w.service.mail.Deliver(ctx, job.JobRow, mail.Message{To: a.Email, Subject: subject, Text: text, ID: "application." + a.ID.String()})
 }

@@ -99,6 +99,9 @@ func (s *Service) Create(ctx context.Context, in Request) (Refund, error) {
 		state := StateApproved
 		if needsApproval(all, amount, collective.RefundApproval) {
 			state = StateAwaitingApproval
+			if err := access.CheckAskerTx(ctx, tx, in.Campaign.Collective, in.Key); err != nil {
+				return err
+			}
 		}
 		refund, err = s.insertRefundTx(ctx, tx, d, in, payment.intent, amount, state)
 		if err != nil {

@@ -53,6 +53,11 @@ func (s *services) guardPeopleTx(ctx context.Context, tx pgx.Tx, g access.Given)
 	return access.Waiting{Change: c.Name(), Repeated: c.Repeated}, nil
 }
 
+// withdrawTx is access.Config's WithdrawTx. It reads the service at the call, since that is made later.
+func (s *services) withdrawTx(ctx context.Context, tx pgx.Tx, subjects []string) error {
+	return s.approvals.WithdrawTx(ctx, tx, subjects)
+}
+
 // keyLabel is what people are told of a key.
 func keyLabel(k access.Key) string { return string(k.Role) + " " + k.DisplayName }
 

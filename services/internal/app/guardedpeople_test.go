@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -133,6 +134,21 @@ func (g *guardedPeople) oneEntry(t *testing.T, call func()) {
 	}
 }
 
+// canceled fails unless a change was canceled, waits in no list, and can be approved no more.
+func (g *guardedPeople) canceled(t *testing.T, name string) {
+	t.Helper()
+	if state := g.state(t, name); state != approvalsv1.PendingChangeState_PENDING_CHANGE_STATE_CANCELED {
+		t.Errorf("the change is %v", state)
+	}
+	list, err := g.client().ListPendingChanges(g.as(t, g.second.token), &approvalsv1.ListPendingChangesRequest{
+		Parent: g.collective, State: approvalsv1.PendingChangeState_PENDING_CHANGE_STATE_PENDING,
+	})
+	if err != nil || slices.ContainsFunc(list.GetPendingChanges(), func(c *approvalsv1.PendingChange) bool { return c.GetName() == name }) {
+		t.Errorf("it waits still: %v, %v", list, err)
+	}
+	wantError(t, g.approve(t, g.second.token, name), codes.FailedPrecondition, "CHANGE_DECIDED", "")
+}
+
 const (
 	waitingInvitation = accessv1.InvitationState_INVITATION_STATE_PENDING_APPROVAL
 	openInvitation    = accessv1.InvitationState_INVITATION_STATE_PENDING
@@ -210,15 +226,38 @@ func TestAnOwnerAloneMakesNoSecondPerson(t *testing.T) {
 		wantError(t, g.approve(t, session.GetToken(), asked), codes.FailedPrecondition, "MEMBER_TOO_YOUNG", "")
 		g.reject(t, g.second.token, asked)
 	})
-	t.Run("revoked meanwhile it is approved no more", func(t *testing.T) {
+	t.Run("revoked or replaced it waits no more", func(t *testing.T) {
 		i := g.invite(t, g.owner.token, "gone@example.org", accessv1.Role_ROLE_OWNER)
-		if _, err := g.members().RevokeInvitation(g.as(t, g.owner.token), &accessv1.RevokeInvitationRequest{Name: i.GetName()}); err != nil {
-			t.Fatal(err)
+		var again *accessv1.Invitation
+		g.oneEntry(t, func() { again = g.invite(t, g.owner.token, "gone@example.org", accessv1.Role_ROLE_TREASURER) })
+		g.canceled(t, i.GetPendingChange())
+		for range 2 {
+			revoke := func() {
+				if _, err := g.members().RevokeInvitation(g.as(t, g.owner.token), &accessv1.RevokeInvitationRequest{Name: again.GetName()}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if g.state(t, again.GetPendingChange()) == approvalsv1.PendingChangeState_PENDING_CHANGE_STATE_PENDING {
+				g.oneEntry(t, revoke)
+			} else {
+				revoke()
+			}
+			g.canceled(t, again.GetPendingChange())
 		}
-		wantError(t, g.approve(t, g.second.token, i.GetPendingChange()), codes.FailedPrecondition, "CHANGE_OUTDATED", "")
-		if g.state(t, i.GetPendingChange()) != approvalsv1.PendingChangeState_PENDING_CHANGE_STATE_PENDING || g.mailsTo("gone@example.org") != 0 {
-			t.Error("it was approved")
+		if g.mailsTo("gone@example.org") != 0 {
+			t.Error("it was mailed")
 		}
+	})
+	t.Run("it waits no more when who invited has left", func(t *testing.T) {
+		g.e.Clock.Advance(time.Minute)
+		leaver := newPerson(t, g.e, g.slug, "owner")
+		i := g.invite(t, leaver.token, "orphan@example.org", accessv1.Role_ROLE_OWNER)
+		g.oneEntry(t, func() {
+			if _, err := g.members().DeleteMembership(g.as(t, leaver.token), &accessv1.DeleteMembershipRequest{Name: g.membership(t, leaver).GetName()}); err != nil {
+				t.Fatal(err)
+			}
+		})
+		g.canceled(t, i.GetPendingChange())
 	})
 }
 
@@ -279,10 +318,25 @@ func TestPromotionsWaitAndRemovalsDoNot(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := g.members().DeleteMembership(g.as(t, g.owner.token), &accessv1.DeleteMembershipRequest{Name: up.GetName()}); err != nil {
+		g.oneEntry(t, func() {
+			if _, err := g.members().DeleteMembership(g.as(t, g.owner.token), &accessv1.DeleteMembershipRequest{Name: up.GetName()}); err != nil {
+				t.Fatal(err)
+			}
+		})
+		g.canceled(t, up.GetPendingChange())
+	})
+	t.Run("who was demoted meanwhile is promoted no more", func(t *testing.T) {
+		editor := newPerson(t, g.e, g.slug, "editor")
+		up, err := g.setRole(t, g.owner.token, editor, accessv1.Role_ROLE_OWNER)
+		if err != nil {
 			t.Fatal(err)
 		}
-		wantError(t, g.approve(t, g.second.token, up.GetPendingChange()), codes.FailedPrecondition, "CHANGE_OUTDATED", "")
+		g.oneEntry(t, func() {
+			if _, err := g.setRole(t, g.owner.token, editor, accessv1.Role_ROLE_AUDITOR); err != nil {
+				t.Fatal(err)
+			}
+		})
+		g.canceled(t, up.GetPendingChange())
 	})
 	t.Run("who was demoted a moment ago does not decide, with whatever they hold", func(t *testing.T) {
 		name := g.ask(t, g.owner.token)
@@ -382,8 +436,8 @@ func TestARevokedKeyIsApprovedNoMore(t *testing.T) {
 		if _, err := keys.RevokeApiKey(g.as(t, g.owner.token), &accessv1.RevokeApiKeyRequest{Name: k.GetName()}); err != nil {
 			t.Fatal(err)
 		}
-		wantError(t, g.approve(t, g.second.token, name), codes.FailedPrecondition, "CHANGE_OUTDATED", "")
-		if state := g.state(t, name); state != approvalsv1.PendingChangeState_PENDING_CHANGE_STATE_PENDING {
+		wantError(t, g.approve(t, g.second.token, name), codes.FailedPrecondition, "CHANGE_DECIDED", "")
+		if state := g.state(t, name); state != approvalsv1.PendingChangeState_PENDING_CHANGE_STATE_CANCELED {
 			t.Errorf("it is %v", state)
 		}
 		if count := noticesOf(t, g, "key_approved"); count != 0 {

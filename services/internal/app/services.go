@@ -110,7 +110,9 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 	})
 	s.access = access.New(access.Config{
 		Pool: a.pool, Now: cfg.Now, Jobs: jobs, Mail: sender, PublicURL: cfg.PublicURL, SecretKey: cfg.SecretKey,
-		TellTx: s.notices.TellKeyTx, GuardKeyTx: s.guardKeyTx, GuardPeopleTx: s.guardPeopleTx, TellPeopleTx: s.notices.TellPeopleTx, AuditTx: auditAccessTx,
+		// Collectives are made later.
+		AlsoForget: func(ctx context.Context) error { return s.collectives.ForgetApplicants(ctx) },
+		TellTx:     s.notices.TellKeyTx, GuardKeyTx: s.guardKeyTx, GuardPeopleTx: s.guardPeopleTx, WithdrawTx: s.withdrawTx, TellPeopleTx: s.notices.TellPeopleTx, AuditTx: auditAccessTx,
 	})
 	s.audit = audit.New(audit.Config{Pool: a.pool, SecretKey: cfg.SecretKey, Now: cfg.Now})
 	s.approvals = s.newApprovals(approvals.Config{Pool: a.pool, Notices: s.notices, Now: cfg.Now})

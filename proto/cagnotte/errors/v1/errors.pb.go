@@ -135,6 +135,9 @@ const (
 	ErrorReason_ANOTHER_MEMBERS_CHANGE ErrorReason = 433
 	// The invitation waits for a second person of the collective. A new mail comes when it is approved.
 	ErrorReason_INVITATION_AWAITING_APPROVAL ErrorReason = 434
+	// What a second person approves must be asked for by a person: by a session, or a key of a member of the collective. The API
+	// key is of no person, or was made by an operator for the collective, so anybody may hold it.
+	ErrorReason_PERSON_NEEDED ErrorReason = 435
 	// There is a collective with this id and other settings.
 	ErrorReason_COLLECTIVE_EXISTS ErrorReason = 501
 	// Several collectives use the Stripe account, so only the operator can do this.
@@ -427,6 +430,7 @@ var (
 		432:  "CHANGE_OUTDATED",
 		433:  "ANOTHER_MEMBERS_CHANGE",
 		434:  "INVITATION_AWAITING_APPROVAL",
+		435:  "PERSON_NEEDED",
 		501:  "COLLECTIVE_EXISTS",
 		502:  "ACCOUNT_SHARED",
 		503:  "STRIPE_ACCOUNT_NOT_READY",
@@ -597,6 +601,7 @@ var (
 		"CHANGE_OUTDATED":              432,
 		"ANOTHER_MEMBERS_CHANGE":       433,
 		"INVITATION_AWAITING_APPROVAL": 434,
+		"PERSON_NEEDED":                435,
 		"COLLECTIVE_EXISTS":            501,
 		"ACCOUNT_SHARED":               502,
 		"STRIPE_ACCOUNT_NOT_READY":     503,
@@ -778,7 +783,7 @@ var File_cagnotte_errors_v1_errors_proto protoreflect.FileDescriptor
 
 const file_cagnotte_errors_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x1fcagnotte/errors/v1/errors.proto\x12\x12cagnotte.errors.v1\x1a google/protobuf/descriptor.proto\x1a\x15google/rpc/code.proto*\xe7&\n" +
+	"\x1fcagnotte/errors/v1/errors.proto\x12\x12cagnotte.errors.v1\x1a google/protobuf/descriptor.proto\x1a\x15google/rpc/code.proto*\x81'\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\bINTERNAL\x10e\x1a\x04\x88\xb5\x18\r\x12\x13\n" +
@@ -837,7 +842,8 @@ const file_cagnotte_errors_v1_errors_proto_rawDesc = "" +
 	"\x0eCHANGE_DECIDED\x10\xaf\x03\x1a\x04\x88\xb5\x18\t\x12\x1a\n" +
 	"\x0fCHANGE_OUTDATED\x10\xb0\x03\x1a\x04\x88\xb5\x18\t\x12!\n" +
 	"\x16ANOTHER_MEMBERS_CHANGE\x10\xb1\x03\x1a\x04\x88\xb5\x18\t\x12'\n" +
-	"\x1cINVITATION_AWAITING_APPROVAL\x10\xb2\x03\x1a\x04\x88\xb5\x18\t\x12\x1c\n" +
+	"\x1cINVITATION_AWAITING_APPROVAL\x10\xb2\x03\x1a\x04\x88\xb5\x18\t\x12\x18\n" +
+	"\rPERSON_NEEDED\x10\xb3\x03\x1a\x04\x88\xb5\x18\t\x12\x1c\n" +
 	"\x11COLLECTIVE_EXISTS\x10\xf5\x03\x1a\x04\x88\xb5\x18\x06\x12\x19\n" +
 	"\x0eACCOUNT_SHARED\x10\xf6\x03\x1a\x04\x88\xb5\x18\t\x12#\n" +
 	"\x18STRIPE_ACCOUNT_NOT_READY\x10\xf7\x03\x1a\x04\x88\xb5\x18\t\x12&\n" +
