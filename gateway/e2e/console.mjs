@@ -101,10 +101,16 @@ export async function gotoProved(page, address) {
   if (page.url().includes("/console/confirm")) await prove(page);
 }
 
-/** Axe on the page as it is, until another is loaded. */
-async function axeOn(page) {
-  // The page's policy lets no script in but its own; this one is the test's, in a world of its own.
-  const client = await page.context().newCDPSession(page);
+const axeClients = new WeakMap();
+
+/** What axe finds on the page as it is. */
+async function violations(page) {
+  // The page's policy lets no script in but its own; this one is the test's, in a world of its own on each page.
+  let client = axeClients.get(page);
+  if (!client) {
+    client = await page.context().newCDPSession(page);
+    axeClients.set(page, client);
+  }
   const { frameTree } = await client.send("Page.getFrameTree");
   const { executionContextId } = await client.send("Page.createIsolatedWorld", { frameId: frameTree.frame.id, worldName: "axe" });
   const evaluate = async (expression) => {
@@ -112,51 +118,40 @@ async function axeOn(page) {
     assert.equal(exceptionDetails, undefined, exceptionDetails?.exception?.description);
     return result.value;
   };
-  await evaluate(`${axeSource};0`);
-  return {
-    /** What it finds: by all rules, or by some. */
-    violations: (rules) =>
-      evaluate(`axe.run(document, { resultTypes: ["violations"], preload: false, ${rules ? `runOnly: ${JSON.stringify(rules)}` : `rules: { "target-size": { enabled: true } }`} }).then((r) => r.violations.map((v) => v.id + ": " + v.nodes.map((n) => n.target.join(" ") + " (" + n.failureSummary + ")").join("; ")))`),
-    close: () => client.detach(),
-  };
+  if (!(await evaluate("typeof axe === 'object'"))) await evaluate(`${axeSource};0`);
+  return evaluate(`axe.run(document, { resultTypes: ["violations"], preload: false, rules: { "target-size": { enabled: true } } }).then((r) => r.violations.map((v) => v.id + ": " + v.nodes.map((n) => n.target.join(" ") + " (" + n.failureSummary + ")").join("; ")))`);
 }
 
-/** The rules about colours: nothing else differs in the dark. */
-const colours = ["color-contrast", "link-in-text-block"];
-
 /**
- * Looks at the page as it is, at 320 px and on a desktop: that nothing is wider than the window, and at the widths to be
- * checked what axe finds in the light, and whether there is contrast enough in the dark. Returns what is wrong.
+ * Looks at the page as it is in several widths: that nothing is wider than the window, and what axe finds in the colour
+ * schemes that stand behind the width. Returns what is wrong.
  */
-async function look(page, what, checked = [320, 1280]) {
+async function look(page, what, views = [[320, "light", "dark"], [1280, "light", "dark"]]) {
   const wrong = [];
-  const before = page.viewportSize();
-  const axe = await axeOn(page);
-  for (const width of [320, 1280]) {
+  for (const [width, ...schemes] of views) {
     const where = `${what}, ${width} px`;
-    await page.setViewportSize({ width, height: 900 });
+    if (page.viewportSize().width !== width) await page.setViewportSize({ width, height: 900 });
     if (await page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth + 1)) wrong.push(`${where}: something is wider than the window`);
-    if (!checked.includes(width)) continue;
-    await page.emulateMedia({ colorScheme: "light" });
-    for (const found of await axe.violations()) wrong.push(`${where}: ${found}`);
-    await page.emulateMedia({ colorScheme: "dark" });
-    for (const found of await axe.violations(colours)) wrong.push(`${where}, dark: ${found}`);
+    for (const colorScheme of schemes) {
+      await page.emulateMedia({ colorScheme });
+      for (const found of await violations(page)) wrong.push(`${where}, ${colorScheme}: ${found}`);
+    }
   }
-  await axe.close();
-  await page.emulateMedia({ colorScheme: null });
-  await page.setViewportSize(before);
   return wrong;
 }
 
-/** Loads a page in both languages and looks at it, by axe in French at 320 px and in English on a desktop. Returns what is wrong. */
-export async function flaws(page, address) {
+/**
+ * Loads a page in both languages and looks at it: by axe in French at 320 px in one colour scheme, and in English on a
+ * desktop in the other one. Returns what is wrong.
+ */
+export async function flaws(page, address, [first, second] = ["light", "dark"]) {
   const wrong = [];
-  for (const [lang, checked] of [["fr", 320], ["en", 1280]]) {
+  for (const [lang, ...views] of [["fr", [320, first], [1280]], ["en", [1280, second], [320]]]) {
     const url = new URL(address);
     url.searchParams.set("lang", lang);
     await page.goto(url.href);
     if ((await page.getAttribute("html", "lang")) !== lang) wrong.push(`${url.pathname}: not in ${lang}`);
-    wrong.push(...(await look(page, `${url.pathname} (${lang})`, [checked])));
+    wrong.push(...(await look(page, `${url.pathname} (${lang})`, views)));
   }
   return wrong;
 }
@@ -187,7 +182,11 @@ export async function refusalFlaws(page) {
  * console-pages.test.mjs.
  */
 export async function accessible(page, address) {
-  assert.deepEqual(address ? await flaws(page, address) : await look(page, page.url()), []);
+  const before = page.viewportSize();
+  const wrong = address ? await flaws(page, address) : await look(page, page.url());
+  await page.emulateMedia({ colorScheme: null });
+  await page.setViewportSize(before);
+  assert.deepEqual(wrong, []);
 }
 
 /**
