@@ -9,6 +9,9 @@ import (
 	"strings"
 
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
+	bankv1 "github.com/cagnotte/cagnotte/proto/cagnotte/bank/v1"
+	imagesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/images/v1"
+	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
 )
 
 // body says what an address reads. The services have the same bounds for messages, in package rpc.
@@ -33,11 +36,15 @@ const (
 	maxEventBytes = 256 << 10
 )
 
-// largeBodies are the calls whose body is large, by the end of their path, with the most bytes.
-var largeBodies = map[string]int64{
-	"/bankStatements:import": 6 << 20,  // a bank statement, 4 MiB in base64
-	"/attachments":           12 << 20, // a file of an expense, 8 MiB in base64
-	"/images":                12 << 20, // a picture, 8 MiB in base64
+// largeBodies are the calls whose body is large, by the end of their path: the most bytes, and the method. What stands
+// before the end is the name of the call's parent.
+var largeBodies = map[string]struct {
+	most   int64
+	method string
+}{
+	"/bankStatements:import": {6 << 20, bankv1.BankService_ImportBankStatement_FullMethodName},              // a bank statement, 4 MiB in base64
+	"/attachments":           {12 << 20, treasuryv1.TreasuryService_CreateExpenseAttachment_FullMethodName}, // a file of an expense, 8 MiB in base64
+	"/images":                {12 << 20, imagesv1.ImagesService_CreateImage_FullMethodName},                 // a picture, 8 MiB in base64
 }
 
 // Budget limits the bytes that the bodies of requests hold at once. Take takes n bytes in the name of a caller, and returns
@@ -53,21 +60,26 @@ type bodies struct {
 }
 
 // whole reads the whole body before the handler is called, so that a body that is too large and one that is not JSON get
-// different errors. It forbids caches to keep the answer. It checks the key before it reads more than callers without a
-// key may send.
+// different errors. It forbids caches to keep the answer. Before it reads more than callers without a key may send, it checks
+// the key, and its right to what the path names: for the largest bodies that to make the call.
 func (b *bodies) whole(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		limit := int64(maxPublicBytes)
 		if r.Header.Get("Authorization") != "" && (r.ContentLength < 0 || r.ContentLength > limit) {
-			if _, err := b.keys.GetPrincipal(r.Context(), &accessv1.GetPrincipalRequest{}); err != nil {
+			asked := &accessv1.GetPrincipalRequest{}
+			limit = maxJSONBytes
+			if name := strings.TrimPrefix(r.URL.Path, "/v1/"); strings.HasPrefix(name, "collectives/") {
+				asked.Resource = name
+			}
+			for suffix, large := range largeBodies {
+				if parent, ok := strings.CutSuffix(asked.Resource, suffix); ok && r.Method == http.MethodPost {
+					limit, asked.Resource, asked.Method = large.most, parent, large.method
+				}
+			}
+			// The call authorises again; this is before its body is read.
+			if _, err := b.keys.GetPrincipal(r.Context(), asked); err != nil {
 				writeError(r.Context(), w, err)
 				return
-			}
-			limit = maxJSONBytes
-			for suffix, most := range largeBodies {
-				if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, suffix) {
-					limit = most
-				}
 			}
 		}
 		body, release, err := b.read(w, r, limit)

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -72,22 +73,31 @@ func (a *answerRecorder) Write(p []byte) (int, error) { return a.body.Write(p) }
 func (a *answerRecorder) WriteHeader(status int)      { a.status = status }
 
 // budget counts what is taken of it.
-type budget struct{ all, taken, most int64 }
+type budget struct {
+	mu               sync.Mutex
+	all, taken, most int64
+}
 
 func (b *budget) Take(_ context.Context, _ string, n int64) (func(), bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.taken+n > b.all {
 		return nil, false
 	}
 	b.taken += n
 	b.most = max(b.most, b.taken)
-	return func() { b.taken -= n }, true
+	return func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.taken -= n
+	}, true
 }
 
 func TestNoLargeBodyIsReadBeforeTheKeyIsKnown(t *testing.T) {
 	b := &backend{receiveEvent: func(*webhooksv1.ReceiveStripeEventRequest) (*webhooksv1.ReceiveStripeEventResponse, error) {
 		return &webhooksv1.ReceiveStripeEventResponse{}, nil
 	}, access: &keys{}}
-	held := &budget{all: 32 << 20}
+	held := &budget{all: 64 << 20}
 	handler := serve(t, b, gateway.Options{Bodies: held}).Config.Handler
 	const importPath, campaigns, donations = "/v1/collectives/vallon/bankStatements:import", "/v1/collectives/vallon/campaigns", "/v1/" + campaignName + "/donations"
 	key, nonsense := "Bearer key", "Bearer nonsense"
@@ -102,6 +112,13 @@ func TestNoLargeBodyIsReadBeforeTheKeyIsKnown(t *testing.T) {
 		{"an import with a key that is none", importPath, nonsense, 5 << 20, 401, 0},
 		{"an import without one", importPath, "", 5 << 20, 413, 17 << 10},
 		{"an import with one", importPath, key, 5 << 20, passed, 5 << 20},
+		{"an import of another collective", "/v1/collectives/marseille/bankStatements:import", key, 5 << 20, 404, 0},
+		{"an import with a key that may not", "/v1/collectives/lecture/bankStatements:import", key, 5 << 20, 404, 0},
+		{"a picture of another collective", "/v1/collectives/marseille/images", key, 11 << 20, 404, 0},
+		{"a picture", "/v1/collectives/vallon/images", key, 11 << 20, passed, 11 << 20},
+		{"an attachment of another collective", "/v1/collectives/marseille/expenses/1/attachments", key, 11 << 20, 404, 0},
+		{"an attachment", "/v1/collectives/vallon/expenses/1/attachments", key, 11 << 20, passed, 11 << 20},
+		{"a campaign of another collective", "/v1/collectives/marseille/campaigns", key, 900 << 10, 404, 0},
 		{"an import that is too large", importPath, key, 7 << 20, 413, 6<<20 + 1},
 		{"a campaign with a key that is none", campaigns, nonsense, 900 << 10, 401, 0},
 		{"a campaign with one", campaigns, key, 900 << 10, passed, 900 << 10},
@@ -149,12 +166,20 @@ func TestNoLargeBodyIsReadBeforeTheKeyIsKnown(t *testing.T) {
 	})
 }
 
-// keys knows one key.
+// keys knows one key, which reads and writes in collectives/vallon and reads in collectives/lecture.
 type keys struct {
 	accessv1.UnimplementedAccessServiceServer
 }
 
-func (*keys) GetPrincipal(ctx context.Context, _ *accessv1.GetPrincipalRequest) (*accessv1.Principal, error) {
+// parents are what the methods of large bodies must be asked about.
+var parents = map[string]*regexp.Regexp{
+	"": regexp.MustCompile(`^(collectives/(vallon|lecture)(/.*)?)?$`),
+	"/cagnotte.bank.v1.BankService/ImportBankStatement":             regexp.MustCompile(`^collectives/vallon$`),
+	"/cagnotte.images.v1.ImagesService/CreateImage":                 regexp.MustCompile(`^collectives/vallon$`),
+	"/cagnotte.treasury.v1.TreasuryService/CreateExpenseAttachment": regexp.MustCompile(`^collectives/vallon/expenses/1$`),
+}
+
+func (*keys) GetPrincipal(ctx context.Context, req *accessv1.GetPrincipalRequest) (*accessv1.Principal, error) {
 	md, _ := metadata.FromIncomingContext(ctx)
 	if !slices.Equal(md.Get("authorization"), []string{"Bearer key"}) {
 		refused, err := status.New(codes.Unauthenticated, "unknown").WithDetails(&errdetails.ErrorInfo{Reason: "INVALID_KEY", Domain: "cagnotte"})
@@ -162,6 +187,9 @@ func (*keys) GetPrincipal(ctx context.Context, _ *accessv1.GetPrincipalRequest) 
 			return nil, err
 		}
 		return nil, refused.Err()
+	}
+	if may := parents[req.GetMethod()]; may == nil || !may.MatchString(req.GetResource()) {
+		return nil, status.Error(codes.NotFound, "There is nothing here.")
 	}
 	return &accessv1.Principal{}, nil
 }

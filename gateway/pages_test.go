@@ -206,6 +206,23 @@ func TestCollectivePage(t *testing.T) {
 	})
 }
 
+// Where Stripe takes no payments, donors read it before they choose an amount, and are offered the other ways.
+func TestACampaignWithoutCards(t *testing.T) {
+	b := &backend{getCampaign: func(*campaignsv1.GetCampaignRequest) (*campaignsv1.Campaign, error) {
+		c := vallon()
+		c.AcceptingCards = false
+		return c, nil
+	}}
+	got := send(t, "GET", serve(t, b, gateway.Options{}).URL+campaignPath, "")
+	holds(t, got.body, "Les dons par carte ne sont pas possibles pour le moment.", "Revenez bientôt", "Mise en demeure")
+	lacks(t, got.body, "<form", "/pledge")
+
+	b.treasury = &pledges{}
+	got = send(t, "GET", serve(t, b, gateway.Options{}).URL+campaignPath, "")
+	holds(t, got.body, "Les dons par carte ne sont pas possibles pour le moment.", `class="button" href="`+campaignPath+`/pledge"`)
+	lacks(t, got.body, "<form", "Revenez bientôt")
+}
+
 func TestClosedCampaign(t *testing.T) {
 	for state, says := range map[campaignsv1.CampaignState]string{
 		campaignsv1.CampaignState_CAMPAIGN_STATE_CLOSED:    "La collecte est terminée",

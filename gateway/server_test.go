@@ -262,6 +262,7 @@ func vallon() *campaignsv1.Campaign {
 		},
 		State:                 campaignsv1.CampaignState_CAMPAIGN_STATE_PUBLISHED,
 		AcceptingDonations:    true,
+		AcceptingCards:        true,
 		Progress:              &campaignsv1.Progress{Settled: euros(31250), Pending: euros(4000)},
 		CollectiveDisplayName: "Vallon contre caméras",
 	}

@@ -52,6 +52,9 @@ func campaignsChecklist(v *visit) error {
 			shown.Tone, shown.Badge, shown.Text = "warn", v.T("campaigns.check.missing"), v.T(key+".missing")
 			if item.GetBlocking() {
 				shown.Tone, shown.Badge = "bad", v.T("campaigns.check.blocking")
+				if item.GetSubject() == campaignsv1.ChecklistSubject_CHECKLIST_SUBJECT_STRIPE {
+					shown.Text = v.T(key + ".blocking")
+				}
 			}
 		case campaignsv1.ChecklistState_CHECKLIST_STATE_WARNING:
 			shown.Tone, shown.Badge, shown.Text = "warn", v.T("campaigns.check.warning"), v.T(key+".missing", "words", item.GetExcerpt())

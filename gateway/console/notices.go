@@ -261,6 +261,7 @@ var noticePlaces = map[string]struct{ path, label string }{
 	"member_invited":            {"/settings/people", "notices.toPeople"},
 	"member_joined":             {"/settings/people", "notices.toPeople"},
 	"member_role_changed":       {"/settings/people", "notices.toPeople"},
+	"member_email_changed":      {"/settings/people", "notices.toPeople"},
 	"member_left":               {"/settings/people", "notices.toPeople"},
 	"refund_approval_waits":     {"/settings/approvals/", "notices.toApproval"},
 	"bank_account_waits":        {"/settings/approvals/", "notices.toApproval"},
@@ -289,6 +290,7 @@ var siteNoticePlaces = map[string]struct{ path, label string }{
 	"member_invited":         {"/people", "notices.toPeople"},
 	"member_joined":          {"/people", "notices.toPeople"},
 	"member_role_changed":    {"/people", "notices.toPeople"},
+	"member_email_changed":   {"/people", "notices.toPeople"},
 	"member_left":            {"/people", "notices.toPeople"},
 }
 

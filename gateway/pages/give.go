@@ -196,8 +196,10 @@ func refusal(w *text.Words, c *campaignsv1.Campaign, err error) (code int, sente
 		return http.StatusBadRequest, w.T("errorTooSmall", "minimum", w.Money(c.GetMinimum()))
 	case errorsv1.ErrorReason_AMOUNT_TOO_LARGE:
 		return http.StatusBadRequest, w.T("errorTooLarge", "maximum", w.Money(c.GetMaximum()))
-	case errorsv1.ErrorReason_CAMPAIGN_NOT_OPEN, errorsv1.ErrorReason_COLLECTIVE_SUSPENDED, errorsv1.ErrorReason_STRIPE_ACCOUNT_DISCONNECTED, errorsv1.ErrorReason_STRIPE_ACCOUNT_NOT_READY:
+	case errorsv1.ErrorReason_CAMPAIGN_NOT_OPEN, errorsv1.ErrorReason_COLLECTIVE_SUSPENDED:
 		return http.StatusConflict, w.T("errorNotOpen")
+	case errorsv1.ErrorReason_STRIPE_ACCOUNT_DISCONNECTED, errorsv1.ErrorReason_STRIPE_ACCOUNT_NOT_READY:
+		return http.StatusConflict, w.T("errorNoCards")
 	case errorsv1.ErrorReason_TOO_MANY_DONATIONS:
 		return http.StatusTooManyRequests, w.T("errorTooMany", "wait", w.Wait(wait))
 	case errorsv1.ErrorReason_STRIPE_UNAVAILABLE, errorsv1.ErrorReason_TOO_BUSY:

@@ -108,7 +108,7 @@ func (s *Site) Preview(w http.ResponseWriter, r *http.Request, shown Preview) {
 	if n := s.pages.stories.Pictures(c.GetTexts()[v.TextLang].GetStory()); n > 0 {
 		p.Warning = p.N("previewPictures", int64(n))
 	}
-	v.Preview, v.Accepting = true, true
+	v.Preview, v.Accepting, v.Cards = true, true, true
 	if d := c.GetDeadline(); d != nil {
 		v.Deadline = lastDay(p.Words, d)
 	}

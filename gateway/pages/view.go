@@ -80,8 +80,10 @@ type campaignView struct {
 	Spent string
 	// PledgePath is where to give otherwise than by card; empty when that is not offered.
 	PledgePath string
-	// Accepting shows the form, else Closed says why there is none; Badge says it in a word.
+	// Accepting says that donations are taken, else Closed says why there are none; Badge says it in a word. Cards shows the
+	// form: without it only the other ways are offered.
 	Accepting     bool
+	Cards         bool
 	Closed, Badge string
 	Form          formView
 	// Preview shows the form of a campaign that is not public, which leads nowhere.
@@ -168,6 +170,7 @@ func newCampaignView(w *text.Words, c *campaignsv1.Campaign) campaignView {
 		Progress:       newProgressView(w, c),
 		Stages:         newStageViews(w, c),
 		Accepting:      c.GetAcceptingDonations(),
+		Cards:          c.GetAcceptingCards(),
 	}
 	v.Title = text.Typeset(v.TextLang, c.GetTexts()[v.TextLang].GetTitle())
 	if at := slices.IndexFunc(v.Stages, func(s stageView) bool { return s.State == "current" }); at >= 0 {

@@ -81,8 +81,8 @@
     AMOUNT_TOO_SMALL: "errorTooSmall",
     AMOUNT_TOO_LARGE: "errorTooLarge",
     CAMPAIGN_NOT_OPEN: "errorNotOpen",
-    STRIPE_ACCOUNT_DISCONNECTED: "errorNotOpen",
-    STRIPE_ACCOUNT_NOT_READY: "errorNotOpen",
+    STRIPE_ACCOUNT_DISCONNECTED: "errorNoCards",
+    STRIPE_ACCOUNT_NOT_READY: "errorNoCards",
     NOT_FOUND: "errorNotOpen",
     ORIGIN_NOT_ALLOWED: "errorPage",
     RETURN_URL_NOT_ALLOWED: "errorPage",
@@ -204,7 +204,8 @@
       const textLang = campaign.texts[words.lang] ? words.lang : "fr";
       const stages = campaign.stages ?? [];
       const closed = campaign.collective_suspended ? "suspended" : campaign.state === "CAMPAIGN_STATE_PAUSED" ? "paused" : "ended";
-      const page = `${base}c/${this.#name.replace("collectives/", "").replace("campaigns/", "")}?lang=${words.lang}`;
+      const path = `${base}c/${this.#name.replace("collectives/", "").replace("campaigns/", "")}`;
+      const page = `${path}?lang=${words.lang}`;
       return h("section", { class: "card", part: "card", lang: words.lang, "aria-labelledby": "title" },
         h("div", { class: "head" },
           h("p", { class: "collective", part: "collective" }, campaign.collective_display_name),
@@ -218,8 +219,10 @@
           h("p", { class: "pending", part: "pending" }),
           campaign.deadline && campaign.accepting_donations
             ? h("p", { class: "pending", part: "deadline" }, words.say("deadline", { date: words.date(Date.parse(campaign.deadline) - 1) })) : null),
-        campaign.accepting_donations ? this.#form(page) : h("div", { class: "give" },
-          h("p", { class: "closed", part: "closed" }, words.say(closed)),
+        campaign.accepting_cards ? this.#form(page) : h("div", { class: "give" },
+          h("p", { class: "closed", part: "closed" }, words.say(campaign.accepting_donations ? "noCards" : closed)),
+          campaign.accepting_donations
+            ? h("p", {}, h("a", { href: `${path}/pledge?lang=${words.lang}`, part: "link" }, words.say("pledge"))) : null,
           this.#more(page)),
         stages.length ? h("div", { class: "steps", part: "stages" }, h("h3", {}, words.say("stages")), h("ol", {})) : null);
     }
@@ -394,7 +397,7 @@
       } catch (error) {
         this.#setBusy(false);
         this.#say(words.say(ERRORS[error.reason] ?? "errorOther", { ...this.#bounds(), wait: words.wait(error.retrySeconds ?? 60) }));
-        if (error.reason === "CAMPAIGN_NOT_OPEN") this.#schedule(0);
+        if (/^(CAMPAIGN_NOT_OPEN|STRIPE_ACCOUNT)/.test(error.reason)) this.#schedule(0);
       }
     }
 

@@ -134,7 +134,7 @@ type Config struct {
 	SecretKey []byte
 	// TellTx tells the other members that a key was made or revoked, in the same transaction. When nil, nobody is told.
 	TellTx func(ctx context.Context, tx pgx.Tx, change KeyChange) error
-	// TellPeopleTx tells the other members that somebody was invited, joined or left, or has another role, in the same
+	// TellPeopleTx tells the other members that somebody was invited, joined or left, or has another role or address, in the same
 	// transaction. When nil, nobody is told.
 	TellPeopleTx func(ctx context.Context, tx pgx.Tx, change PeopleChange) error
 	// AuditTx writes the audit log's entry of a change, in the same transaction: audit.WriteTx, which this package cannot
@@ -210,6 +210,8 @@ const (
 	MemberJoined  PeopleKind = "joined"
 	RoleChanged   PeopleKind = "role_changed"
 	MemberLeft    PeopleKind = "left"
+	// EmailChanged: an owner, or the operator, has another address.
+	EmailChanged PeopleKind = "email_changed"
 )
 
 // PeopleChange is a change of the people of a collective, or of the instance.
@@ -221,6 +223,8 @@ type PeopleChange struct {
 	Invitation Invitation
 	// Before is the role of before, for [RoleChanged] and [MemberLeft].
 	Before Role
+	// EmailChange identifies the change of an address, for [EmailChanged].
+	EmailChange uuid.UUID
 	// By is who did it; the zero Principal for the command line.
 	By Principal
 }

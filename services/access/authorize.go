@@ -46,6 +46,28 @@ func Authorize(p Principal, fullMethod string, req proto.Message) error {
 	return nil
 }
 
+// authorizeNamed decides whether p may call the method about the resource with this name, before there is a request. It
+// asks for no fresh proof. Without a method it decides whether p belongs to the resource's collective; without a name it
+// allows all. Errors: NOT_FOUND; UNIMPLEMENTED (UNKNOWN_METHOD).
+func authorizeNamed(p Principal, fullMethod, name string) error {
+	if fullMethod != "" {
+		if err := AuthorizeUnread(p, fullMethod); err != nil {
+			return err
+		}
+	}
+	if name == "" {
+		return nil
+	}
+	r, named := table[fullMethod]
+	if !named {
+		r = rule{allow: members | operator, field: "name"}
+	}
+	if r.public || r.anyKey || r.own && p.Session != "" || r.allows(p, name) {
+		return nil
+	}
+	return errs.NotFound(name)
+}
+
 // allows reports whether p has a role for the resource with this name: in its collective, or as the operator.
 func (r rule) allows(p Principal, name string) bool {
 	if p.IsOperator() && r.allow&operator != 0 {

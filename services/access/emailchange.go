@@ -241,9 +241,34 @@ func (s *Service) RedeemEmailChange(ctx context.Context, token string, network n
 		if _, err := s.cfg.Jobs.InsertTx(ctx, tx, emailNoticeArgs{Change: c.ID, Text: "email_changed"}, nil); err != nil {
 			return postgres.Error(err)
 		}
+		if err := s.tellEmailChangeTx(ctx, tx, c, p); err != nil {
+			return err
+		}
 		return s.auditTx(ctx, tx, "", m.Name(), fields{"email": shortEmail(c.PreviousEmail)}, fields{"email": shortEmail(c.Email)})
 	})
 	return m, err
+}
+
+// tellEmailChangeTx tells the other members where the member is an owner or the operator: whoever reads an owner's mail
+// can act as the owner.
+func (s *Service) tellEmailChangeTx(ctx context.Context, tx pgx.Tx, c emailChange, by Principal) error {
+	rows, err := tx.Query(ctx, membershipsOfSQL, pgx.NamedArgs{"member": c.Member})
+	if err != nil {
+		return postgres.Error(err)
+	}
+	held, err := pgx.CollectRows(rows, rowToMembership)
+	if err != nil {
+		return postgres.Error(err)
+	}
+	for _, m := range held {
+		if m.Role != RoleOwner && m.Role != RoleOperator {
+			continue
+		}
+		if err := s.cfg.TellPeopleTx(ctx, tx, PeopleChange{Kind: EmailChanged, Membership: m, EmailChange: c.ID, By: by}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // emailChangeArgs is the job that mails the link to a new address. It makes the token.

@@ -87,7 +87,16 @@ func TestAMemberChangesTheAddress(t *testing.T) {
 		errstest.Want(t, redeem(stranger, link), codes.FailedPrecondition, errorsv1.ErrorReason_SIGN_IN_LINK_INVALID)
 		errstest.Want(t, redeem(ctx, "another"), codes.FailedPrecondition, errorsv1.ErrorReason_SIGN_IN_LINK_INVALID)
 	})
-	audited := len(w.audited)
+	own := newPhone(t)
+	id := uuid.MustParse(strings.TrimPrefix(member, "members/"))
+	ceremony, options, err := w.BeginRegistration(ctx, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.FinishRegistration(ctx, id, ceremony, own.create(options), "Phone", firefox); err != nil {
+		t.Fatal(err)
+	}
+	audited, told := len(w.audited), len(w.told)
 	t.Run("once, of many at once", func(t *testing.T) {
 		var done int
 		var mu sync.Mutex
@@ -113,6 +122,25 @@ func TestAMemberChangesTheAddress(t *testing.T) {
 		made := w.audited[audited:]
 		if len(made) != 1 || made[0].Resource != member || made[0].Before["email"] != "o…@example.org" || made[0].After["email"] != "o…@mairie.example" {
 			t.Errorf("%+v", made)
+		}
+	})
+	t.Run("is told once to the others who administer with them", func(t *testing.T) {
+		made := w.told[told:]
+		if len(made) != 1 || made[0].Kind != access.EmailChanged || made[0].Membership.Role != access.RoleOperator || made[0].Membership.Member != id || made[0].By.Member != member {
+			t.Errorf("%+v", made)
+		}
+	})
+	t.Run("leaves the passkeys as they are", func(t *testing.T) {
+		ceremony, options, err := w.BeginPasskeySignIn(t.Context(), network)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, token, err := w.FinishPasskeySignIn(t.Context(), ceremony, own.get(options), firefox)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := access.PrincipalFrom(w.signIn(token)).Member; got != member {
+			t.Errorf("the passkey signs %s in, want %s", got, member)
 		}
 	})
 	t.Run("ends the other sessions, and not the one that asked", func(t *testing.T) {

@@ -20,8 +20,11 @@ type server struct {
 // interceptors of package rpc do.
 func NewServer(s *Service) accessv1.AccessServiceServer { return &server{service: s} }
 
-func (s *server) GetPrincipal(ctx context.Context, _ *accessv1.GetPrincipalRequest) (*accessv1.Principal, error) {
+func (s *server) GetPrincipal(ctx context.Context, req *accessv1.GetPrincipalRequest) (*accessv1.Principal, error) {
 	p := PrincipalFrom(ctx)
+	if err := authorizeNamed(p, req.GetMethod(), req.GetResource()); err != nil {
+		return nil, err
+	}
 	answer := &accessv1.Principal{
 		Name: p.Name, Member: p.Member, ApiKey: p.Key, Session: p.Session, DisplayName: p.DisplayName, Language: p.Language,
 		ProveTime: wire.Time(p.ProveTime),

@@ -93,6 +93,51 @@ func TestServerKeyLife(t *testing.T) {
 	}
 }
 
+// Who asks whether they may make a call gets the answer of the call, before there is one.
+func TestGetPrincipalTellsOfARight(t *testing.T) {
+	s, _, _ := fresh(t)
+	server := access.NewServer(s)
+	const (
+		imports = "/cagnotte.bank.v1.BankService/ImportBankStatement"
+		image   = "/cagnotte.images.v1.ImagesService/CreateImage"
+		file    = "/cagnotte.treasury.v1.TreasuryService/CreateExpenseAttachment"
+	)
+	member := func(role access.Role) access.Principal {
+		return access.Principal{Name: "collectives/vallon/apiKeys/k", Grants: []access.Grant{{Collective: "vallon", Role: role}}}
+	}
+	operator := access.Principal{Name: "instance/apiKeys/k", Grants: []access.Grant{{Role: access.RoleOperator}}}
+	for _, c := range []struct {
+		who              access.Principal
+		method, resource string
+		may              bool
+	}{
+		{member(access.RoleTreasurer), imports, "collectives/vallon", true},
+		{member(access.RoleEditor), imports, "collectives/vallon", false},
+		{member(access.RoleAuditor), imports, "collectives/vallon", false},
+		{member(access.RoleTreasurer), imports, "collectives/marseille", false},
+		{member(access.RoleTreasurer), imports, "instance", false},
+		{member(access.RoleTreasurer), imports, "collectives/", false},
+		{member(access.RoleEditor), image, "collectives/vallon", true},
+		{member(access.RoleEditor), image, "collectives/marseille", false},
+		{member(access.RoleTreasurer), file, "collectives/vallon/expenses/1", true},
+		{member(access.RoleTreasurer), file, "collectives/marseille/expenses/1", false},
+		{member(access.RoleAuditor), "", "collectives/vallon/campaigns", true},
+		{member(access.RoleOwner), "", "collectives/marseille/campaigns", false},
+		{operator, "", "collectives/marseille/campaigns", true},
+		{member(access.RoleAuditor), "", "", true},
+	} {
+		_, err := server.GetPrincipal(access.WithPrincipal(t.Context(), c.who), &accessv1.GetPrincipalRequest{Method: c.method, Resource: c.resource})
+		if c.may && err != nil {
+			t.Errorf("%v, %s about %s: %v", c.who.Grants, c.method, c.resource, err)
+		}
+		if !c.may {
+			errstest.Want(t, err, codes.NotFound, errorsv1.ErrorReason_NOT_FOUND)
+		}
+	}
+	_, err := server.GetPrincipal(access.WithPrincipal(t.Context(), operator), &accessv1.GetPrincipalRequest{Method: "/x.Y/Z", Resource: "collectives/vallon"})
+	errstest.Want(t, err, codes.Unimplemented, errorsv1.ErrorReason_UNKNOWN_METHOD)
+}
+
 func TestServerListsKeysNewestFirst(t *testing.T) {
 	s, _, clock := fresh(t)
 	ctx := context.Background()

@@ -127,6 +127,8 @@ type Campaign struct {
 	version int64
 	// fee is the service's estimate, set for answers.
 	fee FeeEstimate
+	// cards says whether Stripe takes the collective's payments, set for answers while the campaign accepts donations.
+	cards bool
 }
 
 // AcceptsDonations returns nil when a donation can be started at this time. Otherwise it is FAILED_PRECONDITION

@@ -58,13 +58,61 @@ type ChecklistItem struct {
 	Excerpt string
 }
 
-// profileSQL reads whether a collective's profile tells who answers for its pages, and how to reach it.
+// profileSQL reads whether a collective's profile tells who answers for its pages, and how to reach it, and whether donors
+// can pay otherwise than through Stripe: by transfer, by cheque, or in cash, for which they must know whom to ask. A
+// collective that must have an account of its own takes nothing at all before it has one: see collectives.MarkInUseTx.
 const profileSQL = `
 SELECT
 	coalesce(p.texts #>> '{fr,legal_notice}', '') <> '',
-	p.contact_email <> '' OR p.contact_url <> ''
-FROM collectives.profiles AS p
-WHERE p.collective = @collective`
+	coalesce(p.contact_email, '') <> '' OR coalesce(p.contact_url, '') <> '',
+	NOT (c.own_account_required AND c.stripe_account = '' AND NOT c.account_in_use)
+		AND (
+			c.bank_iban <> ''
+			OR c.cheque_payee <> ''
+			OR coalesce(p.contact_email, '') <> ''
+			OR coalesce(p.contact_url, '') <> ''
+		)
+FROM collectives.collectives AS c
+LEFT JOIN collectives.profiles AS p ON p.collective = c.id
+WHERE c.id = @collective`
+
+// readiness is what a campaign's publication needs of its collective.
+type readiness struct {
+	// cards: Stripe takes its payments. otherWays: donors can pay by transfer, by cheque or in cash.
+	cards, otherWays bool
+	// legalNotice and contact: its profile has them.
+	legalNotice, contact bool
+}
+
+// payable reports whether anybody could donate.
+func (r readiness) payable() bool { return r.cards || r.otherWays }
+
+func (s *Service) readiness(ctx context.Context, collective string) (r readiness, err error) {
+	if r.cards, err = s.takesCards(ctx, collective); err != nil {
+		return readiness{}, err
+	}
+	err = s.pool.QueryRow(ctx, profileSQL, pgx.NamedArgs{"collective": collective}).Scan(&r.legalNotice, &r.contact, &r.otherWays)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return readiness{}, errs.NotFound("collectives/" + collective)
+	}
+	return r, postgres.Error(err)
+}
+
+// takesCards reports whether Stripe takes payments of the collective now.
+func (s *Service) takesCards(ctx context.Context, collective string) (bool, error) {
+	if s.takesDonations == nil {
+		return true, nil
+	}
+	// FAILED_PRECONDITION is that of an account that takes no payments. Anything else is no answer.
+	switch err := s.takesDonations(ctx, collective); errs.Code(err) {
+	case codes.OK:
+		return true, nil
+	case codes.FailedPrecondition:
+		return false, nil
+	default:
+		return false, err
+	}
+}
 
 // Checklist returns what is ready, and what is missing, before the campaign is published; publishable says whether Publish
 // would do it now. Errors: NOT_FOUND.
@@ -73,21 +121,9 @@ func (s *Service) Checklist(ctx context.Context, name Name) (items []ChecklistIt
 	if err != nil {
 		return nil, false, err
 	}
-	stripeReady := true
-	// FAILED_PRECONDITION is that of an account that takes no payments. Anything else is no answer.
-	if s.takesDonations != nil {
-		switch err := s.takesDonations(ctx, name.Collective); errs.Code(err) {
-		case codes.OK:
-		case codes.FailedPrecondition:
-			stripeReady = false
-		default:
-			return nil, false, err
-		}
-	}
-	var legalNotice, contact bool
-	err = s.pool.QueryRow(ctx, profileSQL, pgx.NamedArgs{"collective": name.Collective}).Scan(&legalNotice, &contact)
-	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
-		return nil, false, postgres.Error(err)
+	r, err := s.readiness(ctx, name.Collective)
+	if err != nil {
+		return nil, false, err
 	}
 	inTime := !c.deadlinePassed(s.now())
 	item := func(subject Subject, ready bool) {
@@ -95,18 +131,18 @@ func (s *Service) Checklist(ctx context.Context, name Name) (items []ChecklistIt
 		if !ready {
 			state = ItemMissing
 		}
-		items = append(items, ChecklistItem{Subject: subject, State: state, Blocking: subject == SubjectDeadline})
+		items = append(items, ChecklistItem{Subject: subject, State: state, Blocking: subject == SubjectDeadline || subject == SubjectStripe && !r.payable()})
 	}
-	item(SubjectStripe, stripeReady)
+	item(SubjectStripe, r.cards)
 	item(SubjectGoal, c.Goal.Minor > 0)
 	items = append(items, c.textItems(SubjectStory, func(t Text) string { return t.Story })...)
 	item(SubjectImage, c.Image != "")
 	item(SubjectDeadline, inTime)
-	item(SubjectLegalNotice, legalNotice)
-	item(SubjectContact, contact)
+	item(SubjectLegalNotice, r.legalNotice)
+	item(SubjectContact, r.contact)
 	items = append(items, c.textItems(SubjectThankYou, func(t Text) string { return t.ThankYou })...)
 	items = append(items, c.warnings()...)
-	return items, c.State == StateDraft && inTime, nil
+	return items, c.State == StateDraft && inTime && r.payable(), nil
 }
 
 // textItems are one item for each language whose text is missing, or one that is ready.

@@ -2,9 +2,11 @@ package campaigns
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
+	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/pgtest"
@@ -45,14 +47,17 @@ func TestChecklist(t *testing.T) {
 			t.Errorf("%s is %q, want %q", subject, got[subject], want)
 		}
 	}
-	if !publishable {
-		t.Error("nothing that is missing blocks, and it is not publishable")
+	if publishable {
+		t.Error("nobody could pay, and it is publishable")
 	}
 
 	ready = true
 	if _, err := pgtest.Owner(t, pool).Exec(ctx, `INSERT INTO collectives.profiles VALUES
 		('vallon', '{"fr": {"legal_notice": "Nous"}}', 'nous@vallon.example', '', '', NULL, 1, now())`); err != nil {
 		t.Fatal(err)
+	}
+	if _, publishable := states(t, s, avocat); !publishable {
+		t.Error("nothing that is missing blocks, and it is not publishable")
 	}
 	clock.set(lawyer().Deadline)
 	got, publishable = states(t, s, avocat)
@@ -68,6 +73,86 @@ func TestChecklist(t *testing.T) {
 		t.Errorf("after the deadline: publishable %v, published %v", publishable, err)
 	}
 	clock.set(start.Add(time.Hour))
+}
+
+// A campaign for which nobody could pay is not published. Each way to pay is enough, but for a collective that must have an
+// account of its own: nothing is taken for it before it has one.
+func TestNobodyPublishesWhatCannotBePaid(t *testing.T) {
+	s, pool, _ := fresh(t)
+	ctx, owner := context.Background(), pgtest.Owner(t, pool)
+	exec := func(sql string) {
+		t.Helper()
+		if _, err := owner.Exec(ctx, sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ready := false
+	s.takesDonations = func(context.Context, string) error {
+		if ready {
+			return nil
+		}
+		return errs.New(errorsv1.ErrorReason_STRIPE_ACCOUNT_NOT_READY, "not yet")
+	}
+	mustCreate(t, s, avocat, lawyer())
+	blocked := func() bool {
+		t.Helper()
+		items, publishable, err := s.Checklist(ctx, avocat)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if items[0].Subject != SubjectStripe || items[0].Blocking == publishable {
+			t.Fatalf("publishable is %v, and of Stripe's account the list says %+v", publishable, items[0])
+		}
+		return !publishable
+	}
+	const none = `UPDATE collectives.collectives SET bank_iban = '', bank_holder = '', cheque_payee = '', own_account_required = false WHERE id = 'vallon'`
+	for _, c := range []struct {
+		name, sql string
+		want      bool
+	}{
+		{"no way", `SELECT`, true},
+		{"a bank account", `UPDATE collectives.collectives SET bank_iban = 'FR1420041010050500013M02606', bank_holder = 'Vallon' WHERE id = 'vallon'`, false},
+		{"cheques", `UPDATE collectives.collectives SET cheque_payee = 'Vallon' WHERE id = 'vallon'`, false},
+	} {
+		exec(none)
+		exec(c.sql)
+		if got := blocked(); got != c.want {
+			t.Errorf("%s: blocked %v", c.name, got)
+		}
+	}
+	exec(`UPDATE collectives.collectives SET own_account_required = true, cheque_payee = 'Vallon' WHERE id = 'vallon'`)
+	if !blocked() {
+		t.Error("it must have an account of its own, has none, and is not blocked")
+	}
+	exec(none)
+	_, err := s.Publish(ctx, avocat)
+	if !errors.Is(err, errs.New(errorsv1.ErrorReason_NO_WAY_TO_PAY, "")) {
+		t.Fatalf("Publish: %v", err)
+	}
+	if c, err := s.Get(ctx, avocat); err != nil || c.State != StateDraft {
+		t.Fatalf("after a refusal it is %s, %v", c.State, err)
+	}
+
+	// Whom to hand cash to is what the profile tells.
+	exec(`INSERT INTO collectives.profiles VALUES ('vallon', '{}', 'nous@vallon.example', '', '', NULL, 1, now())`)
+	if blocked() {
+		t.Error("donors know whom to hand cash to, and it is blocked")
+	}
+	if _, err := s.Publish(ctx, avocat); err != nil {
+		t.Fatal(err)
+	}
+	// What is published stays so, and the public is told that it takes no cards.
+	exec(`DELETE FROM collectives.profiles`)
+	if c, err := s.Publish(ctx, avocat); err != nil || c.State != StatePublished {
+		t.Errorf("published again: %s, %v", c.State, err)
+	}
+	server := NewServer(s, func(context.Context, []Name) (map[Name]Progress, error) { return nil, nil })
+	for _, ready = range []bool{false, true} {
+		c, err := server.GetCampaign(ctx, &campaignsv1.GetCampaignRequest{Name: avocat.String()})
+		if err != nil || !c.GetAcceptingDonations() || c.GetAcceptingCards() != ready {
+			t.Errorf("Stripe ready %v: donations %v, cards %v, %v", ready, c.GetAcceptingDonations(), c.GetAcceptingCards(), err)
+		}
+	}
 }
 
 func TestWarnings(t *testing.T) {

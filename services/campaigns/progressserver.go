@@ -34,6 +34,11 @@ func (s *server) GetProgress(ctx context.Context, req *campaignsv1.GetProgressRe
 		return nil, err
 	}
 	c.fee = s.service.fee
+	if c.AcceptsDonations(s.service.now()) == nil {
+		if c.cards, err = s.service.takesCards(ctx, name.Collective); err != nil {
+			return nil, err
+		}
+	}
 	return campaignProgress(c, found[name], s.service.now())
 }
 

@@ -34,7 +34,7 @@ var (
 var isPublic = map[protoreflect.Name]bool{
 	"name": true, "texts": true, "goal": true, "presets": true, "minimum": true, "maximum": true,
 	"deadline": true, "stages": true, "allowed_origins": false, "state": true, "progress": true,
-	"accepting_donations": true, "collective_display_name": true, "publish_time": true, "close_time": true,
+	"accepting_donations": true, "accepting_cards": true, "collective_display_name": true, "publish_time": true, "close_time": true,
 	"create_time": false, "update_time": false, "etag": false,
 	"fee_estimate": true, "spent": true, "collective_suspended": true, "image": true,
 }
@@ -45,7 +45,7 @@ func full() Campaign {
 		Name: avocat, Content: lawyer(), State: StatePublished, CollectiveDisplayName: "Vallon",
 		PublishTime: start, CloseTime: start, CreateTime: start, UpdateTime: start, version: 7,
 	}
-	c.Currency, c.fee, c.Image = "EUR", DefaultFeeEstimate, strings.Repeat("a", 64)
+	c.Currency, c.fee, c.cards, c.Image = "EUR", DefaultFeeEstimate, true, strings.Repeat("a", 64)
 	for lang, text := range c.Texts {
 		text.ImageAlt = "Une rue"
 		c.Texts[lang] = text

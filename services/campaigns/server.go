@@ -166,6 +166,8 @@ func (s *server) present(ctx context.Context, list []Campaign) ([]*campaignsv1.C
 		return nil, err
 	}
 	now := s.service.now()
+	// The campaigns of a list are of one collective.
+	cards := map[string]bool{}
 	presented := make([]*campaignsv1.Campaign, len(list))
 	for i, c := range list {
 		// Members of the collective and the operator see more fields than the public.
@@ -173,7 +175,12 @@ func (s *server) present(ctx context.Context, list []Campaign) ([]*campaignsv1.C
 		if isMember(ctx, c.Name.Collective) {
 			form = memberProto
 		}
-		c.fee = s.service.fee
+		if _, known := cards[c.Name.Collective]; !known && c.AcceptsDonations(now) == nil {
+			if cards[c.Name.Collective], err = s.service.takesCards(ctx, c.Name.Collective); err != nil {
+				return nil, err
+			}
+		}
+		c.fee, c.cards = s.service.fee, cards[c.Name.Collective]
 		presented[i] = form(c, progress[c.Name], now)
 	}
 	return presented, nil
@@ -213,6 +220,7 @@ func publicProto(c Campaign, p Progress, now time.Time) *campaignsv1.Campaign {
 		Progress:              progressToProto(p, c.Currency),
 		Spent:                 wire.Money(money.Amount{Minor: p.Spent.Minor, Currency: c.Currency}),
 		AcceptingDonations:    c.AcceptsDonations(now) == nil,
+		AcceptingCards:        c.AcceptsDonations(now) == nil && c.cards,
 		CollectiveDisplayName: c.CollectiveDisplayName,
 		CollectiveSuspended:   c.CollectiveSuspended,
 		PublishTime:           wire.Time(c.PublishTime),

@@ -17,8 +17,8 @@ type Config struct {
 	Pool *pgxpool.Pool
 	// FeeEstimate is what donors may add to cover the fee. When zero, no donor may.
 	FeeEstimate FeeEstimate
-	// TakesDonations is FAILED_PRECONDITION for a collective whose Stripe account takes no payments. The checklist asks it;
-	// when nil, all accounts do.
+	// TakesDonations is FAILED_PRECONDITION for a collective whose Stripe account takes no payments. It is asked before a
+	// campaign is published, and for accepting_cards; when nil, all accounts do.
 	TakesDonations func(ctx context.Context, collective string) error
 	// Logger gets what callers are not told; slog.Default when nil.
 	Logger *slog.Logger
@@ -118,7 +118,21 @@ func (s *Service) Update(ctx context.Context, name Name, etag string, change fun
 // Publish opens a draft to the public and to donations. It is idempotent, like all verbs. Errors: NOT_FOUND, and those of
 // the package's table.
 func (s *Service) Publish(ctx context.Context, name Name) (Campaign, error) {
-	return s.update(ctx, name, publish)
+	r, err := s.readiness(ctx, name.Collective)
+	if err != nil {
+		return Campaign{}, err
+	}
+	return s.update(ctx, name, func(c *Campaign, now time.Time) error {
+		draft := c.State == StateDraft
+		if err := publish(c, now); err != nil {
+			return err
+		}
+		// A campaign that was published stays so, whatever becomes of the account.
+		if draft && !r.payable() {
+			return errs.New(errorsv1.ErrorReason_NO_WAY_TO_PAY, "Nobody could pay for %s: its collective has no Stripe account that takes payments, and no other way.", name)
+		}
+		return nil
+	})
 }
 
 // Pause stops new donations until Resume. Errors as of [Service.Publish].

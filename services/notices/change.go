@@ -72,7 +72,7 @@ func (s *Service) TellKeyTx(ctx context.Context, tx pgx.Tx, change access.KeyCha
 	return s.TellChangeTx(ctx, tx, n, label, "")
 }
 
-// TellPeopleTx tells of somebody who was invited, joined or left, or has another role; it is access.Config's TellPeopleTx. Of
+// TellPeopleTx tells of somebody who was invited, joined or left, or has another role or address; it is access.Config's TellPeopleTx. Of
 // the first member of a collective there is nobody to tell.
 func (s *Service) TellPeopleTx(ctx context.Context, tx pgx.Tx, change access.PeopleChange) error {
 	m := change.Membership
@@ -93,6 +93,9 @@ func (s *Service) TellPeopleTx(ctx context.Context, tx pgx.Tx, change access.Peo
 	case access.RoleChanged:
 		n.Kind = MemberRoleChanged
 		return s.TellChangeTx(ctx, tx, n, label(change.Before), label(m.Role))
+	case access.EmailChanged:
+		n.Kind, n.Key = MemberEmailChanged, change.EmailChange.String()
+		return s.TellChangeTx(ctx, tx, n, "", label(m.Role))
 	default:
 		n.Kind = MemberLeft
 		return s.TellChangeTx(ctx, tx, n, label(change.Before), "")

@@ -94,6 +94,8 @@ const (
 	MemberRoleChanged Kind = "member_role_changed"
 	// MemberLeft: a member has left, or was removed.
 	MemberLeft Kind = "member_left"
+	// MemberEmailChanged: an owner, or the operator, signs in by another address.
+	MemberEmailChanged Kind = "member_email_changed"
 	// BankAccountWaits: another bank account waits for a second person.
 	BankAccountWaits Kind = "bank_account_waits"
 	// RefundApprovalWaits: another limit of refunds waits for a second person.

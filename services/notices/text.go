@@ -68,7 +68,8 @@ func (n Notice) write(to reader) (subject, text string) {
 	if n.Collective == "" || to.operator {
 		footer = texts["operatorFooter"]
 	}
-	subject = say("subject", "{collective}", who, "{what}", texts[string(n.Kind)+".subject"])
+	what, text := n.texts(to.language)
+	subject = say("subject", "{collective}", who, "{what}", what)
 	facts := []string{}
 	if n.Change != nil {
 		facts = append(facts, n.changeFacts(to, texts, say)...)
@@ -92,7 +93,7 @@ func (n Notice) write(to reader) (subject, text string) {
 		facts = append(facts, say("about", "{subject}", n.Subject))
 	}
 	facts = append(facts, say("notice", "{notice}", address))
-	return subject, texts[string(n.Kind)+".text"] + "\n\n" + strings.Join(facts, "\n") + "\n\n-- \n" + footer + "\n"
+	return subject, text + "\n\n" + strings.Join(facts, "\n") + "\n\n-- \n" + footer + "\n"
 }
 
 // address is the page of the console where the notice is read and leads on; its name when there is no page for it.
@@ -105,9 +106,19 @@ func (n Notice) address(publicURL string) string {
 
 // said returns what happened and what can be done, in a language.
 func (n Notice) said(language money.Language) (title, text string) {
+	subject, text := n.texts(language)
+	first, size := utf8.DecodeRuneInString(subject)
+	return string(unicode.ToUpper(first)) + subject[size:], text
+}
+
+// texts returns the subject and the text of the notice's kind. A kind can have others for the instance, which is no
+// collective.
+func (n Notice) texts(language money.Language) (subject, text string) {
 	texts := catalogues()[language]
-	first, size := utf8.DecodeRuneInString(texts[string(n.Kind)+".subject"])
-	return string(unicode.ToUpper(first)) + texts[string(n.Kind)+".subject"][size:], texts[string(n.Kind)+".text"]
+	if n.Collective == "" {
+		subject, text = texts[string(n.Kind)+".siteSubject"], texts[string(n.Kind)+".siteText"]
+	}
+	return cmp.Or(subject, texts[string(n.Kind)+".subject"]), cmp.Or(text, texts[string(n.Kind)+".text"])
 }
 
 // changeFacts are who changed something, and from what to what. The names of the instance's keys are the operator's.
@@ -140,7 +151,7 @@ func (n Notice) changeFacts(to reader, texts map[string]string, say func(key str
 		}
 		return texts["none"]
 	}
-	if !slices.Contains([]Kind{KeyCreated, KeyWaits, KeyApproved, MemberInvited, MemberJoined, InvitationWaits}, n.Kind) {
+	if !slices.Contains([]Kind{KeyCreated, KeyWaits, KeyApproved, MemberInvited, MemberJoined, MemberEmailChanged, InvitationWaits}, n.Kind) {
 		facts = append(facts, say("before", "{before}", value(c.Before)))
 	}
 	if n.Kind != KeyRevoked && n.Kind != MemberLeft && n.Kind != ChangeDropped {
@@ -165,7 +176,7 @@ func limitText(value string, language money.Language, texts map[string]string) s
 // labelled reports whether the change is of a role with its label: "treasurer Laptop".
 func (n Notice) labelled() bool {
 	return slices.Contains([]Kind{
-		KeyCreated, KeyRevoked, MemberInvited, MemberJoined, MemberRoleChanged, MemberLeft, KeyWaits, KeyApproved, InvitationWaits,
+		KeyCreated, KeyRevoked, MemberInvited, MemberJoined, MemberRoleChanged, MemberLeft, MemberEmailChanged, KeyWaits, KeyApproved, InvitationWaits,
 		MemberRoleWaits,
 	}, n.Kind)
 }

@@ -77,11 +77,33 @@ func TestCatalogues(t *testing.T) {
 				t.Errorf("%s%s is missing", kind, part)
 			}
 		}
+		// The instance has texts of its own where a kind's texts speak of the collective.
+		known[string(kind)+".siteSubject"], known[string(kind)+".siteText"] = true, true
 	}
 	for key := range texts[money.French] {
 		if strings.Contains(key, ".") && !known[key] {
 			t.Errorf("%s is of no kind", key)
 		}
+	}
+}
+
+// Of people of the instance no notice says that they have to do with a collective.
+func TestTheInstanceIsNoCollective(t *testing.T) {
+	word := map[money.Language]string{money.French: "collectif", money.English: "collective"}
+	for _, kind := range []Kind{MemberInvited, MemberJoined, MemberRoleChanged, MemberLeft, MemberEmailChanged} {
+		for language, word := range word {
+			title, text := Notice{Kind: kind}.said(language)
+			if strings.Contains(title+text, word) {
+				t.Errorf("%s: %q, %q", kind, title, text)
+			}
+		}
+	}
+	if title, _ := (Notice{Kind: MemberJoined, Collective: "vallon"}).said(money.English); title != "Somebody joined the collective" {
+		t.Errorf("of a collective: %q", title)
+	}
+	subject, text := Notice{Kind: MemberJoined, Change: &Change{After: "operator Olga"}}.write(reader{language: money.English, location: time.UTC, operator: true})
+	if !strings.Contains(subject, "somebody joined the administration of the site") || !strings.Contains(text, "Olga") {
+		t.Errorf("%q: %s", subject, text)
 	}
 }
 

@@ -554,9 +554,15 @@ func (x *Membership) GetPendingChange() string {
 	return ""
 }
 
-// Asks who the caller is.
+// Asks who the caller is and, where it names something, whether the caller has a right to it. Nothing is changed.
 type GetPrincipalRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name, or the parent, of what a call is about, such as `collectives/{collective}`. When it is set, a caller without
+	// the right to it gets NOT_FOUND, as from the call itself.
+	Resource string `protobuf:"bytes,1,opt,name=resource,proto3" json:"resource,omitempty"`
+	// The call: "/package.Service/Method". When it is empty, the right is to belong to the collective of `resource`, or to
+	// be the operator.
+	Method        string `protobuf:"bytes,2,opt,name=method,proto3" json:"method,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -589,6 +595,20 @@ func (x *GetPrincipalRequest) ProtoReflect() protoreflect.Message {
 // Deprecated: Use GetPrincipalRequest.ProtoReflect.Descriptor instead.
 func (*GetPrincipalRequest) Descriptor() ([]byte, []int) {
 	return file_cagnotte_access_v1_access_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *GetPrincipalRequest) GetResource() string {
+	if x != nil {
+		return x.Resource
+	}
+	return ""
+}
+
+func (x *GetPrincipalRequest) GetMethod() string {
+	if x != nil {
+		return x.Method
+	}
+	return ""
 }
 
 // Asks for a new key.
@@ -915,8 +935,10 @@ const file_cagnotte_access_v1_access_proto_rawDesc = "" +
 	"createTime\x125\n" +
 	"\bend_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x126\n" +
 	"\x17collective_display_name\x18\b \x01(\tR\x15collectiveDisplayName\x12%\n" +
-	"\x0epending_change\x18\t \x01(\tR\rpendingChange\"\x15\n" +
-	"\x13GetPrincipalRequest\"\xf3\x01\n" +
+	"\x0epending_change\x18\t \x01(\tR\rpendingChange\"]\n" +
+	"\x13GetPrincipalRequest\x12$\n" +
+	"\bresource\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xac\x02R\bresource\x12 \n" +
+	"\x06method\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x06method\"\xf3\x01\n" +
 	"\x13CreateApiKeyRequest\x12T\n" +
 	"\x06parent\x18\x01 \x01(\tB<\xbaH9r725^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]|instance)$R\x06parent\x12I\n" +
 	"\n" +

@@ -289,8 +289,11 @@ type Campaign struct {
 	Image string `protobuf:"bytes,21,opt,name=image,proto3" json:"image,omitempty"`
 	// OUTPUT_ONLY. Public. Whether the operator suspended the collective: no campaign of it takes donations then.
 	CollectiveSuspended bool `protobuf:"varint,40,opt,name=collective_suspended,json=collectiveSuspended,proto3" json:"collective_suspended,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	// OUTPUT_ONLY. Public. Whether a donation by card can be started now: `accepting_donations`, and the collective's Stripe
+	// account takes payments. While it is false, TreasuryService.ListPledgeMethods answers the other ways to donate.
+	AcceptingCards bool `protobuf:"varint,41,opt,name=accepting_cards,json=acceptingCards,proto3" json:"accepting_cards,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Campaign) Reset() {
@@ -473,6 +476,13 @@ func (x *Campaign) GetImage() string {
 func (x *Campaign) GetCollectiveSuspended() bool {
 	if x != nil {
 		return x.CollectiveSuspended
+	}
+	return false
+}
+
+func (x *Campaign) GetAcceptingCards() bool {
+	if x != nil {
+		return x.AcceptingCards
 	}
 	return false
 }
@@ -1625,7 +1635,8 @@ type ChecklistItem struct {
 	Subject ChecklistSubject `protobuf:"varint,1,opt,name=subject,proto3,enum=cagnotte.campaigns.v1.ChecklistSubject" json:"subject,omitempty"`
 	// How it is.
 	State ChecklistState `protobuf:"varint,2,opt,name=state,proto3,enum=cagnotte.campaigns.v1.ChecklistState" json:"state,omitempty"`
-	// Whether PublishCampaign refuses while it is missing.
+	// Whether PublishCampaign refuses while it is missing. The deadline always blocks. The Stripe account blocks while nobody
+	// could pay in another way either: see NO_WAY_TO_PAY.
 	Blocking bool `protobuf:"varint,3,opt,name=blocking,proto3" json:"blocking,omitempty"`
 	// The language of the text that it is about; empty for all.
 	Language string `protobuf:"bytes,4,opt,name=language,proto3" json:"language,omitempty"`
@@ -2006,8 +2017,7 @@ var File_cagnotte_campaigns_v1_campaigns_proto protoreflect.FileDescriptor
 
 const file_cagnotte_campaigns_v1_campaigns_proto_rawDesc = "" +
 	"\n" +
-	"%cagnotte/campaigns/v1/campaigns.proto\x12\x15cagnotte.campaigns.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xde\n" +
-	"\n" +
+	"%cagnotte/campaigns/v1/campaigns.proto\x12\x15cagnotte.campaigns.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x87\v\n" +
 	"\bCampaign\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12Z\n" +
 	"\x05texts\x18\x02 \x03(\v2*.cagnotte.campaigns.v1.Campaign.TextsEntryB\x18\xbaH\x15\x9a\x01\x12\x10\f\"\x0er\f2\n" +
@@ -2035,7 +2045,8 @@ const file_cagnotte_campaigns_v1_campaigns_proto_rawDesc = "" +
 	"\x05spent\x18\x13 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x05spent\x12E\n" +
 	"\ffee_estimate\x18\x14 \x01(\v2\".cagnotte.campaigns.v1.FeeEstimateR\vfeeEstimate\x12^\n" +
 	"\x05image\x18\x15 \x01(\tBH\xbaHErC2A^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/images/[0-9a-f]{64})?$R\x05image\x121\n" +
-	"\x14collective_suspended\x18( \x01(\bR\x13collectiveSuspended\x1a]\n" +
+	"\x14collective_suspended\x18( \x01(\bR\x13collectiveSuspended\x12'\n" +
+	"\x0faccepting_cards\x18) \x01(\bR\x0eacceptingCards\x1a]\n" +
 	"\n" +
 	"TextsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x129\n" +

@@ -188,6 +188,9 @@ const (
 	ErrorReason_IMAGE_TOO_LARGE ErrorReason = 613
 	// The collective has 100 images. One that nothing names is removed a day after it was stored.
 	ErrorReason_TOO_MANY_IMAGES ErrorReason = 614
+	// Nobody could pay: the collective's Stripe account takes no payments, and the collective has no bank account, no payee of
+	// cheques, and no contact whom cash could be handed to.
+	ErrorReason_NO_WAY_TO_PAY ErrorReason = 615
 	// The amount is below the minimum of the campaign, which the field violation tells.
 	ErrorReason_AMOUNT_TOO_SMALL ErrorReason = 701
 	// The amount is above the maximum of the campaign, or of a card payment; the field violation tells it.
@@ -456,6 +459,7 @@ var (
 		612:  "IMAGE_UNREADABLE",
 		613:  "IMAGE_TOO_LARGE",
 		614:  "TOO_MANY_IMAGES",
+		615:  "NO_WAY_TO_PAY",
 		701:  "AMOUNT_TOO_SMALL",
 		702:  "AMOUNT_TOO_LARGE",
 		703:  "CURRENCY_MISMATCH",
@@ -627,6 +631,7 @@ var (
 		"IMAGE_UNREADABLE":             612,
 		"IMAGE_TOO_LARGE":              613,
 		"TOO_MANY_IMAGES":              614,
+		"NO_WAY_TO_PAY":                615,
 		"AMOUNT_TOO_SMALL":             701,
 		"AMOUNT_TOO_LARGE":             702,
 		"CURRENCY_MISMATCH":            703,
@@ -783,7 +788,7 @@ var File_cagnotte_errors_v1_errors_proto protoreflect.FileDescriptor
 
 const file_cagnotte_errors_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x1fcagnotte/errors/v1/errors.proto\x12\x12cagnotte.errors.v1\x1a google/protobuf/descriptor.proto\x1a\x15google/rpc/code.proto*\x81'\n" +
+	"\x1fcagnotte/errors/v1/errors.proto\x12\x12cagnotte.errors.v1\x1a google/protobuf/descriptor.proto\x1a\x15google/rpc/code.proto*\x9b'\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\bINTERNAL\x10e\x1a\x04\x88\xb5\x18\r\x12\x13\n" +
@@ -868,7 +873,8 @@ const file_cagnotte_errors_v1_errors_proto_rawDesc = "" +
 	"\x13TOO_MANY_NEWS_ITEMS\x10\xe3\x04\x1a\x04\x88\xb5\x18\t\x12\x1b\n" +
 	"\x10IMAGE_UNREADABLE\x10\xe4\x04\x1a\x04\x88\xb5\x18\x03\x12\x1a\n" +
 	"\x0fIMAGE_TOO_LARGE\x10\xe5\x04\x1a\x04\x88\xb5\x18\x03\x12\x1a\n" +
-	"\x0fTOO_MANY_IMAGES\x10\xe6\x04\x1a\x04\x88\xb5\x18\t\x12\x1b\n" +
+	"\x0fTOO_MANY_IMAGES\x10\xe6\x04\x1a\x04\x88\xb5\x18\t\x12\x18\n" +
+	"\rNO_WAY_TO_PAY\x10\xe7\x04\x1a\x04\x88\xb5\x18\t\x12\x1b\n" +
 	"\x10AMOUNT_TOO_SMALL\x10\xbd\x05\x1a\x04\x88\xb5\x18\x03\x12\x1b\n" +
 	"\x10AMOUNT_TOO_LARGE\x10\xbe\x05\x1a\x04\x88\xb5\x18\x03\x12\x1c\n" +
 	"\x11CURRENCY_MISMATCH\x10\xbf\x05\x1a\x04\x88\xb5\x18\x03\x12 \n" +
