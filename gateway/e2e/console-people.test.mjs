@@ -1,8 +1,8 @@
 // People: invitations, roles, leaving; a member's account, passkeys and devices; API keys.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { act, desktop, emailOf, forget, gotoProved, home, member, phone, signIn } from "./console.mjs";
-import { lastMail, launch, service, visit } from "./visitor.mjs";
+import { accessible, act, desktop, emailOf, forget, gotoProved, home, member, phone, prove, signIn } from "./console.mjs";
+import { lastMail, launch, service, site, visit } from "./visitor.mjs";
 
 let browser;
 before(async () => {
@@ -194,5 +194,90 @@ test("the operator's people and keys are pages of their own", async () => {
   });
   await member(browser, "owner", { expected: /status of 404/ }, async (page) => {
     assert.equal((await page.goto(`${service}/console/instance/people`)).status(), 404);
+  });
+});
+
+/** Waits for a mail that came after the first `before`, and returns its text. */
+async function mailAfter(before, pattern) {
+  for (const deadline = Date.now() + 20_000; ; await new Promise((resolve) => setTimeout(resolve, 100))) {
+    const mails = (await allMails()).slice(before);
+    const found = mails.find((text) => pattern.test(text));
+    if (found) return found;
+    assert.ok(Date.now() < deadline, `no mail like ${pattern}: ${mails}`);
+  }
+}
+
+const allMails = () => fetch(`${site}/mails`).then((response) => response.json());
+
+test("a member changes their address, by phone and without JavaScript; the other devices are signed out, and the old address is told", async () => {
+  const email = "camille@example.org";
+  await act("join", { email, role: "ROLE_EDITOR" });
+  const options = { viewport: phone, javaScriptEnabled: false, cookies, expected: /status of 422/ };
+  await visit(browser, options, async (other) => {
+    await signIn(other, email);
+    await visit(browser, options, async (page) => {
+      await signIn(page, email);
+      await act("advance", { minutes: 11 }); // the proof of the sign-in is old by now
+      await page.goto(account);
+      await page.getByRole("link", { name: "changer d’adresse" }).click();
+      assert.match(page.url(), /\/console\/confirm/);
+      await prove(page);
+      assert.equal(new URL(page.url()).pathname, "/console/me/email");
+
+      await page.getByLabel("Nouvelle adresse e-mail").fill("pas une adresse");
+      await page.getByRole("button", { name: "M’envoyer le lien" }).click();
+      await page.getByRole("alert").first().waitFor();
+
+      // An address that somebody has: the page says the same, and its owner alone is told.
+      let before = (await allMails()).length;
+      await page.getByLabel("Nouvelle adresse e-mail").fill(emailOf("auditor"));
+      await page.getByRole("button", { name: "M’envoyer le lien" }).click();
+      await page.getByRole("heading", { name: "Regardez dans la nouvelle boîte" }).waitFor();
+      const said = (await page.locator("main").innerText()).replace(/\s+/g, " ");
+      const taken = await mailAfter(before, /Elle en a déjà un, le vôtre|It already has one, yours/);
+      assert.ok(!taken.includes("token=") && !taken.includes("camille"), taken);
+
+      await act("forget-attempts");
+      before = (await allMails()).length;
+      await page.goto(`${account}/email`);
+      await page.getByLabel("Nouvelle adresse e-mail").fill("camille.nouvelle@example.org");
+      await page.getByRole("button", { name: "M’envoyer le lien" }).click();
+      await page.getByRole("heading", { name: "Regardez dans la nouvelle boîte" }).waitFor();
+      assert.equal((await page.locator("main").innerText()).replace(/\s+/g, " "), said, "the page tells a taken address from a free one");
+      const pattern = /https?:\/\/\S+\/console\/me\/email\/confirm\?token=\S+/;
+      const link = (await mailAfter(before, pattern)).match(pattern)[0];
+      await mailAfter(before, /une nouvelle adresse vient d’être demandée|a new address/i);
+
+      // The other device opens nothing with it.
+      await other.goto(link);
+      await other.getByRole("button", { name: "Utiliser cette adresse" }).click();
+      await other.getByRole("alert").waitFor();
+
+      await page.goto(link);
+      await page.getByRole("button", { name: "Utiliser cette adresse" }).click();
+      await page.getByText("Votre adresse e-mail a changé.").waitFor();
+      await page.getByText("camille.nouvelle@example.org").waitFor();
+      await mailAfter(before, /arrivent désormais à une autre adresse|now go to another address/);
+      await other.goto(account);
+      assert.equal(new URL(other.url()).pathname, "/console/sign-in");
+      await page.goto(link);
+      await page.getByRole("button", { name: "Utiliser cette adresse" }).click();
+      await page.getByRole("alert").waitFor();
+    });
+  });
+  await visit(browser, { viewport: phone, cookies }, async (page) => {
+    await signIn(page, "camille.nouvelle@example.org");
+    for (const path of ["/email", "/email/sent", "/email/confirm?token=x"]) {
+      await accessible(page, account + path);
+      if (!process.env.CAGNOTTE_PICTURES) continue;
+      for (const [name, size] of Object.entries({ phone, desktop })) {
+        for (const colorScheme of ["light", "dark"]) {
+          await page.setViewportSize(size);
+          await page.emulateMedia({ colorScheme });
+          await page.goto(`${account}${path}`);
+          await page.screenshot({ path: `${process.env.CAGNOTTE_PICTURES}/me${path.replace(/\W+/g, "-")}-${name}-${colorScheme}.png`, fullPage: true });
+        }
+      }
+    }
   });
 });
