@@ -32,6 +32,8 @@ const (
 	maxPublicBytes = 16 << 10
 	// maxJSONBytes holds the largest campaign, twelve stories of 20,000 characters and as many thank-you texts, in any script.
 	maxJSONBytes = 1<<20 + 128<<10
+	// decodedCopies is how often a large body is in memory while it is decoded, besides itself.
+	decodedCopies = 2
 	// maxEventBytes is far above Stripe's largest events, and what ReceiveStripeEvent takes.
 	maxEventBytes = 256 << 10
 )
@@ -88,13 +90,40 @@ func (b *bodies) whole(next http.Handler) http.Handler {
 			return
 		}
 		defer release()
-		r.Body = io.NopCloser(bytes.NewReader(body))
+		if len(body) > maxPublicBytes && b.budget != nil {
+			// Its texts are copied once as they stand in JSON, and their bytes twice: as they are decoded, and for the service.
+			// TestUploadsHoldNoMoreThanIsCounted measures it.
+			release, ok := b.budget.Take(r.Context(), networkFrom(r.Context()), decodedCopies*int64(len(body)))
+			if !ok {
+				writeError(r.Context(), w, errBusy)
+				return
+			}
+			defer release()
+		}
+		r.Body = &wholeBody{Reader: bytes.NewReader(body), data: body}
+		body = nil
 		// grpc-gateway would add the forwarding headers as they came to the metadata.
 		r.Header.Del("X-Forwarded-For")
 		r.Header.Del("X-Forwarded-Host")
 		w.Header().Set("Cache-Control", "no-store")
 		next.ServeHTTP(w, r)
 	})
+}
+
+// wholeBody is a body that was read.
+type wholeBody struct {
+	*bytes.Reader
+	data []byte
+}
+
+// Close implements io.Closer.
+func (*wholeBody) Close() error { return nil }
+
+// take returns the bytes and forgets them, so that they can be freed while the call goes on.
+func (b *wholeBody) take() []byte {
+	data := b.data
+	b.Reader, b.data = bytes.NewReader(nil), nil
+	return data
 }
 
 // read returns the whole body. HTTP 413 beyond limit bytes, 503 beyond the budget. Bytes beyond maxPublicBytes are taken

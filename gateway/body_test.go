@@ -3,9 +3,12 @@ package gateway_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -13,12 +16,18 @@ import (
 	"testing"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/cagnotte/cagnotte/gateway"
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
+	bankv1 "github.com/cagnotte/cagnotte/proto/cagnotte/bank/v1"
+	imagesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/images/v1"
+	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
 	webhooksv1 "github.com/cagnotte/cagnotte/proto/cagnotte/webhooks/v1"
 )
 
@@ -76,6 +85,12 @@ func (a *answerRecorder) WriteHeader(status int)      { a.status = status }
 type budget struct {
 	mu               sync.Mutex
 	all, taken, most int64
+}
+
+func (b *budget) now() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.taken
 }
 
 func (b *budget) Take(_ context.Context, _ string, n int64) (func(), bool) {
@@ -182,16 +197,137 @@ var parents = map[string]*regexp.Regexp{
 func (*keys) GetPrincipal(ctx context.Context, req *accessv1.GetPrincipalRequest) (*accessv1.Principal, error) {
 	md, _ := metadata.FromIncomingContext(ctx)
 	if !slices.Equal(md.Get("authorization"), []string{"Bearer key"}) {
-		refused, err := status.New(codes.Unauthenticated, "unknown").WithDetails(&errdetails.ErrorInfo{Reason: "INVALID_KEY", Domain: "cagnotte"})
-		if err != nil {
-			return nil, err
-		}
-		return nil, refused.Err()
+		return nil, refusal(codes.Unauthenticated, "INVALID_KEY")
 	}
 	if may := parents[req.GetMethod()]; may == nil || !may.MatchString(req.GetResource()) {
-		return nil, status.Error(codes.NotFound, "There is nothing here.")
+		return nil, refusal(codes.NotFound, "NOT_FOUND")
 	}
 	return &accessv1.Principal{}, nil
+}
+
+// refusal is an error as the services answer it.
+func refusal(code codes.Code, reason string) error {
+	refused, err := status.New(code, "refused").WithDetails(&errdetails.ErrorInfo{Reason: reason, Domain: "cagnotte"})
+	if err != nil {
+		return err
+	}
+	return refused.Err()
+}
+
+// holding is a connection to services that hold their requests until all are there.
+type holding struct {
+	grpc.ClientConnInterface
+	// allocated is what the program had allocated when the first request was there.
+	allocated uint64
+	copies    []proto.Message
+	mu        sync.Mutex
+	arrived   chan struct{}
+	leave     chan struct{}
+}
+
+func (h *holding) Invoke(_ context.Context, method string, request, _ any, _ ...grpc.CallOption) error {
+	if method == accessv1.AccessService_GetPrincipal_FullMethodName {
+		return nil
+	}
+	h.mu.Lock()
+	if h.allocated == 0 {
+		h.allocated = allocated()
+	}
+	// A service that is called in process gets a copy of the request.
+	h.copies = append(h.copies, proto.Clone(request.(proto.Message)))
+	h.mu.Unlock()
+	h.arrived <- struct{}{}
+	<-h.leave
+	return nil
+}
+
+func allocated() uint64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.TotalAlloc
+}
+
+// live is what is in use after everything else was freed.
+func live() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// The budget counts at least what uploads really hold: while one is decoded, and while 16 wait in the services.
+func TestUploadsHoldNoMoreThanIsCounted(t *testing.T) {
+	const uploads = 16
+	for name, upload := range map[string]struct {
+		path    string
+		request proto.Message
+	}{
+		"statement": {"/v1/collectives/vallon/bankStatements:import", &bankv1.ImportBankStatementRequest{Content: make([]byte, 4<<20)}},
+		"picture":   {"/v1/collectives/vallon/images", &imagesv1.Image{Content: make([]byte, 8<<20)}},
+		"attachment": {"/v1/collectives/vallon/expenses/1/attachments", &treasuryv1.CreateExpenseAttachmentRequest{
+			ExpenseAttachment: &treasuryv1.ExpenseAttachment{Content: make([]byte, 8<<20)},
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			body, err := protojson.Marshal(upload.request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			h := &holding{arrived: make(chan struct{}), leave: make(chan struct{})}
+			held := &budget{all: 1 << 40}
+			handler, err := gateway.New(h, gateway.Options{Bodies: held, Logger: slog.New(slog.DiscardHandler)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var done sync.WaitGroup
+			begin := func(i int) {
+				done.Go(func() {
+					r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://dons.example"+upload.path, bytes.NewReader(body))
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					r.RemoteAddr = fmt.Sprintf("192.0.%d.1:1000", i)
+					r.Header.Set("Authorization", "Bearer key")
+					got := &answerRecorder{header: http.Header{}, status: http.StatusOK}
+					handler.ServeHTTP(got, r)
+					if got.status != http.StatusOK {
+						t.Errorf("HTTP %d: %s", got.status, got.body.String())
+						h.arrived <- struct{}{}
+					}
+				})
+				<-h.arrived
+			}
+			before, start := live(), allocated()
+			begin(0)
+			one := held.now()
+			// A buffer that grew was copied from one half as large, which is free as soon as that is done.
+			decoding := int64(h.allocated-start) - int64(len(body))*4/3
+			if decoding > one {
+				t.Errorf("decoding one allocates %d kB, and the budget counts %d kB", decoding>>10, one>>10)
+			}
+			for i := 1; i < uploads; i++ {
+				begin(i)
+			}
+			used, counted := live()-before, held.now()
+			t.Logf("body %d kB; decoding allocates %d kB of %d kB counted; %d uploads hold %d kB of %d kB counted",
+				len(body)>>10, decoding>>10, one>>10, uploads, used>>10, counted>>10)
+			if used > counted {
+				t.Errorf("%d uploads hold %d kB, and the budget counts %d kB", uploads, used>>10, counted>>10)
+			}
+			// The body itself is free while the services work.
+			if most := int64(uploads) * 5 / 2 * int64(len(body)) * 3 / 4; used > most {
+				t.Errorf("%d uploads hold %d kB, more than twice what they bring", uploads, used>>10)
+			}
+			close(h.leave)
+			done.Wait()
+			if held.now() != 0 {
+				t.Errorf("%d bytes are not given back", held.now())
+			}
+			runtime.KeepAlive(h.copies)
+		})
+	}
 }
 
 // No link of ours leads to another site because of the path that somebody asked for.

@@ -2,16 +2,19 @@ package gateway
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"strings"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
 	approvalsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/approvals/v1"
@@ -132,7 +135,26 @@ type jsonMarshaler struct{ *runtime.JSONPb }
 
 var errTrailing = errors.New("the body holds more than one JSON value")
 
+// unmarshalWhole decodes one JSON value into a message, or into a pointer to one that it makes.
+func (m jsonMarshaler) unmarshalWhole(data []byte, v any) error {
+	if message, ok := v.(proto.Message); ok {
+		return m.UnmarshalOptions.Unmarshal(data, message)
+	}
+	if field := reflect.ValueOf(v); field.Kind() == reflect.Pointer && field.Elem().Kind() == reflect.Pointer {
+		made := reflect.New(field.Elem().Type().Elem())
+		if message, ok := made.Interface().(proto.Message); ok {
+			field.Elem().Set(made)
+			return m.UnmarshalOptions.Unmarshal(data, message)
+		}
+	}
+	return m.Unmarshal(data, v)
+}
+
 func (m jsonMarshaler) NewDecoder(r io.Reader) runtime.Decoder {
+	// A decoder of a stream would copy a large body twice. The handler of the call runs while the body's bytes are free.
+	if whole, ok := r.(*wholeBody); ok && whole.Len() > maxPublicBytes && json.Valid(whole.data) {
+		return runtime.DecoderFunc(func(v any) error { return m.unmarshalWhole(whole.take(), v) })
+	}
 	decoder := m.JSONPb.NewDecoder(r)
 	return runtime.DecoderFunc(func(v any) error {
 		if err := decoder.Decode(v); err != nil {

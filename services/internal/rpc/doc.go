@@ -40,8 +40,9 @@
 // places, and 20 in the line, of those that wait for Stripe. The collective of a call with a key is the key's own; each of
 // the operator's keys has its own share.
 //
-// The bodies of both ports together have 64 MiB, of which one network may take 16 MiB. A call over the network takes 64 KiB
-// before it is read, and then the size of its message; a REST call takes what is beyond 16 kB. Health has its own 8 MiB.
+// The bodies of both ports together have 128 MiB, of which one network may take 40 MiB. A call over the network takes 64 KiB
+// before it is read, and then the size of its message; a REST call takes what is beyond 16 kB, with the copies that decoding
+// makes. Health has its own 8 MiB.
 //
 // A key may write 300 times at once and then 10 times a second; all keys of a collective together may write twice as often.
 // Beyond that a call is RESOURCE_EXHAUSTED (TOO_MANY_WRITES) with the time to wait.

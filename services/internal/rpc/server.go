@@ -32,8 +32,9 @@ const (
 	minPing = 30 * time.Second
 	// maxStreams is how many calls one connection may have under way, maxHeaderBytes what their headers may hold.
 	maxStreams, maxHeaderBytes = 100, 16 * kilobyte
-	// BodyBytes is what the bodies of all requests may hold at once, and BodyShare the part of it of one network.
-	BodyBytes, BodyShare = 64 * megabyte, 16 * megabyte
+	// BodyBytes is what the bodies of all requests may hold at once, and BodyShare the part of it of one network, which is
+	// that of the largest upload by REST: 12 MiB in a buffer of 16, and two copies of it while it is decoded.
+	BodyBytes, BodyShare = 128 * megabyte, 40 * megabyte
 	healthBytes          = 8 * megabyte
 	// allCalls is more calls than are ever under way in process.
 	allCalls = 1 << 30
