@@ -47,10 +47,10 @@ test("an owner invites, gives another role and removes; who was removed is out a
       await page.goto(people);
       await page.getByRole("row").filter({ hasText: "Lucie" }).getByRole("link", { name: "Changer le rôle" }).click();
       if (page.url().includes("/confirm")) await gotoProved(page, page.url());
-      await page.getByRole("radio", { name: /^Trésorerie/ }).check();
+      await page.getByRole("radio", { name: /^Lecture/ }).check();
       await page.getByRole("button", { name: "Changer le rôle" }).click();
       await page.getByText("Le rôle est changé.").waitFor();
-      assert.match(await page.getByRole("row").filter({ hasText: "Lucie" }).innerText(), /trésorerie/);
+      assert.match(await page.getByRole("row").filter({ hasText: "Lucie" }).innerText(), /lecture/);
       // A member sees who is here, without their addresses, and manages nobody.
       await guest.goto(people);
       assert.equal(await guest.getByRole("row").filter({ hasText: "treasurer@" }).locator(".small").count(), 0);
