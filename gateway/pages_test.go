@@ -43,7 +43,7 @@ func TestCampaignPage(t *testing.T) {
 		}
 		holds(t, got.body, `<html lang="fr" dir="ltr">`, "Contre les caméras, au tribunal", "<strong>23 caméras</strong>",
 			"312,50\u00a0€", "recueillis sur 800\u00a0€", "39\u00a0%", "40\u00a0€ en cours de confirmation",
-			"Mise en demeure", "financé", "il manque 187,50\u00a0€", "à venir", "Il manque 487,50\u00a0€.", "Prochaine étape", `value="2000"`, "De 1\u00a0€ à 5\u202f000\u00a0€")
+			"Mise en demeure", "financé", "il manque 187,50\u00a0€", "à venir", "Il manque 487,50\u00a0€.", "Étape en cours", `value="2000"`, "De 1\u00a0€ à 5\u202f000\u00a0€")
 		lacks(t, got.body, "<script", "style=", "http://", "onclick")
 	})
 	t.Run("shares nothing of one reader with the next", func(t *testing.T) {

@@ -105,7 +105,7 @@ test("somebody without JavaScript follows the link, gives on the campaign's page
     await page.waitForURL(campaignPage);
     await page.getByLabel("Autre montant").fill("0,10");
     await page.getByRole("button", { name: "Continuer vers le paiement" }).click();
-    assert.match(await page.getByRole("alert").innerText(), /Le plus petit don possible est de/);
+    assert.match(await page.getByRole("alert").innerText(), /Le don minimum est de/);
     assert.equal(await page.getByLabel("Autre montant").inputValue(), "0,10");
     await page.getByLabel("Autre montant").fill("12,50");
     await page.getByRole("button", { name: "Continuer vers le paiement" }).click();
@@ -124,7 +124,7 @@ test("somebody reads English all the way", async () => {
     await page.getByRole("radio", { name: "€20" }).check();
     await page.getByRole("button", { name: "Give €20" }).click();
     await pay(page);
-    await page.getByText("Your gift of €20 has arrived.").waitFor();
+    await page.getByText("Your donation of €20 has arrived.").waitFor();
     await raisedBecomes(start + 2000);
     await page.getByRole("link", { name: `Back to ${new URL(site).host}` }).waitFor();
   });

@@ -34,7 +34,7 @@ test("somebody gives every month in the widget, changes the amount by a mailed l
 
     await page.getByLabel("Changer le montant").fill("0,10");
     await page.getByRole("button", { name: "Changer le montant" }).click();
-    assert.match(await seen(page.getByRole("alert")), /Le plus petit don possible/);
+    assert.match(await seen(page.getByRole("alert")), /Le don minimum/);
     await page.getByLabel("Changer le montant").fill("12");
     await page.getByRole("button", { name: "Changer le montant" }).click();
     await page.getByText("Vous donnez 12 € par mois.").waitFor();
@@ -65,7 +65,7 @@ test("somebody changes the card of a monthly donation at Stripe, without JavaScr
     await page.goto((await lastMail(/monthly/)).match(/http\S+\?\S*token=\S+/)[0]);
     await page.getByRole("button", { name: "Ouvrir mon don mensuel" }).click();
     await page.getByText("Vous donnez 8 € par mois.").waitFor();
-    await page.getByRole("button", { name: "Continuer chez Stripe" }).click();
+    await page.getByRole("button", { name: "Continuer sur Stripe" }).click();
     await page.waitForURL((url) => url.origin === stripe);
   });
 });

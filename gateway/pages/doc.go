@@ -1,6 +1,9 @@
 // Package pages serves the public pages: a collective's campaigns, one campaign with
-// its form, and what became of a donation. They work without JavaScript, carry none, set no
-// cookie and load nothing from anywhere else.
+// its form, and what became of a donation. They work without JavaScript, set no cookie and
+// load nothing from anywhere else. A page that waits has one small script of ours, wait.js, which looks again by itself.
+//
+// A form that is refused begins with a summary of what is wrong (page.Problems, template "problems"), and says it again at the
+// field (template "problem"). Capitals and a slash at the end of an address lead to the page.
 //
 //	GET  /                                                a word about this site
 //	GET  /images/{collective}/{image}/{width}             a picture that is public; the address names its content
