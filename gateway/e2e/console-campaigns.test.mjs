@@ -71,13 +71,15 @@ test("an editor writes a campaign on a phone without JavaScript, looks at it, pu
     assert.match(base, /\/un-avocat-pour-l-ecole$/);
 
     // Both languages, the thanks, and Markdown.
-    await page.locator("#story-fr").fill("Contre **les caméras**.\n\n## Pourquoi\n\n- parce que\n\n<script>alert(1)</script>");
+    await page.locator("#story-fr").fill("Contre **les caméras**.\n\n## Pourquoi\n\n- parce que\n\n<script>alert(1)</script>\n\n![La place](https://example.org/place.jpg)");
     await page.locator("#thanks-fr").fill("Merci *infiniment*, à bientôt.");
     await page.locator("#title-en").fill("A lawyer for the school");
     await page.locator("#story-en").fill("Against **the cameras**.");
     // The preview shows what was typed, and stores nothing.
     const [preview] = await Promise.all([context.waitForEvent("page"), page.getByRole("button", { name: "Aperçu (nouvel onglet)" }).click()]);
     await preview.locator(".previewing").getByText("rien n’est encore enregistré").waitFor();
+    // A picture in the story is refused, and its editor learns of it.
+    await preview.locator(".previewing").getByText("une image, qui n’est pas montrée").waitFor();
     await preview.locator(".story strong", { hasText: "les caméras" }).waitFor();
     assert.equal(await preview.locator("script").count(), 0);
     assert.ok(await preview.getByRole("button", { name: "Continuer vers le paiement" }).isDisabled());
