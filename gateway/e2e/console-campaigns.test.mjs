@@ -135,7 +135,7 @@ test("an editor writes a campaign on a phone without JavaScript, looks at it, pu
     // Members see the draft as donors will; nobody else sees it.
     await page.goto(`${base}/preview`);
     await page.getByRole("img", { name: "Une rue" }).waitFor();
-    await page.getByText("Mise en demeure").waitFor();
+    await page.locator("ol").getByText("Mise en demeure").waitFor();
     const publicPage = `${service}/c/${collective}/${base.split("/").pop()}`;
     assert.equal((await fetch(publicPage)).status, 404);
 

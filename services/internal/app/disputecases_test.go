@@ -83,10 +83,10 @@ func moneyCases() map[string]struct {
 		none      = disputesv1.DisputeState_DISPUTE_STATE_UNSPECIFIED
 
 		arrived = "est bien arrivé"
-		rest    = "Il reste un don de"
-		back    = "Ce don vous a été rendu"
-		taken   = "Ce don a été contesté"
-		twice   = "Il vous est revenu deux fois"
+		rest    = "Votre don est désormais de"
+		back    = "Votre don a été remboursé"
+		taken   = "Le paiement a été contesté"
+		twice   = "vous est revenu deux fois"
 	)
 	whole, claim := stripesim.Disputed{}, stripesim.Disputed{Reason: "debit_not_authorized"}
 	return map[string]struct {

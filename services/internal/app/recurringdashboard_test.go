@@ -72,7 +72,7 @@ func TestAStopIsKeptWhileTheAccountIsDisconnected(t *testing.T) {
 		}
 		page := e.URL + "/c/" + slug + "/avocate/monthly/" + name[len(name)-36:]
 		text, _ := browse(t, page+"/stop?lang=en", url.Values{"manage": {opened.GetManageToken()}})
-		for _, want := range []string{"Your request to stop is noted", "as soon as the account is connected again"} {
+		for _, want := range []string{"Your request to stop has been saved", "as soon as the account is connected again"} {
 			if !strings.Contains(text, want) {
 				t.Errorf("the page does not say %q: %s", want, text)
 			}
@@ -145,7 +145,7 @@ func TestWhatIsSetInTheDashboardIsTold(t *testing.T) {
 			})
 			page := e.URL + "/c/" + slug + "/avocate/monthly/" + m.name()[len(m.name())-36:]
 			text, _ := browse(t, page+"/open?lang=en", url.Values{"token": {openLink(t, m, box)}})
-			for _, want := range []string{"It is paused until", "Next gift:", "It ends on", "This end was chosen at Stripe.", "Stop my monthly gift", "Change the amount"} {
+			for _, want := range []string{"It is paused until", "Next donation:", "It ends on", "This end was requested from Stripe.", "Stop my monthly donation", "Change the amount"} {
 				if !strings.Contains(text, want) {
 					t.Errorf("the page does not say %q: %s", want, text)
 				}
