@@ -3,6 +3,7 @@ package console
 import (
 	"cmp"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -62,8 +63,10 @@ func bankLine(v *visit) error {
 func bankShowLine(v *visit, l *bankv1.BankLine, donation *form) error {
 	p := bankLinePage{
 		bankPage: bankTabs(v, "-"), bankLineRow: bankLineView(v, l), Line: l, Account: l.GetAccount(), Parts: bankTable{Words: v.Words}, RequestID: v.newForm(nil).RequestID,
-		NewExpense: v.path("/expenses/new"),
-		IsOpen:     l.GetState() == bankv1.BankLineState_BANK_LINE_STATE_UNMATCHED || l.GetState() == bankv1.BankLineState_BANK_LINE_STATE_SUGGESTED,
+		IsOpen: l.GetState() == bankv1.BankLineState_BANK_LINE_STATE_UNMATCHED || l.GetState() == bankv1.BankLineState_BANK_LINE_STATE_SUGGESTED,
+	}
+	if l.GetAmount().GetAmountMinor() < 0 {
+		p.NewExpense = newExpensePath(v, l)
 	}
 	p.CanUndo = p.Banker && !p.IsOpen && l.GetState() != bankv1.BankLineState_BANK_LINE_STATE_WITHDRAWN
 	p.Statement = link{v.path("/bank/statements/") + lastOf(l.GetBankStatement()), v.T("bank.statement")}
@@ -100,6 +103,11 @@ func bankShowLine(v *visit, l *bankv1.BankLine, donation *form) error {
 	return v.show("bank/line", title, p)
 }
 
+// newExpensePath leads to the form of an expense that a line paid, which is filled in with what the line tells.
+func newExpensePath(v *visit, l *bankv1.BankLine) string {
+	return v.path("/expenses/new?") + url.Values{"line": {lastOf(l.GetName())}}.Encode()
+}
+
 // bankDonationFields ask for the campaign of a donation that a line shows.
 func bankDonationFields(v *visit, titles map[string]string) []field {
 	var options []option
@@ -130,7 +138,9 @@ func bankSuggestions(v *visit, l *bankv1.BankLine, titles map[string]string) ([]
 	for i, s := range found.GetSuggestions() {
 		row := bankSuggestionRow{
 			What: bankSuggestionWords(v, s, titles), Why: bankReasonWords(v, s), Amount: signed(v, s.GetAmount()), Day: v.Day(s.GetDate()),
-			Target: bankTargetValue(s.GetTarget()), Whole: s.GetWholeLine(), RequestID: v.newForm(nil).RequestID, Best: i == 0,
+			Target: bankTargetValue(s.GetTarget()), Whole: s.GetWholeLine(), RequestID: v.newForm(nil).RequestID,
+			// Another amount is a guess, such as a part of a large invoice for the bank's own fee.
+			Best:   i == 0 && s.GetAmount().GetAmountMinor() == l.GetAmount().GetAmountMinor(),
 			amount: s.GetAmount(),
 		}
 		switch t := s.GetTarget().GetTarget().(type) {

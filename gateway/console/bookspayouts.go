@@ -1,6 +1,7 @@
 package console
 
 import (
+	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 	payoutsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/payouts/v1"
 )
 
@@ -59,11 +60,33 @@ type payoutPage struct {
 	payoutRow
 	// Whole is the amount at the bank where the collective has a share of it alone.
 	Whole string
-	// Left, Bank and Returned are the references of its transactions in the books; empty where there is none.
-	Left, Bank, Returned string
+	// Left, Bank and Returned are its transactions in the books.
+	Left, Bank, Returned payoutTransaction
 	Findings             []findingRow
 	Lines                []payoutLineRow
 	Pager                pager
+}
+
+// payoutTransaction is a transaction of a payout; without a reference it has not happened.
+type payoutTransaction struct {
+	Reference string
+	// Path leads to it; empty where the books of this collective have no part of it, as when several share a Stripe account.
+	Path string
+}
+
+func payoutTransactionOf(v *visit, reference string) (payoutTransaction, error) {
+	t := payoutTransaction{Reference: reference}
+	if reference == "" {
+		return t, nil
+	}
+	list, err := v.ledger().ListTransactions(v.ctx(), &ledgerv1.ListTransactionsRequest{Parent: booksOf(v), Reference: reference, PageSize: 1})
+	if err != nil && reasonOf(err) != "BOOK_MISSING" {
+		return t, err
+	}
+	if found := list.GetTransactions(); len(found) == 1 {
+		t.Path = v.path("/books/journal/") + lastOf(found[0].GetName())
+	}
+	return t, nil
 }
 
 type findingRow struct{ Problem, Reference, Expected, Found string }
@@ -89,8 +112,14 @@ func booksPayout(v *visit) error {
 		return err
 	}
 	p := payoutPage{
-		booksPage: booksTabs(v, "-"), payoutRow: payoutView(v, payout), Left: payout.GetTransaction(), Bank: payout.GetBankTransaction(),
-		Returned: payout.GetFailureTransaction(), Pager: v.pager(lines.GetNextPageToken()),
+		booksPage: booksTabs(v, "-"), payoutRow: payoutView(v, payout), Pager: v.pager(lines.GetNextPageToken()),
+	}
+	for reference, t := range map[string]*payoutTransaction{
+		payout.GetTransaction(): &p.Left, payout.GetBankTransaction(): &p.Bank, payout.GetFailureTransaction(): &p.Returned,
+	} {
+		if *t, err = payoutTransactionOf(v, reference); err != nil {
+			return err
+		}
 	}
 	if whole := payout.GetAmount(); whole != nil && whole.GetAmountMinor() != payout.GetShareAmount().GetAmountMinor() {
 		p.Whole = v.Money(whole)

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/cagnotte/cagnotte/gateway/download"
+	bankv1 "github.com/cagnotte/cagnotte/proto/cagnotte/bank/v1"
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
@@ -264,7 +265,28 @@ func expensesNew(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return showExpenseForm(v, v.newForm(fields, "kind", "1", "paid", "no", "document_date", today))
+	f := v.newForm(fields, "kind", "1", "paid", "no", "document_date", today)
+	line, err := expensesLine(v)
+	if err != nil {
+		return err
+	}
+	if line != nil {
+		f.set("document_date", line.GetBookDate())
+		f.set("document", v.T("expenses.statementDocument", "day", v.Day(line.GetBookDate())))
+		f.set("amount", v.FieldMoney(&moneyv1.Money{
+			CurrencyCode: line.GetAmount().GetCurrencyCode(), AmountMinor: -line.GetAmount().GetAmountMinor(),
+		}))
+	}
+	return showExpenseForm(v, f)
+}
+
+// expensesLine is the line of the bank that the expense is entered for; nil for none.
+func expensesLine(v *visit) (*bankv1.BankLine, error) {
+	id := v.r.URL.Query().Get("line")
+	if id == "" {
+		return nil, nil
+	}
+	return v.bank().GetBankLine(v.ctx(), &bankv1.GetBankLineRequest{Name: v.collective + "/bankLines/" + id})
 }
 
 // expenseSources are what an expense is paid from, by the value of the field.
@@ -309,6 +331,13 @@ func expensesCreate(v *visit) error {
 		return err
 	}
 	to := v.path("/expenses/") + lastOf(made.GetName())
+	// Who came from a line of the bank goes on there: the line can be matched now.
+	switch line, err := expensesLine(v); {
+	case err != nil:
+		return err
+	case line != nil:
+		to = v.path("/bank/lines/") + lastOf(line.GetName())
+	}
 	// The expense is there; a file that is refused can be attached on its page.
 	switch attached, err := attachFiles(v, f, made.GetName()); {
 	case err != nil && f.refused(v, err):

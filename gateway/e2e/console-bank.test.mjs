@@ -193,6 +193,11 @@ test("the treasurer imports a statement after a look at it, and matches its line
     await page.goto(`${bank}/clearing`);
     await page.getByRole("row", { name: /Recette à identifier/ }).getByText("2 jours").waitFor();
 
+    // The bank's fee is an expense that nobody entered: the form has what the line tells.
+    await openLine(page, "-2,10 €");
+    await page.getByRole("link", { name: "Saisir d’abord la dépense" }).click();
+    assert.equal(await page.getByLabel("Montant").inputValue(), "2,10");
+    assert.match(await page.locator("#document").inputValue(), /^Relevé de la banque, /);
     // What is not the collective's is left out, with a reason.
     await openLine(page, "-2,10 €");
     await page.getByRole("link", { name: "Laisser de côté…" }).click();

@@ -213,6 +213,9 @@ func (s *Service) events(ctx context.Context, c Contribution) ([]Entry, error) {
 
 // The transactions that are about the donation alone; their amount is what they move of the collective's. One that is not
 // sealed yet, for a few seconds, is missing.
+// transactionsSQL answers what each transaction moves: the sum of the accounts that it debits, each net. Stripe's fee passes
+// through Stripe's balance, which is debited the whole payment and credited the fee, so a sum of all debits would count the fee
+// twice.
 const transactionsSQL = `
 SELECT
 	t.recorded_at,
@@ -224,12 +227,17 @@ FROM ledger.seals AS s
 JOIN ledger.transactions AS t ON t.id = s.transaction_id
 LEFT JOIN LATERAL (
 	SELECT
-		sum(n.amount) AS amount,
-		min(n.currency) AS currency
-	FROM ledger.entries AS n
-	WHERE n.transaction_id = t.id
-		AND n.collective = @collective
-		AND n.amount > 0
+		sum(b.amount) FILTER (WHERE b.amount > 0) AS amount,
+		min(b.currency) AS currency
+	FROM (
+		SELECT
+			sum(n.amount) AS amount,
+			min(n.currency) AS currency
+		FROM ledger.entries AS n
+		WHERE n.transaction_id = t.id
+			AND n.collective = @collective
+		GROUP BY n.account_id
+	) AS b
 ) AS e ON true
 WHERE s.donation = @id
 ORDER BY s.number

@@ -72,24 +72,28 @@ func TestOverview(t *testing.T) {
 		}
 
 		name := k.collective + "/contributions/" + donation.GetName()[strings.LastIndex(donation.GetName(), "/")+1:] + "/history"
-		var kinds []overviewv1.HistoryKind
+		var (
+			kinds []overviewv1.HistoryKind
+			moved []int64
+		)
 		e.Eventually("the history has the transactions, which are sealed", func() bool {
 			history, err := client.GetContributionHistory(as(k.audi), &overviewv1.GetContributionHistoryRequest{Name: name})
 			if err != nil {
 				t.Fatal(err)
 			}
-			kinds = nil
+			kinds, moved = nil, nil
 			for _, entry := range history.GetEntries() {
 				kinds = append(kinds, entry.GetKind())
-			}
-			transactions := 0
-			for _, kind := range kinds {
-				if kind == overviewv1.HistoryKind_HISTORY_KIND_TRANSACTION {
-					transactions++
+				if entry.GetKind() == overviewv1.HistoryKind_HISTORY_KIND_TRANSACTION {
+					moved = append(moved, entry.GetAmount().GetAmountMinor())
 				}
 			}
-			return transactions == 2
+			return len(moved) == 2
 		})
+		// Stripe's fee is part of the donation, not added to it.
+		if whole := donation.GetAmount().GetAmountMinor(); moved[0] != whole || moved[1] != whole-15_00 {
+			t.Errorf("the transactions of a donation of %d move %d", whole, moved)
+		}
 		for _, want := range []overviewv1.HistoryKind{overviewv1.HistoryKind_HISTORY_KIND_STATE, overviewv1.HistoryKind_HISTORY_KIND_EVENT, overviewv1.HistoryKind_HISTORY_KIND_REFUND} {
 			if !slices.Contains(kinds, want) {
 				t.Errorf("the history has no %v: %v", want, kinds)
