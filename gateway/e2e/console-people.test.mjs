@@ -256,7 +256,7 @@ test("a member changes their address, by phone and without JavaScript; the other
       await page.goto(link);
       await page.getByRole("button", { name: "Utiliser cette adresse" }).click();
       await page.getByText("Votre adresse e-mail a changé.").waitFor();
-      await page.getByText("camille.nouvelle@example.org").waitFor();
+      await page.locator("main").getByText("camille.nouvelle@example.org").waitFor();
       await mailAfter(before, /arrivent désormais à une autre adresse|now go to another address/);
       await other.goto(account);
       assert.equal(new URL(other.url()).pathname, "/console/sign-in");
