@@ -254,6 +254,14 @@ func (s *Service) Cancel(ctx context.Context, collective string, id uuid.UUID) (
 	})
 }
 
+const ofSubjectsSQL = `
+SELECT` + changeColumns + `
+FROM approvals.pending_changes AS c
+WHERE c.state = 'pending'
+	AND c.subject = ANY(@subjects::text[])
+ORDER BY c.id
+FOR UPDATE OF c`
+
 // WithdrawTx cancels the changes of these subjects that wait, since there is nothing to approve any more: an invitation was
 // revoked, a membership or a key has ended. It is called in the transaction that did so, which writes the audit log. All members
 // are told. The caller in the context counts as who canceled; on the command line, who asked.

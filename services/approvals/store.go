@@ -119,14 +119,6 @@ func lockTx(ctx context.Context, tx pgx.Tx, collective string, id uuid.UUID) (Ch
 	return found(c, err, collective, id)
 }
 
-const ofSubjectsSQL = `
-SELECT` + changeColumns + `
-FROM approvals.pending_changes AS c
-WHERE c.state = 'pending'
-	AND c.subject = ANY(@subjects::text[])
-ORDER BY c.id
-FOR UPDATE OF c`
-
 const endSQL = `
 UPDATE approvals.pending_changes AS c
 SET
