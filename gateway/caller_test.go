@@ -42,7 +42,7 @@ func TestCallerMetadata(t *testing.T) {
 	} {
 		t.Run(c.rule, func(t *testing.T) {
 			b := &backend{}
-			front := serve(t, b, gateway.Options{TrustedProxies: c.proxies})
+			front := serve(t, b, gateway.Options{TrustedProxies: c.proxies, Uncached: true})
 			if got := send(t, "GET", front.URL+"/v1/"+campaignName, "", c.header...); got.StatusCode != 200 {
 				t.Fatalf("got %d: %s", got.StatusCode, got.body)
 			}
@@ -53,7 +53,7 @@ func TestCallerMetadata(t *testing.T) {
 	}
 	t.Run("an ill-formed request id is replaced", func(t *testing.T) {
 		b := &backend{}
-		front := serve(t, b, gateway.Options{})
+		front := serve(t, b, gateway.Options{Uncached: true})
 		for _, id := range []string{"short", "with space 123", "line\tfeed-1234", "é-12345678"} {
 			got := send(t, "GET", front.URL+"/v1/"+campaignName, "", "X-Request-Id", id)
 			made := got.Header.Get("X-Request-Id")

@@ -1,11 +1,15 @@
 package gateway
 
 import (
+	"context"
 	"net/http"
+	"net/netip"
 	"regexp"
-	"sync"
+	"strings"
 	"time"
 
+	"github.com/maypok86/otter/v2"
+	"golang.org/x/sync/singleflight"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 
@@ -16,21 +20,22 @@ const (
 	// corsKeep is how long an answer of CheckOrigin is cached. A changed list of origins takes effect within it, and a
 	// preflight and its request share one answer.
 	corsKeep = 5 * time.Second
+	// corsLastGood is how long the last answer counts while no other can be had, as that of package cached does.
+	corsLastGood = 30 * time.Second
 	// corsMax limits the memory that invented origins can take.
 	corsMax = 4096
 )
 
-// publicCall matches what a widget calls: a campaign, its donations, one donation's status.
-var publicCall = regexp.MustCompile(`^/v1/(collectives/[a-z0-9-]{1,40}/campaigns/[a-z0-9-]{1,40})(/donations|/donations/[0-9a-f-]{36}/status)?$`)
+// publicCall matches what a widget calls: a campaign, its progress, its donations, one donation's status.
+var publicCall = regexp.MustCompile(`^/v1/(collectives/[a-z0-9-]{1,40}/campaigns/[a-z0-9-]{1,40})(/progress|/donations|/donations/[0-9a-f-]{36}/status)?$`)
 
 // cors lets pages of a campaign's allowed origins read the public calls about it.
 // Other answers have no CORS header. Credentials are never allowed: there are no cookies.
 type cors struct {
 	campaigns campaignsv1.CampaignsServiceClient
-	now       func() time.Time
-
-	mu    sync.Mutex
-	known map[corsKey]corsAnswer
+	proxies   []netip.Prefix
+	known     *otter.Cache[corsKey, corsAnswer]
+	asking    singleflight.Group
 }
 
 type corsKey struct{ campaign, origin string }
@@ -40,8 +45,26 @@ type corsAnswer struct {
 	until   time.Time
 }
 
-func newCORS(conn grpc.ClientConnInterface, now func() time.Time) *cors {
-	return &cors{campaigns: campaignsv1.NewCampaignsServiceClient(conn), now: now, known: map[corsKey]corsAnswer{}}
+func newCORS(conn grpc.ClientConnInterface, o Options) *cors {
+	return &cors{
+		campaigns: campaignsv1.NewCampaignsServiceClient(conn),
+		proxies:   o.TrustedProxies,
+		known: otter.Must(&otter.Options[corsKey, corsAnswer]{
+			MaximumSize: corsMax, ExpiryCalculator: otter.ExpiryWriting[corsKey, corsAnswer](corsLastGood),
+		}),
+	}
+}
+
+// allow adds the header to an answer about a campaign, or its progress, that came from memory.
+func (c *cors) allow(h http.Header, r *http.Request) {
+	origin := r.Header.Get("Origin")
+	if origin == "" {
+		return
+	}
+	campaign := strings.TrimSuffix(strings.TrimPrefix(r.URL.Path, "/v1/"), "/progress")
+	if c.allowed(r, campaign, origin) {
+		h.Set("Access-Control-Allow-Origin", origin)
+	}
 }
 
 func (c *cors) wrap(next http.Handler) http.Handler {
@@ -85,33 +108,30 @@ func (c *cors) wrap(next http.Handler) http.Handler {
 	})
 }
 
-// allowed asks whether the campaign allows the origin. An error counts as no.
+// allowed asks whether the campaign allows the origin. An error counts as what was last known, or no.
 func (c *cors) allowed(r *http.Request, campaign, origin string) bool {
 	key := corsKey{campaign, origin}
-	now := c.now()
-	c.mu.Lock()
-	answer, ok := c.known[key]
-	// The lock is not held during the call. Two requests at once may both ask, and store the same answer.
-	c.mu.Unlock()
-	if ok && now.Before(answer.until) {
-		return answer.allowed
+	last, _ := c.known.GetIfPresent(key)
+	if time.Now().Before(last.until) {
+		return last.allowed
 	}
-	ctx, cancel := withTimeout(r.Context())
-	defer cancel()
-	// The answer is cached for all callers, so it must not depend on this caller's key.
-	md, _ := metadata.FromOutgoingContext(ctx)
-	md.Delete(authorizationKey)
-	got, err := c.campaigns.CheckOrigin(metadata.NewOutgoingContext(ctx, md), &campaignsv1.CheckOriginRequest{Name: campaign, Origin: origin})
-	// An error is not stored, so the next request asks again.
-	if err != nil {
-		return false
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	// An empty cache costs one call for each origin; no answer becomes wrong.
-	if len(c.known) >= corsMax {
-		clear(c.known)
-	}
-	c.known[key] = corsAnswer{allowed: got.GetAllowed(), until: now.Add(corsKeep)}
-	return got.GetAllowed()
+	// All who ask at once wait for one answer, whoever of them leaves. A path has no space, so the names stay apart.
+	allowed, _, _ := c.asking.Do(campaign+" "+origin, func() (any, error) {
+		ctx, cancel := withTimeout(context.WithoutCancel(r.Context()))
+		defer cancel()
+		md, known := metadata.FromOutgoingContext(ctx)
+		if !known {
+			md = callerMetadata(r, requestID(r), c.proxies)
+		}
+		// The answer is cached for all callers, so it must not depend on this caller's key.
+		md.Delete(authorizationKey)
+		got, err := c.campaigns.CheckOrigin(metadata.NewOutgoingContext(ctx, md), &campaignsv1.CheckOriginRequest{Name: campaign, Origin: origin})
+		// An error is not stored, so the next request asks again.
+		if err != nil {
+			return last.allowed, nil
+		}
+		c.known.Set(key, corsAnswer{allowed: got.GetAllowed(), until: time.Now().Add(corsKeep)})
+		return got.GetAllowed(), nil
+	})
+	return allowed.(bool)
 }

@@ -8,6 +8,7 @@
 //
 // A request passes these files, in this order:
 //
+//	publicreads.go  which addresses package cached answers from memory, before all that follows
 //	gateway.go      request id, security headers, routes
 //	caller.go       who calls -> gRPC metadata
 //	cors.go         whether a page of this origin may read the answer
@@ -18,7 +19,7 @@
 //	webhooks.go     the raw bodies of Stripe's events
 //	errors.go       the one form of all errors
 //
-// Packages below it: text has the words of all pages, design their look, markdown the texts of members; asset serves an
+// Packages below it: cached keeps rendered public answers, text has the words of all pages, design their look, markdown the texts of members; asset serves an
 // embedded file, widget has the script for other sites, pages the public pages, console those of members, guide
 // their manual, reference the pages about the API, e2e the browser tests. The gateway imports the protos and services/money,
 // and no service.

@@ -63,7 +63,7 @@ func parse(t *testing.T, a answer) parsed {
 func TestErrorForm(t *testing.T) {
 	var failure error
 	b := &backend{getCampaign: func(*campaignsv1.GetCampaignRequest) (*campaignsv1.Campaign, error) { return nil, failure }}
-	front := serve(t, b, gateway.Options{})
+	front := serve(t, b, gateway.Options{Uncached: true})
 
 	t.Run("keeps reason, fields and retry hint, and maps the code", func(t *testing.T) {
 		for _, c := range []struct {
@@ -131,7 +131,7 @@ func TestErrorForm(t *testing.T) {
 func TestErrorsSpeakTheCallersLanguage(t *testing.T) {
 	failure := status.Error(codes.Unavailable, "dial unix /run/secret.sock")
 	b := &backend{getCampaign: func(*campaignsv1.GetCampaignRequest) (*campaignsv1.Campaign, error) { return nil, failure }}
-	front := serve(t, b, gateway.Options{})
+	front := serve(t, b, gateway.Options{Uncached: true})
 	for _, c := range []struct{ path, language, reason, want string }{
 		{"/v1/nothing", "fr", "NO_SUCH_ADDRESS", "Il n’y a rien à cette adresse."},
 		{"/v1/nothing", "en", "NO_SUCH_ADDRESS", "There is nothing at this address."},

@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"github.com/cagnotte/cagnotte/gateway/asset"
+	"github.com/cagnotte/cagnotte/gateway/cached"
 	"github.com/cagnotte/cagnotte/gateway/console"
 	"github.com/cagnotte/cagnotte/gateway/design"
 	"github.com/cagnotte/cagnotte/gateway/guide"
@@ -43,6 +45,8 @@ type Options struct {
 	// PortalOrigins are the origins of the pages where donors change the card of a monthly donation, to which the form may
 	// redirect. "https://billing.stripe.com" when empty.
 	PortalOrigins []string
+	// Uncached renders each answer anew, for tests of what is rendered. False: public reads are shared for a second.
+	Uncached bool
 	// Bodies limits the memory that bodies of requests take in the process; no limit when nil.
 	Bodies Budget
 	// Now is the clock; time.Now when nil.
@@ -66,7 +70,8 @@ func New(conn grpc.ClientConnInterface, o Options) (http.Handler, error) {
 	if len(o.PortalOrigins) == 0 {
 		o.PortalOrigins = []string{"https://billing.stripe.com"}
 	}
-	all, err := routes(conn, o)
+	embedding := newCORS(conn, o)
+	all, err := routes(conn, embedding, o)
 	if err != nil {
 		return nil, err
 	}
@@ -74,9 +79,31 @@ func New(conn grpc.ClientConnInterface, o Options) (http.Handler, error) {
 	for _, r := range all {
 		mux.Handle(r.pattern, r.handler)
 	}
-	// Headers come first, so that errors have them too; then the caller's metadata, which every route needs.
-	return withHeaders(o, withCaller(o, mux)), nil
+	// Headers come first, so that errors have them too; then the caller's metadata, which every call needs.
+	whole := withHeaders(o, withCaller(o, mux))
+	if o.Uncached {
+		return whole, nil
+	}
+	front, err := cached.New(cached.Config{Next: whole, Routes: publicReads(embedding), Logger: o.Logger})
+	if err != nil {
+		return nil, err
+	}
+	return withFiles(withHeaders(o, mux), front), nil
 }
+
+// withFiles answers embedded files without the caller's metadata: they call nothing.
+func withFiles(files, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == scriptPath && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+			files.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// scriptPath is the address that other sites load.
+const scriptPath = "/widget.js"
 
 // route is one address, or all addresses with one prefix.
 type route struct {
@@ -87,7 +114,7 @@ type route struct {
 }
 
 // routes returns all addresses. A test compares them with a list.
-func routes(conn grpc.ClientConnInterface, o Options) ([]route, error) {
+func routes(conn grpc.ClientConnInterface, embedding *cors, o Options) ([]route, error) {
 	// One budget is shared by all routes that read bodies.
 	b := &bodies{budget: o.Bodies, keys: accessv1.NewAccessServiceClient(conn)}
 	rest, err := newREST(conn, b, o.Logger)
@@ -141,7 +168,7 @@ func routes(conn grpc.ClientConnInterface, o Options) ([]route, error) {
 		{"/guide", noBody, manual},
 		{"/guide/", noBody, manual},
 		{"/assets/", noBody, assets.Or(site)},
-		{"/v1/", jsonBody, newCORS(conn, time.Now).wrap(rest)},
+		{"/v1/", jsonBody, embedding.wrap(rest)},
 		{"/v1/webhooks/stripe", eventBody, only(http.MethodPost, receive(conn, b, platformEndpoint))},
 		{"/v1/webhooks/stripe/connect", eventBody, only(http.MethodPost, receive(conn, b, connectEndpoint))},
 		{"/healthz", noBody, only(http.MethodGet, http.HandlerFunc(alive))},
@@ -149,7 +176,7 @@ func routes(conn grpc.ClientConnInterface, o Options) ([]route, error) {
 		{"/api", noBody, only(http.MethodGet, api)},
 		{"/api/", noBody, only(http.MethodGet, api)},
 		{"/openapi.json", noBody, only(http.MethodGet, asset.New(openAPI, "application/json", "public, max-age=300"))},
-		{"/widget.js", noBody, only(http.MethodGet, script)},
+		{scriptPath, noBody, only(http.MethodGet, script)},
 	}, nil
 }
 
@@ -172,17 +199,19 @@ func withCaller(o Options, next http.Handler) http.Handler {
 
 // withHeaders sets what every answer carries. Pages replace the content policy by their own.
 func withHeaders(o Options, next http.Handler) http.Handler {
-	secure := strings.HasPrefix(o.PublicURL, "https://")
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	// The values are shared by all answers. A handler that wants another sets it.
+	common := map[string][]string{
+		"X-Content-Type-Options":  {"nosniff"},
+		"Content-Security-Policy": {"default-src 'none'; frame-ancestors 'none'"},
 		// Not no-referrer: browsers then send `Origin: null` with our own forms.
-		h.Set("Referrer-Policy", "same-origin")
-		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
-		if secure {
-			h.Set("Strict-Transport-Security", "max-age=31536000")
-		}
+		"Referrer-Policy":    {"same-origin"},
+		"Permissions-Policy": {"camera=(), geolocation=(), microphone=(), payment=(), usb=()"},
+	}
+	if strings.HasPrefix(o.PublicURL, "https://") {
+		common["Strict-Transport-Security"] = []string{"max-age=31536000"}
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		maps.Copy(w.Header(), common)
 		next.ServeHTTP(w, r)
 	})
 }

@@ -65,7 +65,7 @@ func (p *pledges) pledge(method treasuryv1.OfflineMethod) *treasuryv1.Pledge {
 
 func TestPledges(t *testing.T) {
 	p := &pledges{}
-	front := serve(t, &backend{treasury: p}, gateway.Options{})
+	front := serve(t, &backend{treasury: p}, gateway.Options{Uncached: true})
 	slip := front.URL + campaignPath + "/pledges/" + donationID
 	post := func(form url.Values, header ...string) answer {
 		return send(t, "POST", front.URL+campaignPath+"/pledge?lang=fr", form.Encode(),

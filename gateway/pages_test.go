@@ -160,7 +160,7 @@ func TestHostileCampaign(t *testing.T) {
 func TestPagesThatAreNot(t *testing.T) {
 	var failure error
 	b := &backend{getCampaign: func(*campaignsv1.GetCampaignRequest) (*campaignsv1.Campaign, error) { return nil, failure }}
-	front := serve(t, b, gateway.Options{})
+	front := serve(t, b, gateway.Options{Uncached: true})
 	t.Run("a draft, a stranger's address and nonsense look alike", func(t *testing.T) {
 		failure = fail(codes.NotFound, "NOT_FOUND")
 		for _, path := range []string{campaignPath, "/c/vallon/..%2f..%2fx", campaignPath + "/donations/1", "/c/vallon/cameras/x/y", "/c/x/give"} {

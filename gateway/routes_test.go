@@ -32,7 +32,8 @@ func TestEveryRouteSaysWhatBodyItTakes(t *testing.T) {
 		"/openapi.json":               noBody,    // a file; no call
 		"/widget.js":                  noBody,    // a file; no call
 	}
-	all, err := routes(&inprocgrpc.Channel{}, Options{})
+	conn := &inprocgrpc.Channel{}
+	all, err := routes(conn, newCORS(conn, Options{}), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

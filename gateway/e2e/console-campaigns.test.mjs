@@ -257,7 +257,11 @@ test("an editor publishes and withdraws news on a phone without JavaScript", asy
     await page.getByRole("button", { name: "Enregistrer le brouillon" }).click();
     await page.locator("strong", { hasText: "nombreux" }).waitFor();
     assert.equal(await page.locator("main img").count(), 0);
-    const list = async () => (await fetch(`${service}/v1/${campaign}/news`).then((r) => r.json())).news_items.length;
+    // Everybody sees a change within a second.
+    const list = async () => {
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+      return (await fetch(`${service}/v1/${campaign}/news`).then((r) => r.json())).news_items.length;
+    };
     assert.equal(await list(), 0);
     await page.getByRole("button", { name: "Publier" }).click();
     await page.getByRole("status").getByText("L’actualité est publiée.").waitFor();

@@ -137,7 +137,7 @@ test("is ready again when the browser brings the page back", async () => {
     await page.getByRole("button").click();
     await posted;
     assert.equal(await page.getByRole("button").innerText(), "Un instant…");
-    const refreshed = page.waitForResponse(`${service}/v1/${campaign}`);
+    const refreshed = page.waitForResponse(`${service}/v1/${campaign}/progress`);
     await page.evaluate(() => dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true })));
     await refreshed;
     assert.equal(await seen(page.getByRole("button")), "Donner 20 €");
@@ -148,12 +148,11 @@ test("keeps what is typed while the progress moves", async () => {
   await visit(browser, {}, async (page) => {
     await page.goto(hostPage);
     await page.getByLabel("Autre montant").fill("33");
-    await page.route(`${service}/v1/${campaign}`, async (route) => {
+    await page.route(`${service}/v1/${campaign}/progress`, async (route) => {
       const response = await route.fetch();
       const json = await response.json();
-      json.progress.settled.amount_minor = "100050";
-      json.progress.pending.amount_minor = "2000";
-      json.update_time = "2026-11-01T00:00:00Z";
+      json.settled.amount_minor = "100050";
+      json.pending.amount_minor = "2000";
       await route.fulfill({ response, json });
     });
     await page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
@@ -163,6 +162,52 @@ test("keeps what is typed while the progress moves", async () => {
     assert.equal(await page.getByRole("progressbar").getAttribute("aria-valuenow"), "100");
     assert.equal(await page.getByLabel("Autre montant").inputValue(), "33");
     assert.equal(await page.locator("li.reached").count(), 3);
+  });
+});
+
+test("asks for the sums alone, later when nothing moves, and for the campaign when it changed", async () => {
+  await visit(browser, {}, async (page) => {
+    const asked = [];
+    page.on("request", (request) => request.url().includes("/v1/") && asked.push(request.url().replace(`${service}/v1/${campaign}`, "")));
+    await page.clock.install();
+    await page.goto(hostPage);
+    await page.getByRole("button").waitFor();
+    assert.deepEqual(asked.splice(0), [""]);
+    const waited = async (seconds) => {
+      await page.clock.runFor(seconds * 1000);
+      // The answer comes in real time, and sets the next timer.
+      await page.waitForLoadState("networkidle");
+      return asked.splice(0);
+    };
+    assert.deepEqual(await waited(26), []);
+    assert.deepEqual(await waited(8), ["/progress"]);
+    assert.deepEqual(await waited(39), [], "nothing moved, so the next comes later");
+    assert.deepEqual(await waited(12), ["/progress"]);
+    // Nobody looks, nobody asks.
+    await page.evaluate(() => {
+      Object.defineProperty(document, "visibilityState", { configurable: true, value: "hidden" });
+      document.dispatchEvent(new Event("visibilitychange"));
+    });
+    assert.deepEqual(await waited(1000), []);
+    // Something else than the sums is another.
+    let changed = "a";
+    await page.route(`${service}/v1/${campaign}/progress`, async (route) => {
+      const response = await route.fetch();
+      await route.fulfill({ response, json: { ...(await response.json()), revision: changed } });
+    });
+    await page.route(`${service}/v1/${campaign}`, async (route) => {
+      const response = await route.fetch();
+      const json = { ...(await response.json()), revision: "a", accepting_donations: false, state: "CAMPAIGN_STATE_PAUSED" };
+      await route.fulfill({ response, json });
+    });
+    await page.evaluate(() => {
+      delete document.visibilityState;
+      document.dispatchEvent(new Event("visibilitychange"));
+    });
+    await page.clock.runFor(10);
+    await page.locator("[part=closed]").waitFor();
+    assert.deepEqual(asked.splice(0), ["/progress", ""]);
+    assert.deepEqual(await waited(34), ["/progress"], "and then the sums alone again");
   });
 });
 

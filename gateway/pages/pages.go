@@ -39,7 +39,7 @@ var waitScript []byte
 // Cache policies. Shared caches take the load of a link that goes round; browsers
 // ask each time, so that who has just given sees the progress move.
 const (
-	cachePublic = "public, max-age=0, s-maxage=10"
+	cachePublic = "public, max-age=0, s-maxage=1"
 	cacheNever  = "no-store"
 )
 

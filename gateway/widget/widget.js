@@ -11,7 +11,9 @@
 
   const CSS = "{{css}}";
   const STRINGS = "{{strings}}";
+  /** The time between two looks at the progress, and the longest, when nothing moves. */
   const POLL_MS = 30_000;
+  const POLL_MAX_MS = 300_000;
   const TIMEOUT_MS = 20_000;
 
   if (customElements.get("cagnotte-widget")) return;
@@ -63,7 +65,8 @@
         headers: body ? { "Content-Type": "application/json" } : {},
         body: body && JSON.stringify(body),
         credentials: "omit",
-        cache: "no-store",
+        // What is asked for again is asked for by its ETag, and comes only when it is another.
+        cache: body ? "no-store" : "no-cache",
         referrerPolicy: "no-referrer",
         signal: AbortSignal.timeout(TIMEOUT_MS),
       });
@@ -104,6 +107,7 @@
     #busy = false;
     #shown = "";
     #timer;
+    #delay = POLL_MS;
     #listeners;
 
     constructor() {
@@ -155,11 +159,19 @@
       this.#timer = setTimeout(() => this.#refresh(), delay);
     }
 
+    /** The next look, later each time that nothing moved; not all widgets of the world at once. */
+    #later(moved) {
+      this.#delay = moved ? POLL_MS : Math.min(this.#delay * 1.5, POLL_MAX_MS);
+      this.#schedule(this.#delay * (0.9 + Math.random() * 0.2));
+    }
+
     async #refresh() {
       const name = this.#name;
+      let moved = false;
       try {
-        const campaign = await call(name);
+        const campaign = await this.#read(name);
         if (name !== this.#name || !this.isConnected) return;
+        moved = JSON.stringify(campaign) !== JSON.stringify(this.#campaign);
         this.#campaign = campaign;
         this.#words = new Words(this.#lang, campaign.goal.currency_code);
         this.#render();
@@ -168,8 +180,16 @@
         if (!this.#campaign) this.#renderFailure(error);
         if (!(error instanceof Failure)) throw error;
       } finally {
-        if (this.isConnected) this.#schedule(POLL_MS);
+        if (this.isConnected) this.#later(moved);
       }
+    }
+
+    /** The campaign as it is now: the sums alone, unless anything else changed. */
+    async #read(name) {
+      const known = this.#campaign;
+      if (!known) return call(name);
+      const { settled, pending, revision } = await call(`${name}/progress`);
+      return revision === known.revision ? { ...known, progress: { settled, pending } } : call(name);
     }
 
     /** The browser brought the page back as it was left, on its way to the payment page. */
@@ -189,7 +209,7 @@
     /** Builds everything once, and again only when more than the progress changed, so that nobody
      *  loses the amount that they are typing. */
     #render() {
-      const { progress, etag, update_time, ...rest } = this.#campaign;
+      const { progress, etag, update_time, revision, ...rest } = this.#campaign;
       const shape = this.#words.lang + JSON.stringify(rest);
       if (shape !== this.#shown) {
         this.#shown = shape;

@@ -39,25 +39,26 @@ func (s *server) GetProgress(ctx context.Context, req *campaignsv1.GetProgressRe
 			return nil, err
 		}
 	}
-	return campaignProgress(c, found[name], s.service.now())
+	return campaignProgress(c, found[name], s.service.now()), nil
 }
 
-// campaignProgress is the public form's progress. The rest of that form becomes the revision.
-func campaignProgress(c Campaign, p Progress, now time.Time) (*campaignsv1.CampaignProgress, error) {
+// campaignProgress is the public form's progress.
+func campaignProgress(c Campaign, p Progress, now time.Time) *campaignsv1.CampaignProgress {
 	public := publicProto(c, p, now)
-	sums := public.GetProgress()
-	public.Progress = nil
-	// The same program writes the same bytes for the same campaign, in whichever order it reads its texts.
-	rest, err := proto.MarshalOptions{Deterministic: true}.Marshal(public)
-	if err != nil {
-		return nil, errs.Internal(err)
-	}
-	hash := sha256.Sum256(rest)
 	return &campaignsv1.CampaignProgress{
 		Name:               c.Name.String() + progressSuffix,
-		Settled:            sums.GetSettled(),
-		Pending:            sums.GetPending(),
+		Settled:            public.GetProgress().GetSettled(),
+		Pending:            public.GetProgress().GetPending(),
 		AcceptingDonations: public.GetAcceptingDonations(),
-		Revision:           base64.RawURLEncoding.EncodeToString(hash[:12]),
-	}, nil
+		Revision:           public.GetRevision(),
+	}
+}
+
+// revisionOf names the content of a public form, which has no progress yet.
+func revisionOf(public *campaignsv1.Campaign) string {
+	// The same program writes the same bytes for the same campaign, in whichever order it reads its texts. Only a text that is
+	// not UTF-8 is an error, and Postgres stores none.
+	content, _ := proto.MarshalOptions{Deterministic: true}.Marshal(public)
+	hash := sha256.Sum256(content)
+	return base64.RawURLEncoding.EncodeToString(hash[:12])
 }

@@ -48,7 +48,7 @@ func TestGetProgress(t *testing.T) {
 		t.Fatal(err)
 	}
 	if before.GetName() != req.GetName() || !proto.Equal(before.GetSettled(), c.GetProgress().GetSettled()) ||
-		!proto.Equal(before.GetPending(), c.GetProgress().GetPending()) || !before.GetAcceptingDonations() {
+		!proto.Equal(before.GetPending(), c.GetProgress().GetPending()) || !before.GetAcceptingDonations() || before.GetRevision() != c.GetRevision() {
 		t.Errorf("the progress is %v, the campaign's %v", before, c.GetProgress())
 	}
 	for who, ctx := range insiders {

@@ -207,7 +207,7 @@ func publicProto(c Campaign, p Progress, now time.Time) *campaignsv1.Campaign {
 		// A stage without expenses is missing in the map, and has spent zero.
 		content.Stages[i].Spent = wire.Money(money.Amount{Minor: p.SpentByStage[stage.ID].Minor, Currency: c.Currency})
 	}
-	return &campaignsv1.Campaign{
+	public := &campaignsv1.Campaign{
 		Name:                  c.Name.String(),
 		Texts:                 content.Texts,
 		Goal:                  content.Goal,
@@ -217,7 +217,6 @@ func publicProto(c Campaign, p Progress, now time.Time) *campaignsv1.Campaign {
 		Deadline:              content.Deadline,
 		Stages:                content.Stages,
 		State:                 stateToProto[c.State],
-		Progress:              progressToProto(p, c.Currency),
 		Spent:                 wire.Money(money.Amount{Minor: p.Spent.Minor, Currency: c.Currency}),
 		AcceptingDonations:    c.AcceptsDonations(now) == nil,
 		AcceptingCards:        c.AcceptsDonations(now) == nil && c.cards,
@@ -228,6 +227,9 @@ func publicProto(c Campaign, p Progress, now time.Time) *campaignsv1.Campaign {
 		FeeEstimate:           feeToProto(c.fee, c.Currency),
 		Image:                 content.Image,
 	}
+	public.Revision = revisionOf(public)
+	public.Progress = progressToProto(p, c.Currency)
+	return public
 }
 
 // feeToProto returns nil for an estimate that is not for the campaign's currency.

@@ -292,8 +292,10 @@ type Campaign struct {
 	// OUTPUT_ONLY. Public. Whether a donation by card can be started now: `accepting_donations`, and the collective's Stripe
 	// account takes payments. While it is false, TreasuryService.ListPledgeMethods answers the other ways to donate.
 	AcceptingCards bool `protobuf:"varint,41,opt,name=accepting_cards,json=acceptingCards,proto3" json:"accepting_cards,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// OUTPUT_ONLY. Public. Opaque. It is another when any other public field but `progress` changed: see GetProgress.
+	Revision      string `protobuf:"bytes,42,opt,name=revision,proto3" json:"revision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Campaign) Reset() {
@@ -485,6 +487,13 @@ func (x *Campaign) GetAcceptingCards() bool {
 		return x.AcceptingCards
 	}
 	return false
+}
+
+func (x *Campaign) GetRevision() string {
+	if x != nil {
+		return x.Revision
+	}
+	return ""
 }
 
 // An estimate of Stripe's fee for a payment by card: a share of it and a fixed part. The fee itself is known when the payment
@@ -913,8 +922,7 @@ type CampaignProgress struct {
 	Pending *v1.Money `protobuf:"bytes,3,opt,name=pending,proto3" json:"pending,omitempty"`
 	// Whether a donation can be started now.
 	AcceptingDonations bool `protobuf:"varint,4,opt,name=accepting_donations,json=acceptingDonations,proto3" json:"accepting_donations,omitempty"`
-	// Opaque. It is another when any public field of the campaign but `progress` changed, and may be another after an update
-	// of the service.
+	// The campaign's `revision`. It may be another after an update of the service.
 	Revision      string `protobuf:"bytes,5,opt,name=revision,proto3" json:"revision,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2017,7 +2025,7 @@ var File_cagnotte_campaigns_v1_campaigns_proto protoreflect.FileDescriptor
 
 const file_cagnotte_campaigns_v1_campaigns_proto_rawDesc = "" +
 	"\n" +
-	"%cagnotte/campaigns/v1/campaigns.proto\x12\x15cagnotte.campaigns.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x87\v\n" +
+	"%cagnotte/campaigns/v1/campaigns.proto\x12\x15cagnotte.campaigns.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa3\v\n" +
 	"\bCampaign\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12Z\n" +
 	"\x05texts\x18\x02 \x03(\v2*.cagnotte.campaigns.v1.Campaign.TextsEntryB\x18\xbaH\x15\x9a\x01\x12\x10\f\"\x0er\f2\n" +
@@ -2046,7 +2054,8 @@ const file_cagnotte_campaigns_v1_campaigns_proto_rawDesc = "" +
 	"\ffee_estimate\x18\x14 \x01(\v2\".cagnotte.campaigns.v1.FeeEstimateR\vfeeEstimate\x12^\n" +
 	"\x05image\x18\x15 \x01(\tBH\xbaHErC2A^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/images/[0-9a-f]{64})?$R\x05image\x121\n" +
 	"\x14collective_suspended\x18( \x01(\bR\x13collectiveSuspended\x12'\n" +
-	"\x0faccepting_cards\x18) \x01(\bR\x0eacceptingCards\x1a]\n" +
+	"\x0faccepting_cards\x18) \x01(\bR\x0eacceptingCards\x12\x1a\n" +
+	"\brevision\x18* \x01(\tR\brevision\x1a]\n" +
 	"\n" +
 	"TextsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x129\n" +
