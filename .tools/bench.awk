@@ -18,6 +18,12 @@ BEGIN {
 	at_most("CSV", "MiB", 64, "memory of it, MiB")
 	at_least("Receive/receive", "ratio", 0.6, "webhooks stored, to inserts")
 	at_least("Burst", "ratio", 0.6, "webhooks over HTTP in a burst, to pgbench", "accepted/s", "limit/s")
+	at_least("Reads/campaign", "of-nginx", 0.3, "a campaign in JSON, to nginx", "reads/s", "nginx/s")
+	at_least("Reads/progress", "of-nginx", 0.3, "its progress, to nginx", "reads/s", "nginx/s")
+	at_least("Reads/progress-304", "of-nginx", 0.3, "its progress, not changed, to nginx", "reads/s", "nginx/s")
+	at_least("Reads/page", "of-nginx", 0.3, "its page with a story of 20 kB, to nginx", "reads/s", "nginx/s")
+	at_least("Reads/script", "of-nginx", 0.8, "the widget's script, to nginx", "reads/s", "nginx/s")
+	at_most("StartWhileRead", "slower", 2, "p99 of a donation while 8,000 poll, to alone", "read-p99-ms", "quiet-p99-ms")
 	at_most("Burst", "calls/donation", 0.1, "calls to Stripe for a donation of a burst")
 }
 
