@@ -306,7 +306,7 @@ test("the operator reads their own notices, and puts one away", async () => {
     await look(page, "site-notices");
     const before = await page.locator("main .rows li").count();
     await page.getByRole("link", { name: /rejoint/ }).first().click();
-    await page.getByRole("link", { name: "Voir les membres" }).waitFor();
+    await page.getByRole("link", { name: "Voir les personnes" }).waitFor();
     await look(page, "site-notice");
     await page.getByRole("button", { name: "Marquer comme lu" }).click();
     await page.getByText("L’avis est marqué comme lu.").waitFor();
