@@ -32,7 +32,13 @@ var fixes = map[campaignsv1.ChecklistSubject]string{
 	campaignsv1.ChecklistSubject_CHECKLIST_SUBJECT_PENALTIES:    "{campaign}/texts",
 }
 
-func campaignsChecklist(v *visit) error {
+// publishFields have the version of a draft that was looked at.
+var publishFields = []field{{Name: "etag", Kind: "hidden"}}
+
+func campaignsChecklist(v *visit) error { return campaignsShowChecklist(v, v.newForm(publishFields)) }
+
+// campaignsShowChecklist shows the campaign as it is now; the form publishes just that.
+func campaignsShowChecklist(v *visit, f *form) error {
 	c, err := campaignOf(v)
 	if err != nil {
 		return err
@@ -41,7 +47,7 @@ func campaignsChecklist(v *visit) error {
 	if err != nil {
 		return err
 	}
-	f := v.newForm(nil)
+	f.set("etag", c.GetEtag())
 	p := newCampaignPage(v, c, "checklist", f)
 	content := checklistPage{Draft: isDraft(c)}
 	for _, item := range list.GetItems() {
@@ -74,5 +80,8 @@ func campaignsChecklist(v *visit) error {
 		content.Publish = p.Path + "/publish"
 	}
 	p.Content = content
+	if f.failed() {
+		return v.refuse("campaigns/checklist", p.Title, p)
+	}
 	return v.show("campaigns/checklist", p.Title, p)
 }

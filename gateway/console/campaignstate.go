@@ -23,15 +23,22 @@ func campaignVerb(v *visit, done string, confirm func(*visit, *form) error, verb
 	return confirm(v, f)
 }
 
+// campaignsPublish publishes what the checklist showed. Whatever is refused, the checklist says why as it is now.
 func campaignsPublish(v *visit) error {
-	return campaignVerb(v, "published", func(v *visit, f *form) error {
-		return v.confirm(v.T("campaigns.action.publish"), confirmation{
-			Lead: v.T("campaigns.publishLead"), Form: f, Button: v.T("campaigns.action.publish"), Back: v.path("/campaigns/" + v.r.PathValue("campaign") + "/checklist"),
-		})
-	}, func(name string) error {
-		_, err := v.campaigns().PublishCampaign(v.ctx(), &campaignsv1.PublishCampaignRequest{Name: name})
+	f, err := v.readForm(publishFields)
+	if err != nil {
 		return err
-	})
+	}
+	if _, err = v.campaigns().PublishCampaign(v.ctx(), &campaignsv1.PublishCampaignRequest{Name: campaignName(v), Etag: f.Value("etag")}); err == nil {
+		return v.done("campaigns.published", v.path("/campaigns/"+v.r.PathValue("campaign")))
+	}
+	if !f.refused(v, err) {
+		return err
+	}
+	if changed(err) {
+		f.Message = v.T("campaigns.changedPublish")
+	}
+	return campaignsShowChecklist(v, f)
 }
 
 // monthlyOf says how many monthly donations of a campaign go on; empty when that is not known.

@@ -88,7 +88,8 @@ func shortDay(v *visit, day string) string {
 
 func contributionTone(state overviewv1.ContributionState) string {
 	switch state {
-	case overviewv1.ContributionState_CONTRIBUTION_STATE_RECEIVED, overviewv1.ContributionState_CONTRIBUTION_STATE_BANKED:
+	case overviewv1.ContributionState_CONTRIBUTION_STATE_RECEIVED, overviewv1.ContributionState_CONTRIBUTION_STATE_BANKED,
+		overviewv1.ContributionState_CONTRIBUTION_STATE_BOOKED:
 		return "good"
 	case overviewv1.ContributionState_CONTRIBUTION_STATE_PENDING, overviewv1.ContributionState_CONTRIBUTION_STATE_PLEDGED,
 		overviewv1.ContributionState_CONTRIBUTION_STATE_PARTIALLY_REFUNDED:
@@ -123,12 +124,13 @@ var (
 		overviewv1.ContributionState_CONTRIBUTION_STATE_REVERSED, overviewv1.ContributionState_CONTRIBUTION_STATE_STARTED,
 		overviewv1.ContributionState_CONTRIBUTION_STATE_EXPIRED, overviewv1.ContributionState_CONTRIBUTION_STATE_FAILED,
 		overviewv1.ContributionState_CONTRIBUTION_STATE_CANCELED, overviewv1.ContributionState_CONTRIBUTION_STATE_PLEDGE_EXPIRED,
+		overviewv1.ContributionState_CONTRIBUTION_STATE_BOOKED,
 	}
 	listedMethods = []overviewv1.ContributionMethod{
 		overviewv1.ContributionMethod_CONTRIBUTION_METHOD_CARD, overviewv1.ContributionMethod_CONTRIBUTION_METHOD_DEBIT,
 		overviewv1.ContributionMethod_CONTRIBUTION_METHOD_ONLINE, overviewv1.ContributionMethod_CONTRIBUTION_METHOD_CASH,
 		overviewv1.ContributionMethod_CONTRIBUTION_METHOD_CHEQUE, overviewv1.ContributionMethod_CONTRIBUTION_METHOD_TRANSFER,
-		overviewv1.ContributionMethod_CONTRIBUTION_METHOD_PAYEE_CHEQUE,
+		overviewv1.ContributionMethod_CONTRIBUTION_METHOD_PAYEE_CHEQUE, overviewv1.ContributionMethod_CONTRIBUTION_METHOD_BOOKS,
 	}
 	// offlineMethods are the ways in which money comes without Stripe, by the word of their address.
 	offlineMethods = []struct {

@@ -185,7 +185,7 @@ func newsItemOf(v *visit) (*campaignsv1.NewsItem, error) {
 	return v.news().GetNewsItem(v.ctx(), &campaignsv1.GetNewsItemRequest{Name: newsName(v)})
 }
 
-func newsItem(v *visit) error { return newsShowItem(v, v.newForm(nil)) }
+func newsItem(v *visit) error { return newsShowItem(v, v.newForm(publishFields)) }
 
 func newsShowItem(v *visit, f *form) error {
 	n, err := newsItemOf(v)
@@ -196,6 +196,7 @@ func newsShowItem(v *visit, f *form) error {
 	if err != nil {
 		return err
 	}
+	f.set("etag", n.GetEtag())
 	p := newsItemPage{newsRow: row, HTML: v.stories.Render(row.TextLang, row.Text), Form: f, Back: newsBase(v)}
 	if v.can(writers...) {
 		p.Actions = append(p.Actions, overviewAction{Label: v.T("news.edit"), Path: row.Path + "/edit"})
@@ -255,15 +256,18 @@ func newsEdit(v *visit) error {
 }
 
 func newsPublish(v *visit) error {
-	f, err := v.readForm(nil)
+	f, err := v.readForm(publishFields)
 	if err != nil {
 		return err
 	}
-	if _, err = v.news().PublishNewsItem(v.ctx(), &campaignsv1.PublishNewsItemRequest{Name: newsName(v)}); err == nil {
+	if _, err = v.news().PublishNewsItem(v.ctx(), &campaignsv1.PublishNewsItemRequest{Name: newsName(v), Etag: f.Value("etag")}); err == nil {
 		return v.done("news.published", newsBase(v)+"/items/"+v.r.PathValue("item"))
 	}
 	if !f.refused(v, err) {
 		return err
+	}
+	if changed(err) {
+		f.Message = v.T("news.changedPublish")
 	}
 	return newsShowItem(v, f)
 }

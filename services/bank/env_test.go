@@ -68,7 +68,7 @@ func open(t *testing.T) (*env, *pgxpool.Pool) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.campaigns.Publish(t.Context(), vallon); err != nil {
+	if _, err := e.campaigns.Publish(t.Context(), vallon, ""); err != nil {
 		t.Fatal(err)
 	}
 	return e, pool

@@ -317,7 +317,7 @@ func TestALineBooksForItsOwnCollectiveAlone(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.campaigns.Publish(t.Context(), other); err != nil {
+	if _, err := s.campaigns.Publish(t.Context(), other, ""); err != nil {
 		t.Fatal(err)
 	}
 	theirs, err := s.treasury.CreatePledge(t.Context(), ask(), treasury.NewPledge{Campaign: other, Amount: eur(25_00), Method: treasury.MethodTransfer})

@@ -68,7 +68,7 @@ func TestChecklist(t *testing.T) {
 			t.Errorf("%s is %q, want %q", subject, got[subject], want)
 		}
 	}
-	_, err := s.Publish(ctx, avocat)
+	_, err := s.Publish(ctx, avocat, "")
 	if publishable || err == nil {
 		t.Errorf("after the deadline: publishable %v, published %v", publishable, err)
 	}

@@ -70,7 +70,7 @@ func TestDeadlineOfVerbs(t *testing.T) {
 	mustCreate(t, s, avocat, content)
 	t.Run("publish refuses one that has passed", func(t *testing.T) {
 		clock.set(content.Deadline)
-		_, err := s.Publish(context.Background(), avocat)
+		_, err := s.Publish(context.Background(), avocat, "")
 		errstest.Want(t, err, codes.FailedPrecondition, errorsv1.ErrorReason_DEADLINE_PASSED)
 	})
 	clock.set(start)

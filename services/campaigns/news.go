@@ -350,9 +350,13 @@ func (s *Service) UpdateNewsItem(ctx context.Context, campaign Name, id uuid.UUI
 	})
 }
 
-// PublishNewsItem shows a draft or a withdrawn item. It is idempotent. Errors: NOT_FOUND.
-func (s *Service) PublishNewsItem(ctx context.Context, campaign Name, id uuid.UUID) (NewsItem, error) {
+// PublishNewsItem shows a draft or a withdrawn item. An etag that is not empty must be the stored one's, unless the item is
+// published. It is idempotent. Errors: ABORTED (ETAG_MISMATCH); NOT_FOUND.
+func (s *Service) PublishNewsItem(ctx context.Context, campaign Name, id uuid.UUID, etag string) (NewsItem, error) {
 	return s.changeNewsItem(ctx, campaign, id, func(n *NewsItem, now time.Time) error {
+		if etag != "" && n.State != NewsPublished && etag != n.etag() {
+			return errNewsEtag(*n)
+		}
 		if n.State == NewsDraft {
 			n.PublishTime = now
 		}

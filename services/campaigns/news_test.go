@@ -44,12 +44,12 @@ func TestNews(t *testing.T) {
 	wantReason(t, err, errorsv1.ErrorReason_NEWS_ITEM_NOT_PUBLISHED)
 
 	clock.set(start.Add(time.Hour))
-	published, err := s.PublishNewsItem(ctx, avocat, item.ID)
+	published, err := s.PublishNewsItem(ctx, avocat, item.ID, "")
 	if err != nil || !published.PublishTime.Equal(start.Add(time.Hour)) {
 		t.Fatalf("got %+v, %v", published, err)
 	}
 	clock.set(start.Add(2 * time.Hour))
-	if again, err := s.PublishNewsItem(ctx, avocat, item.ID); err != nil || again.etag() != published.etag() {
+	if again, err := s.PublishNewsItem(ctx, avocat, item.ID, ""); err != nil || again.etag() != published.etag() {
 		t.Errorf("published twice: %+v, %v", again, err)
 	}
 	change := func(map[string]NewsText) (map[string]NewsText, error) {

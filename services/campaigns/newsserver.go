@@ -88,7 +88,7 @@ func (s *newsServer) PublishNewsItem(ctx context.Context, req *campaignsv1.Publi
 	if err != nil {
 		return nil, err
 	}
-	return answerNews(s.service.PublishNewsItem(ctx, campaign, id))
+	return answerNews(s.service.PublishNewsItem(ctx, campaign, id, req.GetEtag()))
 }
 
 func (s *newsServer) WithdrawNewsItem(ctx context.Context, req *campaignsv1.WithdrawNewsItemRequest) (*campaignsv1.NewsItem, error) {

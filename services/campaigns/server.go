@@ -91,7 +91,9 @@ func (s *server) UpdateCampaign(ctx context.Context, req *campaignsv1.UpdateCamp
 }
 
 func (s *server) PublishCampaign(ctx context.Context, req *campaignsv1.PublishCampaignRequest) (*campaignsv1.Campaign, error) {
-	return s.apply(ctx, req.GetName(), s.service.Publish)
+	return s.apply(ctx, req.GetName(), func(ctx context.Context, name Name) (Campaign, error) {
+		return s.service.Publish(ctx, name, req.GetEtag())
+	})
 }
 
 func (s *server) PauseCampaign(ctx context.Context, req *campaignsv1.PauseCampaignRequest) (*campaignsv1.Campaign, error) {

@@ -115,15 +115,20 @@ func (s *Service) Update(ctx context.Context, name Name, etag string, change fun
 	})
 }
 
-// Publish opens a draft to the public and to donations. It is idempotent, like all verbs. Errors: NOT_FOUND, and those of
-// the package's table.
-func (s *Service) Publish(ctx context.Context, name Name) (Campaign, error) {
+// Publish opens a draft to the public and to donations. An etag that is not empty must be the draft's, so that nothing is
+// published that was not looked at. It is idempotent, like all verbs. Errors: ABORTED (ETAG_MISMATCH), NOT_FOUND, and those
+// of the package's table.
+func (s *Service) Publish(ctx context.Context, name Name, etag string) (Campaign, error) {
 	r, err := s.readiness(ctx, name.Collective)
 	if err != nil {
 		return Campaign{}, err
 	}
 	return s.update(ctx, name, func(c *Campaign, now time.Time) error {
 		draft := c.State == StateDraft
+		// Publishing changed the etag, so a repeat has the one from before.
+		if draft && etag != "" && etag != c.etag() {
+			return errEtag(name)
+		}
 		if err := publish(c, now); err != nil {
 			return err
 		}

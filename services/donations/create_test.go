@@ -61,7 +61,7 @@ func TestCreate(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := e.campaigns.Publish(t.Context(), other); err != nil {
+		if _, err := e.campaigns.Publish(t.Context(), other, ""); err != nil {
 			t.Fatal(err)
 		}
 		second := intent()

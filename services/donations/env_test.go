@@ -116,7 +116,7 @@ func newEnv(t *testing.T, limit Limit) *env {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.campaigns.Publish(ctx, vallon); err != nil {
+	if _, err := e.campaigns.Publish(ctx, vallon, ""); err != nil {
 		t.Fatal(err)
 	}
 	return e

@@ -12,9 +12,10 @@ import (
 )
 
 // A campaign's currency cannot change once it takes donations, so any of them tells it: the first in
-// donations_campaign_idx. unbooked is what is pending, converted what settled in a balance of another currency, and twice
-// what went back beyond the donations' amounts. The three sums are read from donations_unbooked_idx, donations_converted_idx and
-// donations_paid_back_twice_idx, which have such rows only. A campaign without donations through Stripe has no row.
+// donations_campaign_idx. unbooked is what is pending, converted what settled in a balance of another currency, twice
+// what went back beyond the donations' amounts, and early what went back of donations that are not booked. The sums are read
+// from donations_unbooked_idx, donations_converted_idx, donations_paid_back_twice_idx and donations_back_before_booked_idx, which
+// have such rows only. A campaign without donations through Stripe has no row.
 const pendingSQL = `
 SELECT
 	n.collective,
@@ -22,7 +23,7 @@ SELECT
 	one.currency,
 	coalesce(unbooked.amount_minor, 0)::bigint,
 	coalesce(converted.amount_minor, 0)::bigint,
-	coalesce(twice.amount_minor, 0)::bigint
+	(coalesce(twice.amount_minor, 0) + coalesce(early.amount_minor, 0))::bigint
 FROM unnest(
 	@collectives::text[],
 	@campaigns::text[]
@@ -59,13 +60,23 @@ CROSS JOIN LATERAL (
 	WHERE d.collective = n.collective
 		AND d.campaign = n.campaign
 		AND d.settled_currency IS NULL
+		AND d.booked_at IS NOT NULL
 		AND d.refunded_minor + d.disputed_minor > d.amount_minor
-) AS twice`
+) AS twice
+CROSS JOIN LATERAL (
+	SELECT sum(d.refunded_minor + d.disputed_minor) AS amount_minor
+	FROM donations.donations AS d
+	WHERE d.collective = n.collective
+		AND d.campaign = n.campaign
+		AND d.booked_at IS NULL
+		AND d.refunded_minor + d.disputed_minor <> 0
+) AS early`
 
 // Progress is a campaigns.ProgressFunc. Settled is what the ledger has in the campaign's currency, pending what is paid or under
 // way and not booked. Donations that settled in a balance of another currency are in the books in that currency; they count
 // here by their own amount, less what went back. A donation that was paid back twice counts as zero: the books have the
-// loss, and it takes nothing from what other donors gave.
+// loss, and it takes nothing from what other donors gave. A refund or dispute that is booked before its donation counts once
+// the donation is booked. package overview has the same sums by day.
 //
 // Settled is read first, so that a donation that is booked in between is missing once rather than counted twice.
 func (s *Service) Progress(ctx context.Context, names []campaigns.Name) (map[campaigns.Name]campaigns.Progress, error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,16 +27,19 @@ const (
 	KindDonation Kind = "donation"
 	KindOffline  Kind = "offline"
 	KindPledge   Kind = "pledge"
+	// KindEntry is an entry of the books that counts for a campaign without a donation.
+	KindEntry Kind = "entry"
 )
 
 // Contribution is something that was given or promised.
 type Contribution struct {
-	// ID is that of the donation, the offline donation or the pledge.
+	// ID is that of the donation, the offline donation or the pledge. An entry has one of its own.
 	ID       uuid.UUID
 	Kind     Kind
 	Campaign campaigns.Name
 	// Day is when it was given, in the collective's time zone.
 	Day    calendar.Day
+	// Amount is negative for an entry that takes from the campaign.
 	Amount money.Amount
 	// Received is what counts of it: zero until it is in the books.
 	Received money.Amount
@@ -49,6 +53,8 @@ type Contribution struct {
 	Pledge string
 	// Document is the number of its paper.
 	Document string
+	// Transaction is that of an entry; 0 for all others.
+	Transaction int64
 	// ExpireTime is when a pledge expires; zero for all others.
 	ExpireTime             time.Time
 	CreateTime, UpdateTime time.Time
@@ -59,6 +65,9 @@ const statePledged = "pledged"
 
 // resource returns the name of what the contribution is.
 func (c Contribution) resource() string {
+	if c.Kind == KindEntry {
+		return "collectives/" + c.Campaign.Collective + "/ledger/transactions/" + strconv.FormatInt(c.Transaction, 10)
+	}
 	kind := map[Kind]string{KindDonation: "donations", KindOffline: "offlineDonations", KindPledge: "pledges"}[c.Kind]
 	return c.Campaign.String() + "/" + kind + "/" + c.ID.String()
 }
@@ -116,6 +125,7 @@ const columns = `
 	coalesce(c.recurring_id, '00000000-0000-0000-0000-000000000000'),
 	c.pledge,
 	c.document,
+	coalesce(c.transaction_id, 0),
 	c.expires_at,
 	c.created_at,
 	c.updated_at`
@@ -125,7 +135,7 @@ func scan(r pgx.CollectableRow) (Contribution, error) {
 	var day time.Time
 	var expires *time.Time
 	err := r.Scan(&c.ID, &c.Kind, &c.Campaign.Collective, &c.Campaign.Campaign, &day, &c.Amount.Minor, &c.Amount.Currency,
-		&c.Received.Minor, &c.Method, &c.State, &c.PaymentMethod, &c.Recurring, &c.Pledge, &c.Document, &expires,
+		&c.Received.Minor, &c.Method, &c.State, &c.PaymentMethod, &c.Recurring, &c.Pledge, &c.Document, &c.Transaction, &expires,
 		&c.CreateTime, &c.UpdateTime)
 	c.Received.Currency = c.Amount.Currency
 	c.Day = calendar.Day(day.Format(time.DateOnly))

@@ -40,9 +40,6 @@ func newEnv(t testing.TB) *env {
 	e := &env{t: t, pool: pool, owner: pgtest.Owner(t, pool)}
 	e.service = New(Config{
 		Pool: pool, Campaigns: campaigns.New(campaigns.Config{Pool: pool}), Collectives: collectives.New(collectives.Config{Pool: pool}),
-		Progress: func(context.Context, []campaigns.Name) (map[campaigns.Name]campaigns.Progress, error) {
-			return nil, nil
-		},
 		Now: func() time.Time { return now },
 	})
 	e.collective("vallon", "Europe/Paris")

@@ -53,6 +53,8 @@ func (s *Service) History(ctx context.Context, c Contribution, statesOnly bool) 
 			parts = append(parts, s.events, s.refunds)
 		case KindOffline:
 			parts = append(parts, s.banked)
+		case KindEntry:
+			parts = append(parts, s.transaction)
 		}
 	}
 	var all []Entry
@@ -247,6 +249,24 @@ func (s *Service) transactions(ctx context.Context, c Contribution) ([]Entry, er
 	return s.entries(ctx, EntryTransaction, transactionsSQL, pgx.NamedArgs{"id": c.ID, "collective": c.Campaign.Collective}, func(id string) string {
 		return "collectives/" + c.Campaign.Collective + "/ledger/transactions/" + id
 	})
+}
+
+// The transaction of an entry of the books.
+const transactionSQL = `
+SELECT
+	t.recorded_at,
+	t.id::text,
+	t.kind,
+	c.amount_minor,
+	c.currency
+FROM overview.contributions AS c
+JOIN ledger.transactions AS t ON t.id = c.transaction_id
+WHERE c.id = @id
+ORDER BY t.id
+LIMIT @count`
+
+func (s *Service) transaction(ctx context.Context, c Contribution) ([]Entry, error) {
+	return s.entries(ctx, EntryTransaction, transactionSQL, pgx.NamedArgs{"id": c.ID}, func(string) string { return c.resource() })
 }
 
 const refundsSQL = `

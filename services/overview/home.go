@@ -8,7 +8,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/money"
 )
@@ -54,8 +53,6 @@ const (
 	maxItems = 5
 	// lastContributions is how many of the newest a home has.
 	lastContributions = 10
-	// maxCampaigns is of how many campaigns the progress is added up; the newest count.
-	maxCampaigns = 1000
 )
 
 // Home is a collective's first page.
@@ -68,17 +65,41 @@ type Home struct {
 
 // paidStates are those of what was given, or promised and not expired.
 var paidStates = []string{
-	"banked", "bounced", "disputed", "partially_refunded", "pending", statePledged, "received", "refunded", "succeeded",
+	"banked", "booked", "bounced", "disputed", "partially_refunded", "pending", statePledged, "received", "refunded", "succeeded",
 }
 
-const campaignNamesSQL = `
-SELECT c.id
-FROM campaigns.campaigns AS c
-WHERE c.collective = @collective
-ORDER BY
-	c.created_at DESC,
-	c.id DESC
-LIMIT @count`
+// The days of all campaigns in the currency of each, which sum to what their public pages say, and what is not in the books
+// yet. days_campaign_idx and donations_unbooked_idx serve the two parts.
+const raisedSQL = `
+SELECT
+	x.currency,
+	sum(x.raised_minor)::bigint,
+	sum(x.pending_minor)::bigint
+FROM (
+	SELECT
+		d.currency,
+		sum(d.received_minor) AS raised_minor,
+		0 AS pending_minor
+	FROM campaigns.campaigns AS c
+	JOIN overview.days AS d
+		ON d.collective = c.collective
+		AND d.campaign = c.id
+		AND d.currency = c.currency
+	WHERE c.collective = @collective
+	GROUP BY d.currency
+	UNION ALL
+	SELECT
+		d.currency,
+		0,
+		sum(d.amount_minor)
+	FROM donations.donations AS d
+	WHERE d.collective = @collective
+		AND d.booked_at IS NULL
+		AND d.state IN ('pending', 'succeeded', 'partially_refunded', 'refunded', 'disputed')
+	GROUP BY d.currency
+) AS x
+GROUP BY x.currency
+ORDER BY x.currency`
 
 const monthlyNowSQL = `
 SELECT
@@ -111,32 +132,24 @@ func (s *Service) Home(ctx context.Context, collective string, bookkeeper bool) 
 
 // totals reads what the campaigns raised and what monthly donations bring.
 func (s *Service) totals(ctx context.Context, collective string, h *Home) error {
-	rows, err := s.cfg.Pool.Query(ctx, campaignNamesSQL, pgx.NamedArgs{"collective": collective, "count": maxCampaigns})
+	rows, err := s.cfg.Pool.Query(ctx, raisedSQL, pgx.NamedArgs{"collective": collective})
 	if err != nil {
 		return postgres.Error(err)
-	}
-	names, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (campaigns.Name, error) {
-		name := campaigns.Name{Collective: collective}
-		return name, r.Scan(&name.Campaign)
-	})
-	if err != nil {
-		return postgres.Error(err)
-	}
-	progress, err := s.cfg.Progress(ctx, names)
-	if err != nil {
-		return err
 	}
 	raised, pending := map[money.Currency]int64{}, map[money.Currency]int64{}
-	for _, p := range progress {
-		raised[p.Settled.Currency] += p.Settled.Minor
-		pending[p.Pending.Currency] += p.Pending.Minor
+	var currency money.Currency
+	var settled, unbooked int64
+	if _, err = pgx.ForEachRow(rows, []any{&currency, &settled, &unbooked}, func() error {
+		raised[currency], pending[currency] = settled, unbooked
+		return nil
+	}); err != nil {
+		return postgres.Error(err)
 	}
 	h.Raised, h.Pending = amounts(raised), amounts(pending)
 	if rows, err = s.cfg.Pool.Query(ctx, monthlyNowSQL, pgx.NamedArgs{"collective": collective}); err != nil {
 		return postgres.Error(err)
 	}
 	expected := map[money.Currency]int64{}
-	var currency money.Currency
 	var count, minor int64
 	_, err = pgx.ForEachRow(rows, []any{&currency, &count, &minor}, func() error {
 		h.MonthlyCount += count

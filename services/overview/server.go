@@ -316,8 +316,11 @@ func (s *server) toProto(ctx context.Context, c Contribution) *overviewv1.Contri
 	if len(c.Pledge) == 8 {
 		p.PledgeReference = "CAG-" + c.Pledge[:4] + "-" + c.Pledge[4:]
 	}
-	if bookkeeper(ctx, c.Campaign.Collective) {
+	switch {
+	case bookkeeper(ctx, c.Campaign.Collective):
 		p.Document = c.Document
+	case c.Kind == KindEntry:
+		p.Resource = ""
 	}
 	return p
 }
@@ -346,6 +349,7 @@ var methodsToProto = map[string]overviewv1.ContributionMethod{
 	"transfer":     overviewv1.ContributionMethod_CONTRIBUTION_METHOD_TRANSFER,
 	"cheque":       overviewv1.ContributionMethod_CONTRIBUTION_METHOD_CHEQUE,
 	"payee_cheque": overviewv1.ContributionMethod_CONTRIBUTION_METHOD_PAYEE_CHEQUE,
+	"books":        overviewv1.ContributionMethod_CONTRIBUTION_METHOD_BOOKS,
 }
 
 // statesToProto has an open pledge for every pledge; toProto tells those that expired.
@@ -363,6 +367,7 @@ var statesToProto = map[string]overviewv1.ContributionState{
 	"banked":             overviewv1.ContributionState_CONTRIBUTION_STATE_BANKED,
 	"bounced":            overviewv1.ContributionState_CONTRIBUTION_STATE_BOUNCED,
 	"reversed":           overviewv1.ContributionState_CONTRIBUTION_STATE_REVERSED,
+	"booked":             overviewv1.ContributionState_CONTRIBUTION_STATE_BOOKED,
 	statePledged:         overviewv1.ContributionState_CONTRIBUTION_STATE_PLEDGED,
 }
 

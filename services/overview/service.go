@@ -14,8 +14,6 @@ type Config struct {
 	Pool        *pgxpool.Pool
 	Campaigns   *campaigns.Service
 	Collectives *collectives.Service
-	// Progress is that of the campaigns' public pages.
-	Progress campaigns.ProgressFunc
 	// Now returns the time. The default is time.Now.
 	Now func() time.Time
 }

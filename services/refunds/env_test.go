@@ -106,7 +106,7 @@ func newEnv(t *testing.T) *env {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.campaigns.Publish(ctx, vallon); err != nil {
+	if _, err := e.campaigns.Publish(ctx, vallon, ""); err != nil {
 		t.Fatal(err)
 	}
 	return e

@@ -52,7 +52,7 @@ func open(t *testing.T) (*Service, *pgxpool.Pool) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := causes.Publish(t.Context(), vallon); err != nil {
+	if _, err := causes.Publish(t.Context(), vallon, ""); err != nil {
 		t.Fatal(err)
 	}
 	return s, pool

@@ -155,7 +155,7 @@ func (e *env) build(client *stripe.Client) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := causes.Publish(ctx, name); err != nil {
+		if _, err := causes.Publish(ctx, name, ""); err != nil {
 			t.Fatal(err)
 		}
 	}

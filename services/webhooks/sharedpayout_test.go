@@ -33,7 +33,7 @@ func (e *env) addNeighbour() {
 		})
 	}
 	if err == nil {
-		_, err = causes.Publish(e.t.Context(), neighbour)
+		_, err = causes.Publish(e.t.Context(), neighbour, "")
 	}
 	if err != nil {
 		e.t.Fatal(err)

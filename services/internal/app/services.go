@@ -271,7 +271,7 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 		},
 	}))
 	overviewv1.RegisterOverviewServiceServer(a.rpc, overview.NewServer(overview.New(overview.Config{
-		Pool: a.pool, Campaigns: s.campaigns, Collectives: s.collectives, Progress: s.donations.Progress, Now: cfg.Now,
+		Pool: a.pool, Campaigns: s.campaigns, Collectives: s.collectives, Now: cfg.Now,
 	})))
 	payoutsv1.RegisterPayoutsServiceServer(a.rpc, payouts.NewServer(s.payouts))
 	exportsv1.RegisterExportsServiceServer(a.rpc, exports.NewServer(exports.New(exports.Config{
