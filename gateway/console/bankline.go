@@ -6,6 +6,9 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	bankv1 "github.com/cagnotte/cagnotte/proto/cagnotte/bank/v1"
 	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
@@ -262,7 +265,7 @@ func bankNextLine(v *visit, l *bankv1.BankLine) string {
 var (
 	bankIgnoreFields = []field{{Name: "reason", Label: "bank.ignoreReason", Hint: "bank.noNames", Required: true, Spellcheck: true}}
 	bankUndoFields   = []field{
-		{Name: "reason", Label: "bank.undoReason", Hint: "bank.noNames", Required: true, Spellcheck: true}, {Name: "target", Kind: "hidden"},
+		{Name: "reason", Label: "bank.undoReason", Hint: "bank.noNames", Required: true, Spellcheck: true}, {Name: "update_time", Kind: "hidden"},
 	}
 )
 
@@ -306,7 +309,7 @@ func bankIgnore(v *visit) error {
 
 // bankUndoConfirmation says what is undone, and has the form say so too: see bankUndo.
 func bankUndoConfirmation(v *visit, l *bankv1.BankLine, f *form) error {
-	f.set("target", bankTargetValue(l.GetTarget()))
+	f.set("update_time", l.GetUpdateTime().AsTime().Format(time.RFC3339Nano))
 	row := bankLineView(v, l)
 	points := []string{v.T("bank.undoPoint")}
 	switch t := l.GetTarget().GetTarget().(type) {
@@ -345,16 +348,25 @@ func bankUndo(v *visit) error {
 		return err
 	}
 	// Somebody else may have undone it since, and matched the line with something else.
-	if l.GetTarget() != nil && f.Value("target") != bankTargetValue(l.GetTarget()) {
+	read, err := time.Parse(time.RFC3339Nano, f.Value("update_time"))
+	if err != nil {
 		f.Message = v.T("bank.undoChanged")
 	}
 	if !f.failed() {
-		_, err = v.bank().UnmatchBankLine(v.ctx(), &bankv1.UnmatchBankLineRequest{Name: l.GetName(), RequestId: f.RequestID, Reason: f.Value("reason")})
+		_, err = v.bank().UnmatchBankLine(v.ctx(), &bankv1.UnmatchBankLineRequest{
+			Name: l.GetName(), RequestId: f.RequestID, Reason: f.Value("reason"), ExpectedUpdateTime: timestamppb.New(read),
+		})
 		if err == nil {
 			return v.done("bank.undone", bankLineView(v, l).Path)
 		}
 		if !f.refused(v, err) {
 			return err
+		}
+		if changed(err) {
+			f.Message = v.T("bank.undoChanged")
+			if l, err = bankLineOf(v); err != nil {
+				return err
+			}
 		}
 	}
 	return bankUndoConfirmation(v, l, f)

@@ -46,7 +46,7 @@ func campaignsAmountsForm(v *visit) error {
 		return err
 	}
 	f := v.newForm(amountFields(v, c), "etag", c.GetEtag(), "stages", strconv.Itoa(len(c.GetStages())), "goal", v.FieldMoney(c.GetGoal()),
-		"minimum", v.FieldMoney(c.GetMinimum()), "maximum", v.FieldMoney(c.GetMaximum()), "deadline", deadlineDay(v, c))
+		"minimum", v.FieldMoney(c.GetMinimum()), "maximum", v.FieldMoney(c.GetMaximum()), "deadline", c.GetDeadlineDate())
 	var presets []string
 	for _, preset := range c.GetPresets() {
 		presets = append(presets, v.FieldMoney(preset))
@@ -214,7 +214,7 @@ func amountsOf(v *visit, f *form, c *campaignsv1.Campaign) *campaignsv1.Campaign
 	slices.SortFunc(sent.Presets, func(a, b *moneyv1.Money) int { return int(a.GetAmountMinor() - b.GetAmountMinor()) })
 	// The day that stands there already keeps the deadline to the second.
 	switch day := f.day("deadline"); {
-	case day != "" && day == deadlineDay(v, c):
+	case day != "" && day == c.GetDeadlineDate():
 		sent.Deadline = c.GetDeadline()
 	case day != "":
 		zone, err := v.zone()

@@ -4,7 +4,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"time"
 	"unicode"
 
 	"golang.org/x/text/unicode/norm"
@@ -120,19 +119,10 @@ func newCampaignRow(v *visit, c *campaignsv1.Campaign) campaignRow {
 	case campaignsv1.CampaignState_CAMPAIGN_STATE_PAUSED:
 		row.Tone = "warn"
 	}
-	if day := deadlineDay(v, c); day != "" {
+	if day := c.GetDeadlineDate(); day != "" {
 		row.Deadline = v.T("campaigns.until", "day", v.Day(day))
 	}
 	return row
-}
-
-// deadlineDay is the last day on which donations are accepted, in the collective's zone; empty for no deadline.
-func deadlineDay(v *visit, c *campaignsv1.Campaign) string {
-	zone, err := v.zone()
-	if c.GetDeadline() == nil || err != nil {
-		return ""
-	}
-	return c.GetDeadline().AsTime().Add(-time.Nanosecond).In(zone).Format(time.DateOnly)
 }
 
 // campaignsTabs are the pages about all campaigns; current is the path of one.

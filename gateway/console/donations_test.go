@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -39,6 +40,8 @@ type fakeOverview struct {
 	// remaining is what is left of the expense, and paid what was asked for.
 	remaining int64
 	paid      []*treasuryv1.PayExpenseRequest
+	// stale is the refusal of what was read too long ago.
+	stale error
 }
 
 func (f *fakeOverview) register(conn grpc.ServiceRegistrar) {
@@ -156,7 +159,11 @@ func (f *fakeOverview) GetExpense(context.Context, *treasuryv1.GetExpenseRequest
 }
 
 func (f *fakeOverview) PayExpense(ctx context.Context, r *treasuryv1.PayExpenseRequest) (*treasuryv1.Expense, error) {
-	f.paid, f.remaining = append(f.paid, r), 0
+	f.paid = append(f.paid, r)
+	if f.remaining != 0 && r.GetExpectedAmount().GetAmountMinor() != f.remaining {
+		return nil, f.stale
+	}
+	f.remaining = 0
 	return f.GetExpense(ctx, nil)
 }
 
@@ -243,12 +250,12 @@ func TestAmountsAreInTheCampaignsCurrency(t *testing.T) {
 // once, as the service says.
 func TestAnExpenseIsPaidAsItWasConfirmed(t *testing.T) {
 	handler, fake := start(t)
-	fake.overview.remaining = 90000
+	fake.overview.stale = refusal(t, codes.Aborted, &errdetails.ErrorInfo{Reason: "ETAG_MISMATCH"})
 	const address = "/console/c/vallon/expenses/" + someID + "/pay"
 	form := url.Values{"request_id": {someID}, "pay_date": {"2026-03-01"}, "source": {"bank"}, "remaining": {"90000"}}
 	fake.overview.remaining = 50000
 	r := send(handler, http.MethodPost, address, form, "Cookie", signedIn)
-	if text := body(t, r); r.StatusCode != http.StatusUnprocessableEntity || len(fake.overview.paid) != 0 || !strings.Contains(text, "entre-temps") || !strings.Contains(text, `value="50000"`) {
+	if text := body(t, r); r.StatusCode != http.StatusUnprocessableEntity || len(fake.overview.paid) != 1 || !strings.Contains(text, "entre-temps") || !strings.Contains(text, `value="50000"`) {
 		t.Fatalf("%d, paid %v:\n%s", r.StatusCode, fake.overview.paid, text)
 	}
 	form.Set("remaining", "50000")
@@ -257,7 +264,7 @@ func TestAnExpenseIsPaidAsItWasConfirmed(t *testing.T) {
 			t.Fatalf("%d:\n%s", r.StatusCode, body(t, r))
 		}
 	}
-	if got := fake.overview.paid; len(got) != 2 || got[0].GetRequestId() != got[1].GetRequestId() {
+	if got := fake.overview.paid; len(got) != 3 || got[1].GetRequestId() != got[2].GetRequestId() {
 		t.Errorf("%v", got)
 	}
 }

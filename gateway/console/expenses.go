@@ -511,6 +511,15 @@ func remainingOf(e *treasuryv1.Expense) string {
 	return strconv.FormatInt(e.GetRemainingAmount().GetAmountMinor(), 10)
 }
 
+// remainingFrom is what a form says is left to be paid; a line of the bank may have paid a part since.
+func remainingFrom(f *form, e *treasuryv1.Expense) *moneyv1.Money {
+	minor, err := strconv.ParseInt(f.Value("remaining"), 10, 64)
+	if err != nil {
+		return nil
+	}
+	return &moneyv1.Money{CurrencyCode: e.GetRemainingAmount().GetCurrencyCode(), AmountMinor: minor}
+}
+
 func expensesPayForm(v *visit) error {
 	e, err := expenseOf(v)
 	if err != nil {
@@ -533,19 +542,21 @@ func expensesPay(v *visit) error {
 		return err
 	}
 	day := f.day("pay_date")
-	// A line of the bank may have paid a part since. What was paid is for the service to say: the form may be sent twice.
-	if e.GetState() == treasuryv1.ExpenseState_EXPENSE_STATE_OWED && f.Value("remaining") != remainingOf(e) {
-		f.Message = v.T("expenses.payChanged")
-	}
 	if !f.failed() {
 		_, err = v.treasury().PayExpense(v.ctx(), &treasuryv1.PayExpenseRequest{
-			Name: e.GetName(), RequestId: f.RequestID, PayDate: day, Source: expenseSources[f.Value("source")],
+			Name: e.GetName(), RequestId: f.RequestID, PayDate: day, Source: expenseSources[f.Value("source")], ExpectedAmount: remainingFrom(f, e),
 		})
 		if err == nil {
 			return v.done("expenses.paid", v.path("/expenses/")+lastOf(e.GetName()))
 		}
 		if !f.refused(v, err) {
 			return err
+		}
+		if changed(err) {
+			f.Message = v.T("expenses.payChanged")
+			if e, err = expenseOf(v); err != nil {
+				return err
+			}
 		}
 	}
 	return payConfirmation(v, e, f)

@@ -109,7 +109,7 @@ func (s *Site) Preview(w http.ResponseWriter, r *http.Request, shown Preview) {
 		p.Warning = p.N("previewPictures", int64(n))
 	}
 	v.Preview, v.Accepting, v.Cards = true, true, true
-	if d := c.GetDeadline(); d != nil {
+	if d := c.GetDeadlineDate(); d != "" {
 		v.Deadline = lastDay(p.Words, d)
 	}
 	p.Title, p.Content, p.NoIndex = v.Title, v, true

@@ -5,9 +5,6 @@ import (
 	"html/template"
 	"slices"
 	"strconv"
-	"time"
-
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/cagnotte/cagnotte/gateway/text"
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
@@ -153,11 +150,8 @@ type stageView struct {
 	State, Remark, Spent  string
 }
 
-// lastDay says until when donations are accepted. The deadline is the first instant after its last day, which for a
-// collective in Paris is 23:00 UTC of that day.
-func lastDay(w *text.Words, deadline *timestamppb.Timestamp) string {
-	return w.T("deadline", "date", w.Date(deadline.AsTime().Add(-time.Nanosecond)))
-}
+// lastDay says until when donations are accepted: the whole of that day, in the collective's zone.
+func lastDay(w *text.Words, day string) string { return w.T("deadline", "date", w.Day(day)) }
 
 // newCampaignView prints a campaign. The story is left to the caller that shows it.
 func newCampaignView(w *text.Words, c *campaignsv1.Campaign) campaignView {
@@ -178,7 +172,7 @@ func newCampaignView(w *text.Words, c *campaignsv1.Campaign) campaignView {
 	}
 	switch {
 	case v.Accepting:
-		if d := c.GetDeadline(); d != nil {
+		if d := c.GetDeadlineDate(); d != "" {
 			v.Deadline = lastDay(w, d)
 		}
 	case c.GetCollectiveSuspended():

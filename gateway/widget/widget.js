@@ -237,8 +237,8 @@
           h("div", { class: "bar", part: "bar", role: "progressbar", "aria-labelledby": "title", "aria-valuemin": 0, "aria-valuemax": 100 },
             h("div", { class: "fill settled", part: "settled" }), h("div", { class: "fill waiting", part: "waiting" })),
           h("p", { class: "pending", part: "pending" }),
-          campaign.deadline && campaign.accepting_donations
-            ? h("p", { class: "pending", part: "deadline" }, words.say("deadline", { date: words.date(Date.parse(campaign.deadline) - 1) })) : null),
+          campaign.deadline_date && campaign.accepting_donations
+            ? h("p", { class: "pending", part: "deadline" }, words.say("deadline", { date: words.date(campaign.deadline_date) })) : null),
         campaign.accepting_cards ? this.#form(page) : h("div", { class: "give" },
           h("p", { class: "closed", part: "closed" }, words.say(campaign.accepting_donations ? "noCards" : closed)),
           campaign.accepting_donations

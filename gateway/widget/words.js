@@ -30,8 +30,9 @@ class Words {
     return new Intl.NumberFormat(this.locale, { style: "percent" }).format(Math.floor(ratio * 100) / 100);
   }
 
-  date(time) {
-    return new Intl.DateTimeFormat(this.locale, { dateStyle: "long" }).format(new Date(time));
+  // A day, YYYY-MM-DD, which is midnight of UTC to Date: it is the same day for readers of all zones.
+  date(day) {
+    return new Intl.DateTimeFormat(this.locale, { dateStyle: "long", timeZone: "UTC" }).format(new Date(day));
   }
 
   wait(seconds) {

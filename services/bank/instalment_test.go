@@ -39,7 +39,7 @@ func TestAnInvoiceIsPaidInInstalments(t *testing.T) {
 	}
 	unpay := func(minor int64) {
 		t.Helper()
-		if _, err := s.UnmatchLine(t.Context(), ask(), "vallon", s.line(t, minor).ID, "another's"); err != nil {
+		if _, err := s.UnmatchLine(t.Context(), ask(), "vallon", s.line(t, minor).ID, "another's", time.Time{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -87,8 +87,10 @@ func TestAnInvoiceIsPaidInInstalments(t *testing.T) {
 	_, err := s.treasury.ReverseExpense(t.Context(), ask(), "vallon", e.ID, "x")
 	refused(err, errorsv1.ErrorReason_BANK_LINE_MATCHED)
 
-	// What is left was paid in cash; then the lines turn out to be another's.
-	if _, err := s.treasury.PayExpense(t.Context(), ask(), "vallon", e.ID, "2026-03-06", treasury.SourceCash); err != nil {
+	// What is left was paid in cash, as it was read and not as it was before; then the lines turn out to be another's.
+	_, err = s.treasury.PayExpense(t.Context(), ask(), "vallon", e.ID, "2026-03-06", treasury.SourceCash, eur(40_00))
+	refused(err, errorsv1.ErrorReason_ETAG_MISMATCH)
+	if _, err := s.treasury.PayExpense(t.Context(), ask(), "vallon", e.ID, "2026-03-06", treasury.SourceCash, eur(50_00)); err != nil {
 		t.Fatal(err)
 	}
 	got, err := s.treasury.Expense(t.Context(), "vallon", e.ID)

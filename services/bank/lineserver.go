@@ -141,7 +141,11 @@ func (s *server) UnmatchBankLine(ctx context.Context, req *bankv1.UnmatchBankLin
 	if err != nil {
 		return nil, err
 	}
-	return lineAnswer(s.service.UnmatchLine(ctx, r, collective, id, req.GetReason()))
+	expected, err := wire.Instant("expected_update_time", req.GetExpectedUpdateTime())
+	if err != nil {
+		return nil, err
+	}
+	return lineAnswer(s.service.UnmatchLine(ctx, r, collective, id, req.GetReason(), expected))
 }
 
 func (s *server) IgnoreBankLine(ctx context.Context, req *bankv1.IgnoreBankLineRequest) (*bankv1.BankLine, error) {

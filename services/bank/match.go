@@ -266,11 +266,15 @@ func matchMovementTx(ctx context.Context, tx pgx.Tx, l Line, m treasury.BankMove
 	return updateLineTx(ctx, tx, l, now)
 }
 
-// UnmatchLine opens a line that was matched or ignored, and reverses what the match booked. Sent twice, it does so once.
+// UnmatchLine opens a line that was matched or ignored, and reverses what the match booked. The line must be as it was at
+// expected, unless that is zero. Sent twice, it does so once.
 // Errors: those of the proto's method.
 // Lines are not compared again here. The next import, booking or hour does so, and may only suggest what was matched.
-func (s *Service) UnmatchLine(ctx context.Context, r treasury.Request, collective string, id uuid.UUID, reason string) (Line, error) {
+func (s *Service) UnmatchLine(ctx context.Context, r treasury.Request, collective string, id uuid.UUID, reason string, expected time.Time) (Line, error) {
 	fields := fingerprint.Fields{"line": id.String(), "reason": reason}
+	if !expected.IsZero() {
+		fields["expected_update_time"] = expected.UTC().Format(time.RFC3339Nano)
+	}
 	if _, err := s.cfg.Treasury.Once(ctx, r, collective, "unmatch_line", id, fields, func(ctx context.Context, tx pgx.Tx, now time.Time) error {
 		l, err := s.lockLineTx(ctx, tx, collective, id)
 		if err != nil {
@@ -279,6 +283,8 @@ func (s *Service) UnmatchLine(ctx context.Context, r treasury.Request, collectiv
 		switch {
 		case l.open():
 			return errs.New(errorsv1.ErrorReason_BANK_LINE_OPEN, "%s is neither matched nor ignored.", l.Name())
+		case !expected.IsZero() && !l.UpdateTime.Equal(expected):
+			return errs.New(errorsv1.ErrorReason_ETAG_MISMATCH, "%s was changed since it was read; read it again.", l.Name())
 		case l.State == LineWithdrawn:
 			return errs.New(errorsv1.ErrorReason_BANK_LINE_SPLIT, "%s is a part of a split that was undone.", l.Name())
 		case l.State == LineSplit:

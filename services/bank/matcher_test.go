@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -27,7 +28,7 @@ func TestALineThatAMemberUnmatchedIsOnlySuggested(t *testing.T) {
 		t.Fatalf("%+v", done)
 	}
 	for _, minor := range []int64{25_00, 70_00} {
-		if _, err := s.UnmatchLine(t.Context(), ask(), "vallon", s.line(t, minor).ID, "another's"); err != nil {
+		if _, err := s.UnmatchLine(t.Context(), ask(), "vallon", s.line(t, minor).ID, "another's", time.Time{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -67,7 +68,7 @@ func TestALineFindsWhatIsBookedAfterIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.treasury.PayExpense(t.Context(), ask(), "vallon", owed.ID, someDay, treasury.SourceBank); err != nil {
+	if _, err := s.treasury.PayExpense(t.Context(), ask(), "vallon", owed.ID, someDay, treasury.SourceBank, money.Amount{}); err != nil {
 		t.Fatal(err)
 	}
 	for _, minor := range []int64{30_00, -12_00, -13_00} {
@@ -144,7 +145,7 @@ func TestAReversedTransactionIsShownByNoLine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.UnmatchLine(t.Context(), ask(), "vallon", l.ID, "another's"); err != nil {
+	if _, err := s.UnmatchLine(t.Context(), ask(), "vallon", l.ID, "another's", time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	s.read(t, "03/03/2026;autre;;1,00")
@@ -230,7 +231,7 @@ func TestADepositCountsWithoutItsReversedCheques(t *testing.T) {
 	if _, err := s.treasury.ReverseOfflineDonation(t.Context(), ask(), vallon, right.ID, "x"); errs.As(err) == nil || errs.As(err).Reason != errorsv1.ErrorReason_BANK_LINE_MATCHED {
 		t.Errorf("the line shows the other cheque: %v", err)
 	}
-	if _, err := s.UnmatchLine(t.Context(), ask(), "vallon", l.ID, "x"); err != nil {
+	if _, err := s.UnmatchLine(t.Context(), ask(), "vallon", l.ID, "x", time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.MatchLine(t.Context(), ask(), "vallon", l.ID, Target{Kind: TargetTransaction, Transaction: l.Transaction}); err != nil {
@@ -366,7 +367,7 @@ func TestATransferEnteredAfterItsLineWasBookedIsRefused(t *testing.T) {
 		"that a member matched as an unknown receipt": {Kind: TargetUnknownReceipt},
 	} {
 		t.Run(rule, func(t *testing.T) {
-			if _, err := s.UnmatchLine(t.Context(), ask(), "vallon", l.ID, "x"); err != nil {
+			if _, err := s.UnmatchLine(t.Context(), ask(), "vallon", l.ID, "x", time.Time{}); err != nil {
 				t.Fatal(err)
 			}
 			match(l, target)
@@ -454,7 +455,7 @@ func TestADepositEnteredAfterItsLineWasBookedIsRefused(t *testing.T) {
 			if s.balance(t, "51211") != 70_00 || s.balance(t, "5112") != 70_00 {
 				t.Errorf("the bank stands at %d, cheques at %d", s.balance(t, "51211"), s.balance(t, "5112"))
 			}
-			if _, err := s.UnmatchLine(t.Context(), ask(), "vallon", l.ID, "x"); err != nil {
+			if _, err := s.UnmatchLine(t.Context(), ask(), "vallon", l.ID, "x", time.Time{}); err != nil {
 				t.Fatal(err)
 			}
 		})
@@ -481,7 +482,7 @@ func TestADepositEnteredAfterItsLineWasBookedIsRefused(t *testing.T) {
 		if _, err := s.MatchLine(t.Context(), ask(), "vallon", l.ID, Target{Kind: TargetCampaign, Campaign: vallon}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.UnmatchLine(t.Context(), ask(), "vallon", l.ID, "a slip"); err != nil {
+		if _, err := s.UnmatchLine(t.Context(), ask(), "vallon", l.ID, "a slip", time.Time{}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := s.treasury.CreateDeposit(t.Context(), ask(), treasury.Deposit{Collective: "vallon", BankedOn: someDay, Cheques: []treasury.Cheque{{Campaign: vallon, ID: held.ID}}}); err != nil {

@@ -3,6 +3,7 @@ package bank
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -35,7 +36,7 @@ func TestAClassifiedReceiptIsNotUndone(t *testing.T) {
 		return s.cfg.Ledger.ReclassifyTx(ctx, tx, "", move)
 	})
 
-	_, err = s.UnmatchLine(t.Context(), ask(), "vallon", l.ID, "wrong")
+	_, err = s.UnmatchLine(t.Context(), ask(), "vallon", l.ID, "wrong", time.Time{})
 	wantReason(t, err, errorsv1.ErrorReason_RECLASSIFIED_SINCE)
 	if bank, unknown := s.balance(t, "51211"), s.balance(t, "4718"); bank != 50_00 || unknown != 0 {
 		t.Errorf("the bank stands at %d, unknown receipts at %d", bank, unknown)
@@ -44,7 +45,14 @@ func TestAClassifiedReceiptIsNotUndone(t *testing.T) {
 	tx(func(ctx context.Context, tx pgx.Tx) (bool, error) {
 		return s.cfg.Ledger.ReverseTx(ctx, tx, "", ledger.Reversal{Original: move.Reference, Reference: move.Reference + ":reversed"})
 	})
-	if l, err = s.UnmatchLine(t.Context(), ask(), "vallon", l.ID, "wrong"); err != nil || l.State != LineUnmatched {
+	// A line is opened as it was read, and sent twice it is opened once.
+	_, err = s.UnmatchLine(t.Context(), ask(), "vallon", l.ID, "wrong", l.UpdateTime.Add(-time.Second))
+	wantReason(t, err, errorsv1.ErrorReason_ETAG_MISMATCH)
+	again, read := ask(), l.UpdateTime
+	if l, err = s.UnmatchLine(t.Context(), again, "vallon", l.ID, "wrong", read); err != nil || l.State != LineUnmatched {
+		t.Fatalf("%s, err = %v", l.State, err)
+	}
+	if l, err = s.UnmatchLine(t.Context(), again, "vallon", l.ID, "wrong", read); err != nil || l.State != LineUnmatched {
 		t.Fatalf("%s, err = %v", l.State, err)
 	}
 	for _, code := range []string{"51211", "4718", "75411"} {

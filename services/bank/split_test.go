@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
@@ -94,11 +95,11 @@ func TestALineIsSplitAndThatIsUndone(t *testing.T) {
 	}
 
 	r = ask()
-	back, err := s.UnmatchLine(t.Context(), r, "vallon", l.ID, "wrong")
+	back, err := s.UnmatchLine(t.Context(), r, "vallon", l.ID, "wrong", time.Time{})
 	if err != nil || back.State != LineUnmatched || len(back.Parts) != 0 {
 		t.Fatalf("%+v, err = %v", back, err)
 	}
-	if back, err = s.UnmatchLine(t.Context(), r, "vallon", l.ID, "wrong"); err != nil || back.State != LineUnmatched {
+	if back, err = s.UnmatchLine(t.Context(), r, "vallon", l.ID, "wrong", time.Time{}); err != nil || back.State != LineUnmatched {
 		t.Errorf("sent twice: %+v, err = %v", back, err)
 	}
 	if e := paid(lawyer); e.Remaining != eur(120_00) {
@@ -114,7 +115,7 @@ func TestALineIsSplitAndThatIsUndone(t *testing.T) {
 	if err != nil || part.State != LineWithdrawn {
 		t.Fatalf("the part is %s, err = %v", part.State, err)
 	}
-	_, err = s.UnmatchLine(t.Context(), ask(), "vallon", part.ID, "again")
+	_, err = s.UnmatchLine(t.Context(), ask(), "vallon", part.ID, "again", time.Time{})
 	wantReason(t, err, errorsv1.ErrorReason_BANK_LINE_SPLIT)
 	if lines, err := s.Lines(t.Context(), "vallon", LineFilter{}, newest, 10); err != nil || len(lines) != 1 {
 		t.Errorf("%d lines are listed, err = %v", len(lines), err)
@@ -195,7 +196,7 @@ func TestOneLineIsSplitOnce(t *testing.T) {
 			case 1:
 				_, results[i] = s.MatchLine(t.Context(), ask(), "vallon", l.ID, *toExpense(a))
 			case 2:
-				_, results[i] = s.treasury.PayExpense(t.Context(), ask(), "vallon", a.ID, "2026-03-02", treasury.SourceBank)
+				_, results[i] = s.treasury.PayExpense(t.Context(), ask(), "vallon", a.ID, "2026-03-02", treasury.SourceBank, money.Amount{})
 			}
 		}()
 	}

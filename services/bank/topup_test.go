@@ -109,7 +109,7 @@ func TestATopUpIsBookedAtTheBankByItsLine(t *testing.T) {
 	})
 	t.Run("and taken back", func(t *testing.T) {
 		l := s.line(t, 30_00)
-		if _, err := s.UnmatchLine(t.Context(), ask(), vallon.Collective, l.ID, "another's"); err != nil {
+		if _, err := s.UnmatchLine(t.Context(), ask(), vallon.Collective, l.ID, "another's", time.Time{}); err != nil {
 			t.Fatal(err)
 		}
 		stands(-100_00, 30_00+others)

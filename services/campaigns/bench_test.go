@@ -22,7 +22,7 @@ func BenchmarkGet(b *testing.B) {
 	s := New(Config{Pool: pool})
 	server := NewServer(s, (&progressOf{}).get)
 	mustCreate(b, s, avocat, lawyer())
-	must(b, s.Publish, avocat)
+	must(b, publishes(s), avocat)
 	req := &campaignsv1.GetCampaignRequest{Name: avocat.String()}
 
 	for b.Loop() {

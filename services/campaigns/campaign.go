@@ -113,6 +113,8 @@ type Campaign struct {
 	State State
 	// CollectiveDisplayName is the name of the collective for people.
 	CollectiveDisplayName string
+	// timeZone is the collective's.
+	timeZone string
 	// CollectiveSuspended: the operator suspended the collective.
 	CollectiveSuspended bool
 	// PublishTime is when it was first published; zero for a draft.
@@ -165,6 +167,19 @@ func (c Campaign) Title(lang string) string {
 		return text.Title
 	}
 	return c.Texts[French].Title
+}
+
+// deadlineDate is the last day on which the campaign accepts donations, in the collective's time zone; empty for no deadline.
+// The deadline itself is the first instant that is too late.
+func (c Campaign) deadlineDate() string {
+	if c.Deadline.IsZero() {
+		return ""
+	}
+	zone, err := time.LoadLocation(c.timeZone)
+	if err != nil {
+		zone = time.UTC
+	}
+	return c.Deadline.Add(-time.Nanosecond).In(zone).Format(time.DateOnly)
 }
 
 // etag is opaque to callers, and another after each change of the campaign.

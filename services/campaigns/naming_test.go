@@ -33,7 +33,7 @@ func TestCopy(t *testing.T) {
 	s, _, _ := fresh(t)
 	ctx := context.Background()
 	source := mustCreate(t, s, avocat, lawyer())
-	must(t, s.Publish, avocat)
+	must(t, publishes(s), avocat)
 	to := Name{Collective: "vallon", Campaign: "copie"}
 	copied, err := s.Copy(ctx, avocat, to)
 	if err != nil {
@@ -60,7 +60,7 @@ func TestRename(t *testing.T) {
 	mustCreate(t, s, avocat, lawyer())
 	other := Name{Collective: "vallon", Campaign: "autre"}
 	mustCreate(t, s, other, lawyer())
-	published := must(t, s.Publish, avocat)
+	published := must(t, publishes(s), avocat)
 	item, err := s.CreateNewsItem(ctx, avocat, map[string]NewsText{"fr": {Title: "Audience"}}, uuid.New())
 	if err != nil {
 		t.Fatal(err)
@@ -120,7 +120,7 @@ func TestDelete(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantReason(t, s.Delete(ctx, avocat, ""), errorsv1.ErrorReason_CAMPAIGN_IN_USE)
-	must(t, s.Publish, avocat)
+	must(t, publishes(s), avocat)
 	wantReason(t, s.Delete(ctx, avocat, ""), errorsv1.ErrorReason_CAMPAIGN_NOT_DRAFT)
 }
 
@@ -132,7 +132,7 @@ func TestRenameAgainstThePledgeOfTheSameMoment(t *testing.T) {
 	for i := range 30 {
 		name := Name{Collective: "vallon", Campaign: "course-" + string(rune('a'+i%26)) + string(rune('a'+i/26))}
 		mustCreate(t, s, name, lawyer())
-		must(t, s.Publish, name)
+		must(t, publishes(s), name)
 		reference := pledgeReference(t)
 		var renameErr, pledgeErr error
 		var both sync.WaitGroup

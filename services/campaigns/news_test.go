@@ -80,7 +80,7 @@ func TestNews(t *testing.T) {
 		if public, members := list(ctx), list(member); public != 0 || members != 1 {
 			t.Errorf("a draft's: %d and %d", public, members)
 		}
-		must(t, s.Publish, avocat)
+		must(t, publishes(s), avocat)
 		if public, other := list(ctx), list(as(access.RoleOwner, "marseille")); public != 1 || other != 1 {
 			t.Errorf("a published campaign's: %d and %d", public, other)
 		}

@@ -41,7 +41,7 @@ func TestGetProgress(t *testing.T) {
 		}
 	}
 
-	must(t, s.Publish, avocat)
+	must(t, publishes(s), avocat)
 	before := read(nobody)
 	c, err := server.GetCampaign(nobody, &campaignsv1.GetCampaignRequest{Name: avocat.String()})
 	if err != nil {

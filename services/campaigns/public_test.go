@@ -120,7 +120,7 @@ func TestServerWhoSeesWhat(t *testing.T) {
 		mustCreate(t, s, Name{Collective: "vallon", Campaign: slug}, lawyer())
 		clock.set(clock.now().Add(time.Second))
 		if slug != "draft" {
-			must(t, s.Publish, Name{Collective: "vallon", Campaign: slug})
+			must(t, publishes(s), Name{Collective: "vallon", Campaign: slug})
 		}
 	}
 	must(t, s.Pause, Name{Collective: "vallon", Campaign: "paused"})

@@ -15,7 +15,7 @@ func TestRefusedOriginsAreListed(t *testing.T) {
 	ctx := context.Background()
 	server := NewServer(s, (&progressOf{}).get)
 	mustCreate(t, s, avocat, lawyer())
-	must(t, s.Publish, avocat)
+	must(t, publishes(s), avocat)
 	ask := func(origin string) {
 		t.Helper()
 		resp, err := server.CheckOrigin(ctx, &campaignsv1.CheckOriginRequest{Name: avocat.String(), Origin: origin})

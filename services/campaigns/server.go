@@ -217,6 +217,7 @@ func publicProto(c Campaign, p Progress, now time.Time) *campaignsv1.Campaign {
 		Minimum:               content.Minimum,
 		Maximum:               content.Maximum,
 		Deadline:              content.Deadline,
+		DeadlineDate:          c.deadlineDate(),
 		Stages:                content.Stages,
 		State:                 stateToProto[c.State],
 		Spent:                 wire.Money(money.Amount{Minor: p.Spent.Minor, Currency: c.Currency}),

@@ -52,7 +52,7 @@ func TestServerListPages(t *testing.T) {
 	for i := range 5 {
 		name := Name{Collective: "vallon", Campaign: fmt.Sprintf("campaign-%d", i)}
 		mustCreate(t, s, name, lawyer())
-		must(t, s.Publish, name)
+		must(t, publishes(s), name)
 		want = append([]string{name.String()}, want...)
 		if i != 2 { // Two campaigns of the same moment are told apart by their slugs.
 			clock.set(clock.now().Add(time.Second))
@@ -101,7 +101,7 @@ func TestServerListPages(t *testing.T) {
 func TestServerProgress(t *testing.T) {
 	s, _, clock := fresh(t)
 	mustCreate(t, s, avocat, lawyer())
-	must(t, s.Publish, avocat)
+	must(t, publishes(s), avocat)
 	progress := &progressOf{}
 	server := NewServer(s, progress.get)
 	get := func() (*campaignsv1.Campaign, error) {
@@ -262,7 +262,7 @@ func TestServerCheckOrigin(t *testing.T) {
 	if check(avocat.String(), "https://vallon.example") {
 		t.Error("a draft allows its origin, and so tells that it is there")
 	}
-	must(t, s.Publish, avocat)
+	must(t, publishes(s), avocat)
 	for _, test := range []struct {
 		name, origin string
 		want         bool

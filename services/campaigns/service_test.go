@@ -114,7 +114,7 @@ func TestCreate(t *testing.T) {
 		}
 	})
 	t.Run("answers the one that is published by now", func(t *testing.T) {
-		must(t, s.Publish, avocat)
+		must(t, publishes(s), avocat)
 		if c := mustCreate(t, s, avocat, lawyer()); c.State != StatePublished {
 			t.Errorf("got %v", c.State)
 		}
@@ -299,7 +299,7 @@ func TestUpdateOfPublished(t *testing.T) {
 	if _, err := s.Update(ctx, avocat, "", inEuros); err != nil {
 		t.Fatal(err)
 	}
-	must(t, s.Publish, avocat)
+	must(t, publishes(s), avocat)
 	t.Run("refuses another currency", func(t *testing.T) {
 		_, err := s.Update(ctx, avocat, "", inDollars)
 		errstest.Want(t, err, codes.FailedPrecondition, errorsv1.ErrorReason_CURRENCY_FIXED)
@@ -335,8 +335,8 @@ func TestDatabaseKeepsItsPromises(t *testing.T) {
 	for _, slug := range []string{"draft", "published", "closed"} {
 		mustCreate(t, s, Name{Collective: "vallon", Campaign: slug}, lawyer())
 	}
-	must(t, s.Publish, Name{Collective: "vallon", Campaign: "published"})
-	must(t, s.Publish, Name{Collective: "vallon", Campaign: "closed"})
+	must(t, publishes(s), Name{Collective: "vallon", Campaign: "published"})
+	must(t, publishes(s), Name{Collective: "vallon", Campaign: "closed"})
 	must(t, s.Close, Name{Collective: "vallon", Campaign: "closed"})
 	for _, test := range []struct{ slug, set, constraint string }{
 		{"draft", "texts = '{}'", "campaigns_texts_check"},

@@ -46,7 +46,7 @@ func TestANewStageTakesNoIDThatMoneyWasSpentOn(t *testing.T) {
 	s, pool, _ := fresh(t)
 	ctx := t.Context()
 	mustCreate(t, s, avocat, lawyer())
-	must(t, s.Publish, avocat)
+	must(t, publishes(s), avocat)
 	owner := pgtest.Owner(t, pool)
 	change := func(change func(stages []Stage) []Stage) []Stage {
 		t.Helper()

@@ -36,6 +36,7 @@ SELECT
 	c.updated_at,
 	c.version,
 	g.display_name,
+	g.time_zone,
 	g.suspended_at IS NOT NULL
 FROM campaigns.campaigns AS c
 JOIN collectives.collectives AS g ON g.id = c.collective
@@ -90,6 +91,7 @@ SELECT
 	c.updated_at,
 	c.version,
 	g.display_name,
+	g.time_zone,
 	g.suspended_at IS NOT NULL
 FROM campaigns.campaigns AS c
 JOIN collectives.collectives AS g ON g.id = c.collective
@@ -353,7 +355,7 @@ func scan(r pgx.CollectableRow) (Campaign, error) {
 	)
 	if err := r.Scan(&c.Name.Collective, &c.Name.Campaign, &texts, &c.Currency, &c.Goal.Minor, &presets,
 		&c.Minimum.Minor, &c.Maximum.Minor, &deadline, &stages, &c.AllowedOrigins, &image, &c.State,
-		&published, &closed, &c.CreateTime, &c.UpdateTime, &c.version, &c.CollectiveDisplayName, &c.CollectiveSuspended); err != nil {
+		&published, &closed, &c.CreateTime, &c.UpdateTime, &c.version, &c.CollectiveDisplayName, &c.timeZone, &c.CollectiveSuspended); err != nil {
 		return Campaign{}, err
 	}
 	if image != nil {

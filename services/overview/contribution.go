@@ -38,7 +38,7 @@ type Contribution struct {
 	Kind     Kind
 	Campaign campaigns.Name
 	// Day is when it was given, in the collective's time zone.
-	Day    calendar.Day
+	Day calendar.Day
 	// Amount is negative for an entry that takes from the campaign.
 	Amount money.Amount
 	// Received is what counts of it: zero until it is in the books.

@@ -16,10 +16,10 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// PayExpense books the payment of what is still owed of an expense. Sent twice, it does so once. Errors: those of the
-// proto's method.
+// PayExpense books the payment of what is still owed of an expense, which must be the expected amount unless that has no
+// currency. Sent twice, it does so once. Errors: those of the proto's method.
 // It always pays the whole remainder. Instalments come from lines of the bank alone ([Service.PayExpenseTx]).
-func (s *Service) PayExpense(ctx context.Context, r Request, collective string, id uuid.UUID, on calendar.Day, source Source) (Expense, error) {
+func (s *Service) PayExpense(ctx context.Context, r Request, collective string, id uuid.UUID, on calendar.Day, source Source, expected money.Amount) (Expense, error) {
 	days, err := s.localDays(ctx, collective)
 	if err != nil {
 		return Expense{}, err
@@ -28,6 +28,9 @@ func (s *Service) PayExpense(ctx context.Context, r Request, collective string, 
 		return Expense{}, err
 	}
 	fields := fingerprint.Fields{"id": id.String(), "pay_date": string(on), "source": string(source)}
+	if expected.Currency != "" {
+		fields["expected_amount"] = expected.String()
+	}
 	if _, err := s.Once(ctx, r, collective, "pay_expense", id, fields,
 		func(ctx context.Context, tx pgx.Tx, now time.Time) error {
 			// Without this lock a line could become the payment at the same time.
@@ -42,6 +45,10 @@ func (s *Service) PayExpense(ctx context.Context, r Request, collective string, 
 			// in advance.
 			if on < e.DocumentDate {
 				return errs.Invalid("pay_date", "must not be before the document's, %s", e.DocumentDate)
+			}
+			// A line of the bank may have paid a part since.
+			if expected.Currency != "" && e.State == ExpenseOwed && e.Remaining != expected {
+				return errs.New(errorsv1.ErrorReason_ETAG_MISMATCH, "Of %s, %s remains to be paid, and not %s.", e.Name(), e.Remaining, expected)
 			}
 			_, err = s.payTx(ctx, tx, e, payment{amount: e.Remaining, on: on, source: source, effective: on.Start(days.zone), field: "pay_date"}, now)
 			if err != nil {

@@ -553,7 +553,7 @@ func (s *server) PayExpense(ctx context.Context, req *treasuryv1.PayExpenseReque
 	if source == "" {
 		source = SourceBank
 	}
-	return expenseAnswer(s.service.PayExpense(ctx, r, collective, id, calendar.Day(req.GetPayDate()), source))
+	return expenseAnswer(s.service.PayExpense(ctx, r, collective, id, calendar.Day(req.GetPayDate()), source, wire.Amount(req.GetExpectedAmount())))
 }
 
 func (s *server) ReverseExpense(ctx context.Context, req *treasuryv1.ReverseExpenseRequest) (*treasuryv1.Expense, error) {

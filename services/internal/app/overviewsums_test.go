@@ -51,9 +51,22 @@ func TestRaisedIsTheSumOfItsDays(t *testing.T) {
 				name string
 				do   func() error
 			}{
-				{"give", h.give}, {"refund", h.refund}, {"dispute", h.dispute}, {"receive", h.receive}, {"bank", h.bankCheque},
-				{"bounce", h.bounce}, {"reverse", h.reverse}, {"pledge", h.settlePledge}, {"import", h.importLine}, {"match", h.match},
-				{"unmatch", h.unmatch}, {"buy", h.buy}, {"reclassify", h.reclassify}, {"reclassify", h.reclassify}, {"move", h.move}, {"take back", h.takeBack},
+				{"give", h.give},
+				{"refund", h.refund},
+				{"dispute", h.dispute},
+				{"receive", h.receive},
+				{"bank", h.bankCheque},
+				{"bounce", h.bounce},
+				{"reverse", h.reverse},
+				{"pledge", h.settlePledge},
+				{"import", h.importLine},
+				{"match", h.match},
+				{"unmatch", h.unmatch},
+				{"buy", h.buy},
+				{"reclassify", h.reclassify},
+				{"reclassify", h.reclassify},
+				{"move", h.move},
+				{"take back", h.takeBack},
 			}
 			for range 5 {
 				for _, at := range h.r.Perm(len(steps)) {

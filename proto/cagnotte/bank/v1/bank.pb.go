@@ -2741,9 +2741,12 @@ type UnmatchBankLineRequest struct {
 	// A UUID that the caller makes for this request and keeps for repeats.
 	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Why; never a name.
-	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The line's `update_time` that was read; absent to open it whatever it is matched with. When the line has changed since, it
+	// is ABORTED (ETAG_MISMATCH).
+	ExpectedUpdateTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expected_update_time,json=expectedUpdateTime,proto3" json:"expected_update_time,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *UnmatchBankLineRequest) Reset() {
@@ -2795,6 +2798,13 @@ func (x *UnmatchBankLineRequest) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *UnmatchBankLineRequest) GetExpectedUpdateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpectedUpdateTime
+	}
+	return nil
 }
 
 // Asks to leave a line out of the books.
@@ -3111,13 +3121,14 @@ const file_cagnotte_bank_v1_bank_proto_rawDesc = "" +
 	"\x1aCountOpenBankLinesResponse\x12&\n" +
 	"\x0fopen_line_count\x18\x01 \x01(\x05R\ropenLineCount\x120\n" +
 	"\x14suggested_line_count\x18\x02 \x01(\x05R\x12suggestedLineCount\x12\x12\n" +
-	"\x04more\x18\x03 \x01(\bR\x04more\"\xc4\x01\n" +
+	"\x04more\x18\x03 \x01(\bR\x04more\"\x92\x02\n" +
 	"\x16UnmatchBankLineRequest\x12]\n" +
 	"\x04name\x18\x01 \x01(\tBI\xbaHFrD2B^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/bankLines/[0-9a-f-]{36}$R\x04name\x12'\n" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12\"\n" +
 	"\x06reason\x18\x03 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\"\xc3\x01\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\x12L\n" +
+	"\x14expected_update_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x12expectedUpdateTime\"\xc3\x01\n" +
 	"\x15IgnoreBankLineRequest\x12]\n" +
 	"\x04name\x18\x01 \x01(\tBI\xbaHFrD2B^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/bankLines/[0-9a-f-]{36}$R\x04name\x12'\n" +
 	"\n" +
@@ -3296,35 +3307,36 @@ var file_cagnotte_bank_v1_bank_proto_depIdxs = []int32{
 	3,  // 38: cagnotte.bank.v1.BankLineSuggestion.kind:type_name -> cagnotte.bank.v1.BankLineSuggestionKind
 	4,  // 39: cagnotte.bank.v1.BankLineSuggestion.reasons:type_name -> cagnotte.bank.v1.BankLineSuggestionReason
 	34, // 40: cagnotte.bank.v1.BankLineSuggestion.amount:type_name -> cagnotte.money.v1.Money
-	12, // 41: cagnotte.bank.v1.BankService.ImportBankStatement:input_type -> cagnotte.bank.v1.ImportBankStatementRequest
-	17, // 42: cagnotte.bank.v1.BankService.GetBankStatement:input_type -> cagnotte.bank.v1.GetBankStatementRequest
-	18, // 43: cagnotte.bank.v1.BankService.ListBankStatements:input_type -> cagnotte.bank.v1.ListBankStatementsRequest
-	20, // 44: cagnotte.bank.v1.BankService.GetBankLine:input_type -> cagnotte.bank.v1.GetBankLineRequest
-	21, // 45: cagnotte.bank.v1.BankService.ListBankLines:input_type -> cagnotte.bank.v1.ListBankLinesRequest
-	23, // 46: cagnotte.bank.v1.BankService.MatchBankLine:input_type -> cagnotte.bank.v1.MatchBankLineRequest
-	31, // 47: cagnotte.bank.v1.BankService.UnmatchBankLine:input_type -> cagnotte.bank.v1.UnmatchBankLineRequest
-	32, // 48: cagnotte.bank.v1.BankService.IgnoreBankLine:input_type -> cagnotte.bank.v1.IgnoreBankLineRequest
-	24, // 49: cagnotte.bank.v1.BankService.SplitBankLine:input_type -> cagnotte.bank.v1.SplitBankLineRequest
-	26, // 50: cagnotte.bank.v1.BankService.SuggestBankLineMatches:input_type -> cagnotte.bank.v1.SuggestBankLineMatchesRequest
-	29, // 51: cagnotte.bank.v1.BankService.CountOpenBankLines:input_type -> cagnotte.bank.v1.CountOpenBankLinesRequest
-	33, // 52: cagnotte.bank.v1.BankService.GetBankPosition:input_type -> cagnotte.bank.v1.GetBankPositionRequest
-	13, // 53: cagnotte.bank.v1.BankService.ImportBankStatement:output_type -> cagnotte.bank.v1.ImportBankStatementResponse
-	7,  // 54: cagnotte.bank.v1.BankService.GetBankStatement:output_type -> cagnotte.bank.v1.BankStatement
-	19, // 55: cagnotte.bank.v1.BankService.ListBankStatements:output_type -> cagnotte.bank.v1.ListBankStatementsResponse
-	8,  // 56: cagnotte.bank.v1.BankService.GetBankLine:output_type -> cagnotte.bank.v1.BankLine
-	22, // 57: cagnotte.bank.v1.BankService.ListBankLines:output_type -> cagnotte.bank.v1.ListBankLinesResponse
-	8,  // 58: cagnotte.bank.v1.BankService.MatchBankLine:output_type -> cagnotte.bank.v1.BankLine
-	8,  // 59: cagnotte.bank.v1.BankService.UnmatchBankLine:output_type -> cagnotte.bank.v1.BankLine
-	8,  // 60: cagnotte.bank.v1.BankService.IgnoreBankLine:output_type -> cagnotte.bank.v1.BankLine
-	8,  // 61: cagnotte.bank.v1.BankService.SplitBankLine:output_type -> cagnotte.bank.v1.BankLine
-	27, // 62: cagnotte.bank.v1.BankService.SuggestBankLineMatches:output_type -> cagnotte.bank.v1.SuggestBankLineMatchesResponse
-	30, // 63: cagnotte.bank.v1.BankService.CountOpenBankLines:output_type -> cagnotte.bank.v1.CountOpenBankLinesResponse
-	11, // 64: cagnotte.bank.v1.BankService.GetBankPosition:output_type -> cagnotte.bank.v1.BankPosition
-	53, // [53:65] is the sub-list for method output_type
-	41, // [41:53] is the sub-list for method input_type
-	41, // [41:41] is the sub-list for extension type_name
-	41, // [41:41] is the sub-list for extension extendee
-	0,  // [0:41] is the sub-list for field type_name
+	35, // 41: cagnotte.bank.v1.UnmatchBankLineRequest.expected_update_time:type_name -> google.protobuf.Timestamp
+	12, // 42: cagnotte.bank.v1.BankService.ImportBankStatement:input_type -> cagnotte.bank.v1.ImportBankStatementRequest
+	17, // 43: cagnotte.bank.v1.BankService.GetBankStatement:input_type -> cagnotte.bank.v1.GetBankStatementRequest
+	18, // 44: cagnotte.bank.v1.BankService.ListBankStatements:input_type -> cagnotte.bank.v1.ListBankStatementsRequest
+	20, // 45: cagnotte.bank.v1.BankService.GetBankLine:input_type -> cagnotte.bank.v1.GetBankLineRequest
+	21, // 46: cagnotte.bank.v1.BankService.ListBankLines:input_type -> cagnotte.bank.v1.ListBankLinesRequest
+	23, // 47: cagnotte.bank.v1.BankService.MatchBankLine:input_type -> cagnotte.bank.v1.MatchBankLineRequest
+	31, // 48: cagnotte.bank.v1.BankService.UnmatchBankLine:input_type -> cagnotte.bank.v1.UnmatchBankLineRequest
+	32, // 49: cagnotte.bank.v1.BankService.IgnoreBankLine:input_type -> cagnotte.bank.v1.IgnoreBankLineRequest
+	24, // 50: cagnotte.bank.v1.BankService.SplitBankLine:input_type -> cagnotte.bank.v1.SplitBankLineRequest
+	26, // 51: cagnotte.bank.v1.BankService.SuggestBankLineMatches:input_type -> cagnotte.bank.v1.SuggestBankLineMatchesRequest
+	29, // 52: cagnotte.bank.v1.BankService.CountOpenBankLines:input_type -> cagnotte.bank.v1.CountOpenBankLinesRequest
+	33, // 53: cagnotte.bank.v1.BankService.GetBankPosition:input_type -> cagnotte.bank.v1.GetBankPositionRequest
+	13, // 54: cagnotte.bank.v1.BankService.ImportBankStatement:output_type -> cagnotte.bank.v1.ImportBankStatementResponse
+	7,  // 55: cagnotte.bank.v1.BankService.GetBankStatement:output_type -> cagnotte.bank.v1.BankStatement
+	19, // 56: cagnotte.bank.v1.BankService.ListBankStatements:output_type -> cagnotte.bank.v1.ListBankStatementsResponse
+	8,  // 57: cagnotte.bank.v1.BankService.GetBankLine:output_type -> cagnotte.bank.v1.BankLine
+	22, // 58: cagnotte.bank.v1.BankService.ListBankLines:output_type -> cagnotte.bank.v1.ListBankLinesResponse
+	8,  // 59: cagnotte.bank.v1.BankService.MatchBankLine:output_type -> cagnotte.bank.v1.BankLine
+	8,  // 60: cagnotte.bank.v1.BankService.UnmatchBankLine:output_type -> cagnotte.bank.v1.BankLine
+	8,  // 61: cagnotte.bank.v1.BankService.IgnoreBankLine:output_type -> cagnotte.bank.v1.BankLine
+	8,  // 62: cagnotte.bank.v1.BankService.SplitBankLine:output_type -> cagnotte.bank.v1.BankLine
+	27, // 63: cagnotte.bank.v1.BankService.SuggestBankLineMatches:output_type -> cagnotte.bank.v1.SuggestBankLineMatchesResponse
+	30, // 64: cagnotte.bank.v1.BankService.CountOpenBankLines:output_type -> cagnotte.bank.v1.CountOpenBankLinesResponse
+	11, // 65: cagnotte.bank.v1.BankService.GetBankPosition:output_type -> cagnotte.bank.v1.BankPosition
+	54, // [54:66] is the sub-list for method output_type
+	42, // [42:54] is the sub-list for method input_type
+	42, // [42:42] is the sub-list for extension type_name
+	42, // [42:42] is the sub-list for extension extendee
+	0,  // [0:42] is the sub-list for field type_name
 }
 
 func init() { file_cagnotte_bank_v1_bank_proto_init() }

@@ -80,7 +80,7 @@ type BankServiceClient interface {
 	MatchBankLine(ctx context.Context, in *MatchBankLineRequest, opts ...grpc.CallOption) (*BankLine, error)
 	// Opens a line that was matched, ignored or split. What the match booked is reversed; of a split line, what the matches of
 	// its parts booked. FAILED_PRECONDITION: BANK_LINE_OPEN; BANK_LINE_SPLIT for a part that is withdrawn; RECLASSIFIED_SINCE
-	// when a receipt that it booked was reclassified: reverse that first.
+	// when a receipt that it booked was reclassified: reverse that first. ABORTED: ETAG_MISMATCH.
 	UnmatchBankLine(ctx context.Context, in *UnmatchBankLineRequest, opts ...grpc.CallOption) (*BankLine, error)
 	// Leaves a line out of the books, with a reason. FAILED_PRECONDITION: BANK_LINE_NOT_OPEN.
 	IgnoreBankLine(ctx context.Context, in *IgnoreBankLineRequest, opts ...grpc.CallOption) (*BankLine, error)
@@ -272,7 +272,7 @@ type BankServiceServer interface {
 	MatchBankLine(context.Context, *MatchBankLineRequest) (*BankLine, error)
 	// Opens a line that was matched, ignored or split. What the match booked is reversed; of a split line, what the matches of
 	// its parts booked. FAILED_PRECONDITION: BANK_LINE_OPEN; BANK_LINE_SPLIT for a part that is withdrawn; RECLASSIFIED_SINCE
-	// when a receipt that it booked was reclassified: reverse that first.
+	// when a receipt that it booked was reclassified: reverse that first. ABORTED: ETAG_MISMATCH.
 	UnmatchBankLine(context.Context, *UnmatchBankLineRequest) (*BankLine, error)
 	// Leaves a line out of the books, with a reason. FAILED_PRECONDITION: BANK_LINE_NOT_OPEN.
 	IgnoreBankLine(context.Context, *IgnoreBankLineRequest) (*BankLine, error)

@@ -293,7 +293,10 @@ type Campaign struct {
 	// account takes payments. While it is false, TreasuryService.ListPledgeMethods answers the other ways to donate.
 	AcceptingCards bool `protobuf:"varint,41,opt,name=accepting_cards,json=acceptingCards,proto3" json:"accepting_cards,omitempty"`
 	// OUTPUT_ONLY. Public. Opaque. It is another when any other public field but `progress` changed: see GetProgress.
-	Revision      string `protobuf:"bytes,42,opt,name=revision,proto3" json:"revision,omitempty"`
+	Revision string `protobuf:"bytes,42,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Public. Output only. The last day on which it accepts donations, in the collective's time zone, YYYY-MM-DD; empty for no
+	// deadline.
+	DeadlineDate  string `protobuf:"bytes,43,opt,name=deadline_date,json=deadlineDate,proto3" json:"deadline_date,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -492,6 +495,13 @@ func (x *Campaign) GetAcceptingCards() bool {
 func (x *Campaign) GetRevision() string {
 	if x != nil {
 		return x.Revision
+	}
+	return ""
+}
+
+func (x *Campaign) GetDeadlineDate() string {
+	if x != nil {
+		return x.DeadlineDate
 	}
 	return ""
 }
@@ -1172,7 +1182,9 @@ func (x *UpdateCampaignRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
 type PublishCampaignRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The campaign's name.
-	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The etag that was read; empty to publish whatever is stored. It is not compared once the campaign is published.
+	Etag          string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1210,6 +1222,13 @@ func (*PublishCampaignRequest) Descriptor() ([]byte, []int) {
 func (x *PublishCampaignRequest) GetName() string {
 	if x != nil {
 		return x.Name
+	}
+	return ""
+}
+
+func (x *PublishCampaignRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
 	}
 	return ""
 }
@@ -2025,7 +2044,7 @@ var File_cagnotte_campaigns_v1_campaigns_proto protoreflect.FileDescriptor
 
 const file_cagnotte_campaigns_v1_campaigns_proto_rawDesc = "" +
 	"\n" +
-	"%cagnotte/campaigns/v1/campaigns.proto\x12\x15cagnotte.campaigns.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa3\v\n" +
+	"%cagnotte/campaigns/v1/campaigns.proto\x12\x15cagnotte.campaigns.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc8\v\n" +
 	"\bCampaign\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12Z\n" +
 	"\x05texts\x18\x02 \x03(\v2*.cagnotte.campaigns.v1.Campaign.TextsEntryB\x18\xbaH\x15\x9a\x01\x12\x10\f\"\x0er\f2\n" +
@@ -2055,7 +2074,8 @@ const file_cagnotte_campaigns_v1_campaigns_proto_rawDesc = "" +
 	"\x05image\x18\x15 \x01(\tBH\xbaHErC2A^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/images/[0-9a-f]{64})?$R\x05image\x121\n" +
 	"\x14collective_suspended\x18( \x01(\bR\x13collectiveSuspended\x12'\n" +
 	"\x0faccepting_cards\x18) \x01(\bR\x0eacceptingCards\x12\x1a\n" +
-	"\brevision\x18* \x01(\tR\brevision\x1a]\n" +
+	"\brevision\x18* \x01(\tR\brevision\x12#\n" +
+	"\rdeadline_date\x18+ \x01(\tR\fdeadlineDate\x1a]\n" +
 	"\n" +
 	"TextsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x129\n" +
@@ -2106,9 +2126,10 @@ const file_cagnotte_campaigns_v1_campaigns_proto_rawDesc = "" +
 	"\x15UpdateCampaignRequest\x12C\n" +
 	"\bcampaign\x18\x01 \x01(\v2\x1f.cagnotte.campaigns.v1.CampaignB\x06\xbaH\x03\xc8\x01\x01R\bcampaign\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
-	"updateMask\"\x86\x01\n" +
+	"updateMask\"\xa3\x01\n" +
 	"\x16PublishCampaignRequest\x12l\n" +
-	"\x04name\x18\x01 \x01(\tBX\xbaHUrS2Q^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x04name\"\x84\x01\n" +
+	"\x04name\x18\x01 \x01(\tBX\xbaHUrS2Q^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x04name\x12\x1b\n" +
+	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\"\x84\x01\n" +
 	"\x14PauseCampaignRequest\x12l\n" +
 	"\x04name\x18\x01 \x01(\tBX\xbaHUrS2Q^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x04name\"\x85\x01\n" +
 	"\x15ResumeCampaignRequest\x12l\n" +

@@ -65,7 +65,8 @@ type CampaignsServiceClient interface {
 	// Changes a campaign that is not closed (CAMPAIGN_CLOSED). The currency is fixed once it is published (CURRENCY_FIXED). A
 	// stale `etag` is ABORTED (ETAG_MISMATCH).
 	UpdateCampaign(ctx context.Context, in *UpdateCampaignRequest, opts ...grpc.CallOption) (*Campaign, error)
-	// Opens a draft to the public and to donations. Publishing a published campaign changes nothing.
+	// Opens a draft to the public and to donations. Publishing a published campaign changes nothing. A stale `etag` is ABORTED
+	// (ETAG_MISMATCH).
 	PublishCampaign(ctx context.Context, in *PublishCampaignRequest, opts ...grpc.CallOption) (*Campaign, error)
 	// Stops new donations until the campaign is resumed. Its page stays public, and its monthly donations continue. Pausing a paused campaign changes nothing.
 	PauseCampaign(ctx context.Context, in *PauseCampaignRequest, opts ...grpc.CallOption) (*Campaign, error)
@@ -283,7 +284,8 @@ type CampaignsServiceServer interface {
 	// Changes a campaign that is not closed (CAMPAIGN_CLOSED). The currency is fixed once it is published (CURRENCY_FIXED). A
 	// stale `etag` is ABORTED (ETAG_MISMATCH).
 	UpdateCampaign(context.Context, *UpdateCampaignRequest) (*Campaign, error)
-	// Opens a draft to the public and to donations. Publishing a published campaign changes nothing.
+	// Opens a draft to the public and to donations. Publishing a published campaign changes nothing. A stale `etag` is ABORTED
+	// (ETAG_MISMATCH).
 	PublishCampaign(context.Context, *PublishCampaignRequest) (*Campaign, error)
 	// Stops new donations until the campaign is resumed. Its page stays public, and its monthly donations continue. Pausing a paused campaign changes nothing.
 	PauseCampaign(context.Context, *PauseCampaignRequest) (*Campaign, error)

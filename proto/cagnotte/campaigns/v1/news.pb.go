@@ -527,7 +527,9 @@ func (x *UpdateNewsItemRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
 type PublishNewsItemRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The item's name.
-	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The etag that was read; empty to publish whatever is stored. It is not compared once the item is published.
+	Etag          string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -565,6 +567,13 @@ func (*PublishNewsItemRequest) Descriptor() ([]byte, []int) {
 func (x *PublishNewsItemRequest) GetName() string {
 	if x != nil {
 		return x.Name
+	}
+	return ""
+}
+
+func (x *PublishNewsItemRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
 	}
 	return ""
 }
@@ -712,9 +721,10 @@ const file_cagnotte_campaigns_v1_news_proto_rawDesc = "" +
 	"\x15UpdateNewsItemRequest\x12D\n" +
 	"\tnews_item\x18\x01 \x01(\v2\x1f.cagnotte.campaigns.v1.NewsItemB\x06\xbaH\x03\xc8\x01\x01R\bnewsItem\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
-	"updateMask\"\x99\x01\n" +
+	"updateMask\"\xb6\x01\n" +
 	"\x16PublishNewsItemRequest\x12\x7f\n" +
-	"\x04name\x18\x01 \x01(\tBk\xbaHhrf2d^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/news/[0-9a-f-]{36}$R\x04name\"\x9a\x01\n" +
+	"\x04name\x18\x01 \x01(\tBk\xbaHhrf2d^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/news/[0-9a-f-]{36}$R\x04name\x12\x1b\n" +
+	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\"\x9a\x01\n" +
 	"\x17WithdrawNewsItemRequest\x12\x7f\n" +
 	"\x04name\x18\x01 \x01(\tBk\xbaHhrf2d^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/news/[0-9a-f-]{36}$R\x04name\"\xb5\x01\n" +
 	"\x15DeleteNewsItemRequest\x12\x7f\n" +

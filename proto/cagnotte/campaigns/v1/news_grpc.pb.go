@@ -50,7 +50,8 @@ type NewsServiceClient interface {
 	ListNewsItems(ctx context.Context, in *ListNewsItemsRequest, opts ...grpc.CallOption) (*ListNewsItemsResponse, error)
 	// Changes an item's texts, in any state. ABORTED: ETAG_MISMATCH.
 	UpdateNewsItem(ctx context.Context, in *UpdateNewsItemRequest, opts ...grpc.CallOption) (*NewsItem, error)
-	// Shows a draft or a withdrawn item to the public. Its time is that of the first publication.
+	// Shows a draft or a withdrawn item to the public. Its time is that of the first publication. A stale `etag` is ABORTED
+	// (ETAG_MISMATCH).
 	PublishNewsItem(ctx context.Context, in *PublishNewsItemRequest, opts ...grpc.CallOption) (*NewsItem, error)
 	// Hides a published item. It can be published again.
 	WithdrawNewsItem(ctx context.Context, in *WithdrawNewsItemRequest, opts ...grpc.CallOption) (*NewsItem, error)
@@ -158,7 +159,8 @@ type NewsServiceServer interface {
 	ListNewsItems(context.Context, *ListNewsItemsRequest) (*ListNewsItemsResponse, error)
 	// Changes an item's texts, in any state. ABORTED: ETAG_MISMATCH.
 	UpdateNewsItem(context.Context, *UpdateNewsItemRequest) (*NewsItem, error)
-	// Shows a draft or a withdrawn item to the public. Its time is that of the first publication.
+	// Shows a draft or a withdrawn item to the public. Its time is that of the first publication. A stale `etag` is ABORTED
+	// (ETAG_MISMATCH).
 	PublishNewsItem(context.Context, *PublishNewsItemRequest) (*NewsItem, error)
 	// Hides a published item. It can be published again.
 	WithdrawNewsItem(context.Context, *WithdrawNewsItemRequest) (*NewsItem, error)

@@ -48,6 +48,8 @@ const (
 	ContributionMethod_CONTRIBUTION_METHOD_CHEQUE ContributionMethod = 6
 	// By a cheque that the donor wrote to the lawyer.
 	ContributionMethod_CONTRIBUTION_METHOD_PAYEE_CHEQUE ContributionMethod = 7
+	// By an entry of the books without a donation, such as a reclassification.
+	ContributionMethod_CONTRIBUTION_METHOD_BOOKS ContributionMethod = 8
 )
 
 // Enum value maps for ContributionMethod.
@@ -61,6 +63,7 @@ var (
 		5: "CONTRIBUTION_METHOD_TRANSFER",
 		6: "CONTRIBUTION_METHOD_CHEQUE",
 		7: "CONTRIBUTION_METHOD_PAYEE_CHEQUE",
+		8: "CONTRIBUTION_METHOD_BOOKS",
 	}
 	ContributionMethod_value = map[string]int32{
 		"CONTRIBUTION_METHOD_UNSPECIFIED":  0,
@@ -71,6 +74,7 @@ var (
 		"CONTRIBUTION_METHOD_TRANSFER":     5,
 		"CONTRIBUTION_METHOD_CHEQUE":       6,
 		"CONTRIBUTION_METHOD_PAYEE_CHEQUE": 7,
+		"CONTRIBUTION_METHOD_BOOKS":        8,
 	}
 )
 
@@ -135,6 +139,8 @@ const (
 	ContributionState_CONTRIBUTION_STATE_PLEDGED ContributionState = 13
 	// Pledged, and the slip expired. Money that comes later is a donation all the same.
 	ContributionState_CONTRIBUTION_STATE_PLEDGE_EXPIRED ContributionState = 14
+	// An entry of the books, which stays. Another entry corrects it.
+	ContributionState_CONTRIBUTION_STATE_BOOKED ContributionState = 15
 )
 
 // Enum value maps for ContributionState.
@@ -155,6 +161,7 @@ var (
 		12: "CONTRIBUTION_STATE_REVERSED",
 		13: "CONTRIBUTION_STATE_PLEDGED",
 		14: "CONTRIBUTION_STATE_PLEDGE_EXPIRED",
+		15: "CONTRIBUTION_STATE_BOOKED",
 	}
 	ContributionState_value = map[string]int32{
 		"CONTRIBUTION_STATE_UNSPECIFIED":        0,
@@ -172,6 +179,7 @@ var (
 		"CONTRIBUTION_STATE_REVERSED":           12,
 		"CONTRIBUTION_STATE_PLEDGED":            13,
 		"CONTRIBUTION_STATE_PLEDGE_EXPIRED":     14,
+		"CONTRIBUTION_STATE_BOOKED":             15,
 	}
 )
 
@@ -471,25 +479,29 @@ func (AttentionKind) EnumDescriptor() ([]byte, []int) {
 }
 
 // What was given or promised: a donation through Stripe (a month of a monthly donation is one), an offline donation, or
-// a pledge that is not fulfilled. A fulfilled pledge is the contribution of its offline donation.
+// a pledge that is not fulfilled. A fulfilled pledge is the contribution of its offline donation. An entry of the books that
+// counts for a campaign without a donation is one too: an unknown receipt that was reclassified to the campaign.
 type Contribution struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `collectives/{collective}/contributions/{contribution}`. Its last part is that of `resource`.
+	// `collectives/{collective}/contributions/{contribution}`. Its last part is that of `resource`, but for an entry of the books.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// What it is: `collectives/{collective}/campaigns/{campaign}/donations/{donation}`, `…/offlineDonations/{offline_donation}`
-	// or `…/pledges/{pledge}`.
+	// or `…/pledges/{pledge}`; of an entry of the books `collectives/{collective}/ledger/transactions/{transaction}`, which is
+	// empty to an editor.
 	Resource string `protobuf:"bytes,2,opt,name=resource,proto3" json:"resource,omitempty"`
 	// `collectives/{collective}/campaigns/{campaign}`.
 	Campaign string `protobuf:"bytes,3,opt,name=campaign,proto3" json:"campaign,omitempty"`
-	// What was given or promised.
+	// What was given or promised. It is negative for an entry of the books that takes from the campaign.
 	Amount *v1.Money `protobuf:"bytes,4,opt,name=amount,proto3" json:"amount,omitempty"`
-	// What counts of it: zero until it is in the books, and less what went back by refunds and disputes, never below zero.
+	// What counts of it: zero until it is in the books, and less what went back by refunds and disputes, never below zero; all of
+	// an entry of the books.
 	Received *v1.Money `protobuf:"bytes,5,opt,name=received,proto3" json:"received,omitempty"`
 	// How it was given.
 	Method ContributionMethod `protobuf:"varint,6,opt,name=method,proto3,enum=cagnotte.overview.v1.ContributionMethod" json:"method,omitempty"`
 	// What became of it.
 	State ContributionState `protobuf:"varint,7,opt,name=state,proto3,enum=cagnotte.overview.v1.ContributionState" json:"state,omitempty"`
-	// The day on which it was started, received or pledged, in the collective's time zone, such as 2026-03-01.
+	// The day on which it was started, received or pledged, or for which it was entered in the books, in the collective's time
+	// zone, such as 2026-03-01.
 	Date string `protobuf:"bytes,8,opt,name=date,proto3" json:"date,omitempty"`
 	// When it was started or entered.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
@@ -792,8 +804,8 @@ func (x *HistoryEntry) GetAmount() *v1.Money {
 	return nil
 }
 
-// What a collective received over time, by the days on which it was given. It is what the books say when they are
-// booked; a later reclassification in the books does not move it.
+// What a collective received over time, by the days on which it was given. All days together are what its campaigns raised, as
+// the books have it. A reclassification counts on the day for which it was made.
 type Statistics struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}/statistics`.
@@ -893,7 +905,8 @@ type StatisticsPeriod struct {
 	EndDate string `protobuf:"bytes,2,opt,name=end_date,json=endDate,proto3" json:"end_date,omitempty"`
 	// What was received in it.
 	Received *v1.Money `protobuf:"bytes,3,opt,name=received,proto3" json:"received,omitempty"`
-	// How many donations that were received in it count, those refunded later included.
+	// How many donations that were received in it count, those refunded later included. A reclassification to a campaign is one
+	// more, and one away from it is one less.
 	Count int64 `protobuf:"varint,4,opt,name=count,proto3" json:"count,omitempty"`
 	// What was received until its end, since the first donation.
 	Cumulative *v1.Money `protobuf:"bytes,5,opt,name=cumulative,proto3" json:"cumulative,omitempty"`
@@ -2100,7 +2113,7 @@ const file_cagnotte_overview_v1_overview_proto_rawDesc = "" +
 	"\n" +
 	"start_date\x18\x02 \x01(\tB#\xbaH r\x1e2\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$R\tstartDate\x12>\n" +
 	"\bend_date\x18\x03 \x01(\tB#\xbaH r\x1e2\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$R\aendDate\x12w\n" +
-	"\bcampaign\x18\x04 \x01(\tB[\xbaHXrV2T^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9])?$R\bcampaign*\x9c\x02\n" +
+	"\bcampaign\x18\x04 \x01(\tB[\xbaHXrV2T^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9])?$R\bcampaign*\xbb\x02\n" +
 	"\x12ContributionMethod\x12#\n" +
 	"\x1fCONTRIBUTION_METHOD_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18CONTRIBUTION_METHOD_CARD\x10\x01\x12\x1d\n" +
@@ -2109,7 +2122,8 @@ const file_cagnotte_overview_v1_overview_proto_rawDesc = "" +
 	"\x18CONTRIBUTION_METHOD_CASH\x10\x04\x12 \n" +
 	"\x1cCONTRIBUTION_METHOD_TRANSFER\x10\x05\x12\x1e\n" +
 	"\x1aCONTRIBUTION_METHOD_CHEQUE\x10\x06\x12$\n" +
-	" CONTRIBUTION_METHOD_PAYEE_CHEQUE\x10\a*\x8c\x04\n" +
+	" CONTRIBUTION_METHOD_PAYEE_CHEQUE\x10\a\x12\x1d\n" +
+	"\x19CONTRIBUTION_METHOD_BOOKS\x10\b*\xab\x04\n" +
 	"\x11ContributionState\x12\"\n" +
 	"\x1eCONTRIBUTION_STATE_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aCONTRIBUTION_STATE_STARTED\x10\x01\x12\x1e\n" +
@@ -2126,7 +2140,8 @@ const file_cagnotte_overview_v1_overview_proto_rawDesc = "" +
 	"\x1aCONTRIBUTION_STATE_BOUNCED\x10\v\x12\x1f\n" +
 	"\x1bCONTRIBUTION_STATE_REVERSED\x10\f\x12\x1e\n" +
 	"\x1aCONTRIBUTION_STATE_PLEDGED\x10\r\x12%\n" +
-	"!CONTRIBUTION_STATE_PLEDGE_EXPIRED\x10\x0e*\x9b\x02\n" +
+	"!CONTRIBUTION_STATE_PLEDGE_EXPIRED\x10\x0e\x12\x1d\n" +
+	"\x19CONTRIBUTION_STATE_BOOKED\x10\x0f*\x9b\x02\n" +
 	"\vHistoryKind\x12\x1c\n" +
 	"\x18HISTORY_KIND_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12HISTORY_KIND_STATE\x10\x01\x12\x16\n" +

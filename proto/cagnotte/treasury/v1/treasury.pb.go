@@ -2825,9 +2825,12 @@ type PayExpenseRequest struct {
 	// The day on which it was paid; not before the day on the document.
 	PayDate string `protobuf:"bytes,3,opt,name=pay_date,json=payDate,proto3" json:"pay_date,omitempty"`
 	// What it was paid from: the bank account when unspecified.
-	Source        PaymentSource `protobuf:"varint,4,opt,name=source,proto3,enum=cagnotte.treasury.v1.PaymentSource" json:"source,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Source PaymentSource `protobuf:"varint,4,opt,name=source,proto3,enum=cagnotte.treasury.v1.PaymentSource" json:"source,omitempty"`
+	// The `remaining_amount` that was read; absent to pay whatever remains. When another amount remains, it is ABORTED
+	// (ETAG_MISMATCH).
+	ExpectedAmount *v1.Money `protobuf:"bytes,5,opt,name=expected_amount,json=expectedAmount,proto3" json:"expected_amount,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *PayExpenseRequest) Reset() {
@@ -2886,6 +2889,13 @@ func (x *PayExpenseRequest) GetSource() PaymentSource {
 		return x.Source
 	}
 	return PaymentSource_PAYMENT_SOURCE_UNSPECIFIED
+}
+
+func (x *PayExpenseRequest) GetExpectedAmount() *v1.Money {
+	if x != nil {
+		return x.ExpectedAmount
+	}
+	return nil
 }
 
 // Asks to reverse an expense.
@@ -3428,13 +3438,14 @@ const file_cagnotte_treasury_v1_treasury_proto_rawDesc = "" +
 	"\bcampaign\x18\x04 \x01(\tB[\xbaHXrV2T^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9])?$R\bcampaign\"y\n" +
 	"\x14ListExpensesResponse\x129\n" +
 	"\bexpenses\x18\x01 \x03(\v2\x1d.cagnotte.treasury.v1.ExpenseR\bexpenses\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa1\x02\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xe4\x02\n" +
 	"\x11PayExpenseRequest\x12\\\n" +
 	"\x04name\x18\x01 \x01(\tBH\xbaHErC2A^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/expenses/[0-9a-f-]{36}$R\x04name\x12'\n" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12>\n" +
 	"\bpay_date\x18\x03 \x01(\tB#\xbaH r\x1e2\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$R\apayDate\x12E\n" +
-	"\x06source\x18\x04 \x01(\x0e2#.cagnotte.treasury.v1.PaymentSourceB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06source\"\xc2\x01\n" +
+	"\x06source\x18\x04 \x01(\x0e2#.cagnotte.treasury.v1.PaymentSourceB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06source\x12A\n" +
+	"\x0fexpected_amount\x18\x05 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x0eexpectedAmount\"\xc2\x01\n" +
 	"\x15ReverseExpenseRequest\x12\\\n" +
 	"\x04name\x18\x01 \x01(\tBH\xbaHErC2A^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/expenses/[0-9a-f-]{36}$R\x04name\x12'\n" +
 	"\n" +
@@ -3627,59 +3638,60 @@ var file_cagnotte_treasury_v1_treasury_proto_depIdxs = []int32{
 	14, // 36: cagnotte.treasury.v1.CreateExpenseRequest.expense:type_name -> cagnotte.treasury.v1.Expense
 	14, // 37: cagnotte.treasury.v1.ListExpensesResponse.expenses:type_name -> cagnotte.treasury.v1.Expense
 	6,  // 38: cagnotte.treasury.v1.PayExpenseRequest.source:type_name -> cagnotte.treasury.v1.PaymentSource
-	15, // 39: cagnotte.treasury.v1.CreateExpenseAttachmentRequest.expense_attachment:type_name -> cagnotte.treasury.v1.ExpenseAttachment
-	15, // 40: cagnotte.treasury.v1.ListExpenseAttachmentsResponse.expense_attachments:type_name -> cagnotte.treasury.v1.ExpenseAttachment
-	16, // 41: cagnotte.treasury.v1.TreasuryService.CreateOfflineDonation:input_type -> cagnotte.treasury.v1.CreateOfflineDonationRequest
-	17, // 42: cagnotte.treasury.v1.TreasuryService.GetOfflineDonation:input_type -> cagnotte.treasury.v1.GetOfflineDonationRequest
-	18, // 43: cagnotte.treasury.v1.TreasuryService.ListOfflineDonations:input_type -> cagnotte.treasury.v1.ListOfflineDonationsRequest
-	20, // 44: cagnotte.treasury.v1.TreasuryService.BounceCheque:input_type -> cagnotte.treasury.v1.BounceChequeRequest
-	21, // 45: cagnotte.treasury.v1.TreasuryService.ReverseOfflineDonation:input_type -> cagnotte.treasury.v1.ReverseOfflineDonationRequest
-	22, // 46: cagnotte.treasury.v1.TreasuryService.CreateDeposit:input_type -> cagnotte.treasury.v1.CreateDepositRequest
-	23, // 47: cagnotte.treasury.v1.TreasuryService.GetDeposit:input_type -> cagnotte.treasury.v1.GetDepositRequest
-	24, // 48: cagnotte.treasury.v1.TreasuryService.ListDeposits:input_type -> cagnotte.treasury.v1.ListDepositsRequest
-	26, // 49: cagnotte.treasury.v1.TreasuryService.GetClearingItem:input_type -> cagnotte.treasury.v1.GetClearingItemRequest
-	27, // 50: cagnotte.treasury.v1.TreasuryService.ListClearingItems:input_type -> cagnotte.treasury.v1.ListClearingItemsRequest
-	29, // 51: cagnotte.treasury.v1.TreasuryService.CreatePledge:input_type -> cagnotte.treasury.v1.CreatePledgeRequest
-	30, // 52: cagnotte.treasury.v1.TreasuryService.GetPledge:input_type -> cagnotte.treasury.v1.GetPledgeRequest
-	31, // 53: cagnotte.treasury.v1.TreasuryService.ListPledges:input_type -> cagnotte.treasury.v1.ListPledgesRequest
-	33, // 54: cagnotte.treasury.v1.TreasuryService.ListPledgeMethods:input_type -> cagnotte.treasury.v1.ListPledgeMethodsRequest
-	35, // 55: cagnotte.treasury.v1.TreasuryService.CreateExpense:input_type -> cagnotte.treasury.v1.CreateExpenseRequest
-	36, // 56: cagnotte.treasury.v1.TreasuryService.GetExpense:input_type -> cagnotte.treasury.v1.GetExpenseRequest
-	37, // 57: cagnotte.treasury.v1.TreasuryService.ListExpenses:input_type -> cagnotte.treasury.v1.ListExpensesRequest
-	39, // 58: cagnotte.treasury.v1.TreasuryService.PayExpense:input_type -> cagnotte.treasury.v1.PayExpenseRequest
-	40, // 59: cagnotte.treasury.v1.TreasuryService.ReverseExpense:input_type -> cagnotte.treasury.v1.ReverseExpenseRequest
-	41, // 60: cagnotte.treasury.v1.TreasuryService.CreateExpenseAttachment:input_type -> cagnotte.treasury.v1.CreateExpenseAttachmentRequest
-	42, // 61: cagnotte.treasury.v1.TreasuryService.GetExpenseAttachment:input_type -> cagnotte.treasury.v1.GetExpenseAttachmentRequest
-	43, // 62: cagnotte.treasury.v1.TreasuryService.ListExpenseAttachments:input_type -> cagnotte.treasury.v1.ListExpenseAttachmentsRequest
-	45, // 63: cagnotte.treasury.v1.TreasuryService.DownloadExpenseAttachment:input_type -> cagnotte.treasury.v1.DownloadExpenseAttachmentRequest
-	7,  // 64: cagnotte.treasury.v1.TreasuryService.CreateOfflineDonation:output_type -> cagnotte.treasury.v1.OfflineDonation
-	7,  // 65: cagnotte.treasury.v1.TreasuryService.GetOfflineDonation:output_type -> cagnotte.treasury.v1.OfflineDonation
-	19, // 66: cagnotte.treasury.v1.TreasuryService.ListOfflineDonations:output_type -> cagnotte.treasury.v1.ListOfflineDonationsResponse
-	7,  // 67: cagnotte.treasury.v1.TreasuryService.BounceCheque:output_type -> cagnotte.treasury.v1.OfflineDonation
-	7,  // 68: cagnotte.treasury.v1.TreasuryService.ReverseOfflineDonation:output_type -> cagnotte.treasury.v1.OfflineDonation
-	8,  // 69: cagnotte.treasury.v1.TreasuryService.CreateDeposit:output_type -> cagnotte.treasury.v1.Deposit
-	8,  // 70: cagnotte.treasury.v1.TreasuryService.GetDeposit:output_type -> cagnotte.treasury.v1.Deposit
-	25, // 71: cagnotte.treasury.v1.TreasuryService.ListDeposits:output_type -> cagnotte.treasury.v1.ListDepositsResponse
-	10, // 72: cagnotte.treasury.v1.TreasuryService.GetClearingItem:output_type -> cagnotte.treasury.v1.ClearingItem
-	28, // 73: cagnotte.treasury.v1.TreasuryService.ListClearingItems:output_type -> cagnotte.treasury.v1.ListClearingItemsResponse
-	11, // 74: cagnotte.treasury.v1.TreasuryService.CreatePledge:output_type -> cagnotte.treasury.v1.Pledge
-	11, // 75: cagnotte.treasury.v1.TreasuryService.GetPledge:output_type -> cagnotte.treasury.v1.Pledge
-	32, // 76: cagnotte.treasury.v1.TreasuryService.ListPledges:output_type -> cagnotte.treasury.v1.ListPledgesResponse
-	34, // 77: cagnotte.treasury.v1.TreasuryService.ListPledgeMethods:output_type -> cagnotte.treasury.v1.ListPledgeMethodsResponse
-	14, // 78: cagnotte.treasury.v1.TreasuryService.CreateExpense:output_type -> cagnotte.treasury.v1.Expense
-	14, // 79: cagnotte.treasury.v1.TreasuryService.GetExpense:output_type -> cagnotte.treasury.v1.Expense
-	38, // 80: cagnotte.treasury.v1.TreasuryService.ListExpenses:output_type -> cagnotte.treasury.v1.ListExpensesResponse
-	14, // 81: cagnotte.treasury.v1.TreasuryService.PayExpense:output_type -> cagnotte.treasury.v1.Expense
-	14, // 82: cagnotte.treasury.v1.TreasuryService.ReverseExpense:output_type -> cagnotte.treasury.v1.Expense
-	15, // 83: cagnotte.treasury.v1.TreasuryService.CreateExpenseAttachment:output_type -> cagnotte.treasury.v1.ExpenseAttachment
-	15, // 84: cagnotte.treasury.v1.TreasuryService.GetExpenseAttachment:output_type -> cagnotte.treasury.v1.ExpenseAttachment
-	44, // 85: cagnotte.treasury.v1.TreasuryService.ListExpenseAttachments:output_type -> cagnotte.treasury.v1.ListExpenseAttachmentsResponse
-	48, // 86: cagnotte.treasury.v1.TreasuryService.DownloadExpenseAttachment:output_type -> google.api.HttpBody
-	64, // [64:87] is the sub-list for method output_type
-	41, // [41:64] is the sub-list for method input_type
-	41, // [41:41] is the sub-list for extension type_name
-	41, // [41:41] is the sub-list for extension extendee
-	0,  // [0:41] is the sub-list for field type_name
+	46, // 39: cagnotte.treasury.v1.PayExpenseRequest.expected_amount:type_name -> cagnotte.money.v1.Money
+	15, // 40: cagnotte.treasury.v1.CreateExpenseAttachmentRequest.expense_attachment:type_name -> cagnotte.treasury.v1.ExpenseAttachment
+	15, // 41: cagnotte.treasury.v1.ListExpenseAttachmentsResponse.expense_attachments:type_name -> cagnotte.treasury.v1.ExpenseAttachment
+	16, // 42: cagnotte.treasury.v1.TreasuryService.CreateOfflineDonation:input_type -> cagnotte.treasury.v1.CreateOfflineDonationRequest
+	17, // 43: cagnotte.treasury.v1.TreasuryService.GetOfflineDonation:input_type -> cagnotte.treasury.v1.GetOfflineDonationRequest
+	18, // 44: cagnotte.treasury.v1.TreasuryService.ListOfflineDonations:input_type -> cagnotte.treasury.v1.ListOfflineDonationsRequest
+	20, // 45: cagnotte.treasury.v1.TreasuryService.BounceCheque:input_type -> cagnotte.treasury.v1.BounceChequeRequest
+	21, // 46: cagnotte.treasury.v1.TreasuryService.ReverseOfflineDonation:input_type -> cagnotte.treasury.v1.ReverseOfflineDonationRequest
+	22, // 47: cagnotte.treasury.v1.TreasuryService.CreateDeposit:input_type -> cagnotte.treasury.v1.CreateDepositRequest
+	23, // 48: cagnotte.treasury.v1.TreasuryService.GetDeposit:input_type -> cagnotte.treasury.v1.GetDepositRequest
+	24, // 49: cagnotte.treasury.v1.TreasuryService.ListDeposits:input_type -> cagnotte.treasury.v1.ListDepositsRequest
+	26, // 50: cagnotte.treasury.v1.TreasuryService.GetClearingItem:input_type -> cagnotte.treasury.v1.GetClearingItemRequest
+	27, // 51: cagnotte.treasury.v1.TreasuryService.ListClearingItems:input_type -> cagnotte.treasury.v1.ListClearingItemsRequest
+	29, // 52: cagnotte.treasury.v1.TreasuryService.CreatePledge:input_type -> cagnotte.treasury.v1.CreatePledgeRequest
+	30, // 53: cagnotte.treasury.v1.TreasuryService.GetPledge:input_type -> cagnotte.treasury.v1.GetPledgeRequest
+	31, // 54: cagnotte.treasury.v1.TreasuryService.ListPledges:input_type -> cagnotte.treasury.v1.ListPledgesRequest
+	33, // 55: cagnotte.treasury.v1.TreasuryService.ListPledgeMethods:input_type -> cagnotte.treasury.v1.ListPledgeMethodsRequest
+	35, // 56: cagnotte.treasury.v1.TreasuryService.CreateExpense:input_type -> cagnotte.treasury.v1.CreateExpenseRequest
+	36, // 57: cagnotte.treasury.v1.TreasuryService.GetExpense:input_type -> cagnotte.treasury.v1.GetExpenseRequest
+	37, // 58: cagnotte.treasury.v1.TreasuryService.ListExpenses:input_type -> cagnotte.treasury.v1.ListExpensesRequest
+	39, // 59: cagnotte.treasury.v1.TreasuryService.PayExpense:input_type -> cagnotte.treasury.v1.PayExpenseRequest
+	40, // 60: cagnotte.treasury.v1.TreasuryService.ReverseExpense:input_type -> cagnotte.treasury.v1.ReverseExpenseRequest
+	41, // 61: cagnotte.treasury.v1.TreasuryService.CreateExpenseAttachment:input_type -> cagnotte.treasury.v1.CreateExpenseAttachmentRequest
+	42, // 62: cagnotte.treasury.v1.TreasuryService.GetExpenseAttachment:input_type -> cagnotte.treasury.v1.GetExpenseAttachmentRequest
+	43, // 63: cagnotte.treasury.v1.TreasuryService.ListExpenseAttachments:input_type -> cagnotte.treasury.v1.ListExpenseAttachmentsRequest
+	45, // 64: cagnotte.treasury.v1.TreasuryService.DownloadExpenseAttachment:input_type -> cagnotte.treasury.v1.DownloadExpenseAttachmentRequest
+	7,  // 65: cagnotte.treasury.v1.TreasuryService.CreateOfflineDonation:output_type -> cagnotte.treasury.v1.OfflineDonation
+	7,  // 66: cagnotte.treasury.v1.TreasuryService.GetOfflineDonation:output_type -> cagnotte.treasury.v1.OfflineDonation
+	19, // 67: cagnotte.treasury.v1.TreasuryService.ListOfflineDonations:output_type -> cagnotte.treasury.v1.ListOfflineDonationsResponse
+	7,  // 68: cagnotte.treasury.v1.TreasuryService.BounceCheque:output_type -> cagnotte.treasury.v1.OfflineDonation
+	7,  // 69: cagnotte.treasury.v1.TreasuryService.ReverseOfflineDonation:output_type -> cagnotte.treasury.v1.OfflineDonation
+	8,  // 70: cagnotte.treasury.v1.TreasuryService.CreateDeposit:output_type -> cagnotte.treasury.v1.Deposit
+	8,  // 71: cagnotte.treasury.v1.TreasuryService.GetDeposit:output_type -> cagnotte.treasury.v1.Deposit
+	25, // 72: cagnotte.treasury.v1.TreasuryService.ListDeposits:output_type -> cagnotte.treasury.v1.ListDepositsResponse
+	10, // 73: cagnotte.treasury.v1.TreasuryService.GetClearingItem:output_type -> cagnotte.treasury.v1.ClearingItem
+	28, // 74: cagnotte.treasury.v1.TreasuryService.ListClearingItems:output_type -> cagnotte.treasury.v1.ListClearingItemsResponse
+	11, // 75: cagnotte.treasury.v1.TreasuryService.CreatePledge:output_type -> cagnotte.treasury.v1.Pledge
+	11, // 76: cagnotte.treasury.v1.TreasuryService.GetPledge:output_type -> cagnotte.treasury.v1.Pledge
+	32, // 77: cagnotte.treasury.v1.TreasuryService.ListPledges:output_type -> cagnotte.treasury.v1.ListPledgesResponse
+	34, // 78: cagnotte.treasury.v1.TreasuryService.ListPledgeMethods:output_type -> cagnotte.treasury.v1.ListPledgeMethodsResponse
+	14, // 79: cagnotte.treasury.v1.TreasuryService.CreateExpense:output_type -> cagnotte.treasury.v1.Expense
+	14, // 80: cagnotte.treasury.v1.TreasuryService.GetExpense:output_type -> cagnotte.treasury.v1.Expense
+	38, // 81: cagnotte.treasury.v1.TreasuryService.ListExpenses:output_type -> cagnotte.treasury.v1.ListExpensesResponse
+	14, // 82: cagnotte.treasury.v1.TreasuryService.PayExpense:output_type -> cagnotte.treasury.v1.Expense
+	14, // 83: cagnotte.treasury.v1.TreasuryService.ReverseExpense:output_type -> cagnotte.treasury.v1.Expense
+	15, // 84: cagnotte.treasury.v1.TreasuryService.CreateExpenseAttachment:output_type -> cagnotte.treasury.v1.ExpenseAttachment
+	15, // 85: cagnotte.treasury.v1.TreasuryService.GetExpenseAttachment:output_type -> cagnotte.treasury.v1.ExpenseAttachment
+	44, // 86: cagnotte.treasury.v1.TreasuryService.ListExpenseAttachments:output_type -> cagnotte.treasury.v1.ListExpenseAttachmentsResponse
+	48, // 87: cagnotte.treasury.v1.TreasuryService.DownloadExpenseAttachment:output_type -> google.api.HttpBody
+	65, // [65:88] is the sub-list for method output_type
+	42, // [42:65] is the sub-list for method input_type
+	42, // [42:42] is the sub-list for extension type_name
+	42, // [42:42] is the sub-list for extension extendee
+	0,  // [0:42] is the sub-list for field type_name
 }
 
 func init() { file_cagnotte_treasury_v1_treasury_proto_init() }

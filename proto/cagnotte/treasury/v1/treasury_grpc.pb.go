@@ -111,7 +111,7 @@ type TreasuryServiceClient interface {
 	GetExpense(ctx context.Context, in *GetExpenseRequest, opts ...grpc.CallOption) (*Expense, error)
 	// Lists expenses, those entered last first.
 	ListExpenses(ctx context.Context, in *ListExpensesRequest, opts ...grpc.CallOption) (*ListExpensesResponse, error)
-	// Books the payment of all that remains to pay of an expense. FAILED_PRECONDITION: EXPENSE_NOT_OWED.
+	// Books the payment of all that remains to pay of an expense. FAILED_PRECONDITION: EXPENSE_NOT_OWED. ABORTED: ETAG_MISMATCH.
 	PayExpense(ctx context.Context, in *PayExpenseRequest, opts ...grpc.CallOption) (*Expense, error)
 	// Reverses an expense that was entered wrongly, and its payments. FAILED_PRECONDITION: EXPENSE_REVERSED;
 	// BANK_LINE_MATCHED when a line of a bank statement shows a payment: unmatch that line first; RECLASSIFIED_SINCE when a part
@@ -441,7 +441,7 @@ type TreasuryServiceServer interface {
 	GetExpense(context.Context, *GetExpenseRequest) (*Expense, error)
 	// Lists expenses, those entered last first.
 	ListExpenses(context.Context, *ListExpensesRequest) (*ListExpensesResponse, error)
-	// Books the payment of all that remains to pay of an expense. FAILED_PRECONDITION: EXPENSE_NOT_OWED.
+	// Books the payment of all that remains to pay of an expense. FAILED_PRECONDITION: EXPENSE_NOT_OWED. ABORTED: ETAG_MISMATCH.
 	PayExpense(context.Context, *PayExpenseRequest) (*Expense, error)
 	// Reverses an expense that was entered wrongly, and its payments. FAILED_PRECONDITION: EXPENSE_REVERSED;
 	// BANK_LINE_MATCHED when a line of a bank statement shows a payment: unmatch that line first; RECLASSIFIED_SINCE when a part
