@@ -125,7 +125,7 @@ func TestNobodyPublishesWhatCannotBePaid(t *testing.T) {
 		t.Error("it must have an account of its own, has none, and is not blocked")
 	}
 	exec(none)
-	_, err := s.Publish(ctx, avocat)
+	_, err := s.Publish(ctx, avocat, "")
 	if !errors.Is(err, errs.New(errorsv1.ErrorReason_NO_WAY_TO_PAY, "")) {
 		t.Fatalf("Publish: %v", err)
 	}
@@ -138,12 +138,12 @@ func TestNobodyPublishesWhatCannotBePaid(t *testing.T) {
 	if blocked() {
 		t.Error("donors know whom to hand cash to, and it is blocked")
 	}
-	if _, err := s.Publish(ctx, avocat); err != nil {
+	if _, err := s.Publish(ctx, avocat, ""); err != nil {
 		t.Fatal(err)
 	}
 	// What is published stays so, and the public is told that it takes no cards.
 	exec(`DELETE FROM collectives.profiles`)
-	if c, err := s.Publish(ctx, avocat); err != nil || c.State != StatePublished {
+	if c, err := s.Publish(ctx, avocat, ""); err != nil || c.State != StatePublished {
 		t.Errorf("published again: %s, %v", c.State, err)
 	}
 	server := NewServer(s, func(context.Context, []Name) (map[Name]Progress, error) { return nil, nil })
