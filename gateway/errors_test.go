@@ -237,7 +237,7 @@ func TestJSON(t *testing.T) {
 			t.Errorf("it lacks %s: %s", want, got.body)
 		}
 	}
-	if policy := got.Header.Get("Cache-Control"); policy != "no-store" {
+	if policy := got.Header.Get("Cache-Control"); policy != "public, max-age=0, s-maxage=1" {
 		t.Errorf("Cache-Control is %q", policy)
 	}
 }

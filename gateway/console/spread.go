@@ -62,10 +62,10 @@ type spreadPage struct {
 	// Draft says that nobody but members sees the campaign yet.
 	Draft bool
 	// Link is the public address, and the rest what is copied.
-	Link, Snippet, Styles, Policy, Button string
-	Base, Sites                           string
-	Allowed                               []string
-	Refused                               []refusedSite
+	Link, Snippet, Styles, Policy, Frame, Button string
+	Base, Sites                                  string
+	Allowed                                      []string
+	Refused                                      []refusedSite
 	// MayAllow shows the buttons of the sites.
 	MayAllow bool
 }
@@ -104,6 +104,8 @@ func spreadRender(v *visit, f *form) error {
 			v.PublicURL, c.GetName(), v.Lang, address, label),
 		Styles: "cagnotte-widget:not(:defined) { display: block; min-height: 52em }\n@media (min-width: 40rem) { cagnotte-widget:not(:defined) { min-height: 30em } }",
 		Policy: fmt.Sprintf("script-src %s; connect-src %s", v.PublicURL, v.PublicURL),
+		Frame: fmt.Sprintf(`<iframe src="%s/embed?lang=%s" title="%s" referrerpolicy="origin" loading="lazy" style="width:100%%;max-width:40rem;height:52rem;border:0"></iframe>`,
+			address, v.Lang, template.HTMLEscapeString(row.Title)),
 		Button: fmt.Sprintf(`<a href="%s" style="display:inline-block;padding:.7em 1.2em;border-radius:.5em;background:#17694f;color:#fff;font-weight:bold;text-decoration:none">%s</a>`,
 			address, label),
 	}

@@ -25,6 +25,20 @@ var hostTemplate = template.Must(template.New("host").Parse(`<!doctype html>
 </html>
 `))
 
+var frameTemplate = template.Must(template.New("frame").Parse(`<!doctype html>
+<html lang="fr">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Vallon contre caméras</title>
+</head>
+<body>
+<h1>Notre village, sans caméras</h1>
+<iframe src="{{.}}/embed?lang=fr" title="Une avocate contre les caméras" referrerpolicy="origin" width="320" height="800"></iframe>
+</body>
+</html>
+`))
+
 // hostPage is the collective's own page: strict enough that the widget must not need inline
 // style, inline script, HTML parsing, images or fonts.
 func hostPage(p Program) http.Handler {
@@ -64,6 +78,13 @@ func hostPage(p Program) http.Handler {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.Header().Set("Content-Security-Policy", policy)
 		_ = hostTemplate.Execute(w, map[string]string{"Lang": lang, "Service": p.URL, "Campaign": p.Campaign, "Page": p.URL + path})
+	})
+	// A page that has a frame and no script.
+	mux.HandleFunc("GET /cadre", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-src "+p.URL)
+		w.Header().Set("Referrer-Policy", "no-referrer")
+		_ = frameTemplate.Execute(w, p.URL+path)
 	})
 	return mux
 }

@@ -140,3 +140,17 @@ test("every page of these fits a phone and a desk, in both languages", async () 
     }
   }
 });
+
+test("somebody gives in a frame, on a site that takes no script", async () => {
+  await visit(browser, { javaScriptEnabled: false }, async (page) => {
+    const start = await raised();
+    await page.goto(new URL("/cadre", hostPage).href);
+    const frame = page.frameLocator("iframe");
+    await frame.getByText("recueillis sur").waitFor();
+    await frame.getByRole("radio", { name: "5 €", exact: true }).check();
+    await frame.getByRole("button", { name: "Continuer vers le paiement" }).click();
+    await pay(page);
+    await page.getByText("est bien arrivé").waitFor();
+    await raisedBecomes(start + 500);
+  });
+});

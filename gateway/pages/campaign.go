@@ -24,15 +24,21 @@ func (s *site) campaign(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p := s.begin(w, r)
-	v := newCampaignView(p.Words, c)
+	v := s.viewOf(r, p, c)
 	v.Story = s.stories.Render(v.TextLang, c.GetTexts()[v.TextLang].GetStory())
 	v.Image = s.imageOf(r.Context(), c, v.TextLang)
-	// A campaign that takes no donations takes no pledges, so nothing is asked then.
-	if v.Accepting && s.offersPledges(r.Context(), name) {
-		v.PledgePath = v.Path + "/pledge"
-	}
 	p.Title, p.Description, p.Content = v.Title, v.Collective+". "+v.Progress.Text+".", v
 	s.answer(w, r, http.StatusOK, "campaign", p, cachePublic)
+}
+
+// viewOf is a campaign without story and picture, and with the way to the other ways to give.
+func (s *site) viewOf(r *http.Request, p *page, c *campaignsv1.Campaign) campaignView {
+	v := newCampaignView(p.Words, c)
+	// A campaign that takes no donations takes no pledges, so nothing is asked then.
+	if v.Accepting && s.offersPledges(r.Context(), c.GetName()) {
+		v.PledgePath = v.Path + "/pledge"
+	}
+	return v
 }
 
 // collectiveView is the list of a collective's campaigns.

@@ -9,6 +9,7 @@
 //	GET  /images/{collective}/{image}/{width}             a picture that is public; the address names its content
 //	GET  /c/{collective}                                  its campaigns
 //	GET  /c/{collective}/{campaign}                       story, progress, stages, form
+//	GET  /c/{collective}/{campaign}/embed                 progress and form, in a frame of a site that is allowed
 //	POST /c/{collective}/{campaign}/give                  starts a donation -> Stripe Checkout
 //	GET  /c/{collective}/{campaign}/donations/{donation}      the truth about one donation
 //	GET  /c/{collective}/{campaign}/monthly/{recurring}   a monthly donation, for whom a link was mailed to

@@ -2,6 +2,7 @@ package pages
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"embed"
 	"html/template"
@@ -107,8 +108,8 @@ func New(c Config) (*Site, error) {
 	if s.catalogues, err = text.Load(files, "strings/*.json"); err != nil {
 		return nil, err
 	}
-	for _, name := range []string{"campaign", "collective", "donation", "message", "monthly", "pledgeform", "slip"} {
-		s.templates[name], err = template.ParseFS(files, "templates/layout.html", "templates/"+name+".html")
+	for _, name := range []string{"campaign", "collective", "donation", "embed", "message", "monthly", "pledgeform", "slip"} {
+		s.templates[name], err = template.ParseFS(files, "templates/layout.html", "templates/give.html", "templates/"+name+".html")
 		if err != nil {
 			return nil, err
 		}
@@ -124,6 +125,7 @@ func New(c Config) (*Site, error) {
 	mux.HandleFunc("GET /images/{collective}/{image}/{width}", s.image)
 	mux.HandleFunc("GET /c/{collective}", s.collective)
 	mux.HandleFunc("GET /c/{collective}/{campaign}", s.campaign)
+	mux.HandleFunc("GET /c/{collective}/{campaign}/embed", s.embed)
 	mux.HandleFunc("POST /c/{collective}/{campaign}/give", s.give)
 	mux.HandleFunc("GET /c/{collective}/{campaign}/give", s.backFromForm)
 	mux.HandleFunc("GET /c/{collective}/{campaign}/donations/{donation}", s.donation)
@@ -213,7 +215,7 @@ func (s *site) answer(w http.ResponseWriter, r *http.Request, code int, name str
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Language", p.Lang)
 	h.Set("Cache-Control", cache)
-	h.Set("Content-Security-Policy", s.policy(name))
+	h.Set("Content-Security-Policy", s.policy(name, p))
 	if cache == cachePublic {
 		// What a cache hands to many must not carry the id of one request.
 		h.Del("X-Request-Id")
@@ -224,11 +226,12 @@ func (s *site) answer(w http.ResponseWriter, r *http.Request, code int, name str
 
 // policy is a page's Content-Security-Policy. Chromium applies form-action to where a
 // form's answer redirects, too, so the payment pages are named.
-// Frames and foreign pictures are allowed nowhere, and a script of our own only on the page that waits.
-func (s *site) policy(name string) string {
+// Foreign pictures are allowed nowhere, and a script of our own only on the page that waits. A frame is for sites that the
+// campaign allows.
+func (s *site) policy(name string, p *page) string {
 	forms, scripts := "'none'", ""
 	switch name {
-	case "campaign":
+	case "campaign", "embed":
 		forms = "'self' " + strings.Join(s.checkoutOrigins, " ")
 	case "monthly":
 		forms = "'self' " + strings.Join(s.portalOrigins, " ")
@@ -241,7 +244,7 @@ func (s *site) policy(name string) string {
 	case previewName:
 		forms = "'none'"
 	}
-	return "default-src 'none'; " + scripts + "style-src 'self'; img-src 'self'; form-action " + forms + "; base-uri 'none'; frame-ancestors 'none'"
+	return "default-src 'none'; " + scripts + "style-src 'self'; img-src 'self'; form-action " + forms + "; base-uri 'none'; frame-ancestors " + cmp.Or(p.frame, "'none'")
 }
 
 // messageView is a page of a heading, sentences and links.

@@ -169,7 +169,7 @@ func TestFromNoAccountToTheFirstDonation(t *testing.T) {
 			t.Fatal(err)
 		}
 		e.Eventually("the donation is booked", func() bool {
-			settled, _ := progress(t, conn, campaign)
+			settled, _ := progress(t, e.Conn, campaign)
 			return settled == 20_00
 		})
 		_, err = collectivesv1.NewCollectivesServiceClient(conn).UpdateCollective(apptest.WithKey(t.Context(), e.OperatorKey),

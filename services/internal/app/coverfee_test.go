@@ -57,7 +57,7 @@ func TestCoveringTheFee(t *testing.T) {
 		}
 
 		pay(t, e, d)
-		e.Eventually("the whole counts", func() bool { settled, _ := progress(t, conn, campaign); return settled == 10_41 })
+		e.Eventually("the whole counts", func() bool { settled, _ := progress(t, e.Conn, campaign); return settled == 10_41 })
 		// The fee is Stripe's own figure, 1.5 % + 0.25 € of the whole, and what was wanted is left.
 		if diff := cmp.Diff(map[string]int64{"754": -10_41, "512": 10_00, "627": 41}, byPrefix(balances(t, conn, owner, "collectives/"+slug))); diff != "" {
 			t.Errorf("the books (-want +got):\n%s", diff)
@@ -70,7 +70,7 @@ func TestCoveringTheFee(t *testing.T) {
 			t.Fatal(err)
 		}
 		e.Eventually("a donation from abroad counts whole, whatever it cost", func() bool {
-			settled, _ := progress(t, conn, campaign)
+			settled, _ := progress(t, e.Conn, campaign)
 			return settled == 10_41+abroad.GetAmount().GetAmountMinor()
 		})
 	})

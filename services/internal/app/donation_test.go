@@ -48,13 +48,13 @@ func TestADonationTravels(t *testing.T) {
 		e.Eventually("the donor is told that it arrived", func() bool {
 			return outcome(t, conn, d) == donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED
 		})
-		if settled, pending := progress(t, conn, campaign); settled != 0 || pending != 20_00 {
+		if settled, pending := progress(t, e.Conn, campaign); settled != 0 || pending != 20_00 {
 			t.Errorf("before Stripe's fee is known: settled %d, pending %d; want 0 and 2000", settled, pending)
 		}
 
 		e.Sim.SettleFees()
 		e.Eventually("the donation is booked", func() bool {
-			settled, pending := progress(t, conn, campaign)
+			settled, pending := progress(t, e.Conn, campaign)
 			return settled == 20_00 && pending == 0
 		})
 		// 1.5 % + 0.25 € of 20.00 € is 0.55 €.

@@ -34,7 +34,7 @@ func TestDonationsOfACollectiveAreListed(t *testing.T) {
 		monthly.Recurrence = donationsv1.Recurrence_RECURRENCE_MONTHLY
 		open := give(t, conn, monthly)
 		pay(t, e, paid)
-		e.Eventually("the donation is booked", func() bool { settled, _ := progress(t, conn, campaign); return settled == 20_00 })
+		e.Eventually("the donation is booked", func() bool { settled, _ := progress(t, e.Conn, campaign); return settled == 20_00 })
 
 		list := func(ctx context.Context, req *donationsv1.ListDonationsRequest) (string, error) {
 			found, err := donationsv1.NewDonationsServiceClient(conn).ListDonations(ctx, req)

@@ -77,7 +77,7 @@ func TestATreasurerCorrectsABooking(t *testing.T) {
 		if moved.GetReclassifies() != move.GetName() {
 			t.Errorf("it corrects %q", moved.GetReclassifies())
 		}
-		if settled, _ := progress(t, conn, campaign); settled != before+500 {
+		if settled, _ := progress(t, e.Conn, campaign); settled != before+500 {
 			t.Errorf("progress went from %d to %d", before, settled)
 		}
 		move.ToCampaign = "collectives/vallon/campaigns/none"
@@ -92,7 +92,7 @@ func TestATreasurerCorrectsABooking(t *testing.T) {
 				t.Errorf("it reverses %q, err = %v", reversal.GetReverses(), err)
 			}
 		}
-		if settled, _ := progress(t, conn, campaign); settled != before {
+		if settled, _ := progress(t, e.Conn, campaign); settled != before {
 			t.Errorf("progress went from %d to %d", before, settled)
 		}
 		got, err := donationsv1.NewDonationsServiceClient(conn).GetDonation(apptest.WithKey(t.Context(), auditor), &donationsv1.GetDonationRequest{Name: donation.GetName()})

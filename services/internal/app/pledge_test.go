@@ -41,7 +41,7 @@ func TestAPledgeIsMade(t *testing.T) {
 		if err != nil || !proto.Equal(p, seen) {
 			t.Errorf("seen is %v, err = %v", seen, err)
 		}
-		if settled, pending := progress(t, conn, y.campaign); settled != 0 || pending != 0 {
+		if settled, pending := progress(t, e.Conn, y.campaign); settled != 0 || pending != 0 {
 			t.Errorf("a promise counts: %d, %d", settled, pending)
 		}
 		written := strings.ToLower(strings.ReplaceAll(p.GetReference(), "-", " "))

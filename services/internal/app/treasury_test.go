@@ -130,7 +130,7 @@ func TestWhatATreasurerEntersIsBooked(t *testing.T) {
 		round++
 		hand := treasuryv1.NewTreasuryServiceClient(conn)
 		ctx := y.ctx(t)
-		settled, _ := progress(t, conn, y.campaign)
+		settled, _ := progress(t, e.Conn, y.campaign)
 		var last *treasuryv1.OfflineDonation
 		enter := func(t *testing.T, req *treasuryv1.CreateOfflineDonationRequest) map[string]int64 {
 			t.Helper()
@@ -146,11 +146,11 @@ func TestWhatATreasurerEntersIsBooked(t *testing.T) {
 		}
 		t.Run("cash", func(t *testing.T) {
 			wantBooks(t, enter(t, y.cash(15_00)), map[string]int64{"530": 15_00, "75411": -15_00})
-			if now, _ := progress(t, conn, y.campaign); now != settled+15_00 {
+			if now, _ := progress(t, e.Conn, y.campaign); now != settled+15_00 {
 				t.Errorf("the progress is %d, want %d", now, settled+15_00)
 			}
 			wantBooks(t, reverse(t), map[string]int64{"530": -15_00, "75411": 15_00})
-			if now, _ := progress(t, conn, y.campaign); now != settled {
+			if now, _ := progress(t, e.Conn, y.campaign); now != settled {
 				t.Errorf("the progress is %d after the reversal, want %d", now, settled)
 			}
 			_, err := hand.ReverseOfflineDonation(ctx, &treasuryv1.ReverseOfflineDonationRequest{Name: last.GetName(), RequestId: uuid.NewString(), Reason: "x"})
