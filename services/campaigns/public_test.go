@@ -36,7 +36,7 @@ var isPublic = map[protoreflect.Name]bool{
 	"deadline": true, "stages": true, "allowed_origins": false, "state": true, "progress": true,
 	"accepting_donations": true, "accepting_cards": true, "collective_display_name": true, "publish_time": true, "close_time": true,
 	"create_time": false, "update_time": false, "etag": false,
-	"fee_estimate": true, "spent": true, "collective_suspended": true, "image": true, "revision": true,
+	"fee_estimate": true, "spent": true, "collective_suspended": true, "image": true, "revision": true, "deadline_date": true,
 }
 
 // full is a campaign with something in every field.

@@ -93,7 +93,7 @@ func TestCreate(t *testing.T) {
 	ctx := context.Background()
 	created := mustCreate(t, s, avocat, lawyer())
 	want := Campaign{
-		Name: avocat, Content: lawyer(), State: StateDraft, CollectiveDisplayName: "Vallon contre caméras",
+		Name: avocat, Content: lawyer(), State: StateDraft, CollectiveDisplayName: "Vallon contre caméras", timeZone: "Europe/Paris",
 		CreateTime: start, UpdateTime: start, version: 1,
 	}
 	want.Currency = "EUR"
