@@ -26,8 +26,10 @@ func fill(t *testing.T, pool *pgxpool.Pool, transactions int) {
 			FROM generate_series(1, $1::integer) AS n
 			RETURNING id, effective_at
 		)
-		INSERT INTO ledger.entries (transaction_id, amount, effective_at, account_id, line, nominal, currency, collective, campaign)
-		SELECT p.id, v.amount, p.effective_at, a.id, v.line, a.type = 'income', 'EUR', 'vallon-contre-cameras', 'avocate'
+		INSERT INTO ledger.entries (transaction_id, amount, effective_at, account_id, line, nominal, donation, currency, collective, campaign)
+		SELECT
+			p.id, v.amount, p.effective_at, a.id, v.line, a.type = 'income',
+			CASE WHEN a.type = 'income' THEN md5('donation ' || p.id)::uuid END, 'EUR', 'vallon-contre-cameras', 'avocate'
 		FROM posted AS p
 		CROSS JOIN (VALUES (2000, 1, '51212'), (-2000, 2, '75411')) AS v (amount, line, code)
 		JOIN ledger.accounts AS a ON a.book = '' AND a.code = v.code`, transactions); err != nil {
