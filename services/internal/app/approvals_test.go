@@ -273,7 +273,7 @@ func TestAPendingChangeIsRefusedWhenItIsOutdated(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{})
 	g := newGuardedDesk(t, e, e.Conn, "vallon")
 	name := g.ask(t, g.owner.token)
-	// The rule is turned off by the operator and the second person, and then the account changes at once.
+	// The rule is turned off by both persons, and then the account changes at once.
 	rule := g.collective + "/twoPersonRule"
 	set := func(token string, mode approvalsv1.TwoPersonMode) *approvalsv1.TwoPersonRule {
 		t.Helper()
@@ -285,11 +285,11 @@ func TestAPendingChangeIsRefusedWhenItIsOutdated(t *testing.T) {
 		}
 		return r
 	}
-	off := set(e.OperatorKey, approvalsv1.TwoPersonMode_TWO_PERSON_MODE_OFF)
+	off := set(g.owner.token, approvalsv1.TwoPersonMode_TWO_PERSON_MODE_OFF)
 	if !off.GetActive() || off.GetPendingChange() == "" || off.GetMode() != approvalsv1.TwoPersonMode_TWO_PERSON_MODE_AUTOMATIC {
 		t.Fatalf("the rule is %v", off)
 	}
-	if again := set(e.OperatorKey, approvalsv1.TwoPersonMode_TWO_PERSON_MODE_OFF); again.GetPendingChange() != off.GetPendingChange() {
+	if again := set(g.owner.token, approvalsv1.TwoPersonMode_TWO_PERSON_MODE_OFF); again.GetPendingChange() != off.GetPendingChange() {
 		t.Errorf("asked twice: %v", again)
 	}
 	wantError(t, g.approve(t, e.OperatorKey, off.GetPendingChange()), codes.FailedPrecondition, "SECOND_MEMBER_NEEDED", "")

@@ -72,7 +72,7 @@ func TestAStopIsKeptWhileTheAccountIsDisconnected(t *testing.T) {
 		}
 		page := e.URL + "/c/" + slug + "/avocate/monthly/" + name[len(name)-36:]
 		text, _ := browse(t, page+"/stop?lang=en", url.Values{"manage": {opened.GetManageToken()}})
-		for _, want := range []string{"Your request to stop has been saved", "as soon as the account is connected again"} {
+		for _, want := range []string{"Your request to stop has been saved", "as soon as it is connected again"} {
 			if !strings.Contains(text, want) {
 				t.Errorf("the page does not say %q: %s", want, text)
 			}

@@ -235,7 +235,7 @@ func TestWhatATreasurerEntersIsBooked(t *testing.T) {
 			var owed *treasuryv1.Expense
 			wantBooks(t, y.books(t, conn, func() (_ proto.Message, err error) { owed, err = hand.CreateExpense(ctx, req); return owed, err }),
 				map[string]int64{"6226": 250_00, "401": -250_00})
-			wantSpent(t, conn, y.campaign, 250_00, 250_00)
+			wantSpent(t, y.e.Conn, y.campaign, 250_00, 250_00)
 
 			booked, err := ledgerv1.NewLedgerServiceClient(conn).ListTransactions(apptest.WithKey(t.Context(), y.reader), &ledgerv1.ListTransactionsRequest{
 				Parent: y.collective + "/ledger", Reference: "expense:" + owed.GetName()[strings.LastIndexByte(owed.GetName(), '/')+1:],
@@ -247,7 +247,7 @@ func TestWhatATreasurerEntersIsBooked(t *testing.T) {
 				Name: booked.GetTransactions()[0].GetName(), RequestId: uuid.NewString(),
 			})
 			wantError(t, err, codes.FailedPrecondition, "REVERSED_ELSEWHERE", "")
-			wantSpent(t, conn, y.campaign, 250_00, 250_00)
+			wantSpent(t, y.e.Conn, y.campaign, 250_00, 250_00)
 
 			twin := proto.CloneOf(req)
 			twin.RequestId, twin.Expense.Document = uuid.NewString(), fmt.Sprintf("f 2025 %d", round)
@@ -262,7 +262,7 @@ func TestWhatATreasurerEntersIsBooked(t *testing.T) {
 
 			back := &treasuryv1.ReverseExpenseRequest{Name: owed.GetName(), RequestId: uuid.NewString(), Reason: "autre dossier"}
 			wantBooks(t, y.books(t, conn, func() (proto.Message, error) { return hand.ReverseExpense(ctx, back) }), map[string]int64{"6226": -250_00, "51211": 250_00})
-			wantSpent(t, conn, y.campaign, 0, 0)
+			wantSpent(t, y.e.Conn, y.campaign, 0, 0)
 		})
 		t.Run("costs of the court are paid at once, from the cash box", func(t *testing.T) {
 			req := y.invoice(fmt.Sprintf("huissier %d", round), 60_00)

@@ -20,7 +20,7 @@ func (h *history) openCampaign(account string) {
 	defer cancel()
 	_, err := collectivesv1.NewCollectivesServiceClient(h.rest).CreateCollective(ctx, &collectivesv1.CreateCollectiveRequest{
 		CollectiveId: h.slug,
-		Collective:   &collectivesv1.Collective{DisplayName: "Vallon contre caméras", StripeAccount: account, OwnAccountRequired: true},
+		Collective:   &collectivesv1.Collective{DisplayName: "Vallon contre caméras", StripeAccount: account, OwnAccountRequired: account != ""},
 	})
 	if err != nil {
 		h.t.Fatalf("create the collective: %v", err)
@@ -55,6 +55,16 @@ func (h *history) openCampaign(account string) {
 		h.t.Fatalf("open the campaign: %v", err)
 	}
 	h.campaign = created.GetName()
+	if account == "" {
+		// Nothing can be published that nobody could pay for, so the own account is asked for afterwards.
+		ctx, cancel := context.WithTimeout(apptest.WithKey(h.t.Context(), h.OperatorKey), 30*time.Second)
+		defer cancel()
+		_, err := collectivesv1.NewCollectivesServiceClient(h.rest).UpdateCollective(ctx, &collectivesv1.UpdateCollectiveRequest{
+			Collective: &collectivesv1.Collective{Name: "collectives/" + h.slug, OwnAccountRequired: true},
+			UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"own_account_required"}},
+		})
+		h.must(err)
+	}
 }
 
 // key creates an API key of the history's collective.
