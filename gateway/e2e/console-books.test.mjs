@@ -141,8 +141,8 @@ test("the treasurer ties a payout to the bank line, by phone", async () => {
     await page.getByRole("heading", { name: /^Virement du/ }).waitFor();
     assert.match(await seen(page.locator(".facts")), /30 €/);
     await page.locator("dd a.mono").first().click();
-    await page.waitForURL(/journal\?reference=/);
-    await page.locator(".journal .card").first().waitFor();
+    await page.waitForURL(/books\/journal\/\d+$/);
+    assert.match(await seen(page.locator("main")), /Virement de Stripe/);
   });
 });
 

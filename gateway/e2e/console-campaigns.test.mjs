@@ -144,7 +144,10 @@ test("an editor writes a campaign on a phone without JavaScript, looks at it, pu
     await page.getByText("Mentions légales", { exact: true }).waitFor();
     await page.locator("main form").getByRole("button", { name: "Publier" }).click();
     await page.getByRole("status").getByText("La collecte est publiée.").waitFor();
-    assert.equal((await fetch(publicPage)).status, 200);
+    // Public pages may be a second old.
+    for (const deadline = Date.now() + 60_000; (await fetch(publicPage)).status !== 200; ) {
+      assert.ok(Date.now() < deadline, "the published campaign has no page");
+    }
     const answer = await fetch(publicPicture);
     assert.match(answer.headers.get("cache-control"), /immutable/);
     assert.equal(answer.headers.get("content-type"), "image/png");
