@@ -323,6 +323,11 @@ func expensesCreate(v *visit) error {
 	if f.failed() {
 		return showExpenseForm(v, f)
 	}
+	// Before anything is booked: an address with a wrong line must not be an error about an expense that is there.
+	line, err := expensesLine(v)
+	if err != nil {
+		return err
+	}
 	made, err := v.treasury().CreateExpense(v.ctx(), &treasuryv1.CreateExpenseRequest{Parent: v.collective, Expense: e, RequestId: f.RequestID})
 	if err != nil {
 		if f.refused(v, err) {
@@ -332,10 +337,7 @@ func expensesCreate(v *visit) error {
 	}
 	to := v.path("/expenses/") + lastOf(made.GetName())
 	// Who came from a line of the bank goes on there: the line can be matched now.
-	switch line, err := expensesLine(v); {
-	case err != nil:
-		return err
-	case line != nil:
+	if line != nil {
 		to = v.path("/bank/lines/") + lastOf(line.GetName())
 	}
 	// The expense is there; a file that is refused can be attached on its page.
