@@ -61,7 +61,7 @@ func (v *visit) changeRow(c *approvalsv1.PendingChange) (changeRow, error) {
 	}
 	at := func(t *timestamppb.Timestamp) string { return v.DateTime(t.AsTime(), zone) }
 	row := changeRow{
-		Title: v.T("approvals." + c.GetKind().String()), Path: v.path("/settings/approvals/" + lastSegment(c.GetName())),
+		Title: v.T("approvals." + c.GetKind().String()), Path: v.path("/settings/approvals/" + lastOf(c.GetName())),
 		After: v.changeValue(c, c.GetValueAfter()), Who: c.GetRequesterDisplayName(),
 		Since: at(c.GetCreateTime()), Until: at(c.GetExpireTime()),
 		State: v.T("approvals." + c.GetState().String()), Tone: changeTones[c.GetState()],
@@ -323,7 +323,7 @@ func approvalsConfirm(d decision) func(*visit) error {
 		}
 		// Who may not is told why by the change's own page.
 		if d.key == "cancel" && !c.GetCancelable() || d.key != "cancel" && !c.GetApprovable() {
-			return v.redirect(v.path("/settings/approvals/" + lastSegment(c.GetName())))
+			return v.redirect(v.path("/settings/approvals/" + lastOf(c.GetName())))
 		}
 		if d.fresh && !v.fresh() {
 			return nil

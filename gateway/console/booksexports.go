@@ -47,6 +47,7 @@ func booksExportPage(v *visit, f *form) error {
 	if err != nil {
 		return err
 	}
+	f.summary = "shell.fileRefused"
 	p := exportsPage{booksPage: booksTabs(v, "/exports"), Form: f}
 	for year := v.Now().In(zone).Year(); len(p.Years) < 3; year-- {
 		query := url.Values{"start_date": {strconv.Itoa(year) + "-01-01"}, "end_date": {strconv.Itoa(year) + "-12-31"}, "format": {f.Value("format")}}

@@ -1,13 +1,14 @@
 package console
 
 import (
+	"errors"
 	"fmt"
-	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 
+	"github.com/cagnotte/cagnotte/gateway/text"
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
 )
@@ -51,7 +52,7 @@ func campaignsAmountsForm(v *visit) error {
 	for _, preset := range c.GetPresets() {
 		presets = append(presets, v.FieldMoney(preset))
 	}
-	f.set("presets", strings.Join(presets, " "))
+	f.set("presets", strings.Join(presets, "; "))
 	for i, stage := range c.GetStages() {
 		f.fields = append(f.fields, stageFields(v, c, i)...)
 		for part, value := range map[string]string{
@@ -201,15 +202,9 @@ func amountsOf(v *visit, f *form, c *campaignsv1.Campaign) *campaignsv1.Campaign
 		Name: c.GetName(), Etag: etagOf(f),
 		Goal: f.money("goal", currency), Minimum: f.money("minimum", currency), Maximum: f.money("maximum", currency),
 	}
-	presets := newForm(f)
-	for _, typed := range strings.FieldsFunc(f.Value("presets"), func(r rune) bool { return unicode.IsSpace(r) || r == ';' || r == '/' }) {
-		presets.set("presets", typed)
-		if amount := presets.money("presets", currency); amount != nil {
-			sent.Presets = append(sent.Presets, amount)
-		}
-	}
-	if presets.failed() {
-		f.fail("presets", presets.errors["presets"])
+	presets, wrong := presetsOf(v, f.Value("presets"), currency)
+	if sent.Presets = presets; wrong != "" {
+		f.fail("presets", wrong)
 	}
 	slices.SortFunc(sent.Presets, func(a, b *moneyv1.Money) int { return int(a.GetAmountMinor() - b.GetAmountMinor()) })
 	// The day that stands there already keeps the deadline to the second.
@@ -245,7 +240,45 @@ func amountsOf(v *visit, f *form, c *campaignsv1.Campaign) *campaignsv1.Campaign
 	return sent
 }
 
-// newForm is a form beside another one, in its words.
-func newForm(f *form) *form {
-	return &form{Words: f.Words, values: url.Values{}, errors: map[string]string{}}
+// betweenPresets is what stands between two amounts of a list: a semicolon, a comma with a space, or a new line. A comma
+// without one is of decimals, and a space of thousands.
+var betweenPresets = regexp.MustCompile(`[\s\p{Z}]*(?:;|,[\s\p{Z}]|\n)[\s\p{Z}]*`)
+
+// presetsOf reads a list of amounts, such as "5; 20; 1 250". What stands alone with spaces in it, such as "20 100", may be one
+// amount or several: where it can be read as both it is refused with both, else it is what it can be. Wrong says in words why
+// the list is refused; empty when it is not.
+func presetsOf(v *visit, typed, currency string) (amounts []*moneyv1.Money, wrong string) {
+	read := func(parts []string) (read []*moneyv1.Money, err error) {
+		for _, part := range parts {
+			amount, err := text.ParseMoney(part, currency)
+			if err != nil {
+				return nil, err
+			}
+			read = append(read, amount)
+		}
+		return read, nil
+	}
+	parts := slices.DeleteFunc(betweenPresets.Split(strings.TrimSpace(typed), -1), func(part string) bool { return part == "" })
+	amounts, err := read(parts)
+	if len(parts) == 1 {
+		several, severalErr := read(strings.Fields(parts[0]))
+		switch {
+		case severalErr != nil || len(several) < 2:
+		case err != nil:
+			return several, ""
+		default:
+			said := make([]string, len(several))
+			for i, amount := range several {
+				said[i] = v.Money(amount)
+			}
+			return nil, v.T("campaigns.presetsAmbiguous", "one", v.Money(amounts[0]), "several", strings.Join(said, v.T("campaigns.presetsAnd")))
+		}
+	}
+	switch {
+	case errors.Is(err, text.ErrAmbiguous):
+		return nil, v.T("shell.amountAmbiguous")
+	case err != nil:
+		return nil, v.T("campaigns.presetsWrong")
+	}
+	return amounts, ""
 }

@@ -2,7 +2,9 @@
 "use strict";
 
 // A second press while the first is under way sends nothing. The request's id in the form catches what this does not. A
-// button whose answer opens beside the page leaves the form as it is, to be sent later.
+// button whose answer opens beside the page leaves the form as it is, to be sent later. Who presses Stop stays on the page:
+// browsers that tell so make the form ready at once, the others after ten seconds.
+const stopped = 10_000;
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (form.method !== "post" || event.defaultPrevented || event.submitter?.formTarget === "_blank") return;
@@ -12,15 +14,19 @@ document.addEventListener("submit", (event) => {
   }
   form.dataset.sent = "yes";
   for (const button of form.querySelectorAll("button:not([type=button])")) button.setAttribute("aria-disabled", "true");
+  setTimeout(ready, stopped);
 });
 
-// Who comes back by the back button finds a form that can be sent.
-window.addEventListener("pageshow", () => {
+// Makes all forms ready to be sent.
+function ready() {
   for (const form of document.querySelectorAll("form[data-sent]")) {
     delete form.dataset.sent;
     for (const button of form.querySelectorAll("[aria-disabled]")) button.removeAttribute("aria-disabled");
   }
-});
+}
+// Who comes back by the back button finds a form that can be sent, and so does who stopped it.
+window.addEventListener("pageshow", ready);
+window.navigation?.addEventListener("navigateerror", ready);
 
 // <button type="button" hidden data-copy="ID" data-copied="Copié">Copier</button> copies the text of the element ID, and says so
 // to a screen reader too.

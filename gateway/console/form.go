@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"maps"
@@ -71,6 +72,8 @@ type form struct {
 	Action string
 	// Message says what is wrong with the whole of it.
 	Message string
+	// summary is the key of what the summary of a refused form begins with; that nothing was saved, when empty.
+	summary string
 	// Prove is where a fresh proof can be given; empty when none is needed. What was typed stays.
 	Prove  string
 	fields []field
@@ -107,9 +110,10 @@ func (v *visit) readForm(fields []field) (*form, error) {
 	return f, nil
 }
 
-// queryForm returns a form of filters, filled in from the address's query.
+// queryForm returns a form of filters, filled in from the address's query. It asks for a list and saves nothing.
 func (v *visit) queryForm(fields []field) *form {
 	f := v.newForm(fields)
+	f.summary = "shell.filterRefused"
 	for _, d := range fields {
 		f.values[d.Name] = v.r.URL.Query()[d.Name]
 	}
@@ -244,6 +248,9 @@ func (f *form) failed() bool { return len(f.errors) > 0 || f.Message != "" }
 // Failed is failed for templates.
 func (f *form) Failed() bool { return f.failed() }
 
+// Summary is what the summary of a refused form begins with.
+func (f *form) Summary() string { return f.T(cmp.Or(f.summary, "shell.summary")) }
+
 // refused notes why a call refused the form: at the fields that it names, else in the message. False for an error that is
 // not about what was sent: return that one.
 func (f *form) refused(v *visit, err error) bool {
@@ -272,6 +279,11 @@ func (f *form) refused(v *visit, err error) bool {
 		}
 		for _, violation := range bad.GetFieldViolations() {
 			name := f.fieldOf(violation.GetField())
+			if name == "" && violation.GetField() == "token" {
+				// A mailed link has it in its address, and lost it on the way.
+				f.Message = f.T("shell.linkBroken")
+				continue
+			}
 			if name == "" {
 				// What the form does not have is said with its name: somebody must learn of it.
 				f.Message = f.T("shell.refusedField", "field", violation.GetField(), "why", violation.GetDescription())
@@ -395,6 +407,22 @@ type choice struct {
 	option
 	ID      string
 	Checked bool
+}
+
+// Suffixed reports whether the suffix is shown, behind an input of one line.
+func (v *fieldView) Suffixed() bool {
+	return v.Suffix != "" && !slices.Contains([]string{"hidden", "textarea", "select", "radio", "checkbox", "checkboxes", "file"}, v.Kind)
+}
+
+// Described are the ids of what describes the input to a screen reader: its unit, its hint, its error.
+func (v *fieldView) Described() string {
+	var ids []string
+	for part, there := range []bool{v.Suffixed(), v.Hint != "", v.Error != ""} {
+		if there {
+			ids = append(ids, v.Name+[]string{"-suffix", "-hint", "-error"}[part])
+		}
+	}
+	return strings.Join(ids, " ")
 }
 
 // Anchor is the id of the element that the summary leads to; empty for a field that nobody sees.

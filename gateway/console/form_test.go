@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -160,6 +161,76 @@ func TestViolationsAreExplained(t *testing.T) {
 	} {
 		if got := v.explain(description); !strings.Contains(got, want) || strings.Contains(got, "{1}") {
 			t.Errorf("%s: %q", description, got)
+		}
+	}
+}
+
+// A form of filters saves nothing, and its summary speaks of the list. A link that lost its token says so in words.
+func TestTheSummarySaysWhatWasNotDone(t *testing.T) {
+	v := sent(t, "", "")
+	v.r.URL.RawQuery = "end=x"
+	f := v.queryForm(testFields)
+	if f.day("end"); !strings.Contains(f.Summary(), "liste") || strings.Contains(f.Summary(), "enregistré") {
+		t.Errorf("of a filter: %q", f.Summary())
+	}
+	if f := v.newForm(testFields); !strings.Contains(f.Summary(), "enregistré") {
+		t.Errorf("of a form: %q", f.Summary())
+	}
+	f = v.newForm(nil)
+	if !f.refused(v, refusal(t, codes.InvalidArgument, &errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{{
+		Field: "token", Description: "must be at least 1 characters",
+	}}})) || !strings.Contains(f.Message, "lien est incomplet") {
+		t.Errorf("of a link: %q", f.Message)
+	}
+}
+
+// The unit, the hint and the error describe an input to a screen reader.
+func TestWhatDescribesAnInput(t *testing.T) {
+	f := &form{
+		Words: sent(t, "", "").Words, errors: map[string]string{"goal": "wrong"},
+		fields: []field{{Name: "goal", Kind: "money", Suffix: "€", Hint: "x"}, {Name: "title"}, {Name: "kind", Kind: "select", Suffix: "€"}},
+	}
+	for name, want := range map[string]string{"goal": "goal-suffix goal-hint goal-error", "title": "", "kind": ""} {
+		if v, err := f.Field(name); err != nil || v.Described() != want {
+			t.Errorf("%s: %q, want %q: %v", name, v.Described(), want, err)
+		}
+	}
+}
+
+func TestListsOfAmounts(t *testing.T) {
+	v := sent(t, "", "")
+	for typed, want := range map[string]string{
+		"":                   "",
+		"5; 20; 50":          "500 2000 5000",
+		"5;20":               "500 2000",
+		"5, 20, 1\u202f250":  "500 2000 125000",
+		"12,50 ; 1 250 €":    "1250 125000",
+		"12,50\r\n1 250\r\n": "1250 125000",
+		"5 20 50":            "500 2000 5000", // can be no single amount
+		"1250":               "125000",
+		"1 250; 5 000":       "125000 500000",
+		"12,50":              "1250",
+		"20 €":               "2000",
+		"1 250":              "!1\u202f250",
+		"20 100":             "!20\u00a0€ et 100\u00a0€",
+		"1,250; 20":          "!deux façons",
+		"5,20,50":            "!points-virgules",
+		"5 20; 50":           "!points-virgules",
+		"vingt":              "!points-virgules",
+	} {
+		amounts, wrong := presetsOf(v, typed, "EUR")
+		if message, refused := strings.CutPrefix(want, "!"); refused {
+			if !strings.Contains(wrong, message) || amounts != nil {
+				t.Errorf("%q: %v, %q", typed, amounts, wrong)
+			}
+			continue
+		}
+		var got []string
+		for _, amount := range amounts {
+			got = append(got, strconv.FormatInt(amount.GetAmountMinor(), 10))
+		}
+		if strings.Join(got, " ") != want || wrong != "" {
+			t.Errorf("%q: %v, %q", typed, got, wrong)
 		}
 	}
 }

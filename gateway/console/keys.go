@@ -4,6 +4,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
 )
 
@@ -49,7 +51,7 @@ func keysList(v *visit) error {
 		}
 		over := k.GetState() == accessv1.ApiKeyState_API_KEY_STATE_REVOKED || k.GetState() == accessv1.ApiKeyState_API_KEY_STATE_ENDED
 		if !over && v.mayRevoke(k) {
-			row.Revoke = v.settingsPath("/keys/" + lastSegment(k.GetName()) + "/revoke")
+			row.Revoke = v.settingsPath("/keys/" + lastOf(k.GetName()) + "/revoke")
 		}
 		p.Keys = append(p.Keys, row)
 	}
@@ -123,6 +125,9 @@ func keysCreate(v *visit) error {
 			return v.show("people/keymade", v.T("people.keyMade"), keyMade{
 				Secret: made.GetSecret(), Back: v.settingsPath("/keys"), Waits: made.GetState() == accessv1.ApiKeyState_API_KEY_STATE_PENDING_APPROVAL,
 			})
+		case reasonOf(err) == "API_KEY_EXISTS":
+			// The form made a key before, and what it asks for now may be another one: the next press makes that.
+			f.RequestID, f.Message = uuid.NewString(), v.T("people.keySentBefore")
 		case !f.refused(v, err):
 			return err
 		}

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"net/url"
 	"slices"
-	"strings"
 
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
 )
@@ -79,7 +78,7 @@ func (v *visit) meContent(f *form) (*mePage, error) {
 	for _, each := range passkeys.GetPasskeys() {
 		shown := mePasskey{
 			Name: each.GetDisplayName(), Since: v.Date(each.GetCreateTime().AsTime()), Copied: each.GetCloneWarningTime() != nil,
-			Path: "/console/me/passkeys/" + lastSegment(each.GetName()) + "/delete",
+			Path: "/console/me/passkeys/" + lastOf(each.GetName()) + "/delete",
 		}
 		if each.GetLastUseTime() != nil {
 			shown.Used = v.Date(each.GetLastUseTime().AsTime())
@@ -93,7 +92,7 @@ func (v *visit) meContent(f *form) (*mePage, error) {
 	for _, each := range sessions.GetSessions() {
 		shown := meDevice{
 			Name: each.GetDevice(), Since: v.Date(each.GetCreateTime().AsTime()), Used: v.Date(each.GetLastUseTime().AsTime()),
-			End: "/console/me/devices/" + lastSegment(each.GetName()) + "/end", Current: each.GetCurrent(),
+			End: "/console/me/devices/" + lastOf(each.GetName()) + "/end", Current: each.GetCurrent(),
 		}
 		if shown.Name == "" {
 			shown.Name = v.T("me.deviceUnknown")
@@ -102,8 +101,6 @@ func (v *visit) meContent(f *form) (*mePage, error) {
 	}
 	return p, nil
 }
-
-func lastSegment(name string) string { return name[strings.LastIndex(name, "/")+1:] }
 
 func meSave(v *visit) error {
 	f, err := v.readForm(meFields)
@@ -170,7 +167,7 @@ func meEmailSent(v *visit) error {
 // meEmailLink shows a button. The token is not redeemed here, because programs that read mail load the page as well.
 func meEmailLink(v *visit) error {
 	v.keepToken()
-	return v.show("me/emaillink", v.T("me.emailLinkTitle"), linkPage{Token: v.r.URL.Query().Get("token")})
+	return v.show("me/emaillink", v.T("me.emailLinkTitle"), v.linkPage("/console/me/email"))
 }
 
 func meEmailRedeem(v *visit) error {
@@ -229,7 +226,7 @@ func mePasskeyConfirm(v *visit) error {
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(passkeys.GetPasskeys(), func(k *accessv1.Passkey) bool { return lastSegment(k.GetName()) == v.r.PathValue("passkey") }) {
+	if !slices.ContainsFunc(passkeys.GetPasskeys(), func(k *accessv1.Passkey) bool { return lastOf(k.GetName()) == v.r.PathValue("passkey") }) {
 		return errNoPage
 	}
 	if !v.fresh() {

@@ -115,7 +115,7 @@ func peopleList(v *visit) error {
 			Name: m.GetDisplayName(), Email: m.GetEmail(), Role: v.T("shell." + m.GetRole().String()), Since: v.Date(m.GetCreateTime().AsTime().In(zone)),
 			Me: m.GetMember() == v.me.GetMember(),
 		}
-		at := v.settingsPath("/people/" + lastSegment(m.GetName()))
+		at := v.settingsPath("/people/" + lastOf(m.GetName()))
 		if v.leads() {
 			// Whoever administers the site has that role alone.
 			if v.collective != "" {
@@ -176,7 +176,7 @@ func (v *visit) invitations() (rows []peopleInvitation, err error) {
 	for _, i := range list.GetInvitations() {
 		row := peopleInvitation{
 			Email: i.GetEmail(), Role: v.T("shell." + i.GetRole().String()), By: i.GetInviterDisplayName(), Until: v.Date(i.GetExpireTime().AsTime().In(zone)),
-			Revoke: v.settingsPath("/people/invitations/" + lastSegment(i.GetName()) + "/revoke"), State: v.T("people.pending"), Tone: "warn",
+			Revoke: v.settingsPath("/people/invitations/" + lastOf(i.GetName()) + "/revoke"), State: v.T("people.pending"), Tone: "warn",
 		}
 		switch i.GetState() {
 		case accessv1.InvitationState_INVITATION_STATE_PENDING:
@@ -290,7 +290,7 @@ func peopleRole(v *visit) error {
 }
 
 func (v *visit) rolePage(m *accessv1.Membership, f *form) rolePage {
-	return rolePage{Up: v.toPeople(), Form: f, Name: m.GetDisplayName(), Remove: v.settingsPath("/people/" + lastSegment(m.GetName()) + "/remove")}
+	return rolePage{Up: v.toPeople(), Form: f, Name: m.GetDisplayName(), Remove: v.settingsPath("/people/" + lastOf(m.GetName()) + "/remove")}
 }
 
 func peopleRoleSave(v *visit) error {

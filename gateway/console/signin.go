@@ -102,7 +102,16 @@ type linkPage struct {
 // signInLink shows a button. The token is not redeemed here, because programs that read mail load the page as well.
 func signInLink(v *visit) error {
 	v.keepToken()
-	return v.show("signin/link", v.T("signin.linkTitle"), linkPage{Token: v.r.URL.Query().Get("token")})
+	return v.show("signin/link", v.T("signin.linkTitle"), v.linkPage("/console/sign-in"))
+}
+
+// linkPage is the page of the link in the address; one without its token says so at once. Again is where to ask for another.
+func (v *visit) linkPage(again string) linkPage {
+	token := v.r.URL.Query().Get("token")
+	if token == "" {
+		return linkPage{Error: v.T("shell.linkBroken"), Again: again}
+	}
+	return linkPage{Token: token}
 }
 
 // keepToken keeps the token in the address out of the Referer of what the page leads to. Origins only, and not nothing at

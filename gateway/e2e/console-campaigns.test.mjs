@@ -102,11 +102,11 @@ test("an editor writes a campaign on a phone without JavaScript, looks at it, pu
     await page.getByRole("button", { name: "Ajouter une étape" }).click();
     await page.getByRole("button", { name: /Retirer/ }).last().click();
     assert.equal(await page.locator("#stage-fr-2").count(), 0);
-    await page.locator("#presets").fill("50 10 20");
+    await page.locator("#presets").fill("50; 10, 20");
     await page.locator("#deadline").fill("2099-12-31");
     await save(page);
     await saved(page);
-    assert.equal(await page.locator("#presets").inputValue(), "10 20 50");
+    assert.equal(await page.locator("#presets").inputValue(), "10; 20; 50");
     assert.equal(await page.locator("#deadline").inputValue(), "2099-12-31");
     assert.equal(await page.locator("#stage-amount-0").inputValue(), "300,50");
     // More than the goal is refused at its stage, and what was typed stays.

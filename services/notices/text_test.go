@@ -87,10 +87,10 @@ func TestCatalogues(t *testing.T) {
 	}
 }
 
-// Of people of the instance no notice says that they have to do with a collective.
+// Of people and keys of the instance no notice says that they have to do with a collective.
 func TestTheInstanceIsNoCollective(t *testing.T) {
 	word := map[money.Language]string{money.French: "collectif", money.English: "collective"}
-	for _, kind := range []Kind{MemberInvited, MemberJoined, MemberRoleChanged, MemberLeft, MemberEmailChanged} {
+	for _, kind := range []Kind{KeyCreated, KeyRevoked, MemberInvited, MemberJoined, MemberRoleChanged, MemberLeft, MemberEmailChanged} {
 		for language, word := range word {
 			title, text := Notice{Kind: kind}.said(language)
 			if strings.Contains(title+text, word) {
