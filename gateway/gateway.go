@@ -128,6 +128,7 @@ func routes(conn grpc.ClientConnInterface, embedding *cors, o Options) ([]route,
 	assets := design.NewAssets()
 	site, err := pages.New(pages.Config{
 		Conn:            conn,
+		PublicURL:       o.PublicURL,
 		Assets:          assets,
 		CheckoutOrigins: o.CheckoutOrigins,
 		PortalOrigins:   o.PortalOrigins,

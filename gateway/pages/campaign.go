@@ -1,9 +1,11 @@
 package pages
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 
+	"github.com/cagnotte/cagnotte/gateway/markdown"
 	"github.com/cagnotte/cagnotte/gateway/text"
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 )
@@ -27,7 +29,9 @@ func (s *site) campaign(w http.ResponseWriter, r *http.Request) {
 	v := s.viewOf(r, p, c)
 	v.Story = s.stories.Render(v.TextLang, c.GetTexts()[v.TextLang].GetStory())
 	v.Image = s.imageOf(r.Context(), c, v.TextLang)
-	p.Title, p.Description, p.Content = v.Title, v.Collective+". "+v.Progress.Text+".", v
+	v.Links = s.shareLinksOf(p.Words, v)
+	p.Title, p.Description, p.Content = v.Title, cmp.Or(markdown.Summary(v.Story, summaryLength), v.Collective+". "+v.Progress.Text+"."), v
+	s.shareCampaign(p, v, languagesOf(c.GetTexts()))
 	s.answer(w, r, http.StatusOK, "campaign", p, cachePublic)
 }
 
@@ -86,5 +90,6 @@ func (s *site) collective(w http.ResponseWriter, r *http.Request) {
 		v.Older = "/c/" + collective + "?" + query.Encode()
 	}
 	p.Title, p.Content = v.Heading, v
+	s.shareCollective(p, "/c/"+collective, v.Campaigns[0].Collective)
 	s.answer(w, r, http.StatusOK, "collective", p, cachePublic)
 }

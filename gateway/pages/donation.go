@@ -96,6 +96,9 @@ func (s *site) donation(w http.ResponseWriter, r *http.Request) {
 		v.Campaign = &shown
 		if v.Tone == "good" {
 			v.ThankYou = s.stories.Render(shown.TextLang, c.GetTexts()[shown.TextLang].GetThankYou())
+			if shown.Links = s.shareLinksOf(p.Words, shown); shown.Links != nil {
+				shown.Links.Open = true
+			}
 		}
 	}
 	p.Title, p.NoIndex, p.Content = v.Heading, true, v

@@ -47,10 +47,13 @@ const (
 // publicMetadata is what of the caller goes on to the services: neither key nor origin.
 var publicMetadata = []string{"cagnotte-client-address", "cagnotte-request-id"}
 
-// Config is what the pages need; every field is required.
+// Config is what the pages need; every field but PublicURL is required.
 type Config struct {
 	// Conn reaches the services; calls carry the outgoing metadata of the request's context.
 	Conn grpc.ClientConnInterface
+	// PublicURL is where browsers reach this service, such as "https://dons.example", for addresses that leave it. Empty:
+	// pages have none of these.
+	PublicURL string
 	// CheckoutOrigins are where the form may redirect to, such as "https://checkout.stripe.com".
 	CheckoutOrigins []string
 	// PortalOrigins are where donors of monthly donations change their card, such as "https://billing.stripe.com".
@@ -69,6 +72,7 @@ type site struct {
 	ledger          ledgerv1.LedgerServiceClient
 	recurring       recurringv1.RecurringServiceClient
 	treasury        treasuryv1.TreasuryServiceClient
+	publicURL       string
 	checkoutOrigins []string
 	portalOrigins   []string
 	logger          *slog.Logger
@@ -96,6 +100,7 @@ func New(c Config) (*Site, error) {
 		ledger:          ledgerv1.NewLedgerServiceClient(c.Conn),
 		recurring:       recurringv1.NewRecurringServiceClient(c.Conn),
 		treasury:        treasuryv1.NewTreasuryServiceClient(c.Conn),
+		publicURL:       c.PublicURL,
 		checkoutOrigins: c.CheckoutOrigins,
 		portalOrigins:   c.PortalOrigins,
 		logger:          c.Logger,
@@ -109,7 +114,7 @@ func New(c Config) (*Site, error) {
 		return nil, err
 	}
 	for _, name := range []string{"campaign", "collective", "donation", "embed", "message", "monthly", "pledgeform", "slip"} {
-		s.templates[name], err = template.ParseFS(files, "templates/layout.html", "templates/give.html", "templates/"+name+".html")
+		s.templates[name], err = template.ParseFS(files, "templates/layout.html", "templates/share.html", "templates/give.html", "templates/"+name+".html")
 		if err != nil {
 			return nil, err
 		}
@@ -264,6 +269,8 @@ func (s *site) home(w http.ResponseWriter, r *http.Request) {
 		Paragraphs: []string{p.T("homeLead"), p.T("homeText"), p.T("homePromise")},
 		Links:      []link{{"/api", p.T("homeAPI")}},
 	}
+	p.Description = p.T("homeLead")
+	s.share(p, "/")
 	s.answer(w, r, http.StatusOK, "message", p, cachePublic)
 }
 

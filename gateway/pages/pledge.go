@@ -55,6 +55,7 @@ func (s *site) pledgeForm(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.Title, p.Content = p.T("pledgeTitle"), v
+	s.share(p, v.Path+"/pledge")
 	s.answer(w, r, http.StatusOK, "pledgeform", p, cachePublic)
 }
 

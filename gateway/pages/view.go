@@ -14,7 +14,7 @@ import (
 // page is what every template gets: the frame, and one content.
 type page struct {
 	*text.Words
-	// Title stands in the tab, and Description beside it where a messenger shows the link;
+	// Title stands in the tab, and Description beside it where a search engine or messenger shows the link: see share;
 	// Query keeps a chosen language in links ("?lang=en" or "").
 	Title, Description, Query string
 	// Style and Icon are addresses of our own files.
@@ -23,6 +23,8 @@ type page struct {
 	OtherLanguage string
 	// NoIndex keeps search engines away from what is one person's.
 	NoIndex bool
+	// Share is what the head says to those who show a link to the page; nil for a page that is no public one.
+	Share *share
 	// Notice stands above a preview, with the way back.
 	Notice, Back, BackText string
 	// Script is the address of the page's own script; empty for none. The page is complete without it.
@@ -87,6 +89,8 @@ type campaignView struct {
 	Cards         bool
 	Closed, Badge string
 	Form          formView
+	// Links lead to where a reader tells others; nil for none.
+	Links *shareLinks
 	// Preview shows the form of a campaign that is not public, which leads nowhere.
 	Preview bool
 }
@@ -114,6 +118,15 @@ type amountField struct {
 func (p *page) AmountField(f formView) amountField {
 	return amountField{p.Words, f, p.ProblemAt("amount")}
 }
+
+// shareField is what the template of the links gets.
+type shareField struct {
+	*text.Words
+	Links *shareLinks
+}
+
+// ShareWith joins the page's words and a campaign's links.
+func (p *page) ShareWith(links *shareLinks) shareField { return shareField{p.Words, links} }
 
 // check marks the preset that was sent.
 func (f *formView) check(preset string) {

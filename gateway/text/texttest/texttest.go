@@ -57,6 +57,8 @@ func Check(t *testing.T, all text.Catalogues, files fs.FS) {
 	t.Run("every sentence that is asked for exists", func(t *testing.T) {
 		templates, code := sources(t, files)
 		for path, source := range templates {
+			// A block of data is not executed, and no policy is asked about it.
+			source = strings.ReplaceAll(source, `<script type="application/ld+json">`, "<data>")
 			if strings.Contains(source, "style=") || regexp.MustCompile(`<script[^>]*>[^<]|\son[a-z]+=`).MatchString(source) {
 				t.Errorf("%s breaks the pages' policy: no inline style, script or handler", path)
 			}
