@@ -94,9 +94,9 @@ func refusal(reason errs.Reason, message string) *errs.Error {
 
 // The statement posts everything or, by an error, nothing. An entry names its account by the place of a role or a code,
 // which never look alike, in a list of the names that occur: so a batch looks each up once. A name that the book does
-// not have becomes account 0, which no book has, and is refused with the rest. OFFSET 0 keeps the coalesce out of the join:
-// under row-level security a condition with it is none of an index. The arguments have numbers, because pgx
-// would search the text for names with every call.
+// not have becomes account 0, which no book has, and is refused with the rest. Roles and codes are looked up apart: a coalesce
+// of both is no condition of an index under row-level security, and Postgres planned the statement anew each time. The
+// arguments have numbers, because pgx would search the text for names with every call.
 const postSQL = `
 WITH posted AS (
 	INSERT INTO ledger.transactions (effective_at, entry_count, book, reference, kind, fingerprint)
@@ -125,27 +125,20 @@ chart AS (
 		n.place,
 		a.id,
 		a.type IN ('income', 'expense') AS nominal
-	FROM (
-		SELECT
-			n.place,
-			coalesce(
-				(
-					SELECT r.account_id
-					FROM ledger.roles AS r
-					WHERE r.book = $1
-						AND r.role = n.name
-				),
-				(
-					SELECT c.id
-					FROM ledger.accounts AS c
-					WHERE c.book = $1
-						AND c.code = n.name
-				)
-			) AS account_id
-		FROM unnest($7::text[]) WITH ORDINALITY AS n (name, place)
-		OFFSET 0
-	) AS n
-	JOIN ledger.accounts AS a ON a.id = n.account_id
+	FROM unnest($7::text[]) WITH ORDINALITY AS n (name, place)
+	JOIN ledger.roles AS r
+		ON r.book = $1
+		AND r.role = n.name
+	JOIN ledger.accounts AS a ON a.id = r.account_id
+	UNION ALL
+	SELECT
+		n.place,
+		a.id,
+		a.type IN ('income', 'expense') AS nominal
+	FROM unnest($7::text[]) WITH ORDINALITY AS n (name, place)
+	JOIN ledger.accounts AS a
+		ON a.book = $1
+		AND a.code = n.name
 ),
 written AS (
 	INSERT INTO ledger.entries (
