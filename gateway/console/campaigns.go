@@ -369,6 +369,17 @@ func previewOf(v *visit, c *campaignsv1.Campaign, typed bool) error {
 			shown.Image = image
 		}
 	}
+	// The checklist knows how donors can pay, of drafts too.
+	list, err := v.campaigns().GetPublishChecklist(v.ctx(), &campaignsv1.GetPublishChecklistRequest{Name: c.GetName() + "/publishChecklist"})
+	if err != nil {
+		return err
+	}
+	for _, item := range list.GetItems() {
+		if item.GetSubject() == campaignsv1.ChecklistSubject_CHECKLIST_SUBJECT_STRIPE {
+			shown.Cards = item.GetState() == campaignsv1.ChecklistState_CHECKLIST_STATE_READY
+			shown.OtherWays = !item.GetBlocking()
+		}
+	}
 	v.console.Config.Preview(v.w, v.r, shown)
 	return nil
 }

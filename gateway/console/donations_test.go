@@ -231,7 +231,7 @@ func TestEnteringADonation(t *testing.T) {
 func TestAmountsAreInTheCampaignsCurrency(t *testing.T) {
 	handler, fake := start(t)
 	fake.overview.currency = "CHF"
-	if text := body(t, send(handler, http.MethodGet, "/console/c/vallon/donations/new", nil, "Cookie", signedIn)); !strings.Contains(text, `<span aria-hidden="true">CHF</span>`) || strings.Contains(text, "€") {
+	if text := body(t, send(handler, http.MethodGet, "/console/c/vallon/donations/new", nil, "Cookie", signedIn)); !strings.Contains(text, `<span id="amount-suffix">CHF</span>`) || strings.Contains(text, "€") {
 		t.Errorf("the form:\n%s", text)
 	}
 	send(handler, http.MethodPost, "/console/c/vallon/donations/new", url.Values{

@@ -346,8 +346,8 @@ var explanations = []struct {
 	key     string
 }{
 	{regexp.MustCompile(`^(?:value )?(?:is required|must not be empty)`), "shell.required"},
-	{regexp.MustCompile(`^must be one line of (?:1 to|at most) (\d+) characters`), "shell.wrongLine"},
-	{regexp.MustCompile(`^must (?:have|be) (?:lines of )?1 to (\d+) characters`), "shell.wrongLength"},
+	{regexp.MustCompile(`^must be one line of (?:1 to|at most) (\d+) (?:visible )?characters`), "shell.wrongLine"},
+	{regexp.MustCompile(`^must (?:have|be) (?:lines of )?1 to (\d+) (?:visible )?characters`), "shell.wrongLength"},
 	{regexp.MustCompile(`must be at most (\d+) characters`), "shell.wrongLength"},
 	{regexp.MustCompile(`must be at least (\d+) characters`), "shell.wrongShort"},
 	{regexp.MustCompile(`^must be in the future`), "shell.wrongFuture"},
@@ -362,6 +362,7 @@ var explanations = []struct {
 	{regexp.MustCompile(`^must be between minimum and maximum`), "shell.wrongPresets"},
 	{regexp.MustCompile(`^must keep the sum of the stages within`), "shell.wrongStages"},
 	{regexp.MustCompile(`the least that Stripe accepts`), "shell.wrongLeast"},
+	{regexp.MustCompile(`^must have no address of a site`), "shell.wrongLink"},
 	{regexp.MustCompile(`^must have letters or digits`), "shell.wrongLetters"},
 	{regexp.MustCompile(`^must (?:have at most|contain no more than) (\d+) (?:lines|item)`), "shell.wrongLines"},
 	{regexp.MustCompile(`^must be 1 to 32 digits, capital letters`), "shell.wrongCode"},

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { deflateSync, crc32 } from "node:zlib";
-import { accessible, collective, desktop, download, home, keyboardWalk, member, phone } from "./console.mjs";
+import { accessible, act, collective, desktop, download, home, keyboardWalk, member, phone } from "./console.mjs";
 import { campaign, launch, pay, service, visit } from "./visitor.mjs";
 
 const campaigns = `${home}/campaigns`;
@@ -361,6 +361,79 @@ test("what is hostile is shown as text or refused at its field", async () => {
     await save(page);
     await page.locator("#goal-error").waitFor();
     await page.locator("#minimum-error").waitFor();
+  });
+});
+
+test("where no cards are taken, the editor's preview and the donors' page show the other ways", async () => {
+  const page = `${service}/c/${collective}/${campaign.split("/").pop()}`;
+  await act("bank-account");
+  await act("no-cards");
+  try {
+    await member(browser, "editor", {}, async (tab) => {
+      const base = await draft(tab, "Sans carte");
+      await tab.goto(`${base}/preview`);
+      await tab.getByText("Les dons par carte ne sont pas possibles pour le moment.").waitFor();
+      assert.ok(await tab.getByRole("button", { name: /virement/ }).isDisabled());
+      assert.equal(await tab.locator("form#give").count(), 0);
+      await accessible(tab, `${base}/preview`);
+      await tab.goto(`${base}/checklist`);
+      await tab.getByText("la page proposera seulement le virement, le chèque ou les espèces").waitFor();
+    });
+    await visit(browser, { viewport: phone }, async (tab) => {
+      // What the public reads may be a second old.
+      await until(async () => {
+        await tab.goto(page);
+        return (await tab.getByText("Les dons par carte ne sont pas possibles pour le moment.").count()) > 0;
+      });
+      assert.equal(await tab.locator("form#give").count(), 0);
+      await tab.getByRole("link", { name: /virement/ }).click();
+      await tab.waitForURL(/\/pledge/);
+    });
+  } finally {
+    await act("cards");
+  }
+  await visit(browser, {}, async (tab) => {
+    await until(async () => {
+      await tab.goto(page);
+      return (await tab.locator("form#give").count()) > 0;
+    });
+  });
+});
+
+/** Waits until something is so, which is asked four times a second. */
+async function until(so) {
+  for (let i = 0; !(await so()); i++) {
+    assert.ok(i < 40, "it does not become so in ten seconds");
+    await new Promise((resolve) => setTimeout(resolve, 250));
+  }
+}
+
+test("a form whose sending was stopped can be sent again", async () => {
+  await member(browser, "editor", { expected: /ERR_FAILED|ERR_ABORTED/ }, async (page) => {
+    await draft(page, "Un envoi arrêté");
+    await page.locator("#story-fr").fill("Rien ne se perd.");
+    let posts = 0;
+    await page.route("**/texts*", async (route) => {
+      // The first answer never comes: somebody presses Stop.
+      if (route.request().method() === "POST" && ++posts === 1) return;
+      await route.continue();
+    });
+    // In one call: Playwright waits for the page that is under way.
+    const marked = await page.evaluate(async () => {
+      const form = document.querySelector("#story-fr").form;
+      const sleep = (time) => new Promise((resolve) => setTimeout(resolve, time));
+      form.requestSubmit();
+      await sleep(300);
+      const marked = Boolean(form.dataset.sent);
+      window.stop();
+      for (let i = 0; form.dataset.sent && i < 150; i++) await sleep(100);
+      return marked && !form.dataset.sent && !form.querySelector("[aria-disabled]");
+    });
+    assert.ok(marked, "it was not marked as sent, or stays so");
+    assert.equal(await page.locator("#story-fr").inputValue(), "Rien ne se perd.");
+    await save(page);
+    await saved(page);
+    assert.equal(posts, 2);
   });
 });
 

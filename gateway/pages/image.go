@@ -91,6 +91,8 @@ type Preview struct {
 	// Image is the campaign's, and ImageBase what its address begins with; nil for none.
 	Image     *imagesv1.Image
 	ImageBase string
+	// Cards: it will take cards. OtherWays: donors will have other ways where it takes none.
+	Cards, OtherWays bool
 	// Notice says that it is a preview; Back leads away from it.
 	Notice, Back, BackText string
 }
@@ -108,7 +110,10 @@ func (s *Site) Preview(w http.ResponseWriter, r *http.Request, shown Preview) {
 	if n := s.pages.stories.Pictures(c.GetTexts()[v.TextLang].GetStory()); n > 0 {
 		p.Warning = p.N("previewPictures", int64(n))
 	}
-	v.Preview, v.Accepting, v.Cards = true, true, true
+	v.Preview, v.Accepting, v.Cards = true, true, shown.Cards
+	if !shown.Cards && shown.OtherWays {
+		v.PledgePath = v.Path + "/pledge"
+	}
 	if d := c.GetDeadlineDate(); d != "" {
 		v.Deadline = lastDay(p.Words, d)
 	}

@@ -146,6 +146,21 @@ func TestNobodyPublishesWhatCannotBePaid(t *testing.T) {
 	if c, err := s.Publish(ctx, avocat, ""); err != nil || c.State != StatePublished {
 		t.Errorf("published again: %s, %v", c.State, err)
 	}
+	// Paused, it is not opened again: the check is that of publishing.
+	if _, err := s.Pause(ctx, avocat); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Resume(ctx, avocat); !errors.Is(err, errs.New(errorsv1.ErrorReason_NO_WAY_TO_PAY, "")) {
+		t.Errorf("Resume: %v", err)
+	}
+	exec(`UPDATE collectives.collectives SET own_account_required = false, cheque_payee = 'Vallon' WHERE id = 'vallon'`)
+	if c, err := s.Resume(ctx, avocat); err != nil || c.State != StatePublished {
+		t.Errorf("with a way to pay: %s, %v", c.State, err)
+	}
+	exec(none)
+	if c, err := s.Resume(ctx, avocat); err != nil || c.State != StatePublished {
+		t.Errorf("resumed again: %s, %v", c.State, err)
+	}
 	server := NewServer(s, func(context.Context, []Name) (map[Name]Progress, error) { return nil, nil })
 	for _, ready = range []bool{false, true} {
 		c, err := server.GetCampaign(ctx, &campaignsv1.GetCampaignRequest{Name: avocat.String()})

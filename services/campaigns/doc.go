@@ -15,7 +15,7 @@
 //	CAMPAIGN_NOT_PUBLISHED  pause, resume and close, when it is a draft
 //	CAMPAIGN_CLOSED         publish, pause, resume and updates, when it is closed
 //	DEADLINE_PASSED         publish and resume, when no donation could be started
-//	NO_WAY_TO_PAY           publish, when Stripe takes no payments and there is no other way to pay
+//	NO_WAY_TO_PAY           publish and resume, when Stripe takes no payments and there is no other way to pay
 //
 // A draft cannot be closed, because closed campaigns are public. It can be deleted. News are draft, published or withdrawn.
 //

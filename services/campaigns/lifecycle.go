@@ -80,6 +80,10 @@ func errDraft(n Name) error {
 	return errs.New(errorsv1.ErrorReason_CAMPAIGN_NOT_PUBLISHED, "%s is a draft; publish it first.", n)
 }
 
+func errNoWayToPay(n Name) error {
+	return errs.New(errorsv1.ErrorReason_NO_WAY_TO_PAY, "Nobody could pay for %s: its collective has no Stripe account that takes payments, and no other way.", n)
+}
+
 func errDeadline(n Name) error {
 	return errs.New(errorsv1.ErrorReason_DEADLINE_PASSED, "The deadline of %s has passed; move it first.", n)
 }

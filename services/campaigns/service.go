@@ -134,7 +134,7 @@ func (s *Service) Publish(ctx context.Context, name Name, etag string) (Campaign
 		}
 		// A campaign that was published stays so, whatever becomes of the account.
 		if draft && !r.payable() {
-			return errs.New(errorsv1.ErrorReason_NO_WAY_TO_PAY, "Nobody could pay for %s: its collective has no Stripe account that takes payments, and no other way.", name)
+			return errNoWayToPay(name)
 		}
 		return nil
 	})
@@ -147,7 +147,20 @@ func (s *Service) Pause(ctx context.Context, name Name) (Campaign, error) {
 
 // Resume opens a paused campaign to donations again. Errors as of [Service.Publish].
 func (s *Service) Resume(ctx context.Context, name Name) (Campaign, error) {
-	return s.update(ctx, name, resume)
+	r, err := s.readiness(ctx, name.Collective)
+	if err != nil {
+		return Campaign{}, err
+	}
+	return s.update(ctx, name, func(c *Campaign, now time.Time) error {
+		paused := c.State == StatePaused
+		if err := resume(c, now); err != nil {
+			return err
+		}
+		if paused && !r.payable() {
+			return errNoWayToPay(name)
+		}
+		return nil
+	})
 }
 
 // Close ends a campaign. A closed campaign cannot be opened again. Errors as of [Service.Publish].

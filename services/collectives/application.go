@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"net/netip"
-	"regexp"
 	"strings"
 	"time"
 
@@ -77,9 +76,6 @@ const (
 	applicantsKept = 30 * 24 * time.Hour
 )
 
-// linkPattern finds what a mail program makes a link of: an address with a scheme, of mail, or a name with a dot inside.
-var linkPattern = regexp.MustCompile(`(?i)://|\bwww\.|@|[\pL\pN-]{2,}\.\pL{2,}`)
-
 // How often one network, and one address, may apply.
 var (
 	networkRate = limit.Rate{Burst: 5, Interval: 2 * time.Hour}
@@ -89,19 +85,17 @@ var (
 // normalise fills in what may be left out and checks the rest.
 func (a *Application) normalise() error {
 	a.DisplayName, a.Purpose, a.Applicant, a.Email = strings.TrimSpace(a.DisplayName), strings.TrimSpace(a.Purpose), strings.TrimSpace(a.Applicant), strings.TrimSpace(a.Email)
+	if err := checkName("application.display_name", a.DisplayName, maxAppliedNameChars); err != nil {
+		return err
+	}
+	if err := checkName("application.applicant", a.Applicant, maxApplicantChars); err != nil {
+		return err
+	}
 	switch {
-	case !access.PrintableLine(a.DisplayName, maxAppliedNameChars):
-		return errs.Invalid("application.display_name", "must be one line of 1 to %d visible characters", maxAppliedNameChars)
-	case linkPattern.MatchString(a.DisplayName):
-		return errs.Invalid("application.display_name", "must have no address of a site or of mail")
 	case !slugPattern.MatchString(a.Slug):
 		return errs.Invalid("application.collective_id", "must be 3 to 40 lower-case letters, digits and dashes, beginning with a letter")
 	case !access.PrintableText(a.Purpose, maxPurposeChars):
 		return errs.Invalid("application.purpose", "must have 1 to %d visible characters", maxPurposeChars)
-	case !access.PrintableLine(a.Applicant, maxApplicantChars):
-		return errs.Invalid("application.applicant", "must be one line of 1 to %d visible characters", maxApplicantChars)
-	case linkPattern.MatchString(a.Applicant):
-		return errs.Invalid("application.applicant", "must have no address of a site or of mail")
 	case mail.CheckAddress(a.Email) != nil:
 		return errs.Invalid("application.email", "%v", mail.CheckAddress(a.Email))
 	}

@@ -176,6 +176,9 @@ func (s *Service) Create(ctx context.Context, c Collective) (Collective, error) 
 	if err := c.normalise(); err != nil {
 		return Collective{}, err
 	}
+	if err := checkName("collective.display_name", c.DisplayName, maxDisplayNameChars); err != nil {
+		return Collective{}, err
+	}
 	c.CreateTime = s.nowMicros()
 	c.UpdateTime = c.CreateTime
 	var created Collective
@@ -214,6 +217,11 @@ func (s *Service) Update(ctx context.Context, id, etag string, change func(*Coll
 		}
 		if err := changed.normalise(); err != nil {
 			return Collective{}, err
+		}
+		if changed.DisplayName != stored.DisplayName {
+			if err := checkName("collective.display_name", changed.DisplayName, maxDisplayNameChars); err != nil {
+				return Collective{}, err
+			}
 		}
 		return changed, nil
 	})

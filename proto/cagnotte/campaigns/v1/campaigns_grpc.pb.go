@@ -70,7 +70,8 @@ type CampaignsServiceClient interface {
 	PublishCampaign(ctx context.Context, in *PublishCampaignRequest, opts ...grpc.CallOption) (*Campaign, error)
 	// Stops new donations until the campaign is resumed. Its page stays public, and its monthly donations continue. Pausing a paused campaign changes nothing.
 	PauseCampaign(ctx context.Context, in *PauseCampaignRequest, opts ...grpc.CallOption) (*Campaign, error)
-	// Opens a paused campaign again. Resuming a published campaign changes nothing.
+	// Opens a paused campaign again. Resuming a published campaign changes nothing. While nobody could pay, it is
+	// FAILED_PRECONDITION (NO_WAY_TO_PAY), as publishing is.
 	ResumeCampaign(ctx context.Context, in *ResumeCampaignRequest, opts ...grpc.CallOption) (*Campaign, error)
 	// Ends a campaign, which cannot be opened again. Its page stays public. Its monthly donations end with the paid month.
 	// Closing a closed campaign changes nothing.
@@ -289,7 +290,8 @@ type CampaignsServiceServer interface {
 	PublishCampaign(context.Context, *PublishCampaignRequest) (*Campaign, error)
 	// Stops new donations until the campaign is resumed. Its page stays public, and its monthly donations continue. Pausing a paused campaign changes nothing.
 	PauseCampaign(context.Context, *PauseCampaignRequest) (*Campaign, error)
-	// Opens a paused campaign again. Resuming a published campaign changes nothing.
+	// Opens a paused campaign again. Resuming a published campaign changes nothing. While nobody could pay, it is
+	// FAILED_PRECONDITION (NO_WAY_TO_PAY), as publishing is.
 	ResumeCampaign(context.Context, *ResumeCampaignRequest) (*Campaign, error)
 	// Ends a campaign, which cannot be opened again. Its page stays public. Its monthly donations end with the paid month.
 	// Closing a closed campaign changes nothing.

@@ -75,6 +75,10 @@ func work(t *testing.T, spec string) {
 			"bank-account": run(`UPDATE collectives.collectives
 				SET bank_holder = 'Vallon contre caméras', bank_iban = 'FR7630006000011234567890189'
 				WHERE id = 'vallon-contre-cameras'`),
+			// Has the collective's account take no cards, and take them again: it must have one of its own, and has not.
+			"no-cards": run(`UPDATE collectives.collectives SET own_account_required = true, account_in_use = true
+				WHERE id = 'vallon-contre-cameras'`),
+			"cards": run(`UPDATE collectives.collectives SET own_account_required = false WHERE id = 'vallon-contre-cameras'`),
 			// Moves the clock of the program and of the simulated Stripe: {"minutes": 15}.
 			"advance": func(values url.Values) (any, error) {
 				minutes, err := strconv.Atoi(values.Get("minutes"))
