@@ -39,7 +39,9 @@ build: ## build the program into .dev/bin
 
 .PHONY: run
 run: ## start the demo: private Postgres, simulated Stripe, service, a collective's own site
+	@echo 'Building the demo. The first time this takes a minute or more; later, a few seconds.'
 	@go build -buildvcs=false -o .dev/bin/ ./services/cmd/cagnotte-dev
+	@echo 'Starting it. The first time its database is filled with some months of donations, which takes another minute.'
 	@exec .dev/bin/cagnotte-dev
 
 .PHONY: screenshots

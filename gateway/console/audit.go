@@ -75,11 +75,12 @@ const foldedChanges = 4
 // auditChange is a field before and after.
 type auditChange struct{ Field, Before, After, Nothing string }
 
-// auditFields are the filters. The operator chooses the collective, and then among its members too.
-func auditFields(v *visit) ([]field, error) {
+// auditFields are the filters. The operator chooses the collective, and then among its members too. Stranger is who is chosen
+// and is not, or not any more, among the members; empty for nobody.
+func auditFields(v *visit) (fields []field, stranger string, err error) {
 	people := []option{{Label: v.T("audit.everybody")}}
 	who := field{Name: "actor", Label: "audit.actor", Kind: "select"}
-	fields := []field{
+	fields = []field{
 		{Name: "method", Label: "audit.method", Kind: "select", Options: auditMethods(v)},
 		{Name: "start_date", Label: "audit.start", Kind: "day"},
 		{Name: "end_date", Label: "audit.end", Kind: "day"},
@@ -89,7 +90,7 @@ func auditFields(v *visit) ([]field, error) {
 	if v.collective == "" {
 		of, err := whoseField(v, option{Label: v.T("audit.everywhere")}, option{Value: instanceName, Label: v.T("shell.instance")})
 		if err != nil {
-			return nil, err
+			return nil, "", err
 		}
 		fields = append([]field{of}, fields...)
 		who.Hint = "audit.actorHint"
@@ -109,12 +110,29 @@ func auditFields(v *visit) ([]field, error) {
 			}
 		}
 	}
-	// A link to what one person or key did: the filter keeps it, whoever else can be chosen.
+	// A link to what one person or key did: the filter keeps it, whoever else can be chosen. nameActor finds the name.
 	if chosen := v.r.URL.Query().Get("actor"); !listed[chosen] {
-		people = append(people, option{Value: chosen, Label: lastOf(chosen)})
+		label := v.T("audit.formerMember")
+		if kindOf(chosen) == "apiKeys" {
+			label = v.T("audit.aKey")
+		}
+		stranger, people = chosen, append(people, option{Value: chosen, Label: label})
 	}
 	who.Options = people
-	return append([]field{who}, fields...), nil
+	return append([]field{who}, fields...), stranger, nil
+}
+
+// nameActor names a stranger in the filter as the entries do.
+func nameActor(f *form, stranger string, entries []*auditv1.AuditEntry) {
+	if stranger == "" {
+		return
+	}
+	at := slices.IndexFunc(entries, func(e *auditv1.AuditEntry) bool { return e.GetActor() == stranger && e.GetActorDisplayName() != "" })
+	if at < 0 {
+		return
+	}
+	people := f.fields[0].Options
+	people[len(people)-1].Label = entries[at].GetActorDisplayName()
 }
 
 // whoseField chooses a collective, after what else there is to choose, by its id. The service lists 200 at once: with more of
@@ -194,7 +212,7 @@ func (v *visit) auditFilter(f *form) (a auditFilter, err error) {
 }
 
 func auditList(v *visit) error {
-	fields, err := auditFields(v)
+	fields, stranger, err := auditFields(v)
 	if err != nil {
 		return err
 	}
@@ -225,6 +243,7 @@ func auditList(v *visit) error {
 		}
 		return v.refuse("audit/list", title, p)
 	}
+	nameActor(f, stranger, list.GetAuditEntries())
 	for _, e := range list.GetAuditEntries() {
 		row := auditView(v, e, a.zone)
 		if v.collective == "" {
@@ -240,7 +259,7 @@ func auditList(v *visit) error {
 }
 
 func auditExport(v *visit) error {
-	fields, err := auditFields(v)
+	fields, _, err := auditFields(v)
 	if err != nil {
 		return err
 	}

@@ -1,10 +1,13 @@
 package console
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
@@ -14,17 +17,74 @@ import (
 func imageFields(c *campaignsv1.Campaign) []field {
 	fields := []field{
 		{Name: "etag", Kind: "hidden"},
+		{Name: keptImage, Kind: "hidden"},
 		{Name: "image", Label: "campaigns.image.file", Hint: "campaigns.image.hint", Kind: "file", Accept: "image/jpeg,image/png,image/webp,image/gif", Path: "image.content"},
 	}
 	for _, lang := range languages {
 		if c.GetTexts()[lang] != nil {
 			fields = append(fields, field{
-				Name: "alt-" + lang, Label: "campaigns.image.alt." + lang, Hint: "campaigns.text.altHint", Required: true, Max: 300, Spellcheck: true,
+				Name: "alt-" + lang, Label: "campaigns.image.alt." + lang, Hint: "campaigns.text.altHint", Required: true, Native: true, Max: 300, Spellcheck: true,
 				Path: fmt.Sprintf("campaign.texts[%q].image_alt", lang),
 			})
 		}
 	}
 	return fields
+}
+
+// imagePage shows the picture of a campaign, or the one that the form keeps.
+type imagePage struct {
+	Shown *shownImage
+	// Kept: it is not the campaign's yet. Stored: the campaign has one.
+	Kept, Stored bool
+}
+
+// keptImage is the field with the name of a picture that was stored and is nobody's yet, since something else of the form was
+// refused. So nobody chooses it again. The service removes a picture that nothing names after a day.
+const keptImage = "kept"
+
+// storeImage stores the picture that came with a form, and keeps its name in the form. It returns that name, or that of the
+// picture kept before; empty for none.
+func storeImage(v *visit, f *form) (string, error) {
+	file, uploaded := f.file("image")
+	if !uploaded {
+		return keptOf(v, f), nil
+	}
+	image, err := v.images().CreateImage(v.ctx(), &imagesv1.CreateImageRequest{Parent: v.collective, Image: &imagesv1.Image{Content: file.Body}})
+	if err != nil {
+		return "", err
+	}
+	f.set(keptImage, image.GetName())
+	return image.GetName(), nil
+}
+
+// keptOf is the name of the picture that a form keeps; empty for one that is not the collective's.
+func keptOf(v *visit, f *form) string {
+	if kept := f.Value(keptImage); strings.HasPrefix(kept, v.collective+"/images/") {
+		return kept
+	}
+	return ""
+}
+
+// imageShown is the picture to show in a form: the one that it keeps, else the stored one. Both may be empty or gone, which is
+// nil.
+func imageShown(v *visit, f *form, stored, base, alt string) (shown *shownImage, kept bool, err error) {
+	name := cmp.Or(keptOf(v, f), stored)
+	if name == "" {
+		return nil, false, nil
+	}
+	image, err := v.images().GetImage(v.ctx(), &imagesv1.GetImageRequest{Name: name})
+	switch {
+	case isNotFound(err) || status.Code(err) == codes.InvalidArgument: // kept for more than a day, or made up
+		f.set(keptImage, "")
+		return nil, false, nil
+	case err != nil:
+		return nil, false, err
+	}
+	if name != stored {
+		alt = ""
+	}
+	picture := memberImage(v, base, image, alt)
+	return &picture, name != stored, nil
 }
 
 func campaignsImageForm(v *visit) error {
@@ -41,13 +101,12 @@ func campaignsImageForm(v *visit) error {
 
 func campaignsShowImage(v *visit, c *campaignsv1.Campaign, f *form, refusal error) error {
 	p := newCampaignPage(v, c, "image", f)
-	if c.GetImage() != "" {
-		image, err := v.images().GetImage(v.ctx(), &imagesv1.GetImageRequest{Name: c.GetImage()})
-		if err != nil {
-			return err
-		}
-		p.Content = memberImage(v, p.Path+"/images", image, campaignAlt(v, c))
+	content := imagePage{Stored: c.GetImage() != ""}
+	var err error
+	if content.Shown, content.Kept, err = imageShown(v, f, c.GetImage(), p.Path+"/images", campaignAlt(v, c)); err != nil {
+		return err
 	}
+	p.Content = content
 	return showChange(v, "campaigns/image", c.GetEtag(), p, refusal)
 }
 
@@ -88,14 +147,19 @@ func campaignsImage(v *visit) error {
 		return err
 	}
 	remove := f.Value("do") == "remove"
-	file, uploaded := f.file("image")
-	if !uploaded && c.GetImage() == "" {
-		f.fail("image", v.T("shell.required"))
+	image := ""
+	if !remove {
+		if image, err = storeImage(v, f); err != nil {
+			return campaignsRefuseImage(v, c, f, err)
+		}
+		if image = cmp.Or(image, c.GetImage()); image == "" {
+			f.fail("image", v.T("shell.required"))
+		}
+		if f.failed() {
+			return campaignsShowImage(v, c, f, nil)
+		}
 	}
-	if f.failed() && !remove {
-		return campaignsShowImage(v, c, f, nil)
-	}
-	sent := &campaignsv1.Campaign{Name: c.GetName(), Etag: etagOf(f), Image: c.GetImage(), Texts: map[string]*campaignsv1.CampaignText{}}
+	sent := &campaignsv1.Campaign{Name: c.GetName(), Etag: etagOf(f), Image: image, Texts: map[string]*campaignsv1.CampaignText{}}
 	for lang, text := range c.GetTexts() {
 		text = proto.CloneOf(text)
 		if slices.Contains(languages, lang) {
@@ -105,16 +169,6 @@ func campaignsImage(v *visit) error {
 			text.ImageAlt = ""
 		}
 		sent.Texts[lang] = text
-	}
-	switch {
-	case remove:
-		sent.Image = ""
-	case uploaded:
-		image, err := v.images().CreateImage(v.ctx(), &imagesv1.CreateImageRequest{Parent: v.collective, Image: &imagesv1.Image{Content: file.Body}})
-		if err != nil {
-			return campaignsRefuseImage(v, c, f, err)
-		}
-		sent.Image = image.GetName()
 	}
 	if err := updateCampaign(v, sent, "image", "texts"); err != nil {
 		return campaignsRefuseImage(v, c, f, err)

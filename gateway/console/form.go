@@ -36,6 +36,8 @@ type field struct {
 	Kind string
 	// Required marks what must be filled in; form.check refuses it empty.
 	Required bool
+	// Native has the browser ask for it too, before anything is sent: beside a file, which would be sent in vain.
+	Native bool
 	// Suffix stands behind the input: "€", "%".
 	Suffix string
 	// Max is how many characters may be typed; zero for 200, and 20,000 in a textarea.

@@ -1,12 +1,12 @@
 package console
 
 import (
+	"cmp"
 	"fmt"
 
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	collectivesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
-	imagesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/images/v1"
 )
 
 // identitySection has what a collective tells the public about itself, below the settings.
@@ -25,6 +25,7 @@ func identitySection() section {
 func identityFields() []field {
 	fields := []field{
 		{Name: "etag", Kind: "hidden"},
+		{Name: keptImage, Kind: "hidden"},
 		{Name: "image", Label: "identity.logo", Hint: "campaigns.image.hint", Kind: "file", Accept: "image/jpeg,image/png,image/webp,image/gif", Path: "image.content"},
 		{Name: "email", Label: "identity.email", Hint: "identity.emailHint", Kind: "email", Max: 254, Path: "collective_profile.contact_email"},
 		{Name: "contact", Label: "identity.contact", Hint: "identity.contactHint", Kind: "url", Max: 500, Path: "collective_profile.contact_url"},
@@ -49,6 +50,8 @@ type identityPage struct {
 	Logo     *shownImage
 	Replace  string
 	ReadOnly bool
+	// Kept: the logo that is shown is not stored yet.
+	Kept bool
 }
 
 func profileOf(v *visit) (*collectivesv1.CollectiveProfile, error) {
@@ -79,17 +82,10 @@ func identityShow(v *visit, p *collectivesv1.CollectiveProfile, f *form, refusal
 		}
 		page.Common = append(page.Common, field)
 	}
-	if p.GetLogo() != "" {
-		image, err := v.images().GetImage(v.ctx(), &imagesv1.GetImageRequest{Name: p.GetLogo()})
-		if err != nil {
-			return err
-		}
-		alt := p.GetTexts()["fr"].GetLogoAlt()
-		if alt == "" {
-			alt = p.GetDisplayName()
-		}
-		logo := memberImage(v, v.path("/settings/identity/images"), image, alt)
-		page.Logo = &logo
+	var err error
+	alt := cmp.Or(p.GetTexts()["fr"].GetLogoAlt(), p.GetDisplayName())
+	if page.Logo, page.Kept, err = imageShown(v, f, p.GetLogo(), v.path("/settings/identity/images"), alt); err != nil {
+		return err
 	}
 	if changed(refusal) {
 		f.Message, page.Replace = v.T("identity.changed"), p.GetEtag()
@@ -121,12 +117,12 @@ func identitySave(v *visit) error {
 	}
 	if f.Value("do") == "remove" {
 		sent.Logo = ""
-	} else if file, ok := f.file("image"); ok {
-		image, err := v.images().CreateImage(v.ctx(), &imagesv1.CreateImageRequest{Parent: v.collective, Image: &imagesv1.Image{Content: file.Body}})
+	} else {
+		image, err := storeImage(v, f)
 		if err != nil {
 			return identityRefuse(v, p, f, err)
 		}
-		sent.Logo = image.GetName()
+		sent.Logo = cmp.Or(image, p.GetLogo())
 	}
 	_, err = collectivesv1.NewCollectivesServiceClient(v.Conn).UpdateCollectiveProfile(v.ctx(), &collectivesv1.UpdateCollectiveProfileRequest{
 		CollectiveProfile: sent, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"*"}},

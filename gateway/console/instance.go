@@ -306,17 +306,23 @@ func keyStep(v *visit, i *instancev1.Instance) step {
 	return s
 }
 
+// endpointsStep says what the check of Stripe says, which looks at what Stripe has: a secret in the settings alone does not
+// mean that Stripe sends events. So nothing is done before the first check.
 func endpointsStep(v *visit, i *instancev1.Instance) step {
 	s := step{ID: "endpoints", Link: instancePath + "/stripe/endpoints?next=start"}
+	checked := i.GetStripe().GetLastCheck()
 	for _, e := range i.GetEndpoints() {
 		if e.GetKind() == instancev1.EndpointKind_ENDPOINT_KIND_PLATFORM {
-			s.Done = e.GetStoredSecretCount()+e.GetSettingsSecretCount() > 0
+			s.Done = checked != nil && e.GetStoredSecretCount()+e.GetSettingsSecretCount() > 0
 			if last := e.GetLastReceiveTime(); last != nil {
 				s.Now = v.T("instance.endpointReceived", "time", v.moment(last))
 			}
 		}
 	}
-	for _, f := range i.GetStripe().GetLastCheck().GetFindings() {
+	if checked == nil {
+		s.Now = strings.TrimSpace(s.Now + " " + v.T("instance.endpointsUnchecked"))
+	}
+	for _, f := range checked.GetFindings() {
 		if f.GetSeverity() == instancev1.FindingSeverity_FINDING_SEVERITY_WRONG && (strings.HasPrefix(f.GetCode(), "ENDPOINT") || strings.HasPrefix(f.GetCode(), "SECRET")) {
 			s.Done, s.Problem = false, finding(v, f)
 			break

@@ -124,6 +124,16 @@ test("an editor writes a campaign on a phone without JavaScript, looks at it, pu
     await save(page);
     await page.locator("#image-error").getByText("Ce fichier n’est pas une image lisible.").waitFor();
     await page.locator("#image").setInputFiles({ name: "n’importe quoi.txt", mimeType: "text/plain", buffer: png(900, 500) });
+    // The browser asks for what it shows; who sends it without keeps the picture and is shown it.
+    await page.locator("#alt-en").fill("");
+    assert.equal(await page.locator("#alt-en").getAttribute("required"), "");
+    await page.locator("#alt-en").fill(" ");
+    await save(page);
+    await page.locator("#alt-en-error").waitFor();
+    await page.getByText("inutile de la choisir de nouveau").waitFor();
+    assert.equal((await page.request.get(service + (await page.locator("img.thumbnail").getAttribute("src")))).status(), 200);
+    assert.equal(await page.locator("#alt-fr").inputValue(), "Une rue");
+    await page.locator("#alt-en").fill("A street");
     await save(page);
     await saved(page);
     const picture = await page.locator("img.thumbnail").getAttribute("src");

@@ -141,7 +141,7 @@ func (s *seeder) seed(ctx context.Context, operatorKey string, demos []demo) (ke
 		return keys{}, err
 	}
 	var err error
-	if k.Treasurer, err = s.key(asOperator, demos[0], "Demo: treasurer", accessv1.Role_ROLE_TREASURER); err != nil {
+	if k.Treasurer, err = s.key(asOperator, demos[0], accessv1.Role_ROLE_TREASURER); err != nil {
 		return keys{}, err
 	}
 	if err := s.enterOffline(withKey(ctx, k.Treasurer), demos[0], now); err != nil {
@@ -159,7 +159,7 @@ func (s *seeder) open(ctx, asOperator context.Context, d demo) (ownerKey string,
 	if err != nil {
 		return "", err
 	}
-	if ownerKey, err = s.key(asOperator, d, "Demo: owner", accessv1.Role_ROLE_OWNER); err != nil {
+	if ownerKey, err = s.key(asOperator, d, accessv1.Role_ROLE_OWNER); err != nil {
 		return "", err
 	}
 	campaign := &campaignsv1.Campaign{}
@@ -186,11 +186,21 @@ func withKey(ctx context.Context, key string) context.Context {
 	return metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+key)
 }
 
-// key creates an API key of the demo's collective. The context has the caller's own key.
-func (s *seeder) key(ctx context.Context, d demo, name string, role accessv1.Role) (string, error) {
+// keyNames are what the demo's keys are called, by the language of their collective.
+var keyNames = map[string]map[accessv1.Role]string{
+	"fr": {accessv1.Role_ROLE_OWNER: "Démo\u00a0: responsable", accessv1.Role_ROLE_TREASURER: "Démo\u00a0: trésorerie"},
+	"en": {accessv1.Role_ROLE_OWNER: "Demo: owner", accessv1.Role_ROLE_TREASURER: "Demo: treasurer"},
+}
+
+// key creates an API key of the demo's collective, in whose language it is named. The context has the caller's own key.
+func (s *seeder) key(ctx context.Context, d demo, role accessv1.Role) (string, error) {
+	c, err := collectivesv1.NewCollectivesServiceClient(s.conn).GetCollective(ctx, &collectivesv1.GetCollectiveRequest{Name: d.collectiveName()})
+	if err != nil {
+		return "", err
+	}
 	created, err := accessv1.NewAccessServiceClient(s.conn).CreateApiKey(ctx, &accessv1.CreateApiKeyRequest{
 		Parent: d.collectiveName(),
-		ApiKey: &accessv1.ApiKey{DisplayName: name, Role: role},
+		ApiKey: &accessv1.ApiKey{DisplayName: keyNames[c.GetLanguage()][role], Role: role},
 	})
 	return created.GetSecret(), err
 }

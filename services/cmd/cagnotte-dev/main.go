@@ -325,7 +325,7 @@ func serveHTTP(l net.Listener, handler http.Handler) (stop func(context.Context)
 func seedDemo(ctx context.Context, databaseURL string, sim *stripesim.Sim, clock *stripesim.Clock, demos []demo) (keys, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	operator, err := app.CreateOperatorKey(ctx, databaseURL, "Demo: operator")
+	operator, err := app.CreateOperatorKey(ctx, databaseURL, "Démo\u00a0: administration du site")
 	if err != nil {
 		return keys{}, err
 	}
