@@ -22,6 +22,8 @@ const (
 
 var bankImportFields = []field{
 	{Name: "file", Label: "bank.file", Hint: "bank.fileHint", Kind: "file", Path: "content", Accept: ".xml,.csv,.txt,text/csv,text/xml,application/xml"},
+	{Name: "opening_balance", Label: "bank.openingTyped", Hint: "bank.openingHint", Kind: "money", Suffix: "€"},
+	{Name: "closing_balance", Label: "bank.closingTyped", Hint: "bank.closingHint", Kind: "money", Suffix: "€"},
 	{Name: "account", Label: "bank.whichAccount", Kind: "radio"},
 	{Name: "packed", Kind: "hidden"},
 	{Name: "csv", Kind: "hidden"},
@@ -38,6 +40,10 @@ type bankImportPage struct {
 	// Accounts asks which account is meant.
 	Accounts *fieldView
 	File     *fieldView
+	// Opening and Closing are the balances of a CSV file, as typed.
+	Opening, Closing *fieldView
+	// FileKept tells that the file goes on with the form, so that only what is wrong has to be typed again.
+	FileKept bool
 }
 
 func bankImportForm(v *visit) error {
@@ -72,9 +78,16 @@ func unpack(packed string) []byte {
 
 // bankImportRequest is the request that a form makes: with the format that was found out before, when it has one.
 func bankImportRequest(v *visit, f *form) *bankv1.ImportBankStatementRequest {
-	r := &bankv1.ImportBankStatementRequest{Parent: v.collective, RequestId: f.RequestID, Content: unpack(f.Value("packed"))}
+	r := &bankv1.ImportBankStatementRequest{
+		Parent: v.collective, RequestId: f.RequestID, Content: unpack(f.Value("packed")),
+		// A file is read in euros unless it names another currency, so balances are typed in euros too.
+		OpeningBalance: f.money("opening_balance", "EUR"), ClosingBalance: f.money("closing_balance", "EUR"),
+	}
 	if u, ok := f.file("file"); ok {
 		r.Content = u.Body
+		// What was found out of a file that was kept is not about another one.
+		f.set("csv", "")
+		f.set("account", "")
 	}
 	csv := &bankv1.CsvFormat{}
 	switch typed := f.Value("csv"); {
@@ -106,6 +119,10 @@ func bankPreview(v *visit) error {
 		f.fail("file", v.T("bank.BANK_STATEMENT_PROBLEM_KIND_TOO_LARGE"))
 		return bankShowImport(v, f, nil)
 	}
+	f.set("packed", pack(request.GetContent()))
+	if f.failed() { // a balance that is no amount
+		return bankShowImport(v, f, nil)
+	}
 	request.ValidateOnly = true
 	seen, err := v.bank().ImportBankStatement(v.ctx(), request)
 	if err != nil {
@@ -114,7 +131,6 @@ func bankPreview(v *visit) error {
 		}
 		return err
 	}
-	f.set("packed", pack(request.GetContent()))
 	// The file tells its format anew when it is imported, with its balances. Only a part of it that was chosen, or is to be, is
 	// told by the format.
 	f.set("csv", "")
@@ -126,10 +142,27 @@ func bankPreview(v *visit) error {
 		}
 		f.set("csv", string(text))
 	}
-	if seen.GetPreview().GetProblem() != nil {
-		return bankShowImport(v, f, seen.GetPreview().GetProblem())
+	if problem := seen.GetPreview().GetProblem(); problem != nil {
+		if seen.GetPreview().GetCsv() != nil && bankBalanceWrong(v, f, problem) {
+			problem = nil
+		}
+		return bankShowImport(v, f, problem)
 	}
 	return bankShowPreview(v, f, seen)
+}
+
+// bankBalanceWrong notes at its field that a typed balance differs from the movements of the file; false when none was typed,
+// or the problem is another one.
+func bankBalanceWrong(v *visit, f *form, problem *bankv1.BankStatementProblem) bool {
+	field := "closing_balance"
+	if f.Value(field) == "" {
+		field = "opening_balance"
+	}
+	if problem.GetKind() != bankv1.BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_UNBALANCED || f.Value(field) == "" {
+		return false
+	}
+	f.fail(field, v.T("bank.problemTyped", "computed", v.Money(problem.GetComputedBalance()), "closing", v.Money(problem.GetClosingBalance())))
+	return true
 }
 
 // bankShowImport asks for a file. The problem is that of the file before; nil for none.
@@ -161,6 +194,16 @@ func bankShowImport(v *visit, f *form, problem *bankv1.BankStatementProblem) err
 	}
 	// A file that was read before goes on without being chosen again, so the form does not ask for one by itself.
 	p.File.Required = true
+	if p.Opening, err = f.Field("opening_balance"); err != nil {
+		return err
+	}
+	if p.Closing, err = f.Field("closing_balance"); err != nil {
+		return err
+	}
+	if p.FileKept = problem == nil && f.Value("packed") != "" && f.errors["file"] == ""; p.FileKept {
+		p.File.Required, p.File.Label = false, v.T("bank.otherFile")
+		p.File.Hint = v.T("bank.fileKept")
+	}
 	if f.failed() || problem != nil {
 		return v.refuse("bank/import", v.T("bank.importTitle"), p)
 	}
@@ -293,6 +336,9 @@ func bankImport(v *visit) error {
 	request := bankImportRequest(v, f)
 	if len(request.GetContent()) == 0 || len(request.GetContent()) > maxStatement {
 		return v.redirect(v.path("/bank/import"))
+	}
+	if f.failed() { // a balance that is no amount
+		return bankShowImport(v, f, nil)
 	}
 	done, err := v.bank().ImportBankStatement(v.ctx(), request)
 	if err != nil {

@@ -27,8 +27,8 @@ type bankLinePage struct {
 	Parts     bankTable
 	CanUndo   bool
 	Statement link
-	// Suggestions are each a form of one button.
-	Suggestions []bankSuggestionRow
+	// Suggestions are each a form of one button, or a part of a split that adds up. Lesser are movements that leave a rest.
+	Suggestions, Lesser []bankSuggestionRow
 	// Arrived has the choices for money that arrived: a donation to a campaign, and a receipt of unknown origin.
 	Arrived   bool
 	Donation  *form
@@ -42,8 +42,10 @@ type bankSuggestionRow struct {
 	What, Why, Amount, Day, Link string
 	// Target is what is sent, as "kind:name".
 	Target string
-	// Whole tells that the whole line can be matched with it. Otherwise it is a part.
-	Whole     bool
+	// Whole tells that the whole line can be matched with it. Otherwise it is a part, which AddsUp with others that say so.
+	Whole, AddsUp bool
+	// Named tells that the text of the line names it.
+	Named     bool
 	RequestID string
 	Best      bool
 	amount    *moneyv1.Money
@@ -89,8 +91,16 @@ func bankShowLine(v *visit, l *bankv1.BankLine, donation *form) error {
 		if err != nil {
 			return err
 		}
-		if p.Suggestions, err = bankSuggestions(v, l, titles); err != nil {
+		rows, err := bankSuggestions(v, l, titles)
+		if err != nil {
 			return err
+		}
+		for _, row := range rows {
+			if row.Whole || row.AddsUp || row.Named {
+				p.Suggestions = append(p.Suggestions, row)
+			} else {
+				p.Lesser = append(p.Lesser, row)
+			}
 		}
 		if p.Arrived = l.GetAmount().GetAmountMinor() > 0; p.Arrived {
 			if donation == nil {
@@ -146,6 +156,15 @@ func bankSuggestions(v *visit, l *bankv1.BankLine, titles map[string]string) ([]
 			Best:   i == 0 && s.GetAmount().GetAmountMinor() == l.GetAmount().GetAmountMinor(),
 			amount: s.GetAmount(),
 		}
+		for _, r := range s.GetReasons() {
+			switch r {
+			case bankv1.BankLineSuggestionReason_BANK_LINE_SUGGESTION_REASON_ADDS_UP:
+				row.AddsUp = true
+			case bankv1.BankLineSuggestionReason_BANK_LINE_SUGGESTION_REASON_REFERENCE, bankv1.BankLineSuggestionReason_BANK_LINE_SUGGESTION_REASON_DOCUMENT,
+				bankv1.BankLineSuggestionReason_BANK_LINE_SUGGESTION_REASON_PAYEE:
+				row.Named = true
+			}
+		}
 		switch t := s.GetTarget().GetTarget().(type) {
 		case *bankv1.BankLineTarget_Expense:
 			row.Link = v.path("/expenses/") + lastOf(t.Expense)
@@ -173,6 +192,11 @@ func bankReasonWords(v *visit, s *bankv1.BankLineSuggestion) string {
 	var words []string
 	for _, r := range s.GetReasons() {
 		switch r {
+		case bankv1.BankLineSuggestionReason_BANK_LINE_SUGGESTION_REASON_MORE_THAN_AMOUNT:
+			// That it adds up says this too.
+			if !slices.Contains(s.GetReasons(), bankv1.BankLineSuggestionReason_BANK_LINE_SUGGESTION_REASON_ADDS_UP) {
+				words = append(words, v.T("bank."+r.String()))
+			}
 		case bankv1.BankLineSuggestionReason_BANK_LINE_SUGGESTION_REASON_DAY:
 			switch days := int64(s.GetDaysLater()); {
 			case days == 0:

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"slices"
 	"strconv"
 
 	bankv1 "github.com/cagnotte/cagnotte/proto/cagnotte/bank/v1"
@@ -92,13 +93,15 @@ func bankSplit(v *visit) error {
 	})
 }
 
-// bankParts fills in what may be right: the suggestions that are less than the line, the best first, as long as they fit in
-// it.
+// bankParts fills in what may be right: the suggestions that add up to the line. Without any, those that its text names, as
+// long as they fit in it, and the rest; a guess that leaves a rest is not filled in.
 func bankParts(v *visit, l *bankv1.BankLine, rows []bankSuggestionRow) (values []string) {
 	left, n := positive(l.GetAmount()).GetAmountMinor(), 0
+	addUp := slices.ContainsFunc(rows, func(s bankSuggestionRow) bool { return s.AddsUp })
 	for _, s := range rows {
 		need := positive(s.amount).GetAmountMinor()
-		if s.Whole || need > left || n == bankMaxParts {
+		likely := s.AddsUp || !addUp && s.Named
+		if s.Whole || !likely || need > left || n == bankMaxParts {
 			continue
 		}
 		values = append(values, "amount"+strconv.Itoa(n), v.FieldMoney(positive(s.amount)), "target"+strconv.Itoa(n), s.Target)

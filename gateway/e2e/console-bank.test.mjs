@@ -65,7 +65,7 @@ const lineOf = (page, amount) => page.locator("tbody tr").filter({ has: page.loc
 async function openLine(page, amount) {
   await page.goto(bank);
   await lineOf(page, amount).getByRole("link").first().click();
-  await page.getByRole("heading", { level: 1 }).filter({ hasText: amount.replace(/^[+-]/, "") }).waitFor();
+  await page.getByRole("heading", { level: 1 }).filter({ hasText: amount.replace(/^[+−]/, "") }).waitFor();
 }
 
 /** Enters an expense that is to be paid; its document comes later. */
@@ -140,7 +140,7 @@ test("the treasurer imports a statement after a look at it, and matches its line
     assert.equal(await page.locator("tbody tr").count(), before + 1);
 
     // The payee and the number are in the text: the best suggestion says so, and one tap matches it.
-    await openLine(page, "-45 €");
+    await openLine(page, "−45 €");
     const best = page.locator(".cards .card").first();
     assert.equal(await best.locator(".strong").innerText(), "La pièce 881 de Imprimerie du Vallon");
     assert.match(await best.innerText(), /son numéro est dans le libellé, le bénéficiaire est dans le libellé, même montant/);
@@ -149,7 +149,7 @@ test("the treasurer imports a statement after a look at it, and matches its line
     await page.getByRole("status").getByText("La ligne est rattachée.").waitFor();
 
     // One transfer paid two invoices.
-    await openLine(page, "-150 €");
+    await openLine(page, "−150 €");
     await page.getByRole("link", { name: "Partager cette ligne" }).click();
     // What adds up is filled in.
     assert.equal(await page.locator("#amount0").inputValue(), "120");
@@ -194,12 +194,12 @@ test("the treasurer imports a statement after a look at it, and matches its line
     await page.getByRole("row", { name: /Recette à identifier/ }).getByText("2 jours").waitFor();
 
     // The bank's fee is an expense that nobody entered: the form has what the line tells.
-    await openLine(page, "-2,10 €");
+    await openLine(page, "−2,10 €");
     await page.getByRole("link", { name: "Saisir d’abord la dépense" }).click();
     assert.equal(await page.getByLabel("Montant").inputValue(), "2,10");
     assert.match(await page.locator("#document").inputValue(), /^Relevé de la banque, /);
     // What is not the collective's is left out, with a reason.
-    await openLine(page, "-2,10 €");
+    await openLine(page, "−2,10 €");
     await page.getByRole("link", { name: "Laisser de côté…" }).click();
     await page.getByLabel("Pourquoi ?").fill("Frais payés par une autre association");
     await page.getByRole("button", { name: "Laisser de côté" }).click();
@@ -224,6 +224,30 @@ test("the same file again brings nothing, and a CSV file of the same days is ref
     // Hostile text is text.
     await read(page, file("b.csv", `Date;Libellé;Montant\n${french(day(9))};<b>=1+1\u202e</b>;1,00\n`, "text/csv"));
     await page.getByText("<b>=1+1").waitFor();
+  });
+});
+
+test("a CSV file is imported with its balances, and a wrong one is told with the file kept", async () => {
+  await member(browser, "treasurer", { javaScriptEnabled: false, expected: /422/ }, async (page) => {
+    const csv = file("soldes.csv", `Date;Libellé;Montant\n${french(day(8))};z;12,00\n${french(day(7))};y;-2,00\n`, "text/csv");
+    await page.goto(`${bank}/import`);
+    await page.getByLabel("Le fichier de votre banque").setInputFiles(csv);
+    await page.getByLabel("Solde avant la première ligne").fill("-5,00");
+    await page.getByLabel("Solde après la dernière ligne").fill("cinq");
+    await page.getByRole("button", { name: "Lire le fichier" }).click();
+    assert.match(await page.locator("#closing_balance").getAttribute("aria-invalid"), /true/);
+    await page.getByLabel("Solde après la dernière ligne").fill("6");
+    await page.getByRole("button", { name: "Lire le fichier" }).click();
+    await page.getByText(/mènent à 5 €, et non à 6 €/).first().waitFor();
+    await accessible(page);
+    assert.equal(await page.getByLabel("Solde avant la première ligne").inputValue(), "-5,00");
+    await page.getByLabel("Solde après la dernière ligne").fill("5");
+    await page.getByRole("button", { name: "Lire le fichier" }).click();
+    await page.getByRole("heading", { name: "Voici comment le fichier est lu" }).waitFor();
+    assert.match(await page.locator("dl.facts").innerText(), /Solde de départ\s+−5 €\s+Solde final\s+5 €/);
+    await page.getByRole("button", { name: "Importer" }).click();
+    await page.getByRole("status").getByText("Le relevé est importé.").waitFor();
+    assert.match(await page.locator("main").innerText(), /Solde final\s+5 €/);
   });
 });
 

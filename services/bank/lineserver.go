@@ -254,4 +254,5 @@ var reasons = map[Reason]bankv1.BankLineSuggestionReason{
 	ReasonPart:      bankv1.BankLineSuggestionReason_BANK_LINE_SUGGESTION_REASON_PART_OF_AMOUNT,
 	ReasonMore:      bankv1.BankLineSuggestionReason_BANK_LINE_SUGGESTION_REASON_MORE_THAN_AMOUNT,
 	ReasonDay:       bankv1.BankLineSuggestionReason_BANK_LINE_SUGGESTION_REASON_DAY,
+	ReasonAddsUp:    bankv1.BankLineSuggestionReason_BANK_LINE_SUGGESTION_REASON_ADDS_UP,
 }

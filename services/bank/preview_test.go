@@ -72,3 +72,35 @@ func rows(t *testing.T, pool *pgxpool.Pool) string {
 	}
 	return strings.Join(counts, ", ")
 }
+
+func TestBalancesOfACSVFile(t *testing.T) {
+	s, _ := open(t)
+	file := csvFile("h\n02/03/2026;a;;40,00\n03/03/2026;b;15,00;\n", &frenchCSV)
+	if _, err := s.ImportStatement(t.Context(), ask(), file); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := s.BankPosition(t.Context(), "vallon"); err != nil || p.Statement != nil {
+		t.Fatalf("without a balance: %+v, err = %v", p, err)
+	}
+	// The same file with its balances has no new line, and its statement tells the balance.
+	opening, closing := eur(100_00), eur(125_00)
+	file.File.Opening, file.File.Closing = &opening, &closing
+	for range 2 {
+		done, err := s.ImportStatement(t.Context(), ask(), file)
+		if err != nil || len(done.Statements) != 1 || done.Statements[0].NewLines != 0 || *done.Statements[0].Closing != closing {
+			t.Fatalf("%+v, err = %v", done, err)
+		}
+	}
+	if p, err := s.BankPosition(t.Context(), "vallon"); err != nil || p.Statement == nil || *p.Statement != closing || p.OpenCount != 2 {
+		t.Errorf("%+v, err = %v", p, err)
+	}
+	if list, err := s.Statements(t.Context(), "vallon", newest, 10); err != nil || len(list) != 2 {
+		t.Errorf("%d statements, err = %v", len(list), err)
+	}
+	wrong := eur(124_99)
+	file.File.Closing = &wrong
+	seen, err := s.PreviewStatement(t.Context(), file)
+	if err != nil || seen.Problem == nil || seen.Problem.Kind != statement.ProblemUnbalanced || *seen.Problem.Computed != closing {
+		t.Errorf("%+v, err = %v", seen.Problem, err)
+	}
+}

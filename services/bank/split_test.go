@@ -2,6 +2,7 @@ package bank
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -273,6 +274,39 @@ func TestSuggestionsSayWhy(t *testing.T) {
 	}
 	if _, err := s.Suggestions(t.Context(), "autre", l.ID); errs.As(err).Reason != errorsv1.ErrorReason_NOT_FOUND {
 		t.Errorf("for another collective: %v", err)
+	}
+}
+
+func TestSuggestionsThatFitComeFirst(t *testing.T) {
+	s, _ := open(t)
+	for _, minor := range []int64{9_00, 11_00, 40_00, 60_00} {
+		s.give(t, treasury.MethodTransfer, minor)
+	}
+	s.owe(t, "Étude Roux", "F9", 30_00)
+	s.owe(t, "Cabinet Martin", "2026-071", 120_00)
+	s.owe(t, "Imprimerie", "78", 500_00)
+	s.read(t, "02/03/2026;a;;100,00", "02/03/2026;b;;5000,00", "02/03/2026;c;150,00;")
+	for _, c := range []struct {
+		minor int64
+		want  []string
+	}{
+		// 40 and 60 make 100; 9 and 11 are in no sum of it.
+		{100_00, []string{"4000 true", "6000 true", "900 false", "1100 false"}},
+		{5000_00, []string{"900 false", "1100 false", "4000 false", "6000 false"}},
+		// Two invoices add up; the third may be paid in part.
+		{-150_00, []string{"-3000 true", "-12000 true", "-50000 false"}},
+	} {
+		found, err := s.Suggestions(t.Context(), "vallon", s.line(t, c.minor).ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, f := range found {
+			got = append(got, fmt.Sprintf("%d %v", f.Amount.Minor, slices.Contains(f.Reasons, ReasonAddsUp)))
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%d (-want +got)\n%s", c.minor, diff)
+		}
 	}
 }
 

@@ -79,9 +79,9 @@ func (s *Service) ImportStatement(ctx context.Context, r treasury.Request, i Imp
 	if err != nil {
 		return Imported{}, err
 	}
+	hash := fileHash(i.File, detected.File)
 	i.File = detected.File
 	keys := s.lineKeys(read.Statements)
-	hash := sha256.Sum256(i.File.Content)
 	found := Imported{OtherAccounts: read.OtherAccounts, NotBooked: read.NotBooked}
 	// What the transaction adds is lost when it runs again after a deadlock, so it begins from found each time. A
 	// repeat of the request stores nothing and reports no lines as booked or recognised.
@@ -149,6 +149,24 @@ func (s *Service) read(ctx context.Context, i Import, at place) (statement.Detec
 	}
 	read, err := statement.Read(detected.File)
 	return detected, read, err
+}
+
+// fileHash recognises a file that was imported before. A CSV file with other balances than it was imported with is another
+// file: it has no new lines, and its statement has the balances.
+func fileHash(asked, detected statement.File) [sha256.Size]byte {
+	content := sha256.Sum256(asked.Content)
+	if detected.CSV == nil || asked.Opening == nil && asked.Closing == nil {
+		return content
+	}
+	told := content[:]
+	for _, balance := range []*money.Amount{asked.Opening, asked.Closing} {
+		text := ""
+		if balance != nil {
+			text = balance.String()
+		}
+		told = append(append(told, '\n'), text...)
+	}
+	return sha256.Sum256(told)
 }
 
 // fileFields are what an import asks, for its fingerprint.

@@ -44,9 +44,10 @@ const (
 	ReasonPart      Reason = "part_of_amount"
 	ReasonMore      Reason = "more_than_amount"
 	ReasonDay       Reason = "day"
+	ReasonAddsUp    Reason = "adds_up"
 )
 
-// weights order suggestions: by the sum of the weights of their reasons. A name outweighs an amount, since amounts are alike
+// weights order suggestions that fit the line equally well: by the sum of the weights of their reasons. A name outweighs an amount, since amounts are alike
 // by chance, and both together outweigh either.
 var weights = map[Reason]int{
 	ReasonReference: 100, ReasonDocument: 80, ReasonPayee: 30, ReasonAmount: 60, ReasonPart: 10, ReasonMore: 5, ReasonDay: 10,
@@ -60,6 +61,8 @@ const (
 	suggestEarlier, suggestLater = 5, 20
 	// pledgeDays is how many days before the line a pledge of its amount may have been made: those for which a slip is good.
 	pledgeDays = 90
+	// maxAdded is how many parts are added up at most, and maxAddends among how many.
+	maxAdded, maxAddends = 4, 24
 	// maxPledges is how many pledges of the amount are read.
 	maxPledges = 50
 )
@@ -89,7 +92,32 @@ func (s Suggestion) weight() (sum int) {
 	return sum
 }
 
-// Suggestions returns what an open line may show, the most likely first and at most 20; nothing for a line that is not
+// fit orders suggestions before their weight: what the line can be as a whole, then parts that add up to it, then an
+// instalment, and at last what leaves a rest of the line.
+func (s Suggestion) fit() int {
+	named := slices.Contains(s.Reasons, ReasonReference) || slices.Contains(s.Reasons, ReasonDocument)
+	switch {
+	case s.WholeLine && (named || slices.Contains(s.Reasons, ReasonAmount)):
+		return 0
+	case slices.Contains(s.Reasons, ReasonAddsUp):
+		return 1
+	case s.WholeLine:
+		return 2
+	}
+	return 3
+}
+
+// better compares suggestions: the more likely first.
+func better(a, b Suggestion) int {
+	return cmp.Or(
+		cmp.Compare(a.fit(), b.fit()),
+		cmp.Compare(b.weight(), a.weight()),
+		cmp.Compare(max(a.DaysLater, -a.DaysLater), max(b.DaysLater, -b.DaysLater)),
+		cmp.Compare(a.On, b.On),
+	)
+}
+
+// Suggestions returns what an open line may show, what fits it best first and at most 20; nothing for a line that is not
 // open. Errors: NOT_FOUND.
 func (s *Service) Suggestions(ctx context.Context, collective string, id uuid.UUID) (found []Suggestion, err error) {
 	at, err := s.place(ctx, collective)
@@ -112,14 +140,49 @@ func (s *Service) Suggestions(ctx context.Context, collective string, id uuid.UU
 	}); err != nil {
 		return nil, err
 	}
-	slices.SortStableFunc(found, func(a, b Suggestion) int {
-		return cmp.Or(
-			cmp.Compare(b.weight(), a.weight()),
-			cmp.Compare(max(a.DaysLater, -a.DaysLater), max(b.DaysLater, -b.DaysLater)),
-			cmp.Compare(a.On, b.On),
-		)
-	})
+	slices.SortStableFunc(found, better)
+	if markAddsUp(found, abs(l.Amount.Minor)) {
+		slices.SortStableFunc(found, better)
+	}
 	return found[:min(len(found), maxSuggestions)], nil
+}
+
+// markAddsUp gives ReasonAddsUp to the fewest parts that make an amount together, and the likelier ones where several do. It
+// reports false when none do. Only the first parts are tried: 24 have about 12,000 sums of up to four.
+func markAddsUp(found []Suggestion, amount int64) bool {
+	var parts []int
+	for i, s := range found {
+		if !s.WholeLine && len(parts) < maxAddends {
+			parts = append(parts, i)
+		}
+	}
+	var chosen []int
+	var add func(from, count int, rest int64) bool
+	add = func(from, count int, rest int64) bool {
+		if count == 0 {
+			return rest == 0
+		}
+		for at := from; at < len(parts); at++ {
+			its := abs(found[parts[at]].Amount.Minor)
+			if its > rest {
+				continue
+			}
+			if chosen = append(chosen, parts[at]); add(at+1, count-1, rest-its) {
+				return true
+			}
+			chosen = chosen[:len(chosen)-1]
+		}
+		return false
+	}
+	for count := 2; count <= maxAdded; count++ {
+		if add(0, count, amount) {
+			for _, i := range chosen {
+				found[i].Reasons = append(found[i].Reasons, ReasonAddsUp)
+			}
+			return true
+		}
+	}
+	return false
 }
 
 // suggester collects what one open line may show.

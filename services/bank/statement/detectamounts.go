@@ -1,6 +1,7 @@
 package statement
 
 import (
+	"cmp"
 	"slices"
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
@@ -61,8 +62,9 @@ func (t *table) amounts(f *File) error {
 	if err := t.direction(f, rows, chosen.mark, chosen.lines, fits != nil); err != nil {
 		return err
 	}
-	if fits != nil && f.Opening == nil && f.Closing == nil {
-		f.Opening, f.Closing = &fits[0], &fits[1]
+	// A balance that the caller tells stays, so that the reader refuses it when it differs.
+	if fits != nil {
+		f.Opening, f.Closing = cmp.Or(f.Opening, &fits[0]), cmp.Or(f.Closing, &fits[1])
 	}
 	return nil
 }

@@ -367,6 +367,8 @@ const (
 	BankLineSuggestionReason_BANK_LINE_SUGGESTION_REASON_MORE_THAN_AMOUNT BankLineSuggestionReason = 6
 	// The days are the same, or a few apart.
 	BankLineSuggestionReason_BANK_LINE_SUGGESTION_REASON_DAY BankLineSuggestionReason = 7
+	// The line is more, and its amount is the sum of all suggestions with this reason: it can be split into them.
+	BankLineSuggestionReason_BANK_LINE_SUGGESTION_REASON_ADDS_UP BankLineSuggestionReason = 8
 )
 
 // Enum value maps for BankLineSuggestionReason.
@@ -380,6 +382,7 @@ var (
 		5: "BANK_LINE_SUGGESTION_REASON_PART_OF_AMOUNT",
 		6: "BANK_LINE_SUGGESTION_REASON_MORE_THAN_AMOUNT",
 		7: "BANK_LINE_SUGGESTION_REASON_DAY",
+		8: "BANK_LINE_SUGGESTION_REASON_ADDS_UP",
 	}
 	BankLineSuggestionReason_value = map[string]int32{
 		"BANK_LINE_SUGGESTION_REASON_UNSPECIFIED":      0,
@@ -390,6 +393,7 @@ var (
 		"BANK_LINE_SUGGESTION_REASON_PART_OF_AMOUNT":   5,
 		"BANK_LINE_SUGGESTION_REASON_MORE_THAN_AMOUNT": 6,
 		"BANK_LINE_SUGGESTION_REASON_DAY":              7,
+		"BANK_LINE_SUGGESTION_REASON_ADDS_UP":          8,
 	}
 )
 
@@ -3180,7 +3184,7 @@ const file_cagnotte_bank_v1_bank_proto_rawDesc = "" +
 	"!BANK_LINE_SUGGESTION_KIND_PAYMENT\x10\x06\x12$\n" +
 	" BANK_LINE_SUGGESTION_KIND_BOUNCE\x10\a\x12$\n" +
 	" BANK_LINE_SUGGESTION_KIND_TOP_UP\x10\b\x12#\n" +
-	"\x1fBANK_LINE_SUGGESTION_KIND_OTHER\x10\t*\xf2\x02\n" +
+	"\x1fBANK_LINE_SUGGESTION_KIND_OTHER\x10\t*\x9b\x03\n" +
 	"\x18BankLineSuggestionReason\x12+\n" +
 	"'BANK_LINE_SUGGESTION_REASON_UNSPECIFIED\x10\x00\x12)\n" +
 	"%BANK_LINE_SUGGESTION_REASON_REFERENCE\x10\x01\x12(\n" +
@@ -3189,7 +3193,8 @@ const file_cagnotte_bank_v1_bank_proto_rawDesc = "" +
 	"\"BANK_LINE_SUGGESTION_REASON_AMOUNT\x10\x04\x12.\n" +
 	"*BANK_LINE_SUGGESTION_REASON_PART_OF_AMOUNT\x10\x05\x120\n" +
 	",BANK_LINE_SUGGESTION_REASON_MORE_THAN_AMOUNT\x10\x06\x12#\n" +
-	"\x1fBANK_LINE_SUGGESTION_REASON_DAY\x10\a*\x80\x01\n" +
+	"\x1fBANK_LINE_SUGGESTION_REASON_DAY\x10\a\x12'\n" +
+	"#BANK_LINE_SUGGESTION_REASON_ADDS_UP\x10\b*\x80\x01\n" +
 	"\vCsvEncoding\x12\x1c\n" +
 	"\x18CSV_ENCODING_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12CSV_ENCODING_UTF_8\x10\x01\x12\x1c\n" +
