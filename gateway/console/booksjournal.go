@@ -30,7 +30,9 @@ type journalPage struct {
 
 type transactionRow struct {
 	Day, Kind, Reference, Path string
-	Entries                    []entryRow
+	// Origin leads to what it books; nil where that has no page.
+	Origin  *link
+	Entries []entryRow
 }
 
 type entryRow struct {
@@ -76,10 +78,29 @@ func booksJournal(v *visit) error {
 		return v.refuse("books/journal", v.T("books.journalTitle"), p)
 	}
 	p.Pager = v.pager(list.GetNextPageToken())
+	origins := &payoutOrigins{v: v}
 	for _, t := range list.GetTransactions() {
-		p.Transactions = append(p.Transactions, transactionView(v, t, zone, nil))
+		row := transactionView(v, t, zone, nil)
+		if row.Origin, err = origins.of(t.GetKind(), t.GetReference(), donationOf(t)); err != nil {
+			return err
+		}
+		p.Transactions = append(p.Transactions, row)
 	}
 	return v.show("books/journal", v.T("books.journalTitle"), p)
+}
+
+// donationOf is the one donation that the entries of a transaction name; empty for none or several.
+func donationOf(t *ledgerv1.Transaction) (donation string) {
+	for _, e := range t.GetEntries() {
+		switch name := e.GetDonation(); {
+		case name == "" || name == donation:
+		case donation != "":
+			return ""
+		default:
+			donation = name
+		}
+	}
+	return donation
 }
 
 func transactionView(v *visit, t *ledgerv1.Transaction, zone *time.Location, titles map[string]string) transactionRow {
@@ -134,6 +155,10 @@ func booksTransaction(v *visit) error {
 		booksPage: booksTabs(v, "-"), transactionRow: transactionView(v, t, zone, titles),
 		When:     v.DateTime(t.GetEffectiveTime().AsTime(), zone),
 		Recorded: v.DateTime(t.GetRecordTime().AsTime(), zone), ExchangeRate: t.GetExchangeRate(),
+	}
+	origins := &payoutOrigins{v: v}
+	if p.Origin, err = origins.of(t.GetKind(), t.GetReference(), donationOf(t)); err != nil {
+		return err
 	}
 	if t.GetOriginalAmount() != nil {
 		p.Original = v.Money(t.GetOriginalAmount())

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"github.com/cagnotte/cagnotte/gateway/text"
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 	payoutsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/payouts/v1"
 )
@@ -69,13 +70,14 @@ type payoutPage struct {
 
 // payoutTransaction is a transaction of a payout; without a reference it has not happened.
 type payoutTransaction struct {
+	*text.Words
 	Reference string
 	// Path leads to it; empty where the books of this collective have no part of it, as when several share a Stripe account.
 	Path string
 }
 
 func payoutTransactionOf(v *visit, reference string) (payoutTransaction, error) {
-	t := payoutTransaction{Reference: reference}
+	t := payoutTransaction{Words: v.Words, Reference: reference}
 	if reference == "" {
 		return t, nil
 	}

@@ -16,7 +16,9 @@ type statementPage struct {
 }
 
 type statementRow struct {
-	Day, Kind, Reference, Path, Amount, Balance, Campaign string
+	Day, Kind, Path, Amount, Balance, Campaign string
+	// Origin leads to what is booked; nil where that has no page.
+	Origin *link
 }
 
 func booksStatement(v *visit) error {
@@ -48,9 +50,14 @@ func booksStatement(v *visit) error {
 	for _, b := range list.GetAccount().GetBalances() {
 		p.Opening = append(p.Opening, v.Money(natural(kind, b)))
 	}
+	origins := &payoutOrigins{v: v}
 	for _, l := range list.GetLines() {
+		origin, err := origins.of(l.GetKind(), l.GetReference(), l.GetDonation())
+		if err != nil {
+			return err
+		}
 		p.Lines = append(p.Lines, statementRow{
-			Day: v.ShortDay(l.GetEffectiveTime().AsTime().In(zone)), Kind: transactionKind(v, l.GetKind()), Reference: l.GetReference(),
+			Day: v.ShortDay(l.GetEffectiveTime().AsTime().In(zone)), Kind: transactionKind(v, l.GetKind()), Origin: origin,
 			Path: p.Base + "/journal/" + lastOf(l.GetTransaction()), Amount: v.Money(natural(kind, l.GetAmount())), Balance: v.Money(natural(kind, l.GetBalance())),
 			Campaign: titles[l.GetCampaign()],
 		})

@@ -15,9 +15,9 @@ before(async () => {
 });
 after(() => browser.close());
 
-/** Cents of an amount as a page writes it in French: "1 234,50 €", "-3 €". */
+/** Cents of an amount as a page writes it in French: "1 234,50 €", "−3 €". */
 function cents(text) {
-  const [whole, decimals = ""] = text.replace(/[^\d,-]/g, "").split(",");
+  const [whole, decimals = ""] = text.replace("−", "-").replace(/[^\d,-]/g, "").split(",");
   const minor = Number(whole.replace("-", "") + decimals.padEnd(2, "0"));
   return whole.startsWith("-") ? -minor : minor;
 }

@@ -132,12 +132,12 @@ func fill(sentence string, values []string) string {
 	return sentence
 }
 
-// Number writes a whole number with its thousands: "1 700", "1,700".
+// Number writes a whole number with its thousands: "1 700", "1,700", "−5".
 func (w *Words) Number(n int64) string {
 	digits := strconv.FormatInt(n, 10)
 	sign := ""
 	if strings.HasPrefix(digits, "-") {
-		sign, digits = "-", digits[1:]
+		sign, digits = "\u2212", digits[1:]
 	}
 	separator := "\u202f"
 	if w.Lang == "en" {

@@ -104,7 +104,7 @@ func TestWords(t *testing.T) {
 		{fr.Day("demain"), "demain"},
 		{fr.Month(time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC)), "février 2026"},
 		{fr.Number(1234567), "1\u202f234\u202f567"},
-		{en.Number(-1234), "-1,234"},
+		{en.Number(-1234), "−1,234"},
 		{en.Number(123), "123"},
 		{fr.N("dons", 0), "0 don"},
 		{en.N("dons", 0), "0 gifts"},

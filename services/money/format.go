@@ -15,17 +15,23 @@ const (
 )
 
 const (
+	// minus stands before an amount below zero in texts for people; machines get a hyphen.
+	minus              = "\u2212"
 	noBreakSpace       = "\u00a0"
 	narrowNoBreakSpace = "\u202f"
 )
 
 // Format writes the amount for people, after Unicode's CLDR: "1 234,50 €" in French and for every
-// language but English, whose form is "€1,234.50". The spaces do not break lines.
+// language but English, whose form is "€1,234.50". The spaces do not break lines, and an amount below zero begins with the
+// minus sign U+2212.
 //
 // The tables are our own because golang.org/x/text/currency puts every symbol in front, whatever
 // the language.
 func (a Amount) Format(lang Language) string {
 	sign, whole, fraction := a.digits()
+	if sign != "" {
+		sign = minus
+	}
 	if lang == English {
 		mark := symbol(a.Currency, English)
 		if mark == string(a.Currency) {
