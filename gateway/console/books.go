@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/cagnotte/cagnotte/gateway/text"
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
@@ -170,7 +171,7 @@ func booksBalances(v *visit) error {
 			if a.GetType() != kind || len(a.GetBalances()) == 0 {
 				continue
 			}
-			row := accountRow{Code: a.GetCode(), Name: a.GetDisplayName(), Path: p.Base + "/accounts/" + a.GetCode()}
+			row := accountRow{Code: a.GetCode(), Name: text.Apostrophes(a.GetDisplayName()), Path: p.Base + "/accounts/" + a.GetCode()}
 			for _, b := range a.GetBalances() {
 				row.Balances = append(row.Balances, v.Money(natural(kind, b)))
 			}

@@ -2,11 +2,15 @@ package console
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/fullstorydev/grpchan/inprocgrpc"
 	"google.golang.org/genproto/googleapis/api/httpbody"
@@ -163,7 +167,7 @@ func TestThePagesOfTheBooks(t *testing.T) {
 		"/journal":               "page=next",
 		"/journal/7":             "Reclasser",
 		"/journal/7/reclassify":  "Montant à déplacer",
-		"/payouts":               "un écart",
+		"/payouts":               "Un écart",
 		"/payouts/po_1":          "Le contenu ne correspond pas au total",
 		"/exports":               "Beancount",
 		"/new-account":           "Numéro",
@@ -257,5 +261,29 @@ func TestAPeriodIsClosedAtTheEndOfItsDay(t *testing.T) {
 	// Midnight in Paris, one hour before UTC's.
 	if got := books.closed[0].GetEndTime().AsTime().Format("2006-01-02T15:04Z"); got != "2026-10-31T23:00Z" {
 		t.Errorf("closed until %s", got)
+	}
+}
+
+func TestBadgesBeginWithACapital(t *testing.T) {
+	for _, section := range []string{"bank", "books", "donations", "expenses", "refunds", "disputes"} {
+		for _, lang := range []string{"fr", "en"} {
+			raw, err := os.ReadFile("strings/" + section + "." + lang + ".json")
+			if err != nil {
+				t.Fatal(err)
+			}
+			var texts map[string]any
+			if err := json.Unmarshal(raw, &texts); err != nil {
+				t.Fatal(err)
+			}
+			for key, value := range texts {
+				text, ok := value.(string)
+				if !ok || !strings.Contains(key, "_STATE_") && !strings.HasPrefix(key, "RECONCILIATION_") {
+					continue
+				}
+				if first, _ := utf8.DecodeRuneInString(text); !unicode.IsUpper(first) {
+					t.Errorf("%s.%s of %s is %q", section, key, lang, text)
+				}
+			}
+		}
 	}
 }

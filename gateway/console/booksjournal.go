@@ -3,6 +3,7 @@ package console
 import (
 	"time"
 
+	"github.com/cagnotte/cagnotte/gateway/text"
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
 )
@@ -110,7 +111,7 @@ func transactionView(v *visit, t *ledgerv1.Transaction, zone *time.Location, tit
 	}
 	for _, e := range t.GetEntries() {
 		entry := entryRow{
-			Account: e.GetAccount(), Name: e.GetAccountDisplayName(), Path: v.path("/books/accounts/") + e.GetAccount(),
+			Account: e.GetAccount(), Name: text.Apostrophes(e.GetAccountDisplayName()), Path: v.path("/books/accounts/") + e.GetAccount(),
 			Campaign: titles[e.GetCampaign()], Donation: lastOf(e.GetDonation()),
 		}
 		// Debit is positive, credit negative; each column shows amounts without a sign.

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/cagnotte/cagnotte/gateway/text"
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 )
 
@@ -27,7 +28,7 @@ func reclassifyFields(v *visit, t *ledgerv1.Transaction) ([]field, error) {
 	var entries, targets []option
 	for _, i := range movable(t, accounts.GetAccounts()) {
 		e := t.GetEntries()[i]
-		label := e.GetAccount() + " " + e.GetAccountDisplayName() + " · " + v.Money(e.GetAmount())
+		label := e.GetAccount() + " " + text.Apostrophes(e.GetAccountDisplayName()) + " · " + v.Money(e.GetAmount())
 		entries = append(entries, option{Value: strconv.Itoa(i), Label: label, Hint: lastOf(e.GetCampaign())})
 	}
 	if len(entries) == 0 {
@@ -39,7 +40,7 @@ func reclassifyFields(v *visit, t *ledgerv1.Transaction) ([]field, error) {
 		if a.GetType() == ledgerv1.AccountType_ACCOUNT_TYPE_ASSET {
 			continue
 		}
-		targets = append(targets, option{Value: a.GetCode(), Label: a.GetCode() + " " + a.GetDisplayName()})
+		targets = append(targets, option{Value: a.GetCode(), Label: a.GetCode() + " " + text.Apostrophes(a.GetDisplayName())})
 	}
 	return []field{
 		{Name: "entry", Label: "books.moveEntry", Kind: "radio", Required: true, Options: entries, Path: "from"},

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"github.com/cagnotte/cagnotte/gateway/text"
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 )
 
@@ -46,7 +47,7 @@ func booksStatement(v *visit) error {
 		return err
 	}
 	kind := list.GetAccount().GetType()
-	p.Name, p.Pager = list.GetAccount().GetDisplayName(), v.pager(list.GetNextPageToken())
+	p.Name, p.Pager = text.Apostrophes(list.GetAccount().GetDisplayName()), v.pager(list.GetNextPageToken())
 	for _, b := range list.GetAccount().GetBalances() {
 		p.Opening = append(p.Opening, v.Money(natural(kind, b)))
 	}

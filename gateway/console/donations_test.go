@@ -171,7 +171,7 @@ func (f *fakeOverview) PayExpense(ctx context.Context, r *treasuryv1.PayExpenseR
 func TestPagesAboutDonations(t *testing.T) {
 	handler, _ := start(t)
 	for address, wants := range map[string][]string{
-		"/console/c/vallon":                                  {"234\u00a0€", "avant le", "/console/c/vallon/disputes/dp_1", "Plus de 99 avis", "/console/c/vallon/notices", "1 don mensuel"},
+		"/console/c/vallon":                                  {"234\u00a0€", "Avant le", "/console/c/vallon/disputes/dp_1", "Plus de 99 avis", "/console/c/vallon/notices", "1 don mensuel"},
 		"/console/c/vallon/donations":                        {"20\u00a0€", "il reste 15\u00a0€", "Remboursé en partie", "?page=next", "/console/c/vallon/donations/new?method=cash"},
 		"/console/c/vallon/donations/" + someID:              {"&lt;script&gt;", "Une avocate &lt;b&gt;", "/console/c/vallon/refunds/new?donation=collectives%2Fvallon%2Fcampaigns%2Favocate%2Fdonations%2F" + someID, "/console/c/vallon/books/journal/7", "charge.refunded", "Remboursement\u00a0: fait"},
 		"/console/c/vallon/donations/statistics":             {`role="img"`, "25\u00a0€ recueillis pour un objectif de 800\u00a0€", "mars 2026", "Gardés", "/console/c/vallon/donations?end_date=2026-03-31&amp;start_date=2026-03-01"},

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/cagnotte/cagnotte/gateway/download"
+	"github.com/cagnotte/cagnotte/gateway/text"
 	bankv1 "github.com/cagnotte/cagnotte/proto/cagnotte/bank/v1"
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
@@ -206,7 +207,7 @@ func expensesFields(v *visit) ([]field, error) {
 	}
 	for _, a := range accounts.GetAccounts() {
 		if a.GetType() == ledgerv1.AccountType_ACCOUNT_TYPE_EXPENSE {
-			kinds = append(kinds, option{Value: "3 " + a.GetCode(), Label: a.GetCode() + " " + a.GetDisplayName()})
+			kinds = append(kinds, option{Value: "3 " + a.GetCode(), Label: a.GetCode() + " " + text.Apostrophes(a.GetDisplayName())})
 		}
 	}
 	return []field{

@@ -70,3 +70,7 @@ func Typeset(lang, text string) string {
 		return strings.ReplaceAll(number, " ", thin)
 	})
 }
+
+// Apostrophes sets the apostrophes within words of a name as they are printed, in any language. It is for names that were
+// stored with those of a typewriter and stay so in exports: the character sets of the FEC lack the printed one.
+func Apostrophes(name string) string { return apostrophe.ReplaceAllString(name, "$1’$2") }

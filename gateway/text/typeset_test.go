@@ -35,3 +35,13 @@ func TestTypeset(t *testing.T) {
 		}
 	}
 }
+
+func TestApostrophesOfNames(t *testing.T) {
+	for name, want := range map[string]string{
+		"Frais d'actes et de contentieux": "Frais d’actes et de contentieux", "5' nets": "5' nets", "donor's": "donor’s",
+	} {
+		if got := Apostrophes(name); got != want {
+			t.Errorf("%q: got %q, want %q", name, got, want)
+		}
+	}
+}
