@@ -1,6 +1,7 @@
 package campaigns
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,6 +19,8 @@ func (c Campaign) auditFields() audit.Fields {
 		"presets":         amounts(c.Presets),
 		"allowed_origins": strings.Join(c.AllowedOrigins, ", "),
 		"image":           c.Image,
+		"listed":          strconv.FormatBool(c.Listed),
+		"expenses_shown":  strconv.FormatBool(c.ExpensesShown),
 	}
 	if !c.Deadline.IsZero() {
 		fields["deadline"] = c.Deadline.UTC().Format(time.RFC3339)

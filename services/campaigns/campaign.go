@@ -102,6 +102,15 @@ type Content struct {
 	AllowedOrigins []string
 	// Image is the id of an image of the collective's; empty for none.
 	Image string
+	Shown
+}
+
+// Shown is what public pages show of a campaign beyond itself. It changes as long as the campaign exists, closed or not.
+type Shown struct {
+	// Listed: the front page shows the campaign while it is public.
+	Listed bool
+	// ExpensesShown: its page shows its expenses one by one.
+	ExpensesShown bool
 }
 
 // Campaign is what money is raised for.
@@ -154,6 +163,18 @@ func (c Campaign) deadlinePassed(now time.Time) bool {
 	return !c.Deadline.IsZero() && !now.Before(c.Deadline)
 }
 
+// rank is its place in lists of what runs: 0 while it runs, 1 while it is paused or a draft, 2 when it is over. The SQL of the
+// lists computes it too.
+func (c Campaign) rank(now time.Time) int {
+	switch {
+	case c.Over(now):
+		return 2
+	case c.State == StatePublished:
+		return 0
+	}
+	return 1
+}
+
 // AllowsOrigin reports whether pages of the origin ("https://vallon.example") may embed the campaign and be returned to,
 // whatever the campaign's state.
 func (c Campaign) AllowsOrigin(origin string) bool {
@@ -198,7 +219,8 @@ func (c Content) equal(d Content) bool {
 			return a.ID == b.ID && a.Amount == b.Amount && maps.Equal(a.Titles, b.Titles)
 		}) &&
 		slices.Equal(c.AllowedOrigins, d.AllowedOrigins) &&
-		c.Image == d.Image
+		c.Image == d.Image &&
+		c.Shown == d.Shown
 }
 
 // Progress is the sum of a campaign's donations and of its expenses, in its currency. It may exceed the goal.

@@ -26,6 +26,8 @@
 //     whoever adds one of these shares.
 //   - A campaign has one currency for all amounts, which is fixed once it is published (CURRENCY_FIXED). So its donations
 //     can be summed.
+//   - What is shown of a campaign ([Shown]) changes when it is closed, too: expenses come later, and whoever wants to leave the
+//     front page may. Owners alone show expenses.
 //   - Each text has French, the language that all others fall back to.
 //   - A stage keeps its id when others are put before it, because expenses name it. No later stage gets an id on which money
 //     was spent.

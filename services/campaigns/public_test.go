@@ -37,6 +37,7 @@ var isPublic = map[protoreflect.Name]bool{
 	"accepting_donations": true, "accepting_cards": true, "collective_display_name": true, "publish_time": true, "close_time": true,
 	"create_time": false, "update_time": false, "etag": false,
 	"fee_estimate": true, "spent": true, "collective_suspended": true, "image": true, "revision": true, "deadline_date": true,
+	"listed": true, "expenses_shown": true,
 }
 
 // full is a campaign with something in every field.
@@ -46,6 +47,7 @@ func full() Campaign {
 		PublishTime: start, CloseTime: start, CreateTime: start, UpdateTime: start, version: 7,
 	}
 	c.Currency, c.fee, c.cards, c.Image = "EUR", DefaultFeeEstimate, true, strings.Repeat("a", 64)
+	c.Listed, c.ExpensesShown = true, true
 	for lang, text := range c.Texts {
 		text.ImageAlt = "Une rue"
 		c.Texts[lang] = text

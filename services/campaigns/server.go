@@ -30,6 +30,9 @@ func NewServer(s *Service, progress ProgressFunc) campaignsv1.CampaignsServiceSe
 // CreateCampaign ignores the output-only fields of the request's campaign.
 func (s *server) CreateCampaign(ctx context.Context, req *campaignsv1.CreateCampaignRequest) (*campaignsv1.Campaign, error) {
 	name := Name{Collective: collectiveOf(req.GetParent()), Campaign: req.GetCampaignId()}
+	if req.GetCampaign().GetExpensesShown() && !mayShowExpenses(ctx, name.Collective) {
+		return nil, errs.NotFound(name.String())
+	}
 	c, err := s.service.Create(ctx, name, contentFromProto(name.Collective, req.GetCampaign()))
 	return s.answer(ctx, c, err)
 }
@@ -52,12 +55,17 @@ func (s *server) GetCampaign(ctx context.Context, req *campaignsv1.GetCampaignRe
 type listFilter struct {
 	Parent string
 	Drafts bool
+	// Running: what runs comes first.
+	Running bool
 }
 
 // ListCampaigns lists drafts for members only.
 func (s *server) ListCampaigns(ctx context.Context, req *campaignsv1.ListCampaignsRequest) (*campaignsv1.ListCampaignsResponse, error) {
 	q := query{collective: collectiveOf(req.GetParent())}
 	q.drafts = isMember(ctx, q.collective)
+	if req.GetRunningFirst() {
+		return s.listRunning(ctx, req, q)
+	}
 	filter := listFilter{Parent: req.GetParent(), Drafts: q.drafts}
 	found, next, err := page.List(req, filter, newest, func(before position, count int) ([]Campaign, error) {
 		q.before, q.count = before, count
@@ -80,11 +88,16 @@ func (s *server) UpdateCampaign(ctx context.Context, req *campaignsv1.UpdateCamp
 		return nil, err
 	}
 	c, err := s.service.Update(ctx, name, sent.GetEtag(), func(content *Content) error {
+		shown := content.ExpensesShown
 		merged := contentToProto(name.Collective, *content)
 		if err := fieldmask.Apply(merged, sent, req.GetUpdateMask(), writable...); err != nil {
 			return err
 		}
 		*content = contentFromProto(name.Collective, merged)
+		// An editor who sends back what it has read changes nothing, and may.
+		if content.ExpensesShown != shown && !mayShowExpenses(ctx, name.Collective) {
+			return errs.NotFound(name.String())
+		}
 		return nil
 	})
 	return s.answer(ctx, c, err)
@@ -188,6 +201,13 @@ func (s *server) present(ctx context.Context, list []Campaign) ([]*campaignsv1.C
 	return presented, nil
 }
 
+// mayShowExpenses reports whether the caller may show or hide a campaign's expenses. An editor, who does not read the books, may
+// not.
+func mayShowExpenses(ctx context.Context, collective string) bool {
+	by := rpc.CallerFrom(ctx).Principal
+	return by.Role(collective) == "owner" || by.IsOperator()
+}
+
 // isMember reports whether the caller sees the fields that are not public.
 func isMember(ctx context.Context, collective string) bool {
 	return rpc.CallerFrom(ctx).Principal.Sees(collective)
@@ -200,7 +220,7 @@ func imagePrefix(collective string) string { return "collectives/" + collective 
 func collectiveOf(parent string) string { return strings.TrimPrefix(parent, "collectives/") }
 
 // writable are the fields that an update may change: those of contentToProto.
-var writable = []string{"texts", "goal", "presets", "minimum", "maximum", "deadline", "stages", "allowed_origins", "image"}
+var writable = []string{"texts", "goal", "presets", "minimum", "maximum", "deadline", "stages", "allowed_origins", "image", "listed", "expenses_shown"}
 
 // publicProto has the public fields alone. A field is here because it was decided to be public.
 func publicProto(c Campaign, p Progress, now time.Time) *campaignsv1.Campaign {
@@ -229,6 +249,8 @@ func publicProto(c Campaign, p Progress, now time.Time) *campaignsv1.Campaign {
 		CloseTime:             wire.Time(c.CloseTime),
 		FeeEstimate:           feeToProto(c.fee, c.Currency),
 		Image:                 content.Image,
+		Listed:                content.Listed,
+		ExpensesShown:         content.ExpensesShown,
 	}
 	public.Revision = revisionOf(public)
 	public.Progress = progressToProto(p, c.Currency)
@@ -262,6 +284,8 @@ func contentToProto(collective string, c Content) *campaignsv1.Campaign {
 		Maximum:        wire.Money(c.Maximum),
 		Deadline:       wire.Time(c.Deadline),
 		AllowedOrigins: c.AllowedOrigins,
+		Listed:         c.Listed,
+		ExpensesShown:  c.ExpensesShown,
 	}
 	if c.Image != "" {
 		p.Image = imagePrefix(collective) + c.Image
@@ -289,6 +313,7 @@ func contentFromProto(collective string, p *campaignsv1.Campaign) Content {
 		Minimum:        wire.Amount(p.GetMinimum()),
 		Maximum:        wire.Amount(p.GetMaximum()),
 		AllowedOrigins: p.GetAllowedOrigins(),
+		Shown:          Shown{Listed: p.GetListed(), ExpensesShown: p.GetExpensesShown()},
 	}
 	if p.GetDeadline() != nil {
 		c.Deadline = p.GetDeadline().AsTime()

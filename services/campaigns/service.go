@@ -78,7 +78,7 @@ func (s *Service) Create(ctx context.Context, name Name, content Content) (Campa
 
 // Update changes the content of a campaign in one transaction, with its row locked: change edits the stored content, which
 // is then checked and written. Nothing is written when nothing differs. Errors: ABORTED (ETAG_MISMATCH) when etag is
-// neither empty nor the stored one; FAILED_PRECONDITION: CAMPAIGN_CLOSED, and CURRENCY_FIXED once published;
+// neither empty nor the stored one; FAILED_PRECONDITION: CAMPAIGN_CLOSED for anything but [Shown], and CURRENCY_FIXED once published;
 // INVALID_ARGUMENT with all wrong fields; NOT_FOUND.
 func (s *Service) Update(ctx context.Context, name Name, etag string, change func(*Content) error) (Campaign, error) {
 	spent, err := s.spentStages(ctx, name)
@@ -86,15 +86,21 @@ func (s *Service) Update(ctx context.Context, name Name, etag string, change fun
 		return Campaign{}, err
 	}
 	return s.update(ctx, name, func(c *Campaign, now time.Time) error {
-		if c.State == StateClosed {
-			return errClosed(name)
-		}
-		if etag != "" && etag != c.etag() {
+		stale := etag != "" && etag != c.etag()
+		if stale && c.State != StateClosed {
 			return errEtag(name)
 		}
 		before := c.Content
 		if err := change(&c.Content); err != nil {
 			return err
+		}
+		switch {
+		case c.State == StateClosed && !c.equalButShown(before):
+			return errClosed(name)
+		case stale:
+			return errEtag(name)
+		case c.State == StateClosed:
+			return nil
 		}
 		c.nameStages(before.Stages, spent)
 		if err := c.normalise(); err != nil {

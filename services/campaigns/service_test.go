@@ -326,6 +326,16 @@ func TestUpdateOfPublished(t *testing.T) {
 		_, err := s.Update(ctx, avocat, "stale", setGoal(990_00))
 		errstest.Want(t, err, codes.FailedPrecondition, errorsv1.ErrorReason_CAMPAIGN_CLOSED)
 	})
+	t.Run("lets what is shown change once closed", func(t *testing.T) {
+		for _, shown := range []Shown{{Listed: true}, {Listed: true, ExpensesShown: true}, {}} {
+			c, err := s.Update(ctx, avocat, "", func(c *Content) error { c.Shown = shown; return nil })
+			if err != nil || c.Shown != shown {
+				t.Errorf("%v: %v, %v", shown, c.Shown, err)
+			}
+		}
+		_, err := s.Update(ctx, avocat, "stale", func(c *Content) error { c.Listed = true; return nil })
+		errstest.Want(t, err, codes.Aborted, errorsv1.ErrorReason_ETAG_MISMATCH)
+	})
 }
 
 func TestDatabaseKeepsItsPromises(t *testing.T) {

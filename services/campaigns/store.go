@@ -29,6 +29,8 @@ SELECT
 	c.stages,
 	c.allowed_origins,
 	c.image,
+	c.listed,
+	c.expenses_shown,
 	c.state,
 	c.published_at,
 	c.closed_at,
@@ -84,6 +86,8 @@ SELECT
 	c.stages,
 	c.allowed_origins,
 	c.image,
+	c.listed,
+	c.expenses_shown,
 	c.state,
 	c.published_at,
 	c.closed_at,
@@ -154,6 +158,8 @@ INSERT INTO campaigns.campaigns (
 	stages,
 	allowed_origins,
 	image,
+	listed,
+	expenses_shown,
 	state,
 	created_at,
 	updated_at
@@ -171,6 +177,8 @@ VALUES (
 	@stages,
 	@allowed_origins,
 	@image,
+	@listed,
+	@expenses_shown,
 	'draft',
 	@now,
 	@now
@@ -207,7 +215,7 @@ const lockSQL = getSQL + `
 FOR NO KEY UPDATE OF c`
 
 // updateSQL writes the whole row, which the caller has locked by lockSQL. The trigger campaigns_keep_promises refuses a
-// change of a closed campaign, and, once published, a step back to a draft and another currency.
+// change of a closed campaign other than of what is shown, and, once published, a step back to a draft and another currency.
 const updateSQL = `
 UPDATE campaigns.campaigns
 SET
@@ -221,6 +229,8 @@ SET
 	stages = @stages,
 	allowed_origins = @allowed_origins,
 	image = @image,
+	listed = @listed,
+	expenses_shown = @expenses_shown,
 	state = @state,
 	published_at = @published_at,
 	closed_at = @closed_at,
@@ -314,6 +324,7 @@ func contentArgs(name Name, c Content) (pgx.NamedArgs, error) {
 	args["stages"] = stagesJSON
 	args["allowed_origins"] = c.AllowedOrigins
 	// NULL refers to no image.
+	args["listed"], args["expenses_shown"] = c.Listed, c.ExpensesShown
 	args["image"] = nil
 	if c.Image != "" {
 		args["image"] = c.Image
@@ -354,7 +365,7 @@ func scan(r pgx.CollectableRow) (Campaign, error) {
 		image                       *string
 	)
 	if err := r.Scan(&c.Name.Collective, &c.Name.Campaign, &texts, &c.Currency, &c.Goal.Minor, &presets,
-		&c.Minimum.Minor, &c.Maximum.Minor, &deadline, &stages, &c.AllowedOrigins, &image, &c.State,
+		&c.Minimum.Minor, &c.Maximum.Minor, &deadline, &stages, &c.AllowedOrigins, &image, &c.Listed, &c.ExpensesShown, &c.State,
 		&published, &closed, &c.CreateTime, &c.UpdateTime, &c.version, &c.CollectiveDisplayName, &c.timeZone, &c.CollectiveSuspended); err != nil {
 		return Campaign{}, err
 	}

@@ -36,6 +36,7 @@
 //   - What a line of a bank statement shows is reversed by unmatching the line. A transfer or a deposit is refused while a
 //     line that looks like it is booked already, unless AllowDuplicate is set.
 //   - A request that is sent twice under one id is done once ([Service.Once]).
+//   - The public sees the expenses of a campaign that shows them, and of each neither payee nor document.
 //   - No column holds a donor's name. An attachment is an invoice or a receipt, and is saved under a name made of its hash.
 //   - Attachments are never changed or deleted: vouchers are kept for ten years. What they are, their first bytes tell.
 //   - A day becomes the moment at which it begins in the collective's time zone.

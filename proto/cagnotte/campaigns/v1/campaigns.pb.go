@@ -296,7 +296,12 @@ type Campaign struct {
 	Revision string `protobuf:"bytes,42,opt,name=revision,proto3" json:"revision,omitempty"`
 	// Public. Output only. The last day on which it accepts donations, in the collective's time zone, YYYY-MM-DD; empty for no
 	// deadline.
-	DeadlineDate  string `protobuf:"bytes,43,opt,name=deadline_date,json=deadlineDate,proto3" json:"deadline_date,omitempty"`
+	DeadlineDate string `protobuf:"bytes,43,opt,name=deadline_date,json=deadlineDate,proto3" json:"deadline_date,omitempty"`
+	// Public. Whether the service's front page shows it while it is public. False by default.
+	Listed bool `protobuf:"varint,60,opt,name=listed,proto3" json:"listed,omitempty"`
+	// Public. Whether its page shows its expenses one by one, without payee and document: see
+	// TreasuryService.ListPublicExpenses. False by default. Owners alone change it.
+	ExpensesShown bool `protobuf:"varint,61,opt,name=expenses_shown,json=expensesShown,proto3" json:"expenses_shown,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -504,6 +509,20 @@ func (x *Campaign) GetDeadlineDate() string {
 		return x.DeadlineDate
 	}
 	return ""
+}
+
+func (x *Campaign) GetListed() bool {
+	if x != nil {
+		return x.Listed
+	}
+	return false
+}
+
+func (x *Campaign) GetExpensesShown() bool {
+	if x != nil {
+		return x.ExpensesShown
+	}
+	return false
 }
 
 // An estimate of Stripe's fee for a payment by card: a share of it and a fixed part. The fee itself is known when the payment
@@ -1011,7 +1030,9 @@ type ListCampaignsRequest struct {
 	// How many at most: 50 when zero, and 200 when more is asked for.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// `next_page_token` of the page before.
-	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Those that run come first, then those that are paused, then those that are over; each newest first. False: newest first.
+	RunningFirst  bool `protobuf:"varint,4,opt,name=running_first,json=runningFirst,proto3" json:"running_first,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1065,6 +1086,13 @@ func (x *ListCampaignsRequest) GetPageToken() string {
 		return x.PageToken
 	}
 	return ""
+}
+
+func (x *ListCampaignsRequest) GetRunningFirst() bool {
+	if x != nil {
+		return x.RunningFirst
+	}
+	return false
 }
 
 // A page of campaigns.
@@ -1122,6 +1150,125 @@ func (x *ListCampaignsResponse) GetNextPageToken() string {
 	return ""
 }
 
+// Asks for a page of the front page's campaigns.
+type ListListedCampaignsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `instance`.
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// How many at most: 50 when zero, and 200 when more is asked for.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// `next_page_token` of the page before.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListListedCampaignsRequest) Reset() {
+	*x = ListListedCampaignsRequest{}
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListListedCampaignsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListListedCampaignsRequest) ProtoMessage() {}
+
+func (x *ListListedCampaignsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListListedCampaignsRequest.ProtoReflect.Descriptor instead.
+func (*ListListedCampaignsRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ListListedCampaignsRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *ListListedCampaignsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListListedCampaignsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// A page of the front page's campaigns.
+type ListListedCampaignsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The campaigns.
+	Campaigns []*Campaign `protobuf:"bytes,1,rep,name=campaigns,proto3" json:"campaigns,omitempty"`
+	// Asks for the next page; empty on the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListListedCampaignsResponse) Reset() {
+	*x = ListListedCampaignsResponse{}
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListListedCampaignsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListListedCampaignsResponse) ProtoMessage() {}
+
+func (x *ListListedCampaignsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListListedCampaignsResponse.ProtoReflect.Descriptor instead.
+func (*ListListedCampaignsResponse) Descriptor() ([]byte, []int) {
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ListListedCampaignsResponse) GetCampaigns() []*Campaign {
+	if x != nil {
+		return x.Campaigns
+	}
+	return nil
+}
+
+func (x *ListListedCampaignsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 // Asks to change a campaign.
 type UpdateCampaignRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1136,7 +1283,7 @@ type UpdateCampaignRequest struct {
 
 func (x *UpdateCampaignRequest) Reset() {
 	*x = UpdateCampaignRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[11]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1148,7 +1295,7 @@ func (x *UpdateCampaignRequest) String() string {
 func (*UpdateCampaignRequest) ProtoMessage() {}
 
 func (x *UpdateCampaignRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[11]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1161,7 +1308,7 @@ func (x *UpdateCampaignRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateCampaignRequest.ProtoReflect.Descriptor instead.
 func (*UpdateCampaignRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{11}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *UpdateCampaignRequest) GetCampaign() *Campaign {
@@ -1191,7 +1338,7 @@ type PublishCampaignRequest struct {
 
 func (x *PublishCampaignRequest) Reset() {
 	*x = PublishCampaignRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[12]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1203,7 +1350,7 @@ func (x *PublishCampaignRequest) String() string {
 func (*PublishCampaignRequest) ProtoMessage() {}
 
 func (x *PublishCampaignRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[12]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1216,7 +1363,7 @@ func (x *PublishCampaignRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishCampaignRequest.ProtoReflect.Descriptor instead.
 func (*PublishCampaignRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{12}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *PublishCampaignRequest) GetName() string {
@@ -1244,7 +1391,7 @@ type PauseCampaignRequest struct {
 
 func (x *PauseCampaignRequest) Reset() {
 	*x = PauseCampaignRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[13]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1256,7 +1403,7 @@ func (x *PauseCampaignRequest) String() string {
 func (*PauseCampaignRequest) ProtoMessage() {}
 
 func (x *PauseCampaignRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[13]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1269,7 +1416,7 @@ func (x *PauseCampaignRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseCampaignRequest.ProtoReflect.Descriptor instead.
 func (*PauseCampaignRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{13}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *PauseCampaignRequest) GetName() string {
@@ -1290,7 +1437,7 @@ type ResumeCampaignRequest struct {
 
 func (x *ResumeCampaignRequest) Reset() {
 	*x = ResumeCampaignRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[14]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1302,7 +1449,7 @@ func (x *ResumeCampaignRequest) String() string {
 func (*ResumeCampaignRequest) ProtoMessage() {}
 
 func (x *ResumeCampaignRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[14]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1315,7 +1462,7 @@ func (x *ResumeCampaignRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeCampaignRequest.ProtoReflect.Descriptor instead.
 func (*ResumeCampaignRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{14}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ResumeCampaignRequest) GetName() string {
@@ -1336,7 +1483,7 @@ type CloseCampaignRequest struct {
 
 func (x *CloseCampaignRequest) Reset() {
 	*x = CloseCampaignRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[15]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1348,7 +1495,7 @@ func (x *CloseCampaignRequest) String() string {
 func (*CloseCampaignRequest) ProtoMessage() {}
 
 func (x *CloseCampaignRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[15]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1361,7 +1508,7 @@ func (x *CloseCampaignRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseCampaignRequest.ProtoReflect.Descriptor instead.
 func (*CloseCampaignRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{15}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CloseCampaignRequest) GetName() string {
@@ -1384,7 +1531,7 @@ type CopyCampaignRequest struct {
 
 func (x *CopyCampaignRequest) Reset() {
 	*x = CopyCampaignRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[16]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1396,7 +1543,7 @@ func (x *CopyCampaignRequest) String() string {
 func (*CopyCampaignRequest) ProtoMessage() {}
 
 func (x *CopyCampaignRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[16]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1409,7 +1556,7 @@ func (x *CopyCampaignRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CopyCampaignRequest.ProtoReflect.Descriptor instead.
 func (*CopyCampaignRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{16}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CopyCampaignRequest) GetName() string {
@@ -1441,7 +1588,7 @@ type RenameCampaignRequest struct {
 
 func (x *RenameCampaignRequest) Reset() {
 	*x = RenameCampaignRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[17]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1453,7 +1600,7 @@ func (x *RenameCampaignRequest) String() string {
 func (*RenameCampaignRequest) ProtoMessage() {}
 
 func (x *RenameCampaignRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[17]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1466,7 +1613,7 @@ func (x *RenameCampaignRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenameCampaignRequest.ProtoReflect.Descriptor instead.
 func (*RenameCampaignRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{17}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RenameCampaignRequest) GetName() string {
@@ -1503,7 +1650,7 @@ type DeleteCampaignRequest struct {
 
 func (x *DeleteCampaignRequest) Reset() {
 	*x = DeleteCampaignRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[18]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1515,7 +1662,7 @@ func (x *DeleteCampaignRequest) String() string {
 func (*DeleteCampaignRequest) ProtoMessage() {}
 
 func (x *DeleteCampaignRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[18]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1528,7 +1675,7 @@ func (x *DeleteCampaignRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteCampaignRequest.ProtoReflect.Descriptor instead.
 func (*DeleteCampaignRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{18}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *DeleteCampaignRequest) GetName() string {
@@ -1556,7 +1703,7 @@ type GetPublishChecklistRequest struct {
 
 func (x *GetPublishChecklistRequest) Reset() {
 	*x = GetPublishChecklistRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[19]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1568,7 +1715,7 @@ func (x *GetPublishChecklistRequest) String() string {
 func (*GetPublishChecklistRequest) ProtoMessage() {}
 
 func (x *GetPublishChecklistRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[19]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1581,7 +1728,7 @@ func (x *GetPublishChecklistRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPublishChecklistRequest.ProtoReflect.Descriptor instead.
 func (*GetPublishChecklistRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{19}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *GetPublishChecklistRequest) GetName() string {
@@ -1606,7 +1753,7 @@ type PublishChecklist struct {
 
 func (x *PublishChecklist) Reset() {
 	*x = PublishChecklist{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[20]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1618,7 +1765,7 @@ func (x *PublishChecklist) String() string {
 func (*PublishChecklist) ProtoMessage() {}
 
 func (x *PublishChecklist) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[20]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1631,7 +1778,7 @@ func (x *PublishChecklist) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishChecklist.ProtoReflect.Descriptor instead.
 func (*PublishChecklist) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{20}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *PublishChecklist) GetName() string {
@@ -1675,7 +1822,7 @@ type ChecklistItem struct {
 
 func (x *ChecklistItem) Reset() {
 	*x = ChecklistItem{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[21]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1687,7 +1834,7 @@ func (x *ChecklistItem) String() string {
 func (*ChecklistItem) ProtoMessage() {}
 
 func (x *ChecklistItem) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[21]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1700,7 +1847,7 @@ func (x *ChecklistItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChecklistItem.ProtoReflect.Descriptor instead.
 func (*ChecklistItem) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{21}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ChecklistItem) GetSubject() ChecklistSubject {
@@ -1753,7 +1900,7 @@ type ListRefusedOriginsRequest struct {
 
 func (x *ListRefusedOriginsRequest) Reset() {
 	*x = ListRefusedOriginsRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[22]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1765,7 +1912,7 @@ func (x *ListRefusedOriginsRequest) String() string {
 func (*ListRefusedOriginsRequest) ProtoMessage() {}
 
 func (x *ListRefusedOriginsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[22]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1778,7 +1925,7 @@ func (x *ListRefusedOriginsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRefusedOriginsRequest.ProtoReflect.Descriptor instead.
 func (*ListRefusedOriginsRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{22}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ListRefusedOriginsRequest) GetParent() string {
@@ -1815,7 +1962,7 @@ type ListRefusedOriginsResponse struct {
 
 func (x *ListRefusedOriginsResponse) Reset() {
 	*x = ListRefusedOriginsResponse{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[23]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1827,7 +1974,7 @@ func (x *ListRefusedOriginsResponse) String() string {
 func (*ListRefusedOriginsResponse) ProtoMessage() {}
 
 func (x *ListRefusedOriginsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[23]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1840,7 +1987,7 @@ func (x *ListRefusedOriginsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRefusedOriginsResponse.ProtoReflect.Descriptor instead.
 func (*ListRefusedOriginsResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{23}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ListRefusedOriginsResponse) GetRefusedOrigins() []*RefusedOrigin {
@@ -1876,7 +2023,7 @@ type RefusedOrigin struct {
 
 func (x *RefusedOrigin) Reset() {
 	*x = RefusedOrigin{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[24]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1888,7 +2035,7 @@ func (x *RefusedOrigin) String() string {
 func (*RefusedOrigin) ProtoMessage() {}
 
 func (x *RefusedOrigin) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[24]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1901,7 +2048,7 @@ func (x *RefusedOrigin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefusedOrigin.ProtoReflect.Descriptor instead.
 func (*RefusedOrigin) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{24}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *RefusedOrigin) GetOrigin() string {
@@ -1952,7 +2099,7 @@ type CheckOriginRequest struct {
 
 func (x *CheckOriginRequest) Reset() {
 	*x = CheckOriginRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[25]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1964,7 +2111,7 @@ func (x *CheckOriginRequest) String() string {
 func (*CheckOriginRequest) ProtoMessage() {}
 
 func (x *CheckOriginRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[25]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1977,7 +2124,7 @@ func (x *CheckOriginRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckOriginRequest.ProtoReflect.Descriptor instead.
 func (*CheckOriginRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{25}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *CheckOriginRequest) GetName() string {
@@ -2005,7 +2152,7 @@ type CheckOriginResponse struct {
 
 func (x *CheckOriginResponse) Reset() {
 	*x = CheckOriginResponse{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[26]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2017,7 +2164,7 @@ func (x *CheckOriginResponse) String() string {
 func (*CheckOriginResponse) ProtoMessage() {}
 
 func (x *CheckOriginResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[26]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2030,7 +2177,7 @@ func (x *CheckOriginResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckOriginResponse.ProtoReflect.Descriptor instead.
 func (*CheckOriginResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{26}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *CheckOriginResponse) GetAllowed() bool {
@@ -2044,7 +2191,7 @@ var File_cagnotte_campaigns_v1_campaigns_proto protoreflect.FileDescriptor
 
 const file_cagnotte_campaigns_v1_campaigns_proto_rawDesc = "" +
 	"\n" +
-	"%cagnotte/campaigns/v1/campaigns.proto\x12\x15cagnotte.campaigns.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc8\v\n" +
+	"%cagnotte/campaigns/v1/campaigns.proto\x12\x15cagnotte.campaigns.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x87\f\n" +
 	"\bCampaign\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12Z\n" +
 	"\x05texts\x18\x02 \x03(\v2*.cagnotte.campaigns.v1.Campaign.TextsEntryB\x18\xbaH\x15\x9a\x01\x12\x10\f\"\x0er\f2\n" +
@@ -2075,7 +2222,9 @@ const file_cagnotte_campaigns_v1_campaigns_proto_rawDesc = "" +
 	"\x14collective_suspended\x18( \x01(\bR\x13collectiveSuspended\x12'\n" +
 	"\x0faccepting_cards\x18) \x01(\bR\x0eacceptingCards\x12\x1a\n" +
 	"\brevision\x18* \x01(\tR\brevision\x12#\n" +
-	"\rdeadline_date\x18+ \x01(\tR\fdeadlineDate\x1a]\n" +
+	"\rdeadline_date\x18+ \x01(\tR\fdeadlineDate\x12\x16\n" +
+	"\x06listed\x18< \x01(\bR\x06listed\x12%\n" +
+	"\x0eexpenses_shown\x18= \x01(\bR\rexpensesShown\x1a]\n" +
 	"\n" +
 	"TextsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x129\n" +
@@ -2114,13 +2263,24 @@ const file_cagnotte_campaigns_v1_campaigns_proto_rawDesc = "" +
 	"\asettled\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyR\asettled\x122\n" +
 	"\apending\x18\x03 \x01(\v2\x18.cagnotte.money.v1.MoneyR\apending\x12/\n" +
 	"\x13accepting_donations\x18\x04 \x01(\bR\x12acceptingDonations\x12\x1a\n" +
-	"\brevision\x18\x05 \x01(\tR\brevision\"\xb0\x01\n" +
+	"\brevision\x18\x05 \x01(\tR\brevision\"\xd5\x01\n" +
 	"\x14ListCampaignsRequest\x12I\n" +
 	"\x06parent\x18\x01 \x01(\tB1\xbaH.r,2*^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12$\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"~\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12#\n" +
+	"\rrunning_first\x18\x04 \x01(\bR\frunningFirst\"~\n" +
 	"\x15ListCampaignsResponse\x12=\n" +
+	"\tcampaigns\x18\x01 \x03(\v2\x1f.cagnotte.campaigns.v1.CampaignR\tcampaigns\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x94\x01\n" +
+	"\x1aListListedCampaignsRequest\x12'\n" +
+	"\x06parent\x18\x01 \x01(\tB\x0f\xbaH\fr\n" +
+	"\n" +
+	"\binstanceR\x06parent\x12$\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\x84\x01\n" +
+	"\x1bListListedCampaignsResponse\x12=\n" +
 	"\tcampaigns\x18\x01 \x03(\v2\x1f.cagnotte.campaigns.v1.CampaignR\tcampaigns\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x99\x01\n" +
 	"\x15UpdateCampaignRequest\x12C\n" +
@@ -2205,12 +2365,13 @@ const file_cagnotte_campaigns_v1_campaigns_proto_rawDesc = "" +
 	"\x14CAMPAIGN_STATE_DRAFT\x10\x01\x12\x1c\n" +
 	"\x18CAMPAIGN_STATE_PUBLISHED\x10\x02\x12\x19\n" +
 	"\x15CAMPAIGN_STATE_PAUSED\x10\x03\x12\x19\n" +
-	"\x15CAMPAIGN_STATE_CLOSED\x10\x042\xb8\x12\n" +
+	"\x15CAMPAIGN_STATE_CLOSED\x10\x042\xe6\x13\n" +
 	"\x10CampaignsService\x12\x97\x01\n" +
 	"\x0eCreateCampaign\x12,.cagnotte.campaigns.v1.CreateCampaignRequest\x1a\x1f.cagnotte.campaigns.v1.Campaign\"6\x82\xd3\xe4\x93\x020:\bcampaign\"$/v1/{parent=collectives/*}/campaigns\x12\x87\x01\n" +
 	"\vGetCampaign\x12).cagnotte.campaigns.v1.GetCampaignRequest\x1a\x1f.cagnotte.campaigns.v1.Campaign\",\x82\xd3\xe4\x93\x02&\x12$/v1/{name=collectives/*/campaigns/*}\x12\x98\x01\n" +
 	"\vGetProgress\x12).cagnotte.campaigns.v1.GetProgressRequest\x1a'.cagnotte.campaigns.v1.CampaignProgress\"5\x82\xd3\xe4\x93\x02/\x12-/v1/{name=collectives/*/campaigns/*/progress}\x12\x98\x01\n" +
-	"\rListCampaigns\x12+.cagnotte.campaigns.v1.ListCampaignsRequest\x1a,.cagnotte.campaigns.v1.ListCampaignsResponse\",\x82\xd3\xe4\x93\x02&\x12$/v1/{parent=collectives/*}/campaigns\x12\xa0\x01\n" +
+	"\rListCampaigns\x12+.cagnotte.campaigns.v1.ListCampaignsRequest\x1a,.cagnotte.campaigns.v1.ListCampaignsResponse\",\x82\xd3\xe4\x93\x02&\x12$/v1/{parent=collectives/*}/campaigns\x12\xab\x01\n" +
+	"\x13ListListedCampaigns\x121.cagnotte.campaigns.v1.ListListedCampaignsRequest\x1a2.cagnotte.campaigns.v1.ListListedCampaignsResponse\"-\x82\xd3\xe4\x93\x02'\x12%/v1/{parent=instance}/listedCampaigns\x12\xa0\x01\n" +
 	"\x0eUpdateCampaign\x12,.cagnotte.campaigns.v1.UpdateCampaignRequest\x1a\x1f.cagnotte.campaigns.v1.Campaign\"?\x82\xd3\xe4\x93\x029:\bcampaign2-/v1/{campaign.name=collectives/*/campaigns/*}\x12\x9a\x01\n" +
 	"\x0fPublishCampaign\x12-.cagnotte.campaigns.v1.PublishCampaignRequest\x1a\x1f.cagnotte.campaigns.v1.Campaign\"7\x82\xd3\xe4\x93\x021:\x01*\",/v1/{name=collectives/*/campaigns/*}:publish\x12\x94\x01\n" +
 	"\rPauseCampaign\x12+.cagnotte.campaigns.v1.PauseCampaignRequest\x1a\x1f.cagnotte.campaigns.v1.Campaign\"5\x82\xd3\xe4\x93\x02/:\x01*\"*/v1/{name=collectives/*/campaigns/*}:pause\x12\x97\x01\n" +
@@ -2236,115 +2397,120 @@ func file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP() []byte {
 }
 
 var file_cagnotte_campaigns_v1_campaigns_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_cagnotte_campaigns_v1_campaigns_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_cagnotte_campaigns_v1_campaigns_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_cagnotte_campaigns_v1_campaigns_proto_goTypes = []any{
-	(ChecklistSubject)(0),              // 0: cagnotte.campaigns.v1.ChecklistSubject
-	(ChecklistState)(0),                // 1: cagnotte.campaigns.v1.ChecklistState
-	(CampaignState)(0),                 // 2: cagnotte.campaigns.v1.CampaignState
-	(*Campaign)(nil),                   // 3: cagnotte.campaigns.v1.Campaign
-	(*FeeEstimate)(nil),                // 4: cagnotte.campaigns.v1.FeeEstimate
-	(*CampaignText)(nil),               // 5: cagnotte.campaigns.v1.CampaignText
-	(*Stage)(nil),                      // 6: cagnotte.campaigns.v1.Stage
-	(*Progress)(nil),                   // 7: cagnotte.campaigns.v1.Progress
-	(*CreateCampaignRequest)(nil),      // 8: cagnotte.campaigns.v1.CreateCampaignRequest
-	(*GetCampaignRequest)(nil),         // 9: cagnotte.campaigns.v1.GetCampaignRequest
-	(*GetProgressRequest)(nil),         // 10: cagnotte.campaigns.v1.GetProgressRequest
-	(*CampaignProgress)(nil),           // 11: cagnotte.campaigns.v1.CampaignProgress
-	(*ListCampaignsRequest)(nil),       // 12: cagnotte.campaigns.v1.ListCampaignsRequest
-	(*ListCampaignsResponse)(nil),      // 13: cagnotte.campaigns.v1.ListCampaignsResponse
-	(*UpdateCampaignRequest)(nil),      // 14: cagnotte.campaigns.v1.UpdateCampaignRequest
-	(*PublishCampaignRequest)(nil),     // 15: cagnotte.campaigns.v1.PublishCampaignRequest
-	(*PauseCampaignRequest)(nil),       // 16: cagnotte.campaigns.v1.PauseCampaignRequest
-	(*ResumeCampaignRequest)(nil),      // 17: cagnotte.campaigns.v1.ResumeCampaignRequest
-	(*CloseCampaignRequest)(nil),       // 18: cagnotte.campaigns.v1.CloseCampaignRequest
-	(*CopyCampaignRequest)(nil),        // 19: cagnotte.campaigns.v1.CopyCampaignRequest
-	(*RenameCampaignRequest)(nil),      // 20: cagnotte.campaigns.v1.RenameCampaignRequest
-	(*DeleteCampaignRequest)(nil),      // 21: cagnotte.campaigns.v1.DeleteCampaignRequest
-	(*GetPublishChecklistRequest)(nil), // 22: cagnotte.campaigns.v1.GetPublishChecklistRequest
-	(*PublishChecklist)(nil),           // 23: cagnotte.campaigns.v1.PublishChecklist
-	(*ChecklistItem)(nil),              // 24: cagnotte.campaigns.v1.ChecklistItem
-	(*ListRefusedOriginsRequest)(nil),  // 25: cagnotte.campaigns.v1.ListRefusedOriginsRequest
-	(*ListRefusedOriginsResponse)(nil), // 26: cagnotte.campaigns.v1.ListRefusedOriginsResponse
-	(*RefusedOrigin)(nil),              // 27: cagnotte.campaigns.v1.RefusedOrigin
-	(*CheckOriginRequest)(nil),         // 28: cagnotte.campaigns.v1.CheckOriginRequest
-	(*CheckOriginResponse)(nil),        // 29: cagnotte.campaigns.v1.CheckOriginResponse
-	nil,                                // 30: cagnotte.campaigns.v1.Campaign.TextsEntry
-	nil,                                // 31: cagnotte.campaigns.v1.Stage.TitlesEntry
-	(*v1.Money)(nil),                   // 32: cagnotte.money.v1.Money
-	(*timestamppb.Timestamp)(nil),      // 33: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),      // 34: google.protobuf.FieldMask
-	(*emptypb.Empty)(nil),              // 35: google.protobuf.Empty
+	(ChecklistSubject)(0),               // 0: cagnotte.campaigns.v1.ChecklistSubject
+	(ChecklistState)(0),                 // 1: cagnotte.campaigns.v1.ChecklistState
+	(CampaignState)(0),                  // 2: cagnotte.campaigns.v1.CampaignState
+	(*Campaign)(nil),                    // 3: cagnotte.campaigns.v1.Campaign
+	(*FeeEstimate)(nil),                 // 4: cagnotte.campaigns.v1.FeeEstimate
+	(*CampaignText)(nil),                // 5: cagnotte.campaigns.v1.CampaignText
+	(*Stage)(nil),                       // 6: cagnotte.campaigns.v1.Stage
+	(*Progress)(nil),                    // 7: cagnotte.campaigns.v1.Progress
+	(*CreateCampaignRequest)(nil),       // 8: cagnotte.campaigns.v1.CreateCampaignRequest
+	(*GetCampaignRequest)(nil),          // 9: cagnotte.campaigns.v1.GetCampaignRequest
+	(*GetProgressRequest)(nil),          // 10: cagnotte.campaigns.v1.GetProgressRequest
+	(*CampaignProgress)(nil),            // 11: cagnotte.campaigns.v1.CampaignProgress
+	(*ListCampaignsRequest)(nil),        // 12: cagnotte.campaigns.v1.ListCampaignsRequest
+	(*ListCampaignsResponse)(nil),       // 13: cagnotte.campaigns.v1.ListCampaignsResponse
+	(*ListListedCampaignsRequest)(nil),  // 14: cagnotte.campaigns.v1.ListListedCampaignsRequest
+	(*ListListedCampaignsResponse)(nil), // 15: cagnotte.campaigns.v1.ListListedCampaignsResponse
+	(*UpdateCampaignRequest)(nil),       // 16: cagnotte.campaigns.v1.UpdateCampaignRequest
+	(*PublishCampaignRequest)(nil),      // 17: cagnotte.campaigns.v1.PublishCampaignRequest
+	(*PauseCampaignRequest)(nil),        // 18: cagnotte.campaigns.v1.PauseCampaignRequest
+	(*ResumeCampaignRequest)(nil),       // 19: cagnotte.campaigns.v1.ResumeCampaignRequest
+	(*CloseCampaignRequest)(nil),        // 20: cagnotte.campaigns.v1.CloseCampaignRequest
+	(*CopyCampaignRequest)(nil),         // 21: cagnotte.campaigns.v1.CopyCampaignRequest
+	(*RenameCampaignRequest)(nil),       // 22: cagnotte.campaigns.v1.RenameCampaignRequest
+	(*DeleteCampaignRequest)(nil),       // 23: cagnotte.campaigns.v1.DeleteCampaignRequest
+	(*GetPublishChecklistRequest)(nil),  // 24: cagnotte.campaigns.v1.GetPublishChecklistRequest
+	(*PublishChecklist)(nil),            // 25: cagnotte.campaigns.v1.PublishChecklist
+	(*ChecklistItem)(nil),               // 26: cagnotte.campaigns.v1.ChecklistItem
+	(*ListRefusedOriginsRequest)(nil),   // 27: cagnotte.campaigns.v1.ListRefusedOriginsRequest
+	(*ListRefusedOriginsResponse)(nil),  // 28: cagnotte.campaigns.v1.ListRefusedOriginsResponse
+	(*RefusedOrigin)(nil),               // 29: cagnotte.campaigns.v1.RefusedOrigin
+	(*CheckOriginRequest)(nil),          // 30: cagnotte.campaigns.v1.CheckOriginRequest
+	(*CheckOriginResponse)(nil),         // 31: cagnotte.campaigns.v1.CheckOriginResponse
+	nil,                                 // 32: cagnotte.campaigns.v1.Campaign.TextsEntry
+	nil,                                 // 33: cagnotte.campaigns.v1.Stage.TitlesEntry
+	(*v1.Money)(nil),                    // 34: cagnotte.money.v1.Money
+	(*timestamppb.Timestamp)(nil),       // 35: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),       // 36: google.protobuf.FieldMask
+	(*emptypb.Empty)(nil),               // 37: google.protobuf.Empty
 }
 var file_cagnotte_campaigns_v1_campaigns_proto_depIdxs = []int32{
-	30, // 0: cagnotte.campaigns.v1.Campaign.texts:type_name -> cagnotte.campaigns.v1.Campaign.TextsEntry
-	32, // 1: cagnotte.campaigns.v1.Campaign.goal:type_name -> cagnotte.money.v1.Money
-	32, // 2: cagnotte.campaigns.v1.Campaign.presets:type_name -> cagnotte.money.v1.Money
-	32, // 3: cagnotte.campaigns.v1.Campaign.minimum:type_name -> cagnotte.money.v1.Money
-	32, // 4: cagnotte.campaigns.v1.Campaign.maximum:type_name -> cagnotte.money.v1.Money
-	33, // 5: cagnotte.campaigns.v1.Campaign.deadline:type_name -> google.protobuf.Timestamp
+	32, // 0: cagnotte.campaigns.v1.Campaign.texts:type_name -> cagnotte.campaigns.v1.Campaign.TextsEntry
+	34, // 1: cagnotte.campaigns.v1.Campaign.goal:type_name -> cagnotte.money.v1.Money
+	34, // 2: cagnotte.campaigns.v1.Campaign.presets:type_name -> cagnotte.money.v1.Money
+	34, // 3: cagnotte.campaigns.v1.Campaign.minimum:type_name -> cagnotte.money.v1.Money
+	34, // 4: cagnotte.campaigns.v1.Campaign.maximum:type_name -> cagnotte.money.v1.Money
+	35, // 5: cagnotte.campaigns.v1.Campaign.deadline:type_name -> google.protobuf.Timestamp
 	6,  // 6: cagnotte.campaigns.v1.Campaign.stages:type_name -> cagnotte.campaigns.v1.Stage
 	2,  // 7: cagnotte.campaigns.v1.Campaign.state:type_name -> cagnotte.campaigns.v1.CampaignState
 	7,  // 8: cagnotte.campaigns.v1.Campaign.progress:type_name -> cagnotte.campaigns.v1.Progress
-	33, // 9: cagnotte.campaigns.v1.Campaign.publish_time:type_name -> google.protobuf.Timestamp
-	33, // 10: cagnotte.campaigns.v1.Campaign.close_time:type_name -> google.protobuf.Timestamp
-	33, // 11: cagnotte.campaigns.v1.Campaign.create_time:type_name -> google.protobuf.Timestamp
-	33, // 12: cagnotte.campaigns.v1.Campaign.update_time:type_name -> google.protobuf.Timestamp
-	32, // 13: cagnotte.campaigns.v1.Campaign.spent:type_name -> cagnotte.money.v1.Money
+	35, // 9: cagnotte.campaigns.v1.Campaign.publish_time:type_name -> google.protobuf.Timestamp
+	35, // 10: cagnotte.campaigns.v1.Campaign.close_time:type_name -> google.protobuf.Timestamp
+	35, // 11: cagnotte.campaigns.v1.Campaign.create_time:type_name -> google.protobuf.Timestamp
+	35, // 12: cagnotte.campaigns.v1.Campaign.update_time:type_name -> google.protobuf.Timestamp
+	34, // 13: cagnotte.campaigns.v1.Campaign.spent:type_name -> cagnotte.money.v1.Money
 	4,  // 14: cagnotte.campaigns.v1.Campaign.fee_estimate:type_name -> cagnotte.campaigns.v1.FeeEstimate
-	32, // 15: cagnotte.campaigns.v1.FeeEstimate.fixed:type_name -> cagnotte.money.v1.Money
-	31, // 16: cagnotte.campaigns.v1.Stage.titles:type_name -> cagnotte.campaigns.v1.Stage.TitlesEntry
-	32, // 17: cagnotte.campaigns.v1.Stage.amount:type_name -> cagnotte.money.v1.Money
-	32, // 18: cagnotte.campaigns.v1.Stage.spent:type_name -> cagnotte.money.v1.Money
-	32, // 19: cagnotte.campaigns.v1.Progress.settled:type_name -> cagnotte.money.v1.Money
-	32, // 20: cagnotte.campaigns.v1.Progress.pending:type_name -> cagnotte.money.v1.Money
+	34, // 15: cagnotte.campaigns.v1.FeeEstimate.fixed:type_name -> cagnotte.money.v1.Money
+	33, // 16: cagnotte.campaigns.v1.Stage.titles:type_name -> cagnotte.campaigns.v1.Stage.TitlesEntry
+	34, // 17: cagnotte.campaigns.v1.Stage.amount:type_name -> cagnotte.money.v1.Money
+	34, // 18: cagnotte.campaigns.v1.Stage.spent:type_name -> cagnotte.money.v1.Money
+	34, // 19: cagnotte.campaigns.v1.Progress.settled:type_name -> cagnotte.money.v1.Money
+	34, // 20: cagnotte.campaigns.v1.Progress.pending:type_name -> cagnotte.money.v1.Money
 	3,  // 21: cagnotte.campaigns.v1.CreateCampaignRequest.campaign:type_name -> cagnotte.campaigns.v1.Campaign
-	32, // 22: cagnotte.campaigns.v1.CampaignProgress.settled:type_name -> cagnotte.money.v1.Money
-	32, // 23: cagnotte.campaigns.v1.CampaignProgress.pending:type_name -> cagnotte.money.v1.Money
+	34, // 22: cagnotte.campaigns.v1.CampaignProgress.settled:type_name -> cagnotte.money.v1.Money
+	34, // 23: cagnotte.campaigns.v1.CampaignProgress.pending:type_name -> cagnotte.money.v1.Money
 	3,  // 24: cagnotte.campaigns.v1.ListCampaignsResponse.campaigns:type_name -> cagnotte.campaigns.v1.Campaign
-	3,  // 25: cagnotte.campaigns.v1.UpdateCampaignRequest.campaign:type_name -> cagnotte.campaigns.v1.Campaign
-	34, // 26: cagnotte.campaigns.v1.UpdateCampaignRequest.update_mask:type_name -> google.protobuf.FieldMask
-	24, // 27: cagnotte.campaigns.v1.PublishChecklist.items:type_name -> cagnotte.campaigns.v1.ChecklistItem
-	0,  // 28: cagnotte.campaigns.v1.ChecklistItem.subject:type_name -> cagnotte.campaigns.v1.ChecklistSubject
-	1,  // 29: cagnotte.campaigns.v1.ChecklistItem.state:type_name -> cagnotte.campaigns.v1.ChecklistState
-	27, // 30: cagnotte.campaigns.v1.ListRefusedOriginsResponse.refused_origins:type_name -> cagnotte.campaigns.v1.RefusedOrigin
-	33, // 31: cagnotte.campaigns.v1.RefusedOrigin.first_time:type_name -> google.protobuf.Timestamp
-	33, // 32: cagnotte.campaigns.v1.RefusedOrigin.last_time:type_name -> google.protobuf.Timestamp
-	5,  // 33: cagnotte.campaigns.v1.Campaign.TextsEntry.value:type_name -> cagnotte.campaigns.v1.CampaignText
-	8,  // 34: cagnotte.campaigns.v1.CampaignsService.CreateCampaign:input_type -> cagnotte.campaigns.v1.CreateCampaignRequest
-	9,  // 35: cagnotte.campaigns.v1.CampaignsService.GetCampaign:input_type -> cagnotte.campaigns.v1.GetCampaignRequest
-	10, // 36: cagnotte.campaigns.v1.CampaignsService.GetProgress:input_type -> cagnotte.campaigns.v1.GetProgressRequest
-	12, // 37: cagnotte.campaigns.v1.CampaignsService.ListCampaigns:input_type -> cagnotte.campaigns.v1.ListCampaignsRequest
-	14, // 38: cagnotte.campaigns.v1.CampaignsService.UpdateCampaign:input_type -> cagnotte.campaigns.v1.UpdateCampaignRequest
-	15, // 39: cagnotte.campaigns.v1.CampaignsService.PublishCampaign:input_type -> cagnotte.campaigns.v1.PublishCampaignRequest
-	16, // 40: cagnotte.campaigns.v1.CampaignsService.PauseCampaign:input_type -> cagnotte.campaigns.v1.PauseCampaignRequest
-	17, // 41: cagnotte.campaigns.v1.CampaignsService.ResumeCampaign:input_type -> cagnotte.campaigns.v1.ResumeCampaignRequest
-	18, // 42: cagnotte.campaigns.v1.CampaignsService.CloseCampaign:input_type -> cagnotte.campaigns.v1.CloseCampaignRequest
-	19, // 43: cagnotte.campaigns.v1.CampaignsService.CopyCampaign:input_type -> cagnotte.campaigns.v1.CopyCampaignRequest
-	20, // 44: cagnotte.campaigns.v1.CampaignsService.RenameCampaign:input_type -> cagnotte.campaigns.v1.RenameCampaignRequest
-	21, // 45: cagnotte.campaigns.v1.CampaignsService.DeleteCampaign:input_type -> cagnotte.campaigns.v1.DeleteCampaignRequest
-	22, // 46: cagnotte.campaigns.v1.CampaignsService.GetPublishChecklist:input_type -> cagnotte.campaigns.v1.GetPublishChecklistRequest
-	25, // 47: cagnotte.campaigns.v1.CampaignsService.ListRefusedOrigins:input_type -> cagnotte.campaigns.v1.ListRefusedOriginsRequest
-	28, // 48: cagnotte.campaigns.v1.CampaignsService.CheckOrigin:input_type -> cagnotte.campaigns.v1.CheckOriginRequest
-	3,  // 49: cagnotte.campaigns.v1.CampaignsService.CreateCampaign:output_type -> cagnotte.campaigns.v1.Campaign
-	3,  // 50: cagnotte.campaigns.v1.CampaignsService.GetCampaign:output_type -> cagnotte.campaigns.v1.Campaign
-	11, // 51: cagnotte.campaigns.v1.CampaignsService.GetProgress:output_type -> cagnotte.campaigns.v1.CampaignProgress
-	13, // 52: cagnotte.campaigns.v1.CampaignsService.ListCampaigns:output_type -> cagnotte.campaigns.v1.ListCampaignsResponse
-	3,  // 53: cagnotte.campaigns.v1.CampaignsService.UpdateCampaign:output_type -> cagnotte.campaigns.v1.Campaign
-	3,  // 54: cagnotte.campaigns.v1.CampaignsService.PublishCampaign:output_type -> cagnotte.campaigns.v1.Campaign
-	3,  // 55: cagnotte.campaigns.v1.CampaignsService.PauseCampaign:output_type -> cagnotte.campaigns.v1.Campaign
-	3,  // 56: cagnotte.campaigns.v1.CampaignsService.ResumeCampaign:output_type -> cagnotte.campaigns.v1.Campaign
-	3,  // 57: cagnotte.campaigns.v1.CampaignsService.CloseCampaign:output_type -> cagnotte.campaigns.v1.Campaign
-	3,  // 58: cagnotte.campaigns.v1.CampaignsService.CopyCampaign:output_type -> cagnotte.campaigns.v1.Campaign
-	3,  // 59: cagnotte.campaigns.v1.CampaignsService.RenameCampaign:output_type -> cagnotte.campaigns.v1.Campaign
-	35, // 60: cagnotte.campaigns.v1.CampaignsService.DeleteCampaign:output_type -> google.protobuf.Empty
-	23, // 61: cagnotte.campaigns.v1.CampaignsService.GetPublishChecklist:output_type -> cagnotte.campaigns.v1.PublishChecklist
-	26, // 62: cagnotte.campaigns.v1.CampaignsService.ListRefusedOrigins:output_type -> cagnotte.campaigns.v1.ListRefusedOriginsResponse
-	29, // 63: cagnotte.campaigns.v1.CampaignsService.CheckOrigin:output_type -> cagnotte.campaigns.v1.CheckOriginResponse
-	49, // [49:64] is the sub-list for method output_type
-	34, // [34:49] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	3,  // 25: cagnotte.campaigns.v1.ListListedCampaignsResponse.campaigns:type_name -> cagnotte.campaigns.v1.Campaign
+	3,  // 26: cagnotte.campaigns.v1.UpdateCampaignRequest.campaign:type_name -> cagnotte.campaigns.v1.Campaign
+	36, // 27: cagnotte.campaigns.v1.UpdateCampaignRequest.update_mask:type_name -> google.protobuf.FieldMask
+	26, // 28: cagnotte.campaigns.v1.PublishChecklist.items:type_name -> cagnotte.campaigns.v1.ChecklistItem
+	0,  // 29: cagnotte.campaigns.v1.ChecklistItem.subject:type_name -> cagnotte.campaigns.v1.ChecklistSubject
+	1,  // 30: cagnotte.campaigns.v1.ChecklistItem.state:type_name -> cagnotte.campaigns.v1.ChecklistState
+	29, // 31: cagnotte.campaigns.v1.ListRefusedOriginsResponse.refused_origins:type_name -> cagnotte.campaigns.v1.RefusedOrigin
+	35, // 32: cagnotte.campaigns.v1.RefusedOrigin.first_time:type_name -> google.protobuf.Timestamp
+	35, // 33: cagnotte.campaigns.v1.RefusedOrigin.last_time:type_name -> google.protobuf.Timestamp
+	5,  // 34: cagnotte.campaigns.v1.Campaign.TextsEntry.value:type_name -> cagnotte.campaigns.v1.CampaignText
+	8,  // 35: cagnotte.campaigns.v1.CampaignsService.CreateCampaign:input_type -> cagnotte.campaigns.v1.CreateCampaignRequest
+	9,  // 36: cagnotte.campaigns.v1.CampaignsService.GetCampaign:input_type -> cagnotte.campaigns.v1.GetCampaignRequest
+	10, // 37: cagnotte.campaigns.v1.CampaignsService.GetProgress:input_type -> cagnotte.campaigns.v1.GetProgressRequest
+	12, // 38: cagnotte.campaigns.v1.CampaignsService.ListCampaigns:input_type -> cagnotte.campaigns.v1.ListCampaignsRequest
+	14, // 39: cagnotte.campaigns.v1.CampaignsService.ListListedCampaigns:input_type -> cagnotte.campaigns.v1.ListListedCampaignsRequest
+	16, // 40: cagnotte.campaigns.v1.CampaignsService.UpdateCampaign:input_type -> cagnotte.campaigns.v1.UpdateCampaignRequest
+	17, // 41: cagnotte.campaigns.v1.CampaignsService.PublishCampaign:input_type -> cagnotte.campaigns.v1.PublishCampaignRequest
+	18, // 42: cagnotte.campaigns.v1.CampaignsService.PauseCampaign:input_type -> cagnotte.campaigns.v1.PauseCampaignRequest
+	19, // 43: cagnotte.campaigns.v1.CampaignsService.ResumeCampaign:input_type -> cagnotte.campaigns.v1.ResumeCampaignRequest
+	20, // 44: cagnotte.campaigns.v1.CampaignsService.CloseCampaign:input_type -> cagnotte.campaigns.v1.CloseCampaignRequest
+	21, // 45: cagnotte.campaigns.v1.CampaignsService.CopyCampaign:input_type -> cagnotte.campaigns.v1.CopyCampaignRequest
+	22, // 46: cagnotte.campaigns.v1.CampaignsService.RenameCampaign:input_type -> cagnotte.campaigns.v1.RenameCampaignRequest
+	23, // 47: cagnotte.campaigns.v1.CampaignsService.DeleteCampaign:input_type -> cagnotte.campaigns.v1.DeleteCampaignRequest
+	24, // 48: cagnotte.campaigns.v1.CampaignsService.GetPublishChecklist:input_type -> cagnotte.campaigns.v1.GetPublishChecklistRequest
+	27, // 49: cagnotte.campaigns.v1.CampaignsService.ListRefusedOrigins:input_type -> cagnotte.campaigns.v1.ListRefusedOriginsRequest
+	30, // 50: cagnotte.campaigns.v1.CampaignsService.CheckOrigin:input_type -> cagnotte.campaigns.v1.CheckOriginRequest
+	3,  // 51: cagnotte.campaigns.v1.CampaignsService.CreateCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	3,  // 52: cagnotte.campaigns.v1.CampaignsService.GetCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	11, // 53: cagnotte.campaigns.v1.CampaignsService.GetProgress:output_type -> cagnotte.campaigns.v1.CampaignProgress
+	13, // 54: cagnotte.campaigns.v1.CampaignsService.ListCampaigns:output_type -> cagnotte.campaigns.v1.ListCampaignsResponse
+	15, // 55: cagnotte.campaigns.v1.CampaignsService.ListListedCampaigns:output_type -> cagnotte.campaigns.v1.ListListedCampaignsResponse
+	3,  // 56: cagnotte.campaigns.v1.CampaignsService.UpdateCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	3,  // 57: cagnotte.campaigns.v1.CampaignsService.PublishCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	3,  // 58: cagnotte.campaigns.v1.CampaignsService.PauseCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	3,  // 59: cagnotte.campaigns.v1.CampaignsService.ResumeCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	3,  // 60: cagnotte.campaigns.v1.CampaignsService.CloseCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	3,  // 61: cagnotte.campaigns.v1.CampaignsService.CopyCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	3,  // 62: cagnotte.campaigns.v1.CampaignsService.RenameCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	37, // 63: cagnotte.campaigns.v1.CampaignsService.DeleteCampaign:output_type -> google.protobuf.Empty
+	25, // 64: cagnotte.campaigns.v1.CampaignsService.GetPublishChecklist:output_type -> cagnotte.campaigns.v1.PublishChecklist
+	28, // 65: cagnotte.campaigns.v1.CampaignsService.ListRefusedOrigins:output_type -> cagnotte.campaigns.v1.ListRefusedOriginsResponse
+	31, // 66: cagnotte.campaigns.v1.CampaignsService.CheckOrigin:output_type -> cagnotte.campaigns.v1.CheckOriginResponse
+	51, // [51:67] is the sub-list for method output_type
+	35, // [35:51] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_cagnotte_campaigns_v1_campaigns_proto_init() }
@@ -2358,7 +2524,7 @@ func file_cagnotte_campaigns_v1_campaigns_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cagnotte_campaigns_v1_campaigns_proto_rawDesc), len(file_cagnotte_campaigns_v1_campaigns_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   29,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -26,6 +26,7 @@ const (
 	CampaignsService_GetCampaign_FullMethodName         = "/cagnotte.campaigns.v1.CampaignsService/GetCampaign"
 	CampaignsService_GetProgress_FullMethodName         = "/cagnotte.campaigns.v1.CampaignsService/GetProgress"
 	CampaignsService_ListCampaigns_FullMethodName       = "/cagnotte.campaigns.v1.CampaignsService/ListCampaigns"
+	CampaignsService_ListListedCampaigns_FullMethodName = "/cagnotte.campaigns.v1.CampaignsService/ListListedCampaigns"
 	CampaignsService_UpdateCampaign_FullMethodName      = "/cagnotte.campaigns.v1.CampaignsService/UpdateCampaign"
 	CampaignsService_PublishCampaign_FullMethodName     = "/cagnotte.campaigns.v1.CampaignsService/PublishCampaign"
 	CampaignsService_PauseCampaign_FullMethodName       = "/cagnotte.campaigns.v1.CampaignsService/PauseCampaign"
@@ -62,7 +63,10 @@ type CampaignsServiceClient interface {
 	// Lists a collective's campaigns, newest first. Public, like GetCampaign. The list is empty for a missing collective, and
 	// without a key for one that has drafts only, so that nobody finds a draft by asking.
 	ListCampaigns(ctx context.Context, in *ListCampaignsRequest, opts ...grpc.CallOption) (*ListCampaignsResponse, error)
-	// Changes a campaign that is not closed (CAMPAIGN_CLOSED). The currency is fixed once it is published (CURRENCY_FIXED). A
+	// Lists the campaigns of all collectives that chose to be on the front page (`listed`), those that run first, and of these the
+	// newest. Public, and without drafts and suspended collectives.
+	ListListedCampaigns(ctx context.Context, in *ListListedCampaignsRequest, opts ...grpc.CallOption) (*ListListedCampaignsResponse, error)
+	// Changes a campaign. Of a closed one, only `listed` and `expenses_shown` change (CAMPAIGN_CLOSED). The currency is fixed once it is published (CURRENCY_FIXED). A
 	// stale `etag` is ABORTED (ETAG_MISMATCH).
 	UpdateCampaign(ctx context.Context, in *UpdateCampaignRequest, opts ...grpc.CallOption) (*Campaign, error)
 	// Opens a draft to the public and to donations. Publishing a published campaign changes nothing. A stale `etag` is ABORTED
@@ -143,6 +147,16 @@ func (c *campaignsServiceClient) ListCampaigns(ctx context.Context, in *ListCamp
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListCampaignsResponse)
 	err := c.cc.Invoke(ctx, CampaignsService_ListCampaigns_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *campaignsServiceClient) ListListedCampaigns(ctx context.Context, in *ListListedCampaignsRequest, opts ...grpc.CallOption) (*ListListedCampaignsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListListedCampaignsResponse)
+	err := c.cc.Invoke(ctx, CampaignsService_ListListedCampaigns_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -282,7 +296,10 @@ type CampaignsServiceServer interface {
 	// Lists a collective's campaigns, newest first. Public, like GetCampaign. The list is empty for a missing collective, and
 	// without a key for one that has drafts only, so that nobody finds a draft by asking.
 	ListCampaigns(context.Context, *ListCampaignsRequest) (*ListCampaignsResponse, error)
-	// Changes a campaign that is not closed (CAMPAIGN_CLOSED). The currency is fixed once it is published (CURRENCY_FIXED). A
+	// Lists the campaigns of all collectives that chose to be on the front page (`listed`), those that run first, and of these the
+	// newest. Public, and without drafts and suspended collectives.
+	ListListedCampaigns(context.Context, *ListListedCampaignsRequest) (*ListListedCampaignsResponse, error)
+	// Changes a campaign. Of a closed one, only `listed` and `expenses_shown` change (CAMPAIGN_CLOSED). The currency is fixed once it is published (CURRENCY_FIXED). A
 	// stale `etag` is ABORTED (ETAG_MISMATCH).
 	UpdateCampaign(context.Context, *UpdateCampaignRequest) (*Campaign, error)
 	// Opens a draft to the public and to donations. Publishing a published campaign changes nothing. A stale `etag` is ABORTED
@@ -340,6 +357,9 @@ func (UnimplementedCampaignsServiceServer) GetProgress(context.Context, *GetProg
 }
 func (UnimplementedCampaignsServiceServer) ListCampaigns(context.Context, *ListCampaignsRequest) (*ListCampaignsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListCampaigns not implemented")
+}
+func (UnimplementedCampaignsServiceServer) ListListedCampaigns(context.Context, *ListListedCampaignsRequest) (*ListListedCampaignsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListListedCampaigns not implemented")
 }
 func (UnimplementedCampaignsServiceServer) UpdateCampaign(context.Context, *UpdateCampaignRequest) (*Campaign, error) {
 	return nil, status.Error(codes.Unimplemented, "method UpdateCampaign not implemented")
@@ -463,6 +483,24 @@ func _CampaignsService_ListCampaigns_Handler(srv interface{}, ctx context.Contex
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(CampaignsServiceServer).ListCampaigns(ctx, req.(*ListCampaignsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CampaignsService_ListListedCampaigns_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListListedCampaignsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CampaignsServiceServer).ListListedCampaigns(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CampaignsService_ListListedCampaigns_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CampaignsServiceServer).ListListedCampaigns(ctx, req.(*ListListedCampaignsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -687,6 +725,10 @@ var CampaignsService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListCampaigns",
 			Handler:    _CampaignsService_ListCampaigns_Handler,
+		},
+		{
+			MethodName: "ListListedCampaigns",
+			Handler:    _CampaignsService_ListListedCampaigns_Handler,
 		},
 		{
 			MethodName: "UpdateCampaign",

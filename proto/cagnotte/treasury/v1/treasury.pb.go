@@ -2815,6 +2815,207 @@ func (x *ListExpensesResponse) GetNextPageToken() string {
 	return ""
 }
 
+// An expense as everybody may see it.
+type PublicExpense struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it is for.
+	Kind ExpenseKind `protobuf:"varint,1,opt,name=kind,proto3,enum=cagnotte.treasury.v1.ExpenseKind" json:"kind,omitempty"`
+	// What is to be paid, taxes included.
+	Amount *v1.Money `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
+	// The day on its document, YYYY-MM-DD.
+	DocumentDate string `protobuf:"bytes,3,opt,name=document_date,json=documentDate,proto3" json:"document_date,omitempty"`
+	// The stage of the campaign that it is for, by its id; empty for none.
+	Stage string `protobuf:"bytes,4,opt,name=stage,proto3" json:"stage,omitempty"`
+	// Whether it is paid in full.
+	Paid          bool `protobuf:"varint,5,opt,name=paid,proto3" json:"paid,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PublicExpense) Reset() {
+	*x = PublicExpense{}
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PublicExpense) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PublicExpense) ProtoMessage() {}
+
+func (x *PublicExpense) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PublicExpense.ProtoReflect.Descriptor instead.
+func (*PublicExpense) Descriptor() ([]byte, []int) {
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *PublicExpense) GetKind() ExpenseKind {
+	if x != nil {
+		return x.Kind
+	}
+	return ExpenseKind_EXPENSE_KIND_UNSPECIFIED
+}
+
+func (x *PublicExpense) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+func (x *PublicExpense) GetDocumentDate() string {
+	if x != nil {
+		return x.DocumentDate
+	}
+	return ""
+}
+
+func (x *PublicExpense) GetStage() string {
+	if x != nil {
+		return x.Stage
+	}
+	return ""
+}
+
+func (x *PublicExpense) GetPaid() bool {
+	if x != nil {
+		return x.Paid
+	}
+	return false
+}
+
+// Asks for a page of a campaign's expenses.
+type ListPublicExpensesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `collectives/{collective}/campaigns/{campaign}`.
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// How many at most: 50 when zero, and 200 when more is asked for.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// `next_page_token` of the page before.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPublicExpensesRequest) Reset() {
+	*x = ListPublicExpensesRequest{}
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPublicExpensesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPublicExpensesRequest) ProtoMessage() {}
+
+func (x *ListPublicExpensesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPublicExpensesRequest.ProtoReflect.Descriptor instead.
+func (*ListPublicExpensesRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *ListPublicExpensesRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *ListPublicExpensesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListPublicExpensesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// A page of a campaign's expenses.
+type ListPublicExpensesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The expenses.
+	Expenses []*PublicExpense `protobuf:"bytes,1,rep,name=expenses,proto3" json:"expenses,omitempty"`
+	// Asks for the next page; empty on the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPublicExpensesResponse) Reset() {
+	*x = ListPublicExpensesResponse{}
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPublicExpensesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPublicExpensesResponse) ProtoMessage() {}
+
+func (x *ListPublicExpensesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPublicExpensesResponse.ProtoReflect.Descriptor instead.
+func (*ListPublicExpensesResponse) Descriptor() ([]byte, []int) {
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *ListPublicExpensesResponse) GetExpenses() []*PublicExpense {
+	if x != nil {
+		return x.Expenses
+	}
+	return nil
+}
+
+func (x *ListPublicExpensesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 // Asks to book the payment of what remains to pay of an expense.
 type PayExpenseRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2835,7 +3036,7 @@ type PayExpenseRequest struct {
 
 func (x *PayExpenseRequest) Reset() {
 	*x = PayExpenseRequest{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[32]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2847,7 +3048,7 @@ func (x *PayExpenseRequest) String() string {
 func (*PayExpenseRequest) ProtoMessage() {}
 
 func (x *PayExpenseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[32]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2860,7 +3061,7 @@ func (x *PayExpenseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PayExpenseRequest.ProtoReflect.Descriptor instead.
 func (*PayExpenseRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{32}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *PayExpenseRequest) GetName() string {
@@ -2913,7 +3114,7 @@ type ReverseExpenseRequest struct {
 
 func (x *ReverseExpenseRequest) Reset() {
 	*x = ReverseExpenseRequest{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[33]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2925,7 +3126,7 @@ func (x *ReverseExpenseRequest) String() string {
 func (*ReverseExpenseRequest) ProtoMessage() {}
 
 func (x *ReverseExpenseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[33]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2938,7 +3139,7 @@ func (x *ReverseExpenseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReverseExpenseRequest.ProtoReflect.Descriptor instead.
 func (*ReverseExpenseRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{33}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ReverseExpenseRequest) GetName() string {
@@ -2977,7 +3178,7 @@ type CreateExpenseAttachmentRequest struct {
 
 func (x *CreateExpenseAttachmentRequest) Reset() {
 	*x = CreateExpenseAttachmentRequest{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[34]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2989,7 +3190,7 @@ func (x *CreateExpenseAttachmentRequest) String() string {
 func (*CreateExpenseAttachmentRequest) ProtoMessage() {}
 
 func (x *CreateExpenseAttachmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[34]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3002,7 +3203,7 @@ func (x *CreateExpenseAttachmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateExpenseAttachmentRequest.ProtoReflect.Descriptor instead.
 func (*CreateExpenseAttachmentRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{34}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *CreateExpenseAttachmentRequest) GetParent() string {
@@ -3037,7 +3238,7 @@ type GetExpenseAttachmentRequest struct {
 
 func (x *GetExpenseAttachmentRequest) Reset() {
 	*x = GetExpenseAttachmentRequest{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[35]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3049,7 +3250,7 @@ func (x *GetExpenseAttachmentRequest) String() string {
 func (*GetExpenseAttachmentRequest) ProtoMessage() {}
 
 func (x *GetExpenseAttachmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[35]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3062,7 +3263,7 @@ func (x *GetExpenseAttachmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetExpenseAttachmentRequest.ProtoReflect.Descriptor instead.
 func (*GetExpenseAttachmentRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{35}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *GetExpenseAttachmentRequest) GetName() string {
@@ -3087,7 +3288,7 @@ type ListExpenseAttachmentsRequest struct {
 
 func (x *ListExpenseAttachmentsRequest) Reset() {
 	*x = ListExpenseAttachmentsRequest{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[36]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3099,7 +3300,7 @@ func (x *ListExpenseAttachmentsRequest) String() string {
 func (*ListExpenseAttachmentsRequest) ProtoMessage() {}
 
 func (x *ListExpenseAttachmentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[36]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3112,7 +3313,7 @@ func (x *ListExpenseAttachmentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListExpenseAttachmentsRequest.ProtoReflect.Descriptor instead.
 func (*ListExpenseAttachmentsRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{36}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ListExpenseAttachmentsRequest) GetParent() string {
@@ -3149,7 +3350,7 @@ type ListExpenseAttachmentsResponse struct {
 
 func (x *ListExpenseAttachmentsResponse) Reset() {
 	*x = ListExpenseAttachmentsResponse{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[37]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3161,7 +3362,7 @@ func (x *ListExpenseAttachmentsResponse) String() string {
 func (*ListExpenseAttachmentsResponse) ProtoMessage() {}
 
 func (x *ListExpenseAttachmentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[37]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3174,7 +3375,7 @@ func (x *ListExpenseAttachmentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListExpenseAttachmentsResponse.ProtoReflect.Descriptor instead.
 func (*ListExpenseAttachmentsResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{37}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ListExpenseAttachmentsResponse) GetExpenseAttachments() []*ExpenseAttachment {
@@ -3202,7 +3403,7 @@ type DownloadExpenseAttachmentRequest struct {
 
 func (x *DownloadExpenseAttachmentRequest) Reset() {
 	*x = DownloadExpenseAttachmentRequest{}
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[38]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3214,7 +3415,7 @@ func (x *DownloadExpenseAttachmentRequest) String() string {
 func (*DownloadExpenseAttachmentRequest) ProtoMessage() {}
 
 func (x *DownloadExpenseAttachmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[38]
+	mi := &file_cagnotte_treasury_v1_treasury_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3227,7 +3428,7 @@ func (x *DownloadExpenseAttachmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DownloadExpenseAttachmentRequest.ProtoReflect.Descriptor instead.
 func (*DownloadExpenseAttachmentRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{38}
+	return file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *DownloadExpenseAttachmentRequest) GetName() string {
@@ -3438,6 +3639,20 @@ const file_cagnotte_treasury_v1_treasury_proto_rawDesc = "" +
 	"\bcampaign\x18\x04 \x01(\tB[\xbaHXrV2T^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9])?$R\bcampaign\"y\n" +
 	"\x14ListExpensesResponse\x129\n" +
 	"\bexpenses\x18\x01 \x03(\v2\x1d.cagnotte.treasury.v1.ExpenseR\bexpenses\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xc7\x01\n" +
+	"\rPublicExpense\x125\n" +
+	"\x04kind\x18\x01 \x01(\x0e2!.cagnotte.treasury.v1.ExpenseKindR\x04kind\x120\n" +
+	"\x06amount\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x06amount\x12#\n" +
+	"\rdocument_date\x18\x03 \x01(\tR\fdocumentDate\x12\x14\n" +
+	"\x05stage\x18\x04 \x01(\tR\x05stage\x12\x12\n" +
+	"\x04paid\x18\x05 \x01(\bR\x04paid\"\xdc\x01\n" +
+	"\x19ListPublicExpensesRequest\x12p\n" +
+	"\x06parent\x18\x01 \x01(\tBX\xbaHUrS2Q^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12$\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\x85\x01\n" +
+	"\x1aListPublicExpensesResponse\x12?\n" +
+	"\bexpenses\x18\x01 \x03(\v2#.cagnotte.treasury.v1.PublicExpenseR\bexpenses\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xe4\x02\n" +
 	"\x11PayExpenseRequest\x12\\\n" +
 	"\x04name\x18\x01 \x01(\tBH\xbaHErC2A^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/expenses/[0-9a-f-]{36}$R\x04name\x12'\n" +
@@ -3504,7 +3719,7 @@ const file_cagnotte_treasury_v1_treasury_proto_rawDesc = "" +
 	"\rPaymentSource\x12\x1e\n" +
 	"\x1aPAYMENT_SOURCE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13PAYMENT_SOURCE_BANK\x10\x01\x12\x17\n" +
-	"\x13PAYMENT_SOURCE_CASH\x10\x022\xaa\x1d\n" +
+	"\x13PAYMENT_SOURCE_CASH\x10\x022\xe3\x1e\n" +
 	"\x0fTreasuryService\x12\xb6\x01\n" +
 	"\x15CreateOfflineDonation\x122.cagnotte.treasury.v1.CreateOfflineDonationRequest\x1a%.cagnotte.treasury.v1.OfflineDonation\"B\x82\xd3\xe4\x93\x02<:\x01*\"7/v1/{parent=collectives/*/campaigns/*}/offlineDonations\x12\xad\x01\n" +
 	"\x12GetOfflineDonation\x12/.cagnotte.treasury.v1.GetOfflineDonationRequest\x1a%.cagnotte.treasury.v1.OfflineDonation\"?\x82\xd3\xe4\x93\x029\x127/v1/{name=collectives/*/campaigns/*/offlineDonations/*}\x12\xbe\x01\n" +
@@ -3524,7 +3739,8 @@ const file_cagnotte_treasury_v1_treasury_proto_rawDesc = "" +
 	"\rCreateExpense\x12*.cagnotte.treasury.v1.CreateExpenseRequest\x1a\x1d.cagnotte.treasury.v1.Expense\".\x82\xd3\xe4\x93\x02(:\x01*\"#/v1/{parent=collectives/*}/expenses\x12\x81\x01\n" +
 	"\n" +
 	"GetExpense\x12'.cagnotte.treasury.v1.GetExpenseRequest\x1a\x1d.cagnotte.treasury.v1.Expense\"+\x82\xd3\xe4\x93\x02%\x12#/v1/{name=collectives/*/expenses/*}\x12\x92\x01\n" +
-	"\fListExpenses\x12).cagnotte.treasury.v1.ListExpensesRequest\x1a*.cagnotte.treasury.v1.ListExpensesResponse\"+\x82\xd3\xe4\x93\x02%\x12#/v1/{parent=collectives/*}/expenses\x12\x88\x01\n" +
+	"\fListExpenses\x12).cagnotte.treasury.v1.ListExpensesRequest\x1a*.cagnotte.treasury.v1.ListExpensesResponse\"+\x82\xd3\xe4\x93\x02%\x12#/v1/{parent=collectives/*}/expenses\x12\xb6\x01\n" +
+	"\x12ListPublicExpenses\x12/.cagnotte.treasury.v1.ListPublicExpensesRequest\x1a0.cagnotte.treasury.v1.ListPublicExpensesResponse\"=\x82\xd3\xe4\x93\x027\x125/v1/{parent=collectives/*/campaigns/*}/publicExpenses\x12\x88\x01\n" +
 	"\n" +
 	"PayExpense\x12'.cagnotte.treasury.v1.PayExpenseRequest\x1a\x1d.cagnotte.treasury.v1.Expense\"2\x82\xd3\xe4\x93\x02,:\x01*\"'/v1/{name=collectives/*/expenses/*}:pay\x12\x94\x01\n" +
 	"\x0eReverseExpense\x12+.cagnotte.treasury.v1.ReverseExpenseRequest\x1a\x1d.cagnotte.treasury.v1.Expense\"6\x82\xd3\xe4\x93\x020:\x01*\"+/v1/{name=collectives/*/expenses/*}:reverse\x12\xb6\x01\n" +
@@ -3546,7 +3762,7 @@ func file_cagnotte_treasury_v1_treasury_proto_rawDescGZIP() []byte {
 }
 
 var file_cagnotte_treasury_v1_treasury_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_cagnotte_treasury_v1_treasury_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
+var file_cagnotte_treasury_v1_treasury_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
 var file_cagnotte_treasury_v1_treasury_proto_goTypes = []any{
 	(OfflineMethod)(0),                       // 0: cagnotte.treasury.v1.OfflineMethod
 	(OfflineDonationState)(0),                // 1: cagnotte.treasury.v1.OfflineDonationState
@@ -3587,46 +3803,49 @@ var file_cagnotte_treasury_v1_treasury_proto_goTypes = []any{
 	(*GetExpenseRequest)(nil),                // 36: cagnotte.treasury.v1.GetExpenseRequest
 	(*ListExpensesRequest)(nil),              // 37: cagnotte.treasury.v1.ListExpensesRequest
 	(*ListExpensesResponse)(nil),             // 38: cagnotte.treasury.v1.ListExpensesResponse
-	(*PayExpenseRequest)(nil),                // 39: cagnotte.treasury.v1.PayExpenseRequest
-	(*ReverseExpenseRequest)(nil),            // 40: cagnotte.treasury.v1.ReverseExpenseRequest
-	(*CreateExpenseAttachmentRequest)(nil),   // 41: cagnotte.treasury.v1.CreateExpenseAttachmentRequest
-	(*GetExpenseAttachmentRequest)(nil),      // 42: cagnotte.treasury.v1.GetExpenseAttachmentRequest
-	(*ListExpenseAttachmentsRequest)(nil),    // 43: cagnotte.treasury.v1.ListExpenseAttachmentsRequest
-	(*ListExpenseAttachmentsResponse)(nil),   // 44: cagnotte.treasury.v1.ListExpenseAttachmentsResponse
-	(*DownloadExpenseAttachmentRequest)(nil), // 45: cagnotte.treasury.v1.DownloadExpenseAttachmentRequest
-	(*v1.Money)(nil),                         // 46: cagnotte.money.v1.Money
-	(*timestamppb.Timestamp)(nil),            // 47: google.protobuf.Timestamp
-	(*httpbody.HttpBody)(nil),                // 48: google.api.HttpBody
+	(*PublicExpense)(nil),                    // 39: cagnotte.treasury.v1.PublicExpense
+	(*ListPublicExpensesRequest)(nil),        // 40: cagnotte.treasury.v1.ListPublicExpensesRequest
+	(*ListPublicExpensesResponse)(nil),       // 41: cagnotte.treasury.v1.ListPublicExpensesResponse
+	(*PayExpenseRequest)(nil),                // 42: cagnotte.treasury.v1.PayExpenseRequest
+	(*ReverseExpenseRequest)(nil),            // 43: cagnotte.treasury.v1.ReverseExpenseRequest
+	(*CreateExpenseAttachmentRequest)(nil),   // 44: cagnotte.treasury.v1.CreateExpenseAttachmentRequest
+	(*GetExpenseAttachmentRequest)(nil),      // 45: cagnotte.treasury.v1.GetExpenseAttachmentRequest
+	(*ListExpenseAttachmentsRequest)(nil),    // 46: cagnotte.treasury.v1.ListExpenseAttachmentsRequest
+	(*ListExpenseAttachmentsResponse)(nil),   // 47: cagnotte.treasury.v1.ListExpenseAttachmentsResponse
+	(*DownloadExpenseAttachmentRequest)(nil), // 48: cagnotte.treasury.v1.DownloadExpenseAttachmentRequest
+	(*v1.Money)(nil),                         // 49: cagnotte.money.v1.Money
+	(*timestamppb.Timestamp)(nil),            // 50: google.protobuf.Timestamp
+	(*httpbody.HttpBody)(nil),                // 51: google.api.HttpBody
 }
 var file_cagnotte_treasury_v1_treasury_proto_depIdxs = []int32{
-	46, // 0: cagnotte.treasury.v1.OfflineDonation.amount:type_name -> cagnotte.money.v1.Money
+	49, // 0: cagnotte.treasury.v1.OfflineDonation.amount:type_name -> cagnotte.money.v1.Money
 	0,  // 1: cagnotte.treasury.v1.OfflineDonation.method:type_name -> cagnotte.treasury.v1.OfflineMethod
 	1,  // 2: cagnotte.treasury.v1.OfflineDonation.state:type_name -> cagnotte.treasury.v1.OfflineDonationState
-	47, // 3: cagnotte.treasury.v1.OfflineDonation.create_time:type_name -> google.protobuf.Timestamp
-	47, // 4: cagnotte.treasury.v1.OfflineDonation.update_time:type_name -> google.protobuf.Timestamp
-	46, // 5: cagnotte.treasury.v1.Deposit.total:type_name -> cagnotte.money.v1.Money
-	47, // 6: cagnotte.treasury.v1.Deposit.create_time:type_name -> google.protobuf.Timestamp
+	50, // 3: cagnotte.treasury.v1.OfflineDonation.create_time:type_name -> google.protobuf.Timestamp
+	50, // 4: cagnotte.treasury.v1.OfflineDonation.update_time:type_name -> google.protobuf.Timestamp
+	49, // 5: cagnotte.treasury.v1.Deposit.total:type_name -> cagnotte.money.v1.Money
+	50, // 6: cagnotte.treasury.v1.Deposit.create_time:type_name -> google.protobuf.Timestamp
 	9,  // 7: cagnotte.treasury.v1.Deposit.items:type_name -> cagnotte.treasury.v1.DepositCheque
-	46, // 8: cagnotte.treasury.v1.DepositCheque.amount:type_name -> cagnotte.money.v1.Money
+	49, // 8: cagnotte.treasury.v1.DepositCheque.amount:type_name -> cagnotte.money.v1.Money
 	1,  // 9: cagnotte.treasury.v1.DepositCheque.state:type_name -> cagnotte.treasury.v1.OfflineDonationState
 	2,  // 10: cagnotte.treasury.v1.ClearingItem.kind:type_name -> cagnotte.treasury.v1.ClearingKind
-	46, // 11: cagnotte.treasury.v1.ClearingItem.amount:type_name -> cagnotte.money.v1.Money
-	46, // 12: cagnotte.treasury.v1.Pledge.amount:type_name -> cagnotte.money.v1.Money
+	49, // 11: cagnotte.treasury.v1.ClearingItem.amount:type_name -> cagnotte.money.v1.Money
+	49, // 12: cagnotte.treasury.v1.Pledge.amount:type_name -> cagnotte.money.v1.Money
 	0,  // 13: cagnotte.treasury.v1.Pledge.method:type_name -> cagnotte.treasury.v1.OfflineMethod
 	3,  // 14: cagnotte.treasury.v1.Pledge.state:type_name -> cagnotte.treasury.v1.PledgeState
 	12, // 15: cagnotte.treasury.v1.Pledge.transfer:type_name -> cagnotte.treasury.v1.TransferSlip
 	13, // 16: cagnotte.treasury.v1.Pledge.cheque:type_name -> cagnotte.treasury.v1.ChequeSlip
-	47, // 17: cagnotte.treasury.v1.Pledge.create_time:type_name -> google.protobuf.Timestamp
-	47, // 18: cagnotte.treasury.v1.Pledge.expire_time:type_name -> google.protobuf.Timestamp
+	50, // 17: cagnotte.treasury.v1.Pledge.create_time:type_name -> google.protobuf.Timestamp
+	50, // 18: cagnotte.treasury.v1.Pledge.expire_time:type_name -> google.protobuf.Timestamp
 	4,  // 19: cagnotte.treasury.v1.Expense.kind:type_name -> cagnotte.treasury.v1.ExpenseKind
-	46, // 20: cagnotte.treasury.v1.Expense.amount:type_name -> cagnotte.money.v1.Money
+	49, // 20: cagnotte.treasury.v1.Expense.amount:type_name -> cagnotte.money.v1.Money
 	6,  // 21: cagnotte.treasury.v1.Expense.source:type_name -> cagnotte.treasury.v1.PaymentSource
 	5,  // 22: cagnotte.treasury.v1.Expense.state:type_name -> cagnotte.treasury.v1.ExpenseState
-	46, // 23: cagnotte.treasury.v1.Expense.remaining_amount:type_name -> cagnotte.money.v1.Money
-	47, // 24: cagnotte.treasury.v1.Expense.create_time:type_name -> google.protobuf.Timestamp
-	47, // 25: cagnotte.treasury.v1.Expense.update_time:type_name -> google.protobuf.Timestamp
+	49, // 23: cagnotte.treasury.v1.Expense.remaining_amount:type_name -> cagnotte.money.v1.Money
+	50, // 24: cagnotte.treasury.v1.Expense.create_time:type_name -> google.protobuf.Timestamp
+	50, // 25: cagnotte.treasury.v1.Expense.update_time:type_name -> google.protobuf.Timestamp
 	15, // 26: cagnotte.treasury.v1.Expense.attachments:type_name -> cagnotte.treasury.v1.ExpenseAttachment
-	47, // 27: cagnotte.treasury.v1.ExpenseAttachment.create_time:type_name -> google.protobuf.Timestamp
+	50, // 27: cagnotte.treasury.v1.ExpenseAttachment.create_time:type_name -> google.protobuf.Timestamp
 	7,  // 28: cagnotte.treasury.v1.CreateOfflineDonationRequest.offline_donation:type_name -> cagnotte.treasury.v1.OfflineDonation
 	7,  // 29: cagnotte.treasury.v1.ListOfflineDonationsResponse.offline_donations:type_name -> cagnotte.treasury.v1.OfflineDonation
 	8,  // 30: cagnotte.treasury.v1.CreateDepositRequest.deposit:type_name -> cagnotte.treasury.v1.Deposit
@@ -3637,61 +3856,66 @@ var file_cagnotte_treasury_v1_treasury_proto_depIdxs = []int32{
 	0,  // 35: cagnotte.treasury.v1.ListPledgeMethodsResponse.methods:type_name -> cagnotte.treasury.v1.OfflineMethod
 	14, // 36: cagnotte.treasury.v1.CreateExpenseRequest.expense:type_name -> cagnotte.treasury.v1.Expense
 	14, // 37: cagnotte.treasury.v1.ListExpensesResponse.expenses:type_name -> cagnotte.treasury.v1.Expense
-	6,  // 38: cagnotte.treasury.v1.PayExpenseRequest.source:type_name -> cagnotte.treasury.v1.PaymentSource
-	46, // 39: cagnotte.treasury.v1.PayExpenseRequest.expected_amount:type_name -> cagnotte.money.v1.Money
-	15, // 40: cagnotte.treasury.v1.CreateExpenseAttachmentRequest.expense_attachment:type_name -> cagnotte.treasury.v1.ExpenseAttachment
-	15, // 41: cagnotte.treasury.v1.ListExpenseAttachmentsResponse.expense_attachments:type_name -> cagnotte.treasury.v1.ExpenseAttachment
-	16, // 42: cagnotte.treasury.v1.TreasuryService.CreateOfflineDonation:input_type -> cagnotte.treasury.v1.CreateOfflineDonationRequest
-	17, // 43: cagnotte.treasury.v1.TreasuryService.GetOfflineDonation:input_type -> cagnotte.treasury.v1.GetOfflineDonationRequest
-	18, // 44: cagnotte.treasury.v1.TreasuryService.ListOfflineDonations:input_type -> cagnotte.treasury.v1.ListOfflineDonationsRequest
-	20, // 45: cagnotte.treasury.v1.TreasuryService.BounceCheque:input_type -> cagnotte.treasury.v1.BounceChequeRequest
-	21, // 46: cagnotte.treasury.v1.TreasuryService.ReverseOfflineDonation:input_type -> cagnotte.treasury.v1.ReverseOfflineDonationRequest
-	22, // 47: cagnotte.treasury.v1.TreasuryService.CreateDeposit:input_type -> cagnotte.treasury.v1.CreateDepositRequest
-	23, // 48: cagnotte.treasury.v1.TreasuryService.GetDeposit:input_type -> cagnotte.treasury.v1.GetDepositRequest
-	24, // 49: cagnotte.treasury.v1.TreasuryService.ListDeposits:input_type -> cagnotte.treasury.v1.ListDepositsRequest
-	26, // 50: cagnotte.treasury.v1.TreasuryService.GetClearingItem:input_type -> cagnotte.treasury.v1.GetClearingItemRequest
-	27, // 51: cagnotte.treasury.v1.TreasuryService.ListClearingItems:input_type -> cagnotte.treasury.v1.ListClearingItemsRequest
-	29, // 52: cagnotte.treasury.v1.TreasuryService.CreatePledge:input_type -> cagnotte.treasury.v1.CreatePledgeRequest
-	30, // 53: cagnotte.treasury.v1.TreasuryService.GetPledge:input_type -> cagnotte.treasury.v1.GetPledgeRequest
-	31, // 54: cagnotte.treasury.v1.TreasuryService.ListPledges:input_type -> cagnotte.treasury.v1.ListPledgesRequest
-	33, // 55: cagnotte.treasury.v1.TreasuryService.ListPledgeMethods:input_type -> cagnotte.treasury.v1.ListPledgeMethodsRequest
-	35, // 56: cagnotte.treasury.v1.TreasuryService.CreateExpense:input_type -> cagnotte.treasury.v1.CreateExpenseRequest
-	36, // 57: cagnotte.treasury.v1.TreasuryService.GetExpense:input_type -> cagnotte.treasury.v1.GetExpenseRequest
-	37, // 58: cagnotte.treasury.v1.TreasuryService.ListExpenses:input_type -> cagnotte.treasury.v1.ListExpensesRequest
-	39, // 59: cagnotte.treasury.v1.TreasuryService.PayExpense:input_type -> cagnotte.treasury.v1.PayExpenseRequest
-	40, // 60: cagnotte.treasury.v1.TreasuryService.ReverseExpense:input_type -> cagnotte.treasury.v1.ReverseExpenseRequest
-	41, // 61: cagnotte.treasury.v1.TreasuryService.CreateExpenseAttachment:input_type -> cagnotte.treasury.v1.CreateExpenseAttachmentRequest
-	42, // 62: cagnotte.treasury.v1.TreasuryService.GetExpenseAttachment:input_type -> cagnotte.treasury.v1.GetExpenseAttachmentRequest
-	43, // 63: cagnotte.treasury.v1.TreasuryService.ListExpenseAttachments:input_type -> cagnotte.treasury.v1.ListExpenseAttachmentsRequest
-	45, // 64: cagnotte.treasury.v1.TreasuryService.DownloadExpenseAttachment:input_type -> cagnotte.treasury.v1.DownloadExpenseAttachmentRequest
-	7,  // 65: cagnotte.treasury.v1.TreasuryService.CreateOfflineDonation:output_type -> cagnotte.treasury.v1.OfflineDonation
-	7,  // 66: cagnotte.treasury.v1.TreasuryService.GetOfflineDonation:output_type -> cagnotte.treasury.v1.OfflineDonation
-	19, // 67: cagnotte.treasury.v1.TreasuryService.ListOfflineDonations:output_type -> cagnotte.treasury.v1.ListOfflineDonationsResponse
-	7,  // 68: cagnotte.treasury.v1.TreasuryService.BounceCheque:output_type -> cagnotte.treasury.v1.OfflineDonation
-	7,  // 69: cagnotte.treasury.v1.TreasuryService.ReverseOfflineDonation:output_type -> cagnotte.treasury.v1.OfflineDonation
-	8,  // 70: cagnotte.treasury.v1.TreasuryService.CreateDeposit:output_type -> cagnotte.treasury.v1.Deposit
-	8,  // 71: cagnotte.treasury.v1.TreasuryService.GetDeposit:output_type -> cagnotte.treasury.v1.Deposit
-	25, // 72: cagnotte.treasury.v1.TreasuryService.ListDeposits:output_type -> cagnotte.treasury.v1.ListDepositsResponse
-	10, // 73: cagnotte.treasury.v1.TreasuryService.GetClearingItem:output_type -> cagnotte.treasury.v1.ClearingItem
-	28, // 74: cagnotte.treasury.v1.TreasuryService.ListClearingItems:output_type -> cagnotte.treasury.v1.ListClearingItemsResponse
-	11, // 75: cagnotte.treasury.v1.TreasuryService.CreatePledge:output_type -> cagnotte.treasury.v1.Pledge
-	11, // 76: cagnotte.treasury.v1.TreasuryService.GetPledge:output_type -> cagnotte.treasury.v1.Pledge
-	32, // 77: cagnotte.treasury.v1.TreasuryService.ListPledges:output_type -> cagnotte.treasury.v1.ListPledgesResponse
-	34, // 78: cagnotte.treasury.v1.TreasuryService.ListPledgeMethods:output_type -> cagnotte.treasury.v1.ListPledgeMethodsResponse
-	14, // 79: cagnotte.treasury.v1.TreasuryService.CreateExpense:output_type -> cagnotte.treasury.v1.Expense
-	14, // 80: cagnotte.treasury.v1.TreasuryService.GetExpense:output_type -> cagnotte.treasury.v1.Expense
-	38, // 81: cagnotte.treasury.v1.TreasuryService.ListExpenses:output_type -> cagnotte.treasury.v1.ListExpensesResponse
-	14, // 82: cagnotte.treasury.v1.TreasuryService.PayExpense:output_type -> cagnotte.treasury.v1.Expense
-	14, // 83: cagnotte.treasury.v1.TreasuryService.ReverseExpense:output_type -> cagnotte.treasury.v1.Expense
-	15, // 84: cagnotte.treasury.v1.TreasuryService.CreateExpenseAttachment:output_type -> cagnotte.treasury.v1.ExpenseAttachment
-	15, // 85: cagnotte.treasury.v1.TreasuryService.GetExpenseAttachment:output_type -> cagnotte.treasury.v1.ExpenseAttachment
-	44, // 86: cagnotte.treasury.v1.TreasuryService.ListExpenseAttachments:output_type -> cagnotte.treasury.v1.ListExpenseAttachmentsResponse
-	48, // 87: cagnotte.treasury.v1.TreasuryService.DownloadExpenseAttachment:output_type -> google.api.HttpBody
-	65, // [65:88] is the sub-list for method output_type
-	42, // [42:65] is the sub-list for method input_type
-	42, // [42:42] is the sub-list for extension type_name
-	42, // [42:42] is the sub-list for extension extendee
-	0,  // [0:42] is the sub-list for field type_name
+	4,  // 38: cagnotte.treasury.v1.PublicExpense.kind:type_name -> cagnotte.treasury.v1.ExpenseKind
+	49, // 39: cagnotte.treasury.v1.PublicExpense.amount:type_name -> cagnotte.money.v1.Money
+	39, // 40: cagnotte.treasury.v1.ListPublicExpensesResponse.expenses:type_name -> cagnotte.treasury.v1.PublicExpense
+	6,  // 41: cagnotte.treasury.v1.PayExpenseRequest.source:type_name -> cagnotte.treasury.v1.PaymentSource
+	49, // 42: cagnotte.treasury.v1.PayExpenseRequest.expected_amount:type_name -> cagnotte.money.v1.Money
+	15, // 43: cagnotte.treasury.v1.CreateExpenseAttachmentRequest.expense_attachment:type_name -> cagnotte.treasury.v1.ExpenseAttachment
+	15, // 44: cagnotte.treasury.v1.ListExpenseAttachmentsResponse.expense_attachments:type_name -> cagnotte.treasury.v1.ExpenseAttachment
+	16, // 45: cagnotte.treasury.v1.TreasuryService.CreateOfflineDonation:input_type -> cagnotte.treasury.v1.CreateOfflineDonationRequest
+	17, // 46: cagnotte.treasury.v1.TreasuryService.GetOfflineDonation:input_type -> cagnotte.treasury.v1.GetOfflineDonationRequest
+	18, // 47: cagnotte.treasury.v1.TreasuryService.ListOfflineDonations:input_type -> cagnotte.treasury.v1.ListOfflineDonationsRequest
+	20, // 48: cagnotte.treasury.v1.TreasuryService.BounceCheque:input_type -> cagnotte.treasury.v1.BounceChequeRequest
+	21, // 49: cagnotte.treasury.v1.TreasuryService.ReverseOfflineDonation:input_type -> cagnotte.treasury.v1.ReverseOfflineDonationRequest
+	22, // 50: cagnotte.treasury.v1.TreasuryService.CreateDeposit:input_type -> cagnotte.treasury.v1.CreateDepositRequest
+	23, // 51: cagnotte.treasury.v1.TreasuryService.GetDeposit:input_type -> cagnotte.treasury.v1.GetDepositRequest
+	24, // 52: cagnotte.treasury.v1.TreasuryService.ListDeposits:input_type -> cagnotte.treasury.v1.ListDepositsRequest
+	26, // 53: cagnotte.treasury.v1.TreasuryService.GetClearingItem:input_type -> cagnotte.treasury.v1.GetClearingItemRequest
+	27, // 54: cagnotte.treasury.v1.TreasuryService.ListClearingItems:input_type -> cagnotte.treasury.v1.ListClearingItemsRequest
+	29, // 55: cagnotte.treasury.v1.TreasuryService.CreatePledge:input_type -> cagnotte.treasury.v1.CreatePledgeRequest
+	30, // 56: cagnotte.treasury.v1.TreasuryService.GetPledge:input_type -> cagnotte.treasury.v1.GetPledgeRequest
+	31, // 57: cagnotte.treasury.v1.TreasuryService.ListPledges:input_type -> cagnotte.treasury.v1.ListPledgesRequest
+	33, // 58: cagnotte.treasury.v1.TreasuryService.ListPledgeMethods:input_type -> cagnotte.treasury.v1.ListPledgeMethodsRequest
+	35, // 59: cagnotte.treasury.v1.TreasuryService.CreateExpense:input_type -> cagnotte.treasury.v1.CreateExpenseRequest
+	36, // 60: cagnotte.treasury.v1.TreasuryService.GetExpense:input_type -> cagnotte.treasury.v1.GetExpenseRequest
+	37, // 61: cagnotte.treasury.v1.TreasuryService.ListExpenses:input_type -> cagnotte.treasury.v1.ListExpensesRequest
+	40, // 62: cagnotte.treasury.v1.TreasuryService.ListPublicExpenses:input_type -> cagnotte.treasury.v1.ListPublicExpensesRequest
+	42, // 63: cagnotte.treasury.v1.TreasuryService.PayExpense:input_type -> cagnotte.treasury.v1.PayExpenseRequest
+	43, // 64: cagnotte.treasury.v1.TreasuryService.ReverseExpense:input_type -> cagnotte.treasury.v1.ReverseExpenseRequest
+	44, // 65: cagnotte.treasury.v1.TreasuryService.CreateExpenseAttachment:input_type -> cagnotte.treasury.v1.CreateExpenseAttachmentRequest
+	45, // 66: cagnotte.treasury.v1.TreasuryService.GetExpenseAttachment:input_type -> cagnotte.treasury.v1.GetExpenseAttachmentRequest
+	46, // 67: cagnotte.treasury.v1.TreasuryService.ListExpenseAttachments:input_type -> cagnotte.treasury.v1.ListExpenseAttachmentsRequest
+	48, // 68: cagnotte.treasury.v1.TreasuryService.DownloadExpenseAttachment:input_type -> cagnotte.treasury.v1.DownloadExpenseAttachmentRequest
+	7,  // 69: cagnotte.treasury.v1.TreasuryService.CreateOfflineDonation:output_type -> cagnotte.treasury.v1.OfflineDonation
+	7,  // 70: cagnotte.treasury.v1.TreasuryService.GetOfflineDonation:output_type -> cagnotte.treasury.v1.OfflineDonation
+	19, // 71: cagnotte.treasury.v1.TreasuryService.ListOfflineDonations:output_type -> cagnotte.treasury.v1.ListOfflineDonationsResponse
+	7,  // 72: cagnotte.treasury.v1.TreasuryService.BounceCheque:output_type -> cagnotte.treasury.v1.OfflineDonation
+	7,  // 73: cagnotte.treasury.v1.TreasuryService.ReverseOfflineDonation:output_type -> cagnotte.treasury.v1.OfflineDonation
+	8,  // 74: cagnotte.treasury.v1.TreasuryService.CreateDeposit:output_type -> cagnotte.treasury.v1.Deposit
+	8,  // 75: cagnotte.treasury.v1.TreasuryService.GetDeposit:output_type -> cagnotte.treasury.v1.Deposit
+	25, // 76: cagnotte.treasury.v1.TreasuryService.ListDeposits:output_type -> cagnotte.treasury.v1.ListDepositsResponse
+	10, // 77: cagnotte.treasury.v1.TreasuryService.GetClearingItem:output_type -> cagnotte.treasury.v1.ClearingItem
+	28, // 78: cagnotte.treasury.v1.TreasuryService.ListClearingItems:output_type -> cagnotte.treasury.v1.ListClearingItemsResponse
+	11, // 79: cagnotte.treasury.v1.TreasuryService.CreatePledge:output_type -> cagnotte.treasury.v1.Pledge
+	11, // 80: cagnotte.treasury.v1.TreasuryService.GetPledge:output_type -> cagnotte.treasury.v1.Pledge
+	32, // 81: cagnotte.treasury.v1.TreasuryService.ListPledges:output_type -> cagnotte.treasury.v1.ListPledgesResponse
+	34, // 82: cagnotte.treasury.v1.TreasuryService.ListPledgeMethods:output_type -> cagnotte.treasury.v1.ListPledgeMethodsResponse
+	14, // 83: cagnotte.treasury.v1.TreasuryService.CreateExpense:output_type -> cagnotte.treasury.v1.Expense
+	14, // 84: cagnotte.treasury.v1.TreasuryService.GetExpense:output_type -> cagnotte.treasury.v1.Expense
+	38, // 85: cagnotte.treasury.v1.TreasuryService.ListExpenses:output_type -> cagnotte.treasury.v1.ListExpensesResponse
+	41, // 86: cagnotte.treasury.v1.TreasuryService.ListPublicExpenses:output_type -> cagnotte.treasury.v1.ListPublicExpensesResponse
+	14, // 87: cagnotte.treasury.v1.TreasuryService.PayExpense:output_type -> cagnotte.treasury.v1.Expense
+	14, // 88: cagnotte.treasury.v1.TreasuryService.ReverseExpense:output_type -> cagnotte.treasury.v1.Expense
+	15, // 89: cagnotte.treasury.v1.TreasuryService.CreateExpenseAttachment:output_type -> cagnotte.treasury.v1.ExpenseAttachment
+	15, // 90: cagnotte.treasury.v1.TreasuryService.GetExpenseAttachment:output_type -> cagnotte.treasury.v1.ExpenseAttachment
+	47, // 91: cagnotte.treasury.v1.TreasuryService.ListExpenseAttachments:output_type -> cagnotte.treasury.v1.ListExpenseAttachmentsResponse
+	51, // 92: cagnotte.treasury.v1.TreasuryService.DownloadExpenseAttachment:output_type -> google.api.HttpBody
+	69, // [69:93] is the sub-list for method output_type
+	45, // [45:69] is the sub-list for method input_type
+	45, // [45:45] is the sub-list for extension type_name
+	45, // [45:45] is the sub-list for extension extendee
+	0,  // [0:45] is the sub-list for field type_name
 }
 
 func init() { file_cagnotte_treasury_v1_treasury_proto_init() }
@@ -3705,7 +3929,7 @@ func file_cagnotte_treasury_v1_treasury_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cagnotte_treasury_v1_treasury_proto_rawDesc), len(file_cagnotte_treasury_v1_treasury_proto_rawDesc)),
 			NumEnums:      7,
-			NumMessages:   39,
+			NumMessages:   42,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

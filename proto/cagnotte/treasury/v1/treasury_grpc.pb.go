@@ -39,6 +39,7 @@ const (
 	TreasuryService_CreateExpense_FullMethodName             = "/cagnotte.treasury.v1.TreasuryService/CreateExpense"
 	TreasuryService_GetExpense_FullMethodName                = "/cagnotte.treasury.v1.TreasuryService/GetExpense"
 	TreasuryService_ListExpenses_FullMethodName              = "/cagnotte.treasury.v1.TreasuryService/ListExpenses"
+	TreasuryService_ListPublicExpenses_FullMethodName        = "/cagnotte.treasury.v1.TreasuryService/ListPublicExpenses"
 	TreasuryService_PayExpense_FullMethodName                = "/cagnotte.treasury.v1.TreasuryService/PayExpense"
 	TreasuryService_ReverseExpense_FullMethodName            = "/cagnotte.treasury.v1.TreasuryService/ReverseExpense"
 	TreasuryService_CreateExpenseAttachment_FullMethodName   = "/cagnotte.treasury.v1.TreasuryService/CreateExpenseAttachment"
@@ -111,6 +112,10 @@ type TreasuryServiceClient interface {
 	GetExpense(ctx context.Context, in *GetExpenseRequest, opts ...grpc.CallOption) (*Expense, error)
 	// Lists expenses, those entered last first.
 	ListExpenses(ctx context.Context, in *ListExpensesRequest, opts ...grpc.CallOption) (*ListExpensesResponse, error)
+	// Lists the expenses of a campaign that shows them (`expenses_shown`), the latest day first, without payee and document.
+	// Public. It is empty while the campaign does not show them, for a draft and for a missing campaign. Cheques that donors wrote
+	// to the lawyer are part of the campaign's `spent` and not among them, so that no donation is told.
+	ListPublicExpenses(ctx context.Context, in *ListPublicExpensesRequest, opts ...grpc.CallOption) (*ListPublicExpensesResponse, error)
 	// Books the payment of all that remains to pay of an expense. FAILED_PRECONDITION: EXPENSE_NOT_OWED. ABORTED: ETAG_MISMATCH.
 	PayExpense(ctx context.Context, in *PayExpenseRequest, opts ...grpc.CallOption) (*Expense, error)
 	// Reverses an expense that was entered wrongly, and its payments. FAILED_PRECONDITION: EXPENSE_REVERSED;
@@ -308,6 +313,16 @@ func (c *treasuryServiceClient) ListExpenses(ctx context.Context, in *ListExpens
 	return out, nil
 }
 
+func (c *treasuryServiceClient) ListPublicExpenses(ctx context.Context, in *ListPublicExpensesRequest, opts ...grpc.CallOption) (*ListPublicExpensesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListPublicExpensesResponse)
+	err := c.cc.Invoke(ctx, TreasuryService_ListPublicExpenses_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *treasuryServiceClient) PayExpense(ctx context.Context, in *PayExpenseRequest, opts ...grpc.CallOption) (*Expense, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Expense)
@@ -441,6 +456,10 @@ type TreasuryServiceServer interface {
 	GetExpense(context.Context, *GetExpenseRequest) (*Expense, error)
 	// Lists expenses, those entered last first.
 	ListExpenses(context.Context, *ListExpensesRequest) (*ListExpensesResponse, error)
+	// Lists the expenses of a campaign that shows them (`expenses_shown`), the latest day first, without payee and document.
+	// Public. It is empty while the campaign does not show them, for a draft and for a missing campaign. Cheques that donors wrote
+	// to the lawyer are part of the campaign's `spent` and not among them, so that no donation is told.
+	ListPublicExpenses(context.Context, *ListPublicExpensesRequest) (*ListPublicExpensesResponse, error)
 	// Books the payment of all that remains to pay of an expense. FAILED_PRECONDITION: EXPENSE_NOT_OWED. ABORTED: ETAG_MISMATCH.
 	PayExpense(context.Context, *PayExpenseRequest) (*Expense, error)
 	// Reverses an expense that was entered wrongly, and its payments. FAILED_PRECONDITION: EXPENSE_REVERSED;
@@ -518,6 +537,9 @@ func (UnimplementedTreasuryServiceServer) GetExpense(context.Context, *GetExpens
 }
 func (UnimplementedTreasuryServiceServer) ListExpenses(context.Context, *ListExpensesRequest) (*ListExpensesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListExpenses not implemented")
+}
+func (UnimplementedTreasuryServiceServer) ListPublicExpenses(context.Context, *ListPublicExpensesRequest) (*ListPublicExpensesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListPublicExpenses not implemented")
 }
 func (UnimplementedTreasuryServiceServer) PayExpense(context.Context, *PayExpenseRequest) (*Expense, error) {
 	return nil, status.Error(codes.Unimplemented, "method PayExpense not implemented")
@@ -864,6 +886,24 @@ func _TreasuryService_ListExpenses_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
+func _TreasuryService_ListPublicExpenses_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListPublicExpensesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TreasuryServiceServer).ListPublicExpenses(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TreasuryService_ListPublicExpenses_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TreasuryServiceServer).ListPublicExpenses(ctx, req.(*ListPublicExpensesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _TreasuryService_PayExpense_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(PayExpenseRequest)
 	if err := dec(in); err != nil {
@@ -1039,6 +1079,10 @@ var TreasuryService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListExpenses",
 			Handler:    _TreasuryService_ListExpenses_Handler,
+		},
+		{
+			MethodName: "ListPublicExpenses",
+			Handler:    _TreasuryService_ListPublicExpenses_Handler,
 		},
 		{
 			MethodName: "PayExpense",
