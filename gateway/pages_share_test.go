@@ -2,9 +2,12 @@ package gateway_test
 
 import (
 	"encoding/json"
+	"html"
 	"regexp"
 	"strings"
 	"testing"
+
+	"google.golang.org/grpc/codes"
 
 	"github.com/cagnotte/cagnotte/gateway"
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
@@ -115,5 +118,84 @@ func TestShareLinks(t *testing.T) {
 			return &donationsv1.DonationStatus{Name: r.GetName(), Amount: euros(2000), Outcome: donationsv1.DonationOutcome_DONATION_OUTCOME_OPEN}, nil
 		}}, gateway.Options{PublicURL: publicURL})
 		lacks(t, send(t, "GET", open.URL+campaignPath+"/donations/"+donationID+"?look=1", "").body, "https://wa.me/")
+	})
+}
+
+func TestDrawings(t *testing.T) {
+	drafted, raised := false, int64(31250)
+	b := &backend{getCampaign: func(*campaignsv1.GetCampaignRequest) (*campaignsv1.Campaign, error) {
+		if drafted {
+			return nil, fail(codes.NotFound, "NOT_FOUND")
+		}
+		c := vallon()
+		c.Progress.Settled = euros(raised)
+		return c, nil
+	}}
+	front := serve(t, b, gateway.Options{PublicURL: publicURL, Uncached: true})
+	files := map[string]string{
+		campaignPath + "/picture.png": "\x89PNG", campaignPath + "/qr.png": "\x89PNG", campaignPath + "/qr.svg": "<svg ", campaignPath + "/poster.pdf": "%PDF-",
+	}
+	t.Run("are served to everybody, and kept for minutes", func(t *testing.T) {
+		for path, begins := range files {
+			got, again := send(t, "GET", front.URL+path, ""), send(t, "GET", front.URL+path+"?fbclid=x", "")
+			if got.StatusCode != 200 || !strings.HasPrefix(got.body, begins) || got.body != again.body {
+				t.Errorf("%s: got %d, %.20q", path, got.StatusCode, got.body)
+			}
+			h := got.Header
+			if !strings.Contains(h.Get("Cache-Control"), "max-age=300") || h.Get("X-Request-Id") != "" || h.Get("Set-Cookie") != "" || h.Get("X-Content-Type-Options") != "nosniff" {
+				t.Errorf("%s: %v", path, h)
+			}
+			if head := send(t, "HEAD", front.URL+path, ""); head.StatusCode != 200 || head.body != "" {
+				t.Errorf("%s: HEAD got %d", path, head.StatusCode)
+			}
+		}
+	})
+	t.Run("are in the reader's language", func(t *testing.T) {
+		for _, path := range []string{"/picture.png", "/poster.pdf"} {
+			french, english := send(t, "GET", front.URL+campaignPath+path+"?lang=fr", ""), send(t, "GET", front.URL+campaignPath+path+"?lang=en", "")
+			if french.body == english.body {
+				t.Errorf("%s is the same in French and English", path)
+			}
+		}
+	})
+	picture := func() string {
+		found := regexp.MustCompile(`<meta property="og:image" content="` + publicURL + `([^"]+)"`).FindStringSubmatch(send(t, "GET", front.URL+campaignPath, "").body)
+		if found == nil {
+			t.Fatal("the page names no picture")
+		}
+		return html.UnescapeString(found[1])
+	}
+	t.Run("the picture's address changes with the progress, and leads to it", func(t *testing.T) {
+		before := picture()
+		old := send(t, "GET", front.URL+before, "").body
+		if again := picture(); again != before {
+			t.Errorf("the address was %s, and is %s", before, again)
+		}
+		raised += 5000
+		after := picture()
+		if after == before {
+			t.Error("the address is the same")
+		}
+		if got := send(t, "GET", front.URL+after, ""); got.StatusCode != 200 || got.body == old {
+			t.Errorf("got %d, and the same picture", got.StatusCode)
+		}
+	})
+	t.Run("of a draft are not there", func(t *testing.T) {
+		drafted = true
+		for path := range files {
+			if got := send(t, "GET", front.URL+path, ""); got.StatusCode != 404 {
+				t.Errorf("%s: got %d", path, got.StatusCode)
+			}
+		}
+	})
+	t.Run("without a public address there are none", func(t *testing.T) {
+		drafted = false
+		none := serve(t, b, gateway.Options{})
+		for path := range files {
+			if got := send(t, "GET", none.URL+path, ""); got.StatusCode != 404 {
+				t.Errorf("%s: got %d", path, got.StatusCode)
+			}
+		}
+		lacks(t, send(t, "GET", none.URL+campaignPath, "").body, "og:image", "canonical", "ld+json", `class="share"`)
 	})
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/cagnotte/cagnotte/gateway/pages"
 	"github.com/cagnotte/cagnotte/gateway/text"
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
+	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 )
 
 //go:embed all:templates strings
@@ -49,6 +50,8 @@ type Config struct {
 	PublicURL string
 	// Preview answers a campaign's page as donors will see it; required.
 	Preview func(w http.ResponseWriter, r *http.Request, shown pages.Preview)
+	// Poster returns a campaign's poster as PDF, in a language of ours; required.
+	Poster func(c *campaignsv1.Campaign, lang string) ([]byte, error)
 	// Assets takes the console's files; required.
 	Assets *design.Assets
 	// Bodies limits the memory of uploads; no limit when nil.

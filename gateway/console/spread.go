@@ -1,7 +1,6 @@
 package console
 
 import (
-	"bytes"
 	"fmt"
 	"html/template"
 	"net/http"
@@ -9,8 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/skip2/go-qrcode"
-
+	"github.com/cagnotte/cagnotte/gateway/qr"
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 )
 
@@ -24,6 +22,7 @@ func spreadSection() section {
 			{pattern: "GET " + one, serve: spreadShow},
 			{pattern: "POST " + one + "/allow", serve: spreadAllow, roles: writers},
 			{pattern: "GET " + one + "/poster", serve: spreadPoster},
+			{pattern: "GET " + one + "/poster.pdf", serve: spreadPosterPDF},
 			{pattern: "GET " + one + "/qr.svg", serve: spreadQRSVG},
 			{pattern: "GET " + one + "/qr.png", serve: spreadQRPNG},
 		},
@@ -180,17 +179,6 @@ func spreadPoster(v *visit) error {
 	})
 }
 
-// codeOf is the code of a campaign's public page.
-func codeOf(v *visit) (*qrcode.QRCode, string, error) {
-	c, err := campaignOf(v)
-	if err != nil {
-		return nil, "", err
-	}
-	// Medium corrects what a fold or a drop hides: 15 % of it.
-	code, err := qrcode.New(publicURL(v, c), qrcode.Medium)
-	return code, lastOf(c.GetName()), err
-}
-
 // answerFile answers a picture, to be saved when the address says so.
 func answerFile(v *visit, contentType, name string, body []byte) error {
 	h := v.w.Header()
@@ -205,34 +193,32 @@ func answerFile(v *visit, contentType, name string, body []byte) error {
 	return nil
 }
 
-func spreadQRSVG(v *visit) error {
-	code, name, err := codeOf(v)
+// spreadQRSVG and spreadQRPNG answer the code of a campaign's public page.
+func spreadQRSVG(v *visit) error { return spreadQR(v, "image/svg+xml; charset=utf-8", ".svg", qr.SVG) }
+
+func spreadQRPNG(v *visit) error { return spreadQR(v, "image/png", ".png", qr.PNG) }
+
+func spreadQR(v *visit, contentType, extension string, draw func(string) ([]byte, error)) error {
+	c, err := campaignOf(v)
 	if err != nil {
 		return err
 	}
-	// One square a module, the quiet zone included.
-	bits := code.Bitmap()
-	var b bytes.Buffer
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" shape-rendering="crispEdges"><path fill="#fff" d="M0 0h%dv%dH0z"/><path d="`, len(bits), len(bits), len(bits), len(bits))
-	for y, row := range bits {
-		for x, dark := range row {
-			if dark {
-				fmt.Fprintf(&b, "M%d %dh1v1h-1z", x, y)
-			}
-		}
+	drawn, err := draw(publicURL(v, c))
+	if err != nil {
+		return err
 	}
-	b.WriteString(`"/></svg>`)
-	return answerFile(v, "image/svg+xml; charset=utf-8", name+".svg", b.Bytes())
+	return answerFile(v, contentType, lastOf(c.GetName())+extension, drawn)
 }
 
-func spreadQRPNG(v *visit) error {
-	code, name, err := codeOf(v)
+// spreadPosterPDF answers the poster as a file, of a draft, too.
+func spreadPosterPDF(v *visit) error {
+	c, err := campaignOf(v)
 	if err != nil {
 		return err
 	}
-	picture, err := code.PNG(1024)
+	sheet, err := v.Poster(c, v.Lang)
 	if err != nil {
 		return err
 	}
-	return answerFile(v, "image/png", name+".png", picture)
+	return answerFile(v, "application/pdf", lastOf(c.GetName())+".pdf", sheet)
 }

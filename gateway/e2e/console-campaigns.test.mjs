@@ -319,6 +319,9 @@ test("an editor spreads a campaign: snippet, a site that was refused, codes and 
     const picture = await page.request.get(`${spread}/qr.png?download`);
     assert.equal((await picture.body()).subarray(1, 4).toString(), "PNG");
     assert.match(picture.headers()["content-disposition"], /attachment/);
+    const sheet = await page.request.get(`${spread}/poster.pdf?download`);
+    assert.equal((await sheet.body()).subarray(0, 5).toString(), "%PDF-");
+    assert.match(sheet.headers()["content-disposition"], /attachment; filename=".*\.pdf"/);
     await page.goto(`${spread}/poster`);
     await page.getByRole("img", { name: /Code QR/ }).waitFor();
   });

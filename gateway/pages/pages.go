@@ -79,6 +79,7 @@ type site struct {
 	catalogues      text.Catalogues
 	templates       map[string]*template.Template
 	stories         *markdown.Renderer
+	drawn           *drawings
 	foreign         *http.CrossOriginProtection
 	style, icon     string
 	// wait is the address of the script of pages that wait.
@@ -113,6 +114,9 @@ func New(c Config) (*Site, error) {
 	if s.catalogues, err = text.Load(files, "strings/*.json"); err != nil {
 		return nil, err
 	}
+	if s.drawn, err = newDrawings(); err != nil {
+		return nil, err
+	}
 	for _, name := range []string{"campaign", "collective", "donation", "embed", "message", "monthly", "pledgeform", "slip"} {
 		s.templates[name], err = template.ParseFS(files, "templates/layout.html", "templates/share.html", "templates/give.html", "templates/"+name+".html")
 		if err != nil {
@@ -131,6 +135,10 @@ func New(c Config) (*Site, error) {
 	mux.HandleFunc("GET /c/{collective}", s.collective)
 	mux.HandleFunc("GET /c/{collective}/{campaign}", s.campaign)
 	mux.HandleFunc("GET /c/{collective}/{campaign}/embed", s.embed)
+	mux.HandleFunc("GET /c/{collective}/{campaign}/picture.png", s.picture)
+	mux.HandleFunc("GET /c/{collective}/{campaign}/qr.svg", s.qrSVG)
+	mux.HandleFunc("GET /c/{collective}/{campaign}/qr.png", s.qrPNG)
+	mux.HandleFunc("GET /c/{collective}/{campaign}/poster.pdf", s.poster)
 	mux.HandleFunc("POST /c/{collective}/{campaign}/give", s.give)
 	mux.HandleFunc("GET /c/{collective}/{campaign}/give", s.backFromForm)
 	mux.HandleFunc("GET /c/{collective}/{campaign}/donations/{donation}", s.donation)

@@ -109,9 +109,10 @@ func (s *site) shareCampaign(p *page, v campaignView, languages []string) {
 	if h.Canonical == "" {
 		return
 	}
+	h.Picture = s.sharePictureOf(p.Words, v)
 	organization := thing("Organization", map[string]any{"name": v.Collective, "url": s.publicURL + v.CollectivePath})
 	fields := map[string]any{
-		"name": v.Title, "description": p.Description, "url": h.Canonical, "inLanguage": v.TextLang, "publisher": organization,
+		"name": v.Title, "description": p.Description, "url": h.Canonical, "inLanguage": v.TextLang, "publisher": organization, "image": h.Picture.URL,
 	}
 	if v.Accepting {
 		fields["potentialAction"] = thing("DonateAction", map[string]any{"name": p.T("share.donate"), "recipient": organization, "target": h.Canonical + "#give"})
