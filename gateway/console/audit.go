@@ -299,7 +299,8 @@ func auditView(v *visit, e *auditv1.AuditEntry, zone *time.Location) auditRow {
 		row.Theirs = "?" + withQuery(url.Values{}, "actor", member)
 	}
 	for _, c := range e.GetChanges() {
-		row.Changes = append(row.Changes, auditChange{v.auditField(c.GetField()), v.auditValue(c.GetBefore(), zone), v.auditValue(c.GetAfter(), zone), v.T("audit.nothing")})
+		said := func(value string) string { return v.auditValue(kindOf(e.GetResource()), c.GetField(), value, zone) }
+		row.Changes = append(row.Changes, auditChange{v.auditField(c.GetField()), said(c.GetBefore()), said(c.GetAfter()), v.T("audit.nothing")})
 	}
 	row.Long = len(row.Changes) > foldedChanges
 	var notes []string
@@ -315,14 +316,19 @@ func auditView(v *visit, e *auditv1.AuditEntry, zone *time.Location) auditRow {
 	return row
 }
 
-// auditField is a field's name for people: that of its first part, such as "texts" of "texts.fr.title", with the rest.
+// auditField is a field's name for people: "texts.fr.title" is the title in French, and "stages.appeal" a stage.
 func (v *visit) auditField(field string) string {
 	if v.Has("audit.field-" + field) {
 		return v.T("audit.field-" + field)
 	}
 	first, rest, _ := strings.Cut(field, ".")
-	if v.Has("audit.field-"+first) && rest != "" {
-		return v.T("audit.field-"+first) + " (" + strings.ReplaceAll(rest, ".", ", ") + ")"
+	language, last, _ := strings.Cut(rest, ".")
+	name := "audit.field-" + cmp.Or(last, first)
+	switch {
+	case v.Has("audit.language-"+language) && v.Has(name):
+		return v.T(name) + " (" + v.T("audit.language-"+language) + ")"
+	case v.Has("audit.field-"+first) && rest != "":
+		return v.T("audit.field-" + first)
 	}
 	return field
 }
@@ -330,10 +336,22 @@ func (v *visit) auditField(field string) string {
 var (
 	amountValue = regexp.MustCompile(`(^|[ ,])(-?\d+)(?:\.(\d+))? ([A-Z]{3})(,|$)`)
 	dayValue    = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}$`)
+	hashValue   = regexp.MustCompile(`^[0-9a-f]{40,}$`)
 )
 
-// auditValue writes a value as people read it: amounts, days, times and known words.
-func (v *visit) auditValue(value string, zone *time.Location) string {
+// auditValue writes a value as people read it: amounts, days, times, sizes and known words. A word of one kind of resource
+// goes before that of all.
+func (v *visit) auditValue(kind, field, value string, zone *time.Location) string {
+	switch {
+	case v.Has("audit.word-" + kind + "." + value):
+		return v.T("audit.word-" + kind + "." + value)
+	case field == "language" && v.Has("audit.language-"+value):
+		return v.T("audit.language-" + value)
+	case kindOf(value) == "pendingChanges":
+		return v.T("audit.word-waits")
+	case hashValue.MatchString(value):
+		return value[:8] + "…"
+	}
 	if amountValue.MatchString(value) {
 		return amountValue.ReplaceAllStringFunc(value, func(found string) string {
 			m := amountValue.FindStringSubmatch(found)
