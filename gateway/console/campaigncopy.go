@@ -1,6 +1,9 @@
 package console
 
 import (
+	"strconv"
+	"strings"
+
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 )
 
@@ -12,6 +15,7 @@ var idFields = []field{
 // campaignsShowID shows the form that copies or renames.
 func campaignsShowID(v *visit, c *campaignsv1.Campaign, f *form, verb string) error {
 	p := newCampaignPage(v, c, "none", f)
+	p.Heading, p.Cancel = v.T("campaigns.title."+verb), p.Path
 	p.Lead, p.Button = v.T("campaigns.lead."+verb, "title", p.Title), v.T("campaigns.action."+verb)
 	if f.failed() {
 		return v.refuse("campaigns/form", p.Title, p)
@@ -59,7 +63,19 @@ func campaignsSendID(v *visit, verb, done string, call func(c *campaignsv1.Campa
 }
 
 func campaignsCopyForm(v *visit) error {
-	return campaignsIDForm(v, "copy", slugOf(v.r.PathValue("campaign")+"-2"))
+	return campaignsIDForm(v, "copy", nextID(v.r.PathValue("campaign")))
+}
+
+// nextID proposes the id of a copy: "avocate-2" for "avocate", and "avocate-3" for that.
+func nextID(id string) string {
+	base, n := id, 1
+	if at := strings.LastIndexByte(id, '-'); at > 0 {
+		if had, err := strconv.Atoi(id[at+1:]); err == nil && had > 0 && had < 999 {
+			base, n = id[:at], had
+		}
+	}
+	end := "-" + strconv.Itoa(n+1)
+	return strings.TrimRight(base[:min(len(base), 40-len(end))], "-") + end
 }
 
 func campaignsCopy(v *visit) error {

@@ -163,10 +163,14 @@ func campaignsList(v *visit) error {
 // campaignPage is what the pages about one campaign have.
 type campaignPage struct {
 	campaignRow
+	// Up leads to all campaigns.
+	Up   link
 	Tabs []tab
 	Form *form
 	// Lead explains the page, and Button sends its form.
 	Lead, Button string
+	// Heading says what the form does, where the title and the tabs do not. Cancel leads away from it.
+	Heading, Cancel string
 	// Preview is where what was typed is shown as donors will see it; empty where that is not offered.
 	Preview string
 	// Replace is the etag under which the form overwrites what somebody else has changed; empty while nobody has.
@@ -177,7 +181,7 @@ type campaignPage struct {
 
 // newCampaignPage begins a page about a campaign; current is the tab's path.
 func newCampaignPage(v *visit, c *campaignsv1.Campaign, current string, f *form) campaignPage {
-	p := campaignPage{campaignRow: newCampaignRow(v, c), Form: f, Button: v.T("campaigns.save")}
+	p := campaignPage{campaignRow: newCampaignRow(v, c), Up: link{v.path("/campaigns"), v.T("campaigns.nav")}, Form: f, Button: v.T("campaigns.save")}
 	base := campaignPath(v, c)
 	paths := []string{"", "texts", "amounts", "image", "sites"}
 	if !v.can(writers...) || isClosed(c) {
@@ -230,7 +234,7 @@ func campaignsNewForm(v *visit) error {
 }
 
 func campaignsShowNew(v *visit, f *form) error {
-	p := campaignPage{Form: f, Lead: v.T("campaigns.newLead"), Button: v.T("campaigns.create")}
+	p := campaignPage{Form: f, Lead: v.T("campaigns.newLead"), Button: v.T("campaigns.create"), Cancel: v.path("/campaigns")}
 	if f.failed() {
 		return v.refuse("campaigns/form", v.T("campaigns.newTitle"), p)
 	}

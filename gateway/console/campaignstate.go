@@ -65,7 +65,7 @@ func confirmVerb(v *visit, f *form, verb string, danger bool, points ...string) 
 		return err
 	}
 	points = slices.DeleteFunc(points, func(p string) bool { return p == "" })
-	return v.confirm(v.T("campaigns.action."+verb), confirmation{
+	return v.confirm(v.T("campaigns.title."+verb), confirmation{
 		Lead: v.T("campaigns.lead."+verb, "title", campaignTitle(v, c)), Points: points, Form: f, Danger: danger,
 		Button: v.T("campaigns.action." + verb), Back: campaignPath(v, c),
 	})

@@ -224,7 +224,7 @@ func newsEditForm(v *visit) error {
 		f.set("title-"+lang, n.GetTexts()[lang].GetTitle())
 		f.set("text-"+lang, n.GetTexts()[lang].GetText())
 	}
-	return newsShowForm(v, f, v.T("news.edit"), v.T("campaigns.save"), newsBase(v)+"/items/"+v.r.PathValue("item"), "")
+	return newsShowForm(v, f, v.T("news.title.edit"), v.T("campaigns.save"), newsBase(v)+"/items/"+v.r.PathValue("item"), "")
 }
 
 func newsEdit(v *visit) error {
@@ -252,7 +252,7 @@ func newsEdit(v *visit) error {
 			f.Message, replace = v.T("news.changed"), n.GetEtag()
 		}
 	}
-	return newsShowForm(v, f, v.T("news.edit"), v.T("campaigns.save"), back, replace)
+	return newsShowForm(v, f, v.T("news.title.edit"), v.T("campaigns.save"), back, replace)
 }
 
 func newsPublish(v *visit) error {
@@ -283,7 +283,7 @@ func newsConfirm(v *visit, f *form, verb string, danger bool) error {
 		return err
 	}
 	f.set("etag", n.GetEtag())
-	return v.confirm(v.T("news."+verb), confirmation{
+	return v.confirm(v.T("news.title."+verb), confirmation{
 		Lead: v.T("news.lead."+verb, "title", row.Title), Points: []string{v.T("news.point." + verb)}, Form: f, Danger: danger,
 		Button: v.T("news." + verb), Back: row.Path,
 	})
