@@ -218,7 +218,9 @@ func bankLines(v *visit) error {
 		if err != nil {
 			return err
 		}
-		p.Open = bankOpenWords(v, n)
+		if n.GetOpenLineCount() > 0 {
+			p.Open = bankOpenWords(v, n)
+		}
 		// Lines with a suggestion take one tap each, so they come first, once.
 		if v.pageToken() == "" {
 			request.State, request.PageSize = bankv1.BankLineState_BANK_LINE_STATE_SUGGESTED, 100
@@ -237,7 +239,14 @@ func bankLines(v *visit) error {
 	if len(p.Lines.Lines)+len(p.Suggestions.Lines) == 0 {
 		p.Empty = v.T("bank.linesEmpty")
 		if word == "" && !p.Filter.Filled() {
+			statements, err := v.bank().ListBankStatements(v.ctx(), &bankv1.ListBankStatementsRequest{Parent: v.collective, PageSize: 1})
+			if err != nil {
+				return err
+			}
 			p.Empty = v.T("bank.openEmpty")
+			if len(statements.GetBankStatements()) == 0 {
+				p.Empty = v.T("bank.neverImported")
+			}
 		}
 	}
 	return v.show("bank/lines", v.T("bank.linesTitle"), p)

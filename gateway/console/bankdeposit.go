@@ -231,7 +231,7 @@ func bankSlip(v *visit) error {
 		return err
 	}
 	p := bankSlipPage{
-		bankPage: bankTabs(v, "-"), bankDepositRow: bankDepositView(v, d), Account: group.GetBankAccount().GetIban(),
+		bankPage: bankTabs(v, "-"), bankDepositRow: bankDepositView(v, d), Account: spacedIBAN(group.GetBankAccount().GetIban()),
 		Holder: cmp.Or(group.GetBankAccount().GetHolder(), group.GetDisplayName()),
 	}
 	for i, c := range d.GetItems() {

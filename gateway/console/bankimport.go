@@ -362,8 +362,8 @@ type bankStatementRow struct{ Path, Account, Opening, Closing, Day, Lines, New, 
 
 func bankStatementView(v *visit, s *bankv1.BankStatement) bankStatementRow {
 	row := bankStatementRow{
-		Path: v.path("/bank/statements/") + lastOf(s.GetName()), Account: s.GetAccount(), Day: v.Day(s.GetClosingDate()),
-		Lines: v.N("bank.lineCount", int64(s.GetLineCount())), New: v.N("bank.newLines", int64(s.GetNewLineCount())),
+		Path: v.path("/bank/statements/") + lastOf(s.GetName()), Account: spacedAccount(s.GetAccount()), Day: v.Day(s.GetClosingDate()),
+		Lines: v.N("bank.lineCount", int64(s.GetLineCount())), New: v.N("bank.newCount", int64(s.GetNewLineCount())),
 	}
 	if s.GetOpeningBalance() != nil {
 		row.Opening = v.Money(s.GetOpeningBalance())

@@ -67,7 +67,7 @@ func bankLine(v *visit) error {
 // bankShowLine renders a line. donation is the form of a donation that was refused; nil for a new one.
 func bankShowLine(v *visit, l *bankv1.BankLine, donation *form) error {
 	p := bankLinePage{
-		bankPage: bankTabs(v, "-"), bankLineRow: bankLineView(v, l), Line: l, Account: l.GetAccount(), Parts: bankTable{Words: v.Words}, RequestID: v.newForm(nil).RequestID,
+		bankPage: bankTabs(v, "-"), bankLineRow: bankLineView(v, l), Line: l, Account: spacedAccount(l.GetAccount()), Parts: bankTable{Words: v.Words}, RequestID: v.newForm(nil).RequestID,
 		IsOpen: l.GetState() == bankv1.BankLineState_BANK_LINE_STATE_UNMATCHED || l.GetState() == bankv1.BankLineState_BANK_LINE_STATE_SUGGESTED,
 	}
 	if l.GetAmount().GetAmountMinor() < 0 {

@@ -25,11 +25,15 @@ func reclassifyFields(v *visit, t *ledgerv1.Transaction) ([]field, error) {
 	if err != nil {
 		return nil, err
 	}
+	titles, err := campaignTitles(v)
+	if err != nil {
+		return nil, err
+	}
 	var entries, targets []option
 	for _, i := range movable(t, accounts.GetAccounts()) {
 		e := t.GetEntries()[i]
 		label := e.GetAccount() + " " + text.Apostrophes(e.GetAccountDisplayName()) + " · " + v.Money(e.GetAmount())
-		entries = append(entries, option{Value: strconv.Itoa(i), Label: label, Hint: lastOf(e.GetCampaign())})
+		entries = append(entries, option{Value: strconv.Itoa(i), Label: label, Hint: titleOf(titles, e.GetCampaign())})
 	}
 	if len(entries) == 0 {
 		return nil, errNoPage

@@ -33,6 +33,8 @@ type homePage struct {
 	All           string
 	// Statistics leads to the sums over time.
 	Statistics string
+	// Begin is where the first campaign is made; empty once there is one, and for who cannot.
+	Begin string
 }
 
 // attentionView is something to do, with the page where it is done.
@@ -77,6 +79,9 @@ func home(v *visit) error {
 	p.Quiet = len(p.Attentions) == 0 && v.can(bookkeepers...)
 	for _, c := range found.GetContributions() {
 		p.Contributions = append(p.Contributions, contributionView(v, c, titles))
+	}
+	if len(titles) == 0 && v.can(writers...) {
+		p.Begin = v.path("/campaigns/new")
 	}
 	return v.show("home/home", v.T("home.title"), p)
 }

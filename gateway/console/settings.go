@@ -136,7 +136,7 @@ func shortIBAN(iban string) string {
 	if len(iban) < 12 {
 		return iban
 	}
-	return iban[:4] + "…" + iban[len(iban)-4:]
+	return iban[:4] + "…\u2060" + iban[len(iban)-4:] // a word joiner: it is one word in a narrow card
 }
 
 // spacedIBAN writes an IBAN in groups of four, as banks do.
@@ -146,6 +146,14 @@ func spacedIBAN(iban string) string {
 		groups = append(groups, string(chunk))
 	}
 	return strings.Join(groups, " ")
+}
+
+// spacedAccount writes a bank account as a statement names it: an IBAN in groups, anything else as it is.
+func spacedAccount(account string) string {
+	if len(account) < 15 || account[0] < 'A' || account[0] > 'Z' || account[1] < 'A' || account[1] > 'Z' {
+		return account
+	}
+	return spacedIBAN(account)
 }
 
 // setting is a page of the settings that changes fields of the collective.

@@ -35,6 +35,8 @@ type choosePage struct {
 	Lead  string
 	Rows  []campaignRow
 	Pager pager
+	// Without is shown while there is no campaign.
+	Without emptyWith
 }
 
 // chooseCampaign shows the collective's campaigns for a section whose pages are about one.
@@ -43,7 +45,13 @@ func chooseCampaign(v *visit, section string) error {
 	if err != nil {
 		return err
 	}
-	p := choosePage{Tabs: campaignsTabs(v, "/"+section), Lead: v.T(section + ".choose"), Pager: v.pager(list.GetNextPageToken())}
+	p := choosePage{Tabs: campaignsTabs(v, "/"+section), Pager: v.pager(list.GetNextPageToken()), Without: emptyWith{Empty: v.T("campaigns.none")}}
+	if len(list.GetCampaigns()) > 0 {
+		p.Lead = v.T(section + ".choose")
+	}
+	if v.can(writers...) {
+		p.Without.link = link{v.path("/campaigns/new"), v.T("home.begin")}
+	}
 	for _, c := range list.GetCampaigns() {
 		row := newCampaignRow(v, c)
 		row.Path = v.path("/" + section + "/" + lastOf(c.GetName()))

@@ -326,7 +326,7 @@ func (v *visit) navigate(p *page) {
 	}
 	for _, m := range v.me.GetMemberships() {
 		parent, _, _ := strings.Cut(m.GetName(), "/memberships/")
-		to := place{Name: m.GetCollectiveDisplayName(), Role: v.T("shell." + m.GetRole().String()), Path: "/console/c/" + strings.TrimPrefix(parent, "collectives/"), Current: parent == v.collective}
+		to := place{Name: m.GetCollectiveDisplayName(), Role: capital(v.T("shell." + m.GetRole().String())), Path: "/console/c/" + strings.TrimPrefix(parent, "collectives/"), Current: parent == v.collective}
 		if parent == "instance" {
 			to.Name, to.Path, to.Current = v.T("shell.instance"), "/console/instance", part(v.r.URL.Path) == "/console/instance"
 		}
@@ -452,6 +452,12 @@ type message struct {
 }
 
 type link struct{ URL, Text string }
+
+// emptyWith is what the template of this name shows in place of an empty list: a text, and the way on if there is one.
+type emptyWith struct {
+	link
+	Empty string
+}
 
 // fail answers the error of a call that a page needs.
 func (v *visit) fail(err error) {
