@@ -154,7 +154,7 @@ func showCollective(v *visit, f *form) error {
 		return err
 	}
 	for _, m := range members.GetMemberships() {
-		p.People = append(p.People, personRow{m.GetDisplayName(), v.T("shell." + m.GetRole().String()), v.T("instance.personMember"), "good"})
+		p.People = append(p.People, personRow{m.GetDisplayName(), capital(v.T("shell." + m.GetRole().String())), v.T("instance.personMember"), "good"})
 	}
 	invitations, err := client.ListInvitations(v.ctx(), &accessv1.ListInvitationsRequest{Parent: c.GetName(), PageSize: 200})
 	if err != nil {
@@ -170,7 +170,7 @@ func showCollective(v *visit, f *form) error {
 		default:
 			continue
 		}
-		p.People = append(p.People, personRow{i.GetEmail(), v.T("shell." + i.GetRole().String()), state, "warn"})
+		p.People = append(p.People, personRow{i.GetEmail(), capital(v.T("shell." + i.GetRole().String())), state, "warn"})
 	}
 	code := http.StatusOK
 	if f.failed() {

@@ -37,7 +37,7 @@ func keysList(v *visit) error {
 	}
 	for _, k := range list.GetApiKeys() {
 		row := keyRow{
-			Name: k.GetDisplayName(), Role: v.T("shell." + k.GetRole().String()), Whose: k.GetMemberDisplayName(),
+			Name: k.GetDisplayName(), Role: capital(v.T("shell." + k.GetRole().String())), Whose: k.GetMemberDisplayName(),
 			Used: v.T("people.never"), State: v.T("people." + k.GetState().String()), Tone: keyTones[k.GetState()],
 		}
 		if row.Whose == "" {

@@ -112,7 +112,7 @@ func peopleList(v *visit) error {
 	}
 	for _, m := range list.GetMemberships() {
 		row := peopleRow{
-			Name: m.GetDisplayName(), Email: m.GetEmail(), Role: v.T("shell." + m.GetRole().String()), Since: v.Date(m.GetCreateTime().AsTime().In(zone)),
+			Name: m.GetDisplayName(), Email: m.GetEmail(), Role: capital(v.T("shell." + m.GetRole().String())), Since: v.Date(m.GetCreateTime().AsTime().In(zone)),
 			Me: m.GetMember() == v.me.GetMember(),
 		}
 		at := v.settingsPath("/people/" + lastOf(m.GetName()))
@@ -175,7 +175,7 @@ func (v *visit) invitations() (rows []peopleInvitation, err error) {
 	}
 	for _, i := range list.GetInvitations() {
 		row := peopleInvitation{
-			Email: i.GetEmail(), Role: v.T("shell." + i.GetRole().String()), By: i.GetInviterDisplayName(), Until: v.Date(i.GetExpireTime().AsTime().In(zone)),
+			Email: i.GetEmail(), Role: capital(v.T("shell." + i.GetRole().String())), By: i.GetInviterDisplayName(), Until: v.Date(i.GetExpireTime().AsTime().In(zone)),
 			Revoke: v.settingsPath("/people/invitations/" + lastOf(i.GetName()) + "/revoke"), State: v.T("people.pending"), Tone: "warn",
 		}
 		switch i.GetState() {

@@ -229,7 +229,7 @@ func (v *visit) invitation(token string) (invitationPage, error) {
 		p.Error = f.said()
 		return p, nil
 	}
-	p.Invitation, p.Role, p.Place = found, v.T("shell."+found.GetRole().String()), found.GetCollectiveDisplayName()
+	p.Invitation, p.Role, p.Place = found, capital(v.T("shell."+found.GetRole().String())), found.GetCollectiveDisplayName()
 	if p.Place == "" {
 		p.Place = v.T("shell.instance")
 	}

@@ -41,7 +41,7 @@ const refused = [
   ["owner", `${campaign}/texts`, { "title-fr": "" }],
   ["owner", `${campaign}/amounts`, { goal: "", minimum: "800", maximum: "5" }],
   ["owner", `${campaign}/sites`, { sites: "pas un site" }],
-  ["owner", `${campaign}/rename`, {}],
+  ["owner", `${campaign}/rename`, { id: "É" }],
   ["owner", `${home}/news/avocate/new`, { "title-fr": "" }],
   ["owner", `${home}/donations/new?method=cheque`, { amount: "douze", receive_date: "2031-01-01" }],
   ["owner", `${home}/expenses/new`, {}],
@@ -176,6 +176,35 @@ export async function states(browser, picture) {
       if (publish) await send(tab, "main form[action$='/publish']");
     }
     await done(tab, "news");
+    await tab.goto(`${campaign}/preview`);
+    await picture(tab, "preview", { again: true });
+    for (const verb of ["pause", "resume"]) {
+      await open(tab, `${campaign}/${verb}`);
+      await picture(tab, `campaign-${verb}`, { again: true });
+      await send(tab);
+      await done(tab, `campaign-${verb}`);
+    }
+    await open(tab, `${campaign}/copy`);
+    await send(tab);
+    await done(tab, "campaign-copied");
+    await open(tab, `${new URL(tab.url()).pathname}/delete`);
+    await send(tab);
+    await done(tab, "campaign-deleted");
+  });
+  await step("menus", "owner", async (tab) => {
+    for (const [name, summary] of [["menu", ".menu summary"], ["places", ".places summary"], ["account", ".account summary"], ["filters", ".filters summary"]]) {
+      await tab.goto(`${home}/donations`);
+      await tab.locator(summary).click();
+      await picture(tab, `open-${name}`);
+    }
+    await tab.goto(`${home}/nowhere`);
+    await picture(tab, "not-found", { again: true });
+    await tab.goto(`/console/confirm?to=${home}/settings/bank`);
+    await picture(tab, "confirm", { again: true });
+    await tab.goto("/console/me/email/sent");
+    await picture(tab, "email-sent", { again: true });
+    await tab.goto("/console/me/email/confirm?token=old");
+    await picture(tab, "email-confirm", { again: true });
   });
 
   // The treasurer's month.
@@ -228,14 +257,16 @@ export async function states(browser, picture) {
       await send(tab);
     }
     await done(tab, "cheque");
-    await open(tab, `${home}/donations/new?method=cheque`);
-    await fill(tab, { amount: "36", receive_date: day(3), document: "0001235" });
-    await send(tab);
-    await picture(tab, "cheque-twice");
+    await open(tab, `${new URL(tab.url()).pathname}/reverse`);
+    await picture(tab, "cheque-reverse", { again: true });
     await tab.goto(`${home}/bank/deposits`);
     await tab.locator("main a[href*='/deposits/']").first().click();
     await tab.locator("main a[href$='/bounce']").first().click();
     await picture(tab, "cheque-bounce", { again: true });
+    await tab.goto(`${home}/bank/cheques`);
+    for (const choice of (await tab.locator("main input[type=checkbox]").all()).slice(1)) await choice.uncheck();
+    await send(tab);
+    await done(tab, "deposit");
   });
   await step("refunds", "treasurer", async (tab) => {
     const ask = async (query, amount) => {
@@ -291,6 +322,8 @@ export async function states(browser, picture) {
     await picture(tab, "reclassify", { again: true });
     await send(tab);
     await picture(tab, "reclassify-refused");
+    await open(tab, `${home}/books/exports`);
+    await picture(tab, "exports", { again: true });
   });
 
   // What waits for a second person.
@@ -304,6 +337,13 @@ export async function states(browser, picture) {
     await tab.locator("input[name=role]").nth(1).check();
     await send(tab);
     await done(tab, "invited");
+    await open(tab, `${home}/settings/people/invite`);
+    await fill(tab, { email: "lea@example.org" });
+    await tab.locator("input[name=role]").first().check();
+    await send(tab);
+    await done(tab, "invited-at-once");
+    await open(tab, await tab.locator("main a[href$='/revoke']").first().getAttribute("href"));
+    await picture(tab, "invitation-revoke", { again: true });
     await open(tab, `${home}/settings/keys/new`);
     await fill(tab, { display_name: "Export du mois" });
     await tab.locator("input[name=role]").nth(2).check();
