@@ -245,7 +245,8 @@ func (s *Service) Attachments(ctx context.Context, collective string, expense uu
 	return found, nil
 }
 
-// attachmentPartSQL returns some bytes of a content, which are counted from one.
+// attachmentPartSQL returns some bytes of a content, which are counted from one. The column is not compressed (STORAGE
+// EXTERNAL), so only the part is read.
 const attachmentPartSQL = `
 SELECT substring(a.content FROM @first::integer FOR @length::integer)
 FROM treasury.expense_attachments AS a

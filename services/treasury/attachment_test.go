@@ -73,6 +73,11 @@ func TestAttachmentsAreKeptOnce(t *testing.T) {
 	if err := s.Content(t.Context(), made[0], func(part []byte) error { content.Write(part); return nil }); err != nil || !bytes.Equal(content.Bytes(), pdf) {
 		t.Errorf("%d bytes are read, err = %v", content.Len(), err)
 	}
+	// A content that could be compressed is not, so that a part can be read by itself.
+	stored := 0
+	if err := pool.QueryRow(t.Context(), `SELECT pg_column_size(content) FROM treasury.expense_attachments`).Scan(&stored); err != nil || stored < len(pdf) {
+		t.Errorf("%d bytes are stored of %d, err = %v", stored, len(pdf), err)
+	}
 	if _, err := s.CreateAttachment(t.Context(), r, "vallon", e.ID, []byte("%PDF-another")); errs.As(err).Reason != errorsv1.ErrorReason_REQUEST_ID_REUSED {
 		t.Errorf("the id for another file: %v", err)
 	}

@@ -299,7 +299,7 @@ func (c *migrationChecker) alterTable(body node, at int) {
 		}
 		name := table + "." + cmd.text("name")
 		switch cmd.text("subtype") {
-		case "AT_ColumnDefault", "AT_DropNotNull", "AT_DropConstraint", "AT_SetStatistics", "AT_SetRelOptions", "AT_ResetRelOptions":
+		case "AT_ColumnDefault", "AT_SetStorage", "AT_DropNotNull", "AT_DropConstraint", "AT_SetStatistics", "AT_SetRelOptions", "AT_ResetRelOptions":
 			// The catalogue alone changes.
 		case "AT_AddColumn":
 			c.addColumn(table, cmd.child("def", "ColumnDef"), at)
