@@ -2,11 +2,14 @@ package gateway_test
 
 import (
 	"encoding/json"
+	"encoding/xml"
 	"html"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc/codes"
 
 	"github.com/cagnotte/cagnotte/gateway"
@@ -197,5 +200,145 @@ func TestDrawings(t *testing.T) {
 			}
 		}
 		lacks(t, send(t, "GET", none.URL+campaignPath, "").body, "og:image", "canonical", "ld+json", `class="share"`)
+	})
+}
+
+func TestOEmbed(t *testing.T) {
+	b := &backend{}
+	front := serve(t, b, gateway.Options{PublicURL: publicURL, Uncached: true})
+	ask := func(query url.Values, header ...string) (answer, map[string]any) {
+		t.Helper()
+		got := send(t, "GET", front.URL+"/oembed?"+query.Encode(), "", header...)
+		var said map[string]any
+		if got.StatusCode == 200 {
+			if err := json.Unmarshal([]byte(got.body), &said); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return got, said
+	}
+	page := publicURL + campaignPath
+
+	t.Run("is found on the campaign's page", func(t *testing.T) {
+		found := regexp.MustCompile(`<link rel="alternate" type="application/json\+oembed" href="` + publicURL + `([^"]+)"`).FindStringSubmatch(send(t, "GET", front.URL+campaignPath+"?lang=en", "").body)
+		if found == nil {
+			t.Fatal("the page does not name it")
+		}
+		if got := send(t, "GET", front.URL+html.UnescapeString(found[1]), ""); got.StatusCode != 200 || !strings.Contains(got.body, "Against the cameras") {
+			t.Errorf("got %d, %s", got.StatusCode, got.body)
+		}
+	})
+	t.Run("is a link with a picture for who names no site", func(t *testing.T) {
+		got, answer := ask(url.Values{"url": {page}, "format": {"json"}})
+		if answer["version"] != "1.0" || answer["type"] != "link" || answer["title"] != "Contre les caméras, au tribunal" || answer["author_name"] != "Vallon contre caméras" ||
+			answer["author_url"] != publicURL+"/c/vallon" || answer["html"] != nil || answer["thumbnail_width"] != 1200.0 {
+			t.Errorf("got %v", answer)
+		}
+		if !strings.HasPrefix(got.Header.Get("Content-Type"), "application/json") || !strings.Contains(strings.Join(got.Header.Values("Vary"), ","), "Origin") {
+			t.Errorf("got %v", got.Header)
+		}
+	})
+	t.Run("is a frame for a site that the campaign allows, and for no other", func(t *testing.T) {
+		for _, header := range []string{"Origin", "Referer"} {
+			got, answer := ask(url.Values{"url": {page + "?lang=en"}}, header, "https://vallon.example")
+			frame, _ := answer["html"].(string)
+			if answer["type"] != "rich" || !strings.Contains(frame, `src="`+page+`/embed?lang=en"`) || !strings.Contains(frame, `referrerpolicy="origin"`) ||
+				answer["width"] != 640.0 || answer["height"] != 832.0 || got.Header.Get("Access-Control-Allow-Origin") != "https://vallon.example" {
+				t.Errorf("%s: got %v, %v", header, answer, got.Header)
+			}
+			got, answer = ask(url.Values{"url": {page}}, header, "https://other.example")
+			if answer["type"] != "link" || answer["html"] != nil || got.Header.Get("Access-Control-Allow-Origin") != "" {
+				t.Errorf("%s: another site got %v", header, answer)
+			}
+		}
+	})
+	t.Run("keeps within what was asked for", func(t *testing.T) {
+		_, answer := ask(url.Values{"url": {page}, "maxwidth": {"400"}, "maxheight": {"500"}}, "Origin", "https://vallon.example")
+		if answer["type"] != "rich" || answer["width"] != 400.0 || answer["height"] != 500.0 || answer["thumbnail_url"] != nil || !strings.Contains(answer["html"].(string), `width="400" height="500"`) {
+			t.Errorf("got %v", answer)
+		}
+		if _, answer = ask(url.Values{"url": {page}, "maxwidth": {"100"}}, "Origin", "https://vallon.example"); answer["type"] != "link" {
+			t.Errorf("a form in 100 pixels: %v", answer)
+		}
+	})
+	t.Run("knows our campaigns' addresses, also as they are typed, and no others", func(t *testing.T) {
+		for address, code := range map[string]int{
+			page + "/": 200, strings.Replace(page, "vallon", "Vallon", 1): 200, page + "?utm=x#give": 200,
+			"": 404, "https://other.example" + campaignPath: 404, "http://dons.example" + campaignPath: 404, "https://dons.example.evil.example" + campaignPath: 404,
+			"https://evil@dons.example" + campaignPath + "/give": 404, publicURL + "/c/vallon": 404, publicURL: 404, page + "/donations/" + donationID: 404, "::": 404,
+		} {
+			if got, _ := ask(url.Values{"url": {address}}); got.StatusCode != code {
+				t.Errorf("%q: got %d", address, got.StatusCode)
+			}
+		}
+	})
+	t.Run("says what it cannot", func(t *testing.T) {
+		for code, query := range map[int]url.Values{
+			501: {"url": {page}, "format": {"xml"}}, 400: {"url": {page}, "maxwidth": {"wide"}},
+		} {
+			if got, _ := ask(query); got.StatusCode != code {
+				t.Errorf("%v: got %d", query, got.StatusCode)
+			}
+		}
+		b.getCampaign = func(*campaignsv1.GetCampaignRequest) (*campaignsv1.Campaign, error) {
+			return nil, fail(codes.NotFound, "NOT_FOUND")
+		}
+		if got, _ := ask(url.Values{"url": {page}}); got.StatusCode != 404 {
+			t.Errorf("a draft: got %d", got.StatusCode)
+		}
+		b.getCampaign = func(*campaignsv1.GetCampaignRequest) (*campaignsv1.Campaign, error) {
+			return nil, fail(codes.Unavailable, "")
+		}
+		if got, _ := ask(url.Values{"url": {page}}); got.StatusCode != 503 || got.Header.Get("Cache-Control") == "public, max-age=300" {
+			t.Errorf("an outage: got %d, %v", got.StatusCode, got.Header)
+		}
+		b.getCampaign = nil
+	})
+}
+
+func TestSitemap(t *testing.T) {
+	pages := 0
+	b := &backend{listListed: func(r *campaignsv1.ListListedCampaignsRequest) (*campaignsv1.ListListedCampaignsResponse, error) {
+		if pages++; r.GetPageToken() == "" {
+			return &campaignsv1.ListListedCampaignsResponse{Campaigns: []*campaignsv1.Campaign{vallon()}, NextPageToken: "next"}, nil
+		}
+		french := vallon()
+		french.Name = "collectives/vallon/campaigns/recours"
+		delete(french.Texts, "en")
+		return &campaignsv1.ListListedCampaignsResponse{Campaigns: []*campaignsv1.Campaign{french}}, nil
+	}}
+	front := serve(t, b, gateway.Options{PublicURL: publicURL})
+	t.Run("names what chose to be listed, in each language", func(t *testing.T) {
+		got := send(t, "GET", front.URL+"/sitemap.xml?x=1", "")
+		if got.StatusCode != 200 || !strings.HasPrefix(got.Header.Get("Content-Type"), "application/xml") || pages != 2 {
+			t.Fatalf("got %d, %v, after %d pages", got.StatusCode, got.Header, pages)
+		}
+		var read struct {
+			URLs []struct {
+				Location string `xml:"loc"`
+				Links    []struct {
+					Lang string `xml:"hreflang,attr"`
+					URL  string `xml:"href,attr"`
+				} `xml:"http://www.w3.org/1999/xhtml link"`
+			} `xml:"http://www.sitemaps.org/schemas/sitemap/0.9 url"`
+		}
+		if err := xml.Unmarshal([]byte(got.body), &read); err != nil {
+			t.Fatal(err)
+		}
+		var locations []string
+		for _, u := range read.URLs {
+			locations = append(locations, strings.TrimPrefix(u.Location, publicURL))
+		}
+		want := []string{"/", "/?lang=en", "/c/vallon", "/c/vallon?lang=en", campaignPath, campaignPath + "?lang=en", "/c/vallon/recours"}
+		if diff := cmp.Diff(want, locations); diff != "" {
+			t.Error(diff)
+		}
+		if links := read.URLs[4].Links; len(links) != 3 || links[1].Lang != "en" || links[1].URL != publicURL+campaignPath+"?lang=en" {
+			t.Errorf("the campaign in other languages: %v", links)
+		}
+	})
+	t.Run("is named for robots, who are kept out of the console", func(t *testing.T) {
+		got := send(t, "GET", front.URL+"/robots.txt", "")
+		holds(t, got.body, "User-agent: *", "Disallow: /console", "Sitemap: "+publicURL+"/sitemap.xml")
 	})
 }

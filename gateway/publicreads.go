@@ -21,6 +21,7 @@ func publicReads(c *cors) []cached.Route {
 		{Pattern: "/c/*/*/qr.png", Lenient: true},
 		{Pattern: "/c/*", Language: true, Lenient: true, Query: []string{"page"}},
 		{Pattern: "/", Language: true, Lenient: true},
+		{Pattern: "/sitemap.xml", Lenient: true},
 		{Pattern: "/images/*/*/*", Lenient: true},
 	}
 }

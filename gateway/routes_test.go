@@ -16,6 +16,9 @@ func TestEveryRouteSaysWhatBodyItTakes(t *testing.T) {
 		"/{$}":                        noBody,    // a page; no call
 		"/c/":                         formBody,  // pages: public calls, and those that wait for Stripe
 		"/images/":                    noBody,    // GetImageContent
+		"/oembed":                     noBody,    // GetCampaign, CheckOrigin
+		"/sitemap.xml":                noBody,    // ListListedCampaigns
+		"/robots.txt":                 noBody,    // no call
 		"/stripe/":                    noBody,    // pages; no call
 		"/console":                    formBody,  // pages: calls with a member's session
 		"/console/":                   formBody,  // pages: calls with a member's session

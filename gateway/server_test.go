@@ -50,6 +50,7 @@ type backend struct {
 
 	getCampaign    func(*campaignsv1.GetCampaignRequest) (*campaignsv1.Campaign, error)
 	listCampaigns  func(*campaignsv1.ListCampaignsRequest) (*campaignsv1.ListCampaignsResponse, error)
+	listListed     func(*campaignsv1.ListListedCampaignsRequest) (*campaignsv1.ListListedCampaignsResponse, error)
 	checkOrigin    func(*campaignsv1.CheckOriginRequest) (*campaignsv1.CheckOriginResponse, error)
 	createDonation func(*donationsv1.CreateDonationRequest) (*donationsv1.Donation, error)
 	donationStatus func(*donationsv1.GetDonationStatusRequest) (*donationsv1.DonationStatus, error)
@@ -80,6 +81,13 @@ func (b *backend) ListCampaigns(_ context.Context, r *campaignsv1.ListCampaignsR
 		return b.listCampaigns(r)
 	}
 	return &campaignsv1.ListCampaignsResponse{Campaigns: []*campaignsv1.Campaign{vallon()}}, nil
+}
+
+func (b *backend) ListListedCampaigns(_ context.Context, r *campaignsv1.ListListedCampaignsRequest) (*campaignsv1.ListListedCampaignsResponse, error) {
+	if b.listListed != nil {
+		return b.listListed(r)
+	}
+	return &campaignsv1.ListListedCampaignsResponse{Campaigns: []*campaignsv1.Campaign{vallon()}}, nil
 }
 
 func (b *backend) CheckOrigin(_ context.Context, r *campaignsv1.CheckOriginRequest) (*campaignsv1.CheckOriginResponse, error) {

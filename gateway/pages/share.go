@@ -109,7 +109,7 @@ func (s *site) shareCampaign(p *page, v campaignView, languages []string) {
 	if h.Canonical == "" {
 		return
 	}
-	h.Picture = s.sharePictureOf(p.Words, v)
+	h.Picture, h.OEmbed = s.sharePictureOf(p.Words, v), s.oEmbedURL(h.Canonical)
 	organization := thing("Organization", map[string]any{"name": v.Collective, "url": s.publicURL + v.CollectivePath})
 	fields := map[string]any{
 		"name": v.Title, "description": p.Description, "url": h.Canonical, "inLanguage": v.TextLang, "publisher": organization, "image": h.Picture.URL,

@@ -1,0 +1,109 @@
+package pages
+
+import (
+	"bytes"
+	"encoding/xml"
+	"net/http"
+
+	"github.com/cagnotte/cagnotte/gateway/text"
+	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
+)
+
+const (
+	// sitemapPage is how many campaigns one call reads, and maxSitemap how many a sitemap names. With their languages they are
+	// far below the 50,000 addresses and 50 MB that https://www.sitemaps.org allows.
+	sitemapPage = 200
+	maxSitemap  = 5_000
+)
+
+// sitemapURL is one address of a sitemap, with the same page in other languages.
+type sitemapURL struct {
+	Location   string          `xml:"loc"`
+	Alternates []sitemapInLang `xml:"xhtml:link"`
+}
+
+type sitemapInLang struct {
+	Rel  string `xml:"rel,attr"`
+	Lang string `xml:"hreflang,attr"`
+	URL  string `xml:"href,attr"`
+}
+
+type sitemapFile struct {
+	XMLName xml.Name     `xml:"http://www.sitemaps.org/schemas/sitemap/0.9 urlset"`
+	XHTML   string       `xml:"xmlns:xhtml,attr"`
+	URLs    []sitemapURL `xml:"url"`
+}
+
+// sitemap names the front page, the campaigns that chose to be listed there, and their collectives. A collective that lists
+// none did not choose to be found, though its page is public.
+func (s *site) sitemap(w http.ResponseWriter, r *http.Request) {
+	if s.publicURL == "" {
+		s.missing(w, r)
+		return
+	}
+	all := sitemapFile{XHTML: "http://www.w3.org/1999/xhtml"}
+	all.URLs = s.inSitemap(all.URLs, "/", text.Languages)
+	collectives := map[string]bool{}
+	request := &campaignsv1.ListListedCampaignsRequest{Parent: "instance", PageSize: sitemapPage}
+	for read := 0; read < maxSitemap; read += sitemapPage {
+		list, err := s.campaigns.ListListedCampaigns(r.Context(), request)
+		if err != nil {
+			s.failed(w, r, err)
+			return
+		}
+		for _, c := range list.GetCampaigns() {
+			collective, campaign := slugs(c.GetName())
+			if !collectives[collective] {
+				collectives[collective] = true
+				all.URLs = s.inSitemap(all.URLs, "/c/"+collective, text.Languages)
+			}
+			all.URLs = s.inSitemap(all.URLs, "/c/"+collective+"/"+campaign, languagesOf(c.GetTexts()))
+		}
+		if request.PageToken = list.GetNextPageToken(); request.PageToken == "" {
+			break
+		}
+	}
+	body := bytes.NewBufferString(xml.Header)
+	if err := xml.NewEncoder(body).Encode(all); err != nil {
+		s.logger.ErrorContext(r.Context(), "the sitemap cannot be written", "error", err)
+		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+		return
+	}
+	answerText(w, r, "application/xml; charset=utf-8", body.Bytes())
+}
+
+// inSitemap adds a page in each of its languages.
+func (s *site) inSitemap(urls []sitemapURL, path string, languages []string) []sitemapURL {
+	var others []sitemapInLang
+	if len(languages) > 1 {
+		for _, lang := range languages {
+			others = append(others, sitemapInLang{"alternate", lang, s.publicURL + path + languageQuery(lang)})
+		}
+		others = append(others, sitemapInLang{"alternate", "x-default", s.publicURL + path})
+	}
+	for _, lang := range languages {
+		urls = append(urls, sitemapURL{s.publicURL + path + languageQuery(lang), others})
+	}
+	return urls
+}
+
+// robots tells search engines what to leave out. Pages of one person are not named here: they say so themselves, to those who
+// have their address.
+func (s *site) robots(w http.ResponseWriter, r *http.Request) {
+	body := "User-agent: *\nDisallow: /console\n"
+	if s.publicURL != "" {
+		body += "\nSitemap: " + s.publicURL + "/sitemap.xml\n"
+	}
+	answerText(w, r, "text/plain; charset=utf-8", []byte(body))
+}
+
+// answerText answers a file that is made anew now and then.
+func answerText(w http.ResponseWriter, r *http.Request, contentType string, body []byte) {
+	h := w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Cache-Control", cacheMinutes)
+	h.Del("X-Request-Id")
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(body)
+	}
+}
