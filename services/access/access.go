@@ -483,8 +483,12 @@ func (s *Service) revokeKeyTx(ctx context.Context, tx pgx.Tx, collective, id str
 	if err != nil || !revoked {
 		return k, err
 	}
+	// Of keys only one that waited for a second member is the subject of a change.
+	var ended []string
+	if k.Pending {
+		ended = append(ended, k.Name())
+	}
 	// For what a key of no person invited nobody answers any more.
-	ended := []string{k.Name()}
 	if k.Person == uuid.Nil {
 		if err := lockInvitedTx(ctx, tx, collective); err != nil {
 			return Key{}, err
