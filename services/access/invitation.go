@@ -162,6 +162,15 @@ VALUES (
 	@approved
 )`
 
+const revokePendingSQL = `
+UPDATE access.invitations AS i
+SET revoked_at = @now
+WHERE ` + invitationScope + ` = @collective
+	AND i.email = @email
+	AND i.accepted_at IS NULL
+	AND i.revoked_at IS NULL
+RETURNING` + invitationColumns
+
 // Invite makes an invitation and queues its mail. One that is pending for the same address is revoked. A repeat of the
 // request id returns the same invitation. The others are told. One that must wait for a second member has no mail yet.
 //

@@ -10,15 +10,6 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
-const revokePendingSQL = `
-UPDATE access.invitations AS i
-SET revoked_at = @now
-WHERE ` + invitationScope + ` = @collective
-	AND i.email = @email
-	AND i.accepted_at IS NULL
-	AND i.revoked_at IS NULL
-RETURNING` + invitationColumns
-
 // revokeInvitationsTx runs a statement that revokes invitations and returns them, and returns the names of those that waited for
 // a second member.
 func revokeInvitationsTx(ctx context.Context, tx pgx.Tx, sql string, args pgx.NamedArgs) (waited []string, err error) {

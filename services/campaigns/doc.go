@@ -32,7 +32,8 @@
 //   - A stage keeps its id when others are put before it, because expenses name it. No later stage gets an id on which money
 //     was spent.
 //   - An origin is stored in the form that browsers send. So a comparison tells whether a page may call. Those that were
-//     refused are held in memory and written at most once in two seconds, 20 for a campaign.
+//     refused are held in memory and written at most once in two seconds, 20 for a campaign, of which one
+//     network adds five in a day or so.
 //
 // The database enforces states, bounds and the fixed currency too. rules.go has the rules whose errors name a field.
 //

@@ -1,28 +1,39 @@
 package campaigns
 
 import (
+	"cmp"
 	"context"
+	"maps"
+	"net/netip"
 	"regexp"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/cagnotte/cagnotte/services/internal/limit"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/internal/rpc"
 )
 
 const (
 	// refusedEvery is the shortest time between two writes of refused origins.
 	refusedEvery = 2 * time.Second
-	// maxRefusedHeld and maxRefusedHeldEach bound the memory that invented origins take until they are written: in all, and of
-	// one campaign.
-	maxRefusedHeld     = 1000
-	maxRefusedHeldEach = 50
+	// maxRefusedHeld, maxRefusedHeldEach and maxRefusedHeldNetwork bound the memory that invented origins take until they are
+	// written: in all, of one campaign, and from one network.
+	maxRefusedHeld        = 1000
+	maxRefusedHeldEach    = 50
+	maxRefusedHeldNetwork = 10
 	// writeRefusedTimeout bounds a write.
 	writeRefusedTimeout = 5 * time.Second
 	// refusedFor is how long an origin is listed after its last request.
 	refusedFor = 30 * 24 * time.Hour
 )
+
+// newOrigins is how many origins that are not listed yet a network can add, to the lists of all campaigns. Anybody can ask with an
+// invented origin; a real site is asked for from the networks of all who read it.
+var newOrigins = limit.Rate{Burst: 5, Interval: 4 * time.Hour}
 
 // RefusedOrigin is an origin whose pages asked for a campaign and are not allowed to.
 type RefusedOrigin struct {
@@ -46,32 +57,36 @@ var originPattern = regexp.MustCompile(`^https?://[a-z0-9.:\[\]_-]{1,240}$`)
 // refusals holds refused origins until they are written, so that no request is a write. What it holds is lost when the
 // process ends.
 type refusals struct {
-	mu      sync.Mutex
-	held    map[refusal]*RefusedOrigin
-	each    map[Name]int
-	written time.Time
+	mu       sync.Mutex
+	held     map[refusal]*RefusedOrigin
+	each     map[Name]int
+	networks map[netip.Prefix]int
+	written  time.Time
 }
 
+// refusal is what was asked for, and from which network.
 type refusal struct {
 	campaign Name
 	origin   string
+	network  netip.Prefix
 }
 
 // note adds a request, and returns what is to be written now; usually nothing.
-func (r *refusals) note(campaign Name, origin string, now time.Time) map[refusal]*RefusedOrigin {
+func (r *refusals) note(campaign Name, origin string, network netip.Prefix, now time.Time) map[refusal]*RefusedOrigin {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	k := refusal{campaign, origin}
+	k := refusal{campaign, origin, network}
 	switch known := r.held[k]; {
 	case known != nil:
 		known.Count++
 		known.LastTime = now
-	case len(r.held) < maxRefusedHeld && r.each[campaign] < maxRefusedHeldEach:
+	case len(r.held) < maxRefusedHeld && r.each[campaign] < maxRefusedHeldEach && r.networks[network] < maxRefusedHeldNetwork:
 		if r.held == nil {
-			r.held, r.each = map[refusal]*RefusedOrigin{}, map[Name]int{}
+			r.held, r.each, r.networks = map[refusal]*RefusedOrigin{}, map[Name]int{}, map[netip.Prefix]int{}
 		}
 		r.held[k] = &RefusedOrigin{Origin: origin, Count: 1, FirstTime: now, LastTime: now}
 		r.each[campaign]++
+		r.networks[network]++
 	}
 	if now.Sub(r.written) < refusedEvery {
 		return nil
@@ -83,7 +98,7 @@ func (r *refusals) note(campaign Name, origin string, now time.Time) map[refusal
 // take returns what is held, and holds it no longer. The lock is the caller's.
 func (r *refusals) take() map[refusal]*RefusedOrigin {
 	held := r.held
-	r.held, r.each = nil, nil
+	r.held, r.each, r.networks = nil, nil, nil
 	return held
 }
 
@@ -123,8 +138,9 @@ SET
 	count = r.count + excluded.count,
 	last_at = greatest(r.last_at, excluded.last_at)`
 
-	// trimRefusedSQL keeps, of each campaign that was written, the ten origins that asked most often and the ten that asked
-	// last. So invented ones do not push out a site that keeps asking.
+	// trimRefusedSQL keeps 20 origins of each campaign that was written. Fifteen places are for those that asked more than once,
+	// and in the last day, by when they asked first: nothing that comes later pushes one of them out. Five are for those that
+	// asked last, through which a new one comes in. A flood from one network does not even fill these: see newOrigins.
 	trimRefusedSQL = `
 DELETE FROM campaigns.refused_origins AS r
 USING (
@@ -133,7 +149,11 @@ USING (
 		o.campaign,
 		o.origin,
 		o.last_at,
-		row_number() OVER (PARTITION BY o.collective, o.campaign ORDER BY o.count DESC, o.last_at DESC, o.origin) AS by_count,
+		o.count > 1 AND o.last_at >= @today AS standing,
+		row_number() OVER (
+			PARTITION BY o.collective, o.campaign
+			ORDER BY o.count > 1 AND o.last_at >= @today DESC, o.first_at, o.origin
+		) AS by_standing,
 		row_number() OVER (PARTITION BY o.collective, o.campaign ORDER BY o.last_at DESC, o.origin) AS by_time
 	FROM campaigns.refused_origins AS o
 	WHERE (o.collective, o.campaign) IN (
@@ -146,7 +166,22 @@ USING (
 WHERE r.collective = k.collective
 	AND r.campaign = k.campaign
 	AND r.origin = k.origin
-	AND (k.by_count > 10 AND k.by_time > 10 OR k.last_at < @since)`
+	AND ((NOT k.standing OR k.by_standing > 15) AND k.by_time > 5 OR k.last_at < @since)`
+
+	// knownRefusedSQL finds which of the origins are listed already.
+	knownRefusedSQL = `
+SELECT
+	r.collective,
+	r.campaign,
+	r.origin
+FROM campaigns.refused_origins AS r
+WHERE (r.collective, r.campaign, r.origin) IN (
+	SELECT
+		u.collective,
+		u.campaign,
+		u.origin
+	FROM unnest(@collectives::text[], @campaigns::text[], @origins::text[]) AS u (collective, campaign, origin)
+)`
 )
 
 // refuse remembers that a page of an origin asked for the campaign. It writes at most once in two seconds, for all campaigns.
@@ -158,36 +193,97 @@ func (s *Service) refuse(ctx context.Context, campaign Name, origin string) erro
 	if !originPattern.MatchString(origin) {
 		return nil
 	}
-	return s.writeRefused(ctx, s.refused.note(campaign, origin, s.nowMicros()))
+	return s.writeRefused(ctx, s.refused.note(campaign, origin, rpc.CallerFrom(ctx).Network, s.nowMicros()))
 }
 
-// writeRefused stores what was held.
+// writeRefused stores what was held, but for new origins of networks that have added too many.
 func (s *Service) writeRefused(ctx context.Context, held map[refusal]*RefusedOrigin) error {
 	if len(held) == 0 {
 		return nil
 	}
-	var collectives, campaigns, origins []string
-	var counts []int64
-	var first, last []time.Time
-	for k, o := range held {
-		collectives, campaigns, origins = append(collectives, k.campaign.Collective), append(campaigns, k.campaign.Campaign), append(origins, k.origin)
-		counts, first, last = append(counts, o.Count), append(first, o.FirstTime), append(last, o.LastTime)
-	}
 	// What is held is of all collectives, whoever asked last, and is written even if that caller leaves.
 	ctx, cancel := context.WithTimeout(postgres.WithScope(context.WithoutCancel(ctx), postgres.AllScope()), writeRefusedTimeout)
 	defer cancel()
-	return postgres.InTx(ctx, s.pool, func(ctx context.Context, tx pgx.Tx) error {
-		args := pgx.NamedArgs{
-			"collectives": collectives, "campaigns": campaigns, "origins": origins, "counts": counts, "first": first, "last": last,
-			"since": s.nowMicros().Add(-refusedFor),
-		}
-		for _, statement := range []string{writeRefusedSQL, trimRefusedSQL} {
-			if _, err := tx.Exec(ctx, statement, args); err != nil {
-				return postgres.Error(err)
-			}
-		}
-		return nil
+	// One order for all processes, so that none waits for another that waits for it.
+	asked := slices.SortedFunc(maps.Keys(held), func(a, b refusal) int {
+		return cmp.Or(a.network.Compare(b.network), cmp.Compare(a.campaign.String(), b.campaign.String()), cmp.Compare(a.origin, b.origin))
 	})
+	return postgres.InTx(ctx, s.pool, func(ctx context.Context, tx pgx.Tx) error {
+		now := s.nowMicros()
+		known, err := knownRefusedTx(ctx, tx, asked)
+		if err != nil {
+			return err
+		}
+		limiter := limit.Limiter{Table: "campaigns.limits", Secret: s.secretKey, Daily: true}
+		written := map[refusal]*RefusedOrigin{}
+		for _, k := range asked {
+			listed := refusal{campaign: k.campaign, origin: k.origin}
+			if !known[listed] && written[listed] == nil {
+				wait, err := limiter.TakeTx(ctx, tx, "refused-origins", k.network.String(), newOrigins, now)
+				if err != nil {
+					return err
+				}
+				if wait > 0 {
+					continue
+				}
+			}
+			written[listed] = written[listed].with(*held[k])
+		}
+		if err := limiter.Forget(ctx, tx, now); err != nil {
+			return err
+		}
+		return writeRefusedTx(ctx, tx, written, now)
+	})
+}
+
+// with adds what was held of an origin from another network; of none it is that.
+func (o *RefusedOrigin) with(other RefusedOrigin) *RefusedOrigin {
+	if o == nil {
+		return &other
+	}
+	o.Count += other.Count
+	if other.FirstTime.Before(o.FirstTime) {
+		o.FirstTime = other.FirstTime
+	}
+	if other.LastTime.After(o.LastTime) {
+		o.LastTime = other.LastTime
+	}
+	return o
+}
+
+func knownRefusedTx(ctx context.Context, tx pgx.Tx, asked []refusal) (map[refusal]bool, error) {
+	var collectives, campaigns, origins []string
+	for _, k := range asked {
+		collectives, campaigns, origins = append(collectives, k.campaign.Collective), append(campaigns, k.campaign.Campaign), append(origins, k.origin)
+	}
+	found, err := postgres.All(ctx, tx, func(r pgx.CollectableRow) (k refusal, err error) {
+		return k, r.Scan(&k.campaign.Collective, &k.campaign.Campaign, &k.origin)
+	}, knownRefusedSQL, pgx.NamedArgs{"collectives": collectives, "campaigns": campaigns, "origins": origins})
+	known := map[refusal]bool{}
+	for _, k := range found {
+		known[k] = true
+	}
+	return known, err
+}
+
+func writeRefusedTx(ctx context.Context, tx pgx.Tx, written map[refusal]*RefusedOrigin, now time.Time) error {
+	var collectives, campaigns, origins []string
+	var counts []int64
+	var first, last []time.Time
+	for k, o := range written {
+		collectives, campaigns, origins = append(collectives, k.campaign.Collective), append(campaigns, k.campaign.Campaign), append(origins, k.origin)
+		counts, first, last = append(counts, o.Count), append(first, o.FirstTime), append(last, o.LastTime)
+	}
+	args := pgx.NamedArgs{
+		"collectives": collectives, "campaigns": campaigns, "origins": origins, "counts": counts, "first": first, "last": last,
+		"since": now.Add(-refusedFor), "today": now.Add(-24 * time.Hour),
+	}
+	for _, statement := range []string{writeRefusedSQL, trimRefusedSQL} {
+		if _, err := tx.Exec(ctx, statement, args); err != nil {
+			return postgres.Error(err)
+		}
+	}
+	return nil
 }
 
 // listRefusedSQL lists those that are still not allowed.

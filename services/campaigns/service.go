@@ -20,6 +20,8 @@ type Config struct {
 	// TakesDonations is FAILED_PRECONDITION for a collective whose Stripe account takes no payments. It is asked before a
 	// campaign is published, and for accepting_cards; when nil, all accounts do.
 	TakesDonations func(ctx context.Context, collective string) error
+	// SecretKey keys the hashes of networks, which limit how many refused origins one adds.
+	SecretKey []byte
 	// Logger gets what callers are not told; slog.Default when nil.
 	Logger *slog.Logger
 	// Now tells the time; time.Now when nil.
@@ -34,6 +36,7 @@ type Service struct {
 
 	takesDonations func(ctx context.Context, collective string) error
 	logger         *slog.Logger
+	secretKey      []byte
 	refused        refusals
 }
 
@@ -45,7 +48,7 @@ func New(c Config) *Service {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
-	return &Service{pool: c.Pool, fee: c.FeeEstimate, now: c.Now, takesDonations: c.TakesDonations, logger: c.Logger}
+	return &Service{pool: c.Pool, fee: c.FeeEstimate, now: c.Now, takesDonations: c.TakesDonations, logger: c.Logger, secretKey: c.SecretKey}
 }
 
 // FeeEstimate returns the estimate by which donors cover the fee.

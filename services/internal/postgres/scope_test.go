@@ -21,6 +21,7 @@ var unscoped = map[string]string{
 	"audit.checkpoints":              "hashes and signatures over the whole log",
 	"collectives.application_limits": "keyed hashes of networks and addresses, of no collective",
 	"collectives.opening":            "one row of the instance: how collectives are opened",
+	"campaigns.limits":               "keyed hashes of networks, of no collective",
 	"connect.platform":               "one row of the instance: the Stripe account and mode of its key",
 	"donations.limits":               "keyed hashes of networks, of no collective",
 	"ledger.reversals":               "two ids of transactions, which are walled; written before the statement's transaction can be seen",
