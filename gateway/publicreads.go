@@ -20,6 +20,7 @@ func publicReads(c *cors) []cached.Route {
 		{Pattern: "/c/*/*/qr.svg", Lenient: true},
 		{Pattern: "/c/*/*/qr.png", Lenient: true},
 		{Pattern: "/c/*", Language: true, Lenient: true, Query: []string{"page"}},
+		{Pattern: "/proof", Language: true, Lenient: true},
 		{Pattern: "/", Language: true, Lenient: true},
 		{Pattern: "/sitemap.xml", Lenient: true},
 		{Pattern: "/images/*/*/*", Lenient: true},

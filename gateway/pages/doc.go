@@ -6,6 +6,7 @@
 // field (template "problem"). Capitals and a slash at the end of an address lead to the page.
 //
 //	GET  /                                                a word about this site
+//	GET  /proof                                           checks a proof code in the browser; works as a saved copy
 //	GET  /images/{collective}/{image}/{width}             a picture that is public; the address names its content
 //	GET  /c/{collective}                                  its campaigns
 //	GET  /c/{collective}/{campaign}                       story, progress, stages, form

@@ -47,8 +47,8 @@ type donationView struct {
 
 // proofView is what a donor keeps to show that the donation stands in the signed books.
 type proofView struct {
-	// Code is the proof, and Command checks it where Code is put for CODE.
-	Code, Command string
+	// Code is the proof, and Key that of the books. Command checks it where Code is put for CODE.
+	Code, Key, Command string
 }
 
 // waits are the seconds before the page looks again by itself: a lost webhook heals within moments, and who cancelled is
@@ -88,7 +88,9 @@ func (s *site) donation(w http.ResponseWriter, r *http.Request) {
 	}
 	if donation.GetOutcome() == donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED {
 		v.SelfPath = p.again()
-		v.Proof, v.ProofSoon = s.proof(r.Context(), name+"/donations/"+r.PathValue("donation"))
+		if v.Proof, v.ProofSoon = s.proof(r.Context(), name+"/donations/"+r.PathValue("donation")); v.Proof != nil {
+			p.Script = s.proofCheckScript
+		}
 	}
 	// The page is about the donation: without the campaign it still tells the truth.
 	if c, err := s.campaigns.GetCampaign(r.Context(), &campaignsv1.GetCampaignRequest{Name: name}); err == nil {
@@ -136,7 +138,7 @@ func (s *site) proof(ctx context.Context, donation string) (proof *proofView, so
 	if err != nil {
 		return nil, status.Code(err) == codes.NotFound
 	}
-	return &proofView{Code: p.GetCode(), Command: "cagnotte ledger verify-proof -key " + p.GetVerifierKey() + " CODE"}, false
+	return &proofView{Code: p.GetCode(), Key: p.GetVerifierKey(), Command: "cagnotte ledger verify-proof -key " + p.GetVerifierKey() + " CODE"}, false
 }
 
 func newDonationView(w *text.Words, donation *donationsv1.DonationStatus) donationView {

@@ -82,8 +82,8 @@ type site struct {
 	drawn           *drawings
 	foreign         *http.CrossOriginProtection
 	style, icon     string
-	// wait is the address of the script of pages that wait.
-	wait string
+	// wait is the address of the script of pages that wait, and proofCheckScript that of what checks a donation's proof.
+	wait, proofCheckScript string
 }
 
 // Site serves the pages. Its zero value serves nothing: see New.
@@ -117,8 +117,8 @@ func New(c Config) (*Site, error) {
 	if s.drawn, err = newDrawings(); err != nil {
 		return nil, err
 	}
-	for _, name := range []string{"campaign", "collective", "donation", "embed", "message", "monthly", "pledgeform", "slip"} {
-		s.templates[name], err = template.ParseFS(files, "templates/layout.html", "templates/share.html", "templates/give.html", "templates/"+name+".html")
+	for _, name := range []string{"campaign", "collective", "donation", "embed", "message", "monthly", "pledgeform", "proof", "slip"} {
+		s.templates[name], err = template.ParseFS(files, "templates/layout.html", "templates/share.html", "templates/give.html", "templates/proofsentences.html", "templates/"+name+".html")
 		if err != nil {
 			return nil, err
 		}
@@ -127,8 +127,10 @@ func New(c Config) (*Site, error) {
 	mux := http.NewServeMux()
 	s.style = c.Assets.Add("style.css", "text/css; charset=utf-8", design.Sheet(ownStyle))
 	s.wait = c.Assets.Add("wait.js", "text/javascript; charset=utf-8", waitScript)
+	s.proofCheckScript = c.Assets.Add("proof.js", "text/javascript; charset=utf-8", proofScript)
 	s.icon = c.Assets.Add("icon.svg", "image/svg+xml", design.Icon())
 	mux.HandleFunc("GET /{$}", s.home)
+	mux.HandleFunc("GET /proof", s.proofCheck)
 	mux.HandleFunc("GET /stripe/back", s.stripeBack)
 	mux.HandleFunc("GET /stripe/expired", s.stripeExpired)
 	mux.HandleFunc("GET /images/{collective}/{image}/{width}", s.image)
@@ -247,6 +249,8 @@ func (s *site) answer(w http.ResponseWriter, r *http.Request, code int, name str
 func (s *site) policy(name string, p *page) string {
 	forms, scripts := "'none'", ""
 	switch name {
+	case "proof":
+		return proofPolicy + "; frame-ancestors 'none'"
 	case "campaign", "embed":
 		forms = "'self' " + strings.Join(s.checkoutOrigins, " ")
 	case "monthly":

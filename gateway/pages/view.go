@@ -29,6 +29,8 @@ type page struct {
 	Notice, Back, BackText string
 	// Script is the address of the page's own script; empty for none. The page is complete without it.
 	Script string
+	// Whole is what the page carries in itself; nil for a page that loads its style.
+	Whole *whole
 	// Warning stands beside the notice of a preview, and is for its editor.
 	Warning string
 	// Framed: the page stands in a frame of another site, so its links open in the whole window.

@@ -59,6 +59,8 @@ func Check(t *testing.T, all text.Catalogues, files fs.FS) {
 		for path, source := range templates {
 			// A block of data is not executed, and no policy is asked about it.
 			source = strings.ReplaceAll(source, `<script type="application/ld+json">`, "<data>")
+			// A page that is one file has its script in it, which its policy names by a hash.
+			source = strings.ReplaceAll(source, "<script>{{.Script}}</script>", "")
 			if strings.Contains(source, "style=") || regexp.MustCompile(`<script[^>]*>[^<]|\son[a-z]+=`).MatchString(source) {
 				t.Errorf("%s breaks the pages' policy: no inline style, script or handler", path)
 			}
