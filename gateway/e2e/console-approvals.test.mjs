@@ -214,7 +214,7 @@ test("turning the rule off waits for a second person too", async () => {
     await page.getByRole("radio", { name: "Ceux au-dessus d’un montant" }).check();
     await page.locator("#amount").fill("1 250");
     await page.getByRole("button", { name: "Enregistrer" }).click();
-    await page.getByText(/au-dessus de 1.250.€/).waitFor();
+    await page.getByText(/au-dessus de 1.250.€/i).waitFor();
     await picture(page, "several");
   });
   await member(browser, "treasurer", { javaScriptEnabled: false, expected: /status of 404/ }, async (page) => {
