@@ -104,10 +104,19 @@ async function part(tab, { parts, high = 900 }) {
   }
   const top = Math.max(0, Math.floor(Math.min(...boxes.map((b) => b.top)) - 12));
   const bottom = Math.ceil(Math.max(...boxes.map((b) => b.bottom)) + 12);
+  // A picture that is lower than its parts ends between two lines of text, not in one.
+  const end = bottom - top <= high ? bottom : await tab.evaluate((limit) => {
+    const lines = [...document.querySelectorAll("main :is(p, li, label, legend, dt, dd, h2, h3, input, button, .button)")]
+      .map((e) => e.getBoundingClientRect()).map((b) => ({ top: b.top + window.scrollY, bottom: b.bottom + window.scrollY }))
+      .filter((b) => b.bottom - b.top < 120);
+    const free = (y) => lines.every((b) => y <= b.top || y >= b.bottom);
+    for (let y = limit; y > limit - 200; y--) if (free(y) && free(y + 6)) return y;
+    return limit;
+  }, top + high);
   const client = await tab.context().newCDPSession(tab);
   const { data } = await client.send("Page.captureScreenshot", {
     format: "webp", quality: 72, captureBeyondViewport: true,
-    clip: { x: 0, y: top, width: phone.width, height: Math.min(bottom - top, high), scale: 1.5 },
+    clip: { x: 0, y: top, width: phone.width, height: end - top, scale: 1.5 },
   });
   return Buffer.from(data, "base64");
 }
