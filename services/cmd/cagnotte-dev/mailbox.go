@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"html/template"
 	"io"
+	"mime"
 	"net"
 	"net/http"
 	"regexp"
@@ -89,6 +90,9 @@ func (d *delivery) Data(r io.Reader) error {
 	}
 	l := letter{To: strings.Join(d.to, ", "), Date: strings.Join(read.GetGenHeader(gomail.HeaderDate), "")}
 	l.Subject = strings.Join(read.GetGenHeader(gomail.HeaderSubject), "")
+	if decoded, err := new(mime.WordDecoder).DecodeHeader(l.Subject); err == nil {
+		l.Subject = decoded
+	}
 	for _, part := range read.GetParts() {
 		text, err := part.GetContent()
 		if err != nil {
