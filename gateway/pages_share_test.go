@@ -183,6 +183,15 @@ func TestDrawings(t *testing.T) {
 			t.Errorf("got %d, and the same picture", got.StatusCode)
 		}
 	})
+	t.Run("are shared from memory, with an ETag", func(t *testing.T) {
+		shared := serve(t, b, gateway.Options{PublicURL: publicURL})
+		for path := range files {
+			tag := send(t, "GET", shared.URL+path, "").Header.Get("ETag")
+			if got := send(t, "GET", shared.URL+path, "", "If-None-Match", tag); tag == "" || got.StatusCode != 304 {
+				t.Errorf("%s: %q, then %d", path, tag, got.StatusCode)
+			}
+		}
+	})
 	t.Run("of a draft are not there", func(t *testing.T) {
 		drafted = true
 		for path := range files {

@@ -10,6 +10,8 @@
 //	GET  /images/{collective}/{image}/{width}             a picture that is public; the address names its content
 //	GET  /c/{collective}                                  its campaigns
 //	GET  /c/{collective}/{campaign}                       story, progress, stages, form
+//	GET  …/picture.png, …/poster.pdf, …/qr.svg, …/qr.png  what is drawn of a campaign: beside a shared link, for a wall, to scan
+//	GET  /oembed, /sitemap.xml, /robots.txt               for sites that embed links, and for search engines
 //	GET  /c/{collective}/{campaign}/embed                 progress and form, in a frame of a site that is allowed
 //	POST /c/{collective}/{campaign}/give                  starts a donation -> Stripe Checkout
 //	GET  /c/{collective}/{campaign}/donations/{donation}      the truth about one donation
@@ -24,6 +26,10 @@
 // button redeems, since mail programs load pages too; after that a manage token travels in the forms of the page. Neither
 // is passed on in a Referer. The others hold nothing about who reads
 // them, so shared caches may keep them for some seconds.
+//
+// A public page says in its head what it is, by the service's public address and never by the request's host: its handler
+// calls site.share, which fills template "share" (title, description, canonical, languages, picture, schema.org). Drawings are
+// kept in memory by what they show (drawings); see packages picture, poster, qr and typeface.
 //
 // Text is in French first and in English, from the catalogues strings/*.json: pages.*.json has the words of the first
 // pages, each other file those of one part, with its name before their keys. The language is ?lang=, else the browser's,

@@ -132,6 +132,8 @@ type shareLinks struct {
 	// URL is the campaign's address, for whoever copies it.
 	URL   string
 	Links []link
+	// PosterPath is the campaign's sheet for a wall.
+	PosterPath string
 	// Open shows them unfolded.
 	Open bool
 }
@@ -155,7 +157,7 @@ func (s *site) shareLinksOf(w *text.Words, v campaignView) *shareLinks {
 		}
 		return base
 	}
-	return &shareLinks{URL: address, Links: []link{
+	return &shareLinks{URL: address, PosterPath: v.Path + "/poster.pdf?lang=" + w.Lang, Links: []link{
 		{to("mailto:", "subject", plainSpaces.Replace(v.Title), "body", message+"\r\n\r\n"+address), w.T("share.email")},
 		{to("https://wa.me/", "text", message+" "+address), "WhatsApp"},
 		{to("https://t.me/share/url", "url", address, "text", message), "Telegram"},

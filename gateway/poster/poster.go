@@ -104,23 +104,37 @@ func (p paragraph) step() float64 { return p.size * 1.25 }
 
 func (p paragraph) height() float64 { return float64(len(p.lines)) * p.step() }
 
-// newParagraph sets a text in the largest of the sizes in which it has so few lines; else in the last, shortened. It has no
-// lines for a text that cannot be printed.
-func newParagraph(w weight, tag, text string, c color, maxLines int, sizes ...float64) (paragraph, error) {
-	p := paragraph{weight: w, tag: tag, color: c}
-	printable, ok := typeface.Printable(text)
+// text is what becomes a paragraph.
+type text struct {
+	weight
+	tag, says string
+	color     color
+	// It has at least so many lines before it has smaller letters, and at most so many.
+	minLines, maxLines int
+	sizes              []float64
+	// after is the gap to the next paragraph.
+	after float64
+}
+
+// paragraph sets a text in the largest of its sizes in which all of it is there; else in the last, shortened. It has no lines
+// for a text that cannot be printed.
+func (t text) paragraph() (paragraph, error) {
+	p := paragraph{weight: t.weight, tag: t.tag, color: t.color}
+	printable, ok := typeface.Printable(t.says)
 	if !ok {
 		return p, nil
 	}
-	for _, p.size = range sizes {
-		f, err := w.face(p.size)
-		if err != nil {
-			return p, err
-		}
-		var all bool
-		if p.lines, all = typeface.Wrap(printable, f, inner, maxLines); all {
-			p.lines = typeface.Balance(printable, f, inner, p.lines)
-			break
+	for lines := t.minLines; lines <= t.maxLines; lines++ {
+		for _, p.size = range t.sizes {
+			f, err := t.face(p.size)
+			if err != nil {
+				return p, err
+			}
+			var all bool
+			if p.lines, all = typeface.Wrap(printable, f, inner, lines); all {
+				p.lines = typeface.Balance(printable, f, inner, p.lines)
+				return p, nil
+			}
 		}
 	}
 	return p, nil
@@ -144,17 +158,9 @@ func (s *sheet) plan(c Campaign) error {
 	if above == heading {
 		above = ""
 	}
-	type text struct {
-		weight
-		tag, says string
-		color     color
-		maxLines  int
-		sizes     []float64
-		after     float64
-	}
 	set := func(texts []text) (all []paragraph, gaps []float64, total float64, err error) {
 		for _, t := range texts {
-			p, err := newParagraph(t.weight, t.tag, t.says, t.color, t.maxLines, t.sizes...)
+			p, err := t.paragraph()
 			if err != nil {
 				return nil, nil, 0, err
 			}
@@ -166,18 +172,18 @@ func (s *sheet) plan(c Campaign) error {
 		return all, gaps, total, nil
 	}
 	over, overGaps, overHeight, err := set([]text{
-		{bold, "P", above, accent, 2, []float64{21, 17, 14}, 14},
-		{bold, "H1", heading, ink, 4, []float64{46, 40, 34, 29, 24}, 14},
-		{regular, "P", c.Sentence, ink, 4, []float64{18, 16, 14}, 12},
-		{bold, "P", c.Goal, accent, 2, []float64{23, 18, 14}, 0},
+		{bold, "P", above, accent, 2, 2, []float64{21, 17, 14}, 14},
+		{bold, "H1", heading, ink, 4, 4, []float64{46, 40, 34, 29, 24}, 14},
+		{regular, "P", c.Sentence, ink, 4, 4, []float64{18, 16, 14}, 12},
+		{bold, "P", c.Goal, accent, 2, 2, []float64{23, 18, 14}, 0},
 	})
 	if err != nil {
 		return err
 	}
 	under, underGaps, underHeight, err := set([]text{
-		{bold, "P", c.Scan, ink, 2, []float64{23, 18, 14}, 2},
-		{regular, "P", c.OrType, muted, 2, []float64{16}, 4},
-		{bold, "P", c.Address, accent, 2, []float64{27, 23, 19, 16, 13, 11}, 0},
+		{bold, "P", c.Scan, ink, 2, 2, []float64{23, 18, 14}, 2},
+		{regular, "P", c.OrType, muted, 2, 2, []float64{16}, 4},
+		{bold, "P", c.Address, accent, 1, 2, []float64{27, 23, 19, 16, 13}, 0},
 	})
 	if err != nil {
 		return err
