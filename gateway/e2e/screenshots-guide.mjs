@@ -36,13 +36,13 @@ const pictures = [
     await tab.waitForLoadState();
   }, parts: ["main > :is(.eyebrow, h1)", "main .cards .card"] },
   { name: "treasury-export", role: "treasurer", path: `${home}/books/exports`, parts: ["main > :is(.eyebrow, h1)", "main form.card"], high: 640 },
-  { name: "refunds-ask", role: "treasurer", path: `${home}/donations?method=card&min=10&max=40&state=CONTRIBUTION_STATE_RECEIVED`, act: async (tab) => {
+  { name: "refunds-ask", role: "treasurer", path: `${home}/donations?method=CONTRIBUTION_METHOD_CARD&min=10&max=40&state=CONTRIBUTION_STATE_RECEIVED`, act: async (tab) => {
     await follow("/donations/0", "last")(tab);
     await follow("/refunds/new")(tab);
     await fill(tab, { amount: "5" });
   }, parts: ["main > :is(.eyebrow, h1)", "main form.card"] },
   { name: "refunds-dispute", role: "treasurer", path: `${home}/disputes`, act: follow("/disputes/d"), parts: ["main > :is(.eyebrow, h1)", "main .card"], high: 700 },
-  { name: "discretion-donation", role: "treasurer", path: `${home}/donations?method=card&state=CONTRIBUTION_STATE_RECEIVED`, act: follow("/donations/0"), parts: ["main > :is(.eyebrow, h1)", "main .card"] },
+  { name: "discretion-donation", role: "treasurer", path: `${home}/donations?method=CONTRIBUTION_METHOD_CARD&state=CONTRIBUTION_STATE_RECEIVED`, act: follow("/donations/0"), parts: ["main > :is(.eyebrow, h1)", "main .card"] },
   { name: "operator-home", role: "operator", path: instance, parts: ["main > :is(.eyebrow, h1)", "main .card >> nth=0"], high: 640 },
   { name: "operator-start", role: "operator", path: `${instance}/start`, parts: ["main > :is(.eyebrow, h1)", "main .card >> nth=1"], high: 640 },
 ];

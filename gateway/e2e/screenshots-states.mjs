@@ -270,7 +270,7 @@ export async function states(browser, picture) {
   });
   await step("refunds", "treasurer", async (tab) => {
     const ask = async (query, amount) => {
-      await tab.goto(`${home}/donations?method=card&state=CONTRIBUTION_STATE_RECEIVED&${query}`);
+      await tab.goto(`${home}/donations?method=CONTRIBUTION_METHOD_CARD&state=CONTRIBUTION_STATE_RECEIVED&${query}`);
       await tab.goto(await tab.locator("td.number a.strong").last().getAttribute("href"));
       await tab.goto(await tab.locator("main a[href*='/refunds/new']").getAttribute("href"));
       await fill(tab, { amount });
