@@ -37,6 +37,8 @@ type Options struct {
 	// PublicURL is where browsers reach the gateway, such as "https://dons.example"; with https,
 	// answers ask browsers to stay with https.
 	PublicURL string
+	// Host are the lines of who runs the service, for the legal notice and the page about privacy. Empty: neither says it.
+	Host []string
 	// TrustedProxies are the networks whose X-Forwarded-For is believed. None when empty.
 	TrustedProxies []netip.Prefix
 	// CheckoutOrigins are the origins of the payment pages, to which the forms of the pages may redirect.
@@ -129,6 +131,7 @@ func routes(conn grpc.ClientConnInterface, embedding *cors, o Options) ([]route,
 	site, err := pages.New(pages.Config{
 		Conn:            conn,
 		PublicURL:       o.PublicURL,
+		Host:            o.Host,
 		Assets:          assets,
 		CheckoutOrigins: o.CheckoutOrigins,
 		PortalOrigins:   o.PortalOrigins,
@@ -162,6 +165,7 @@ func routes(conn grpc.ClientConnInterface, embedding *cors, o Options) ([]route,
 	return []route{
 		{"/", noBody, orJSON(site)},
 		{"/{$}", noBody, site},
+		{"/privacy", noBody, site},
 		{"/c/", formBody, site},
 		{"/images/", noBody, site},
 		{"/oembed", noBody, only(http.MethodGet, site)},

@@ -196,7 +196,7 @@ func TestCollectivePage(t *testing.T) {
 	}}
 	front := serve(t, b, gateway.Options{})
 	got := send(t, "GET", front.URL+"/c/vallon?lang=en", "")
-	holds(t, got.body, "Campaigns by Vallon contre caméras", `href="/c/vallon/cameras?lang=en"`, `href="/c/vallon?lang=en&amp;page=next"`)
+	holds(t, got.body, "Open campaigns", "<h1>Vallon contre caméras</h1>", `href="/c/vallon/cameras?lang=en"`, `href="/c/vallon?lang=en&amp;page=next"`)
 	lacks(t, send(t, "GET", front.URL+"/c/vallon?page=next", "").body, "page=next")
 	t.Run("a collective without public campaigns looks like none", func(t *testing.T) {
 		campaigns = nil

@@ -14,6 +14,8 @@ func publicReads(c *cors) []cached.Route {
 		{Pattern: "/v1/collectives/*/campaigns", CacheControl: cacheShared, Query: []string{"page_size", "page_token"}},
 		{Pattern: "/v1/collectives/*/campaigns/*/news", CacheControl: cacheShared, Query: []string{"page_size", "page_token"}},
 		{Pattern: "/v1/collectives/*/campaigns/*/news/*", CacheControl: cacheShared},
+		{Pattern: "/v1/collectives/*/campaigns/*/publicExpenses", CacheControl: cacheShared, Query: []string{"page_size", "page_token"}},
+		{Pattern: "/v1/instance/listedCampaigns", CacheControl: cacheShared, Query: []string{"page_size", "page_token"}},
 		{Pattern: "/c/*/*", Language: true, Lenient: true},
 		{Pattern: "/c/*/*/picture.png", Language: true, Lenient: true},
 		{Pattern: "/c/*/*/poster.pdf", Language: true, Lenient: true},
@@ -21,8 +23,12 @@ func publicReads(c *cors) []cached.Route {
 		{Pattern: "/c/*/*/qr.png", Lenient: true},
 		{Pattern: "/c/*", Language: true, Lenient: true, Query: []string{"page"}},
 		{Pattern: "/proof", Language: true, Lenient: true},
-		{Pattern: "/", Language: true, Lenient: true},
 		{Pattern: "/sitemap.xml", Lenient: true},
+		{Pattern: "/c/*/*/news", Language: true, Lenient: true, Query: []string{"page"}},
+		{Pattern: "/c/*/*/news.atom", Language: true, Lenient: true},
+		{Pattern: "/c/*/*/news/*", Language: true, Lenient: true},
+		{Pattern: "/", Language: true, Lenient: true, Query: []string{"page"}},
+		{Pattern: "/privacy", Language: true, Lenient: true},
 		{Pattern: "/images/*/*/*", Lenient: true},
 	}
 }

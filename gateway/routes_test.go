@@ -13,7 +13,8 @@ import (
 func TestEveryRouteSaysWhatBodyItTakes(t *testing.T) {
 	want := map[string]body{
 		"/":                           noBody,    // a page or an error; no call
-		"/{$}":                        noBody,    // a page; no call
+		"/{$}":                        noBody,    // ListListedCampaigns
+		"/privacy":                    noBody,    // a page; no call
 		"/c/":                         formBody,  // pages: public calls, and those that wait for Stripe
 		"/images/":                    noBody,    // GetImageContent
 		"/oembed":                     noBody,    // GetCampaign, CheckOrigin

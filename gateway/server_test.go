@@ -26,6 +26,7 @@ import (
 	"github.com/cagnotte/cagnotte/gateway"
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
+	collectivesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	exportsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/exports/v1"
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
@@ -46,11 +47,17 @@ type backend struct {
 	donationsv1.UnimplementedDonationsServiceServer
 	exportsv1.UnimplementedExportsServiceServer
 	ledgerv1.UnimplementedLedgerServiceServer
+	campaignsv1.UnimplementedNewsServiceServer
+	collectivesv1.UnimplementedCollectivesServiceServer
 	webhooksv1.UnimplementedWebhooksServiceServer
 
 	getCampaign    func(*campaignsv1.GetCampaignRequest) (*campaignsv1.Campaign, error)
 	listCampaigns  func(*campaignsv1.ListCampaignsRequest) (*campaignsv1.ListCampaignsResponse, error)
 	listListed     func(*campaignsv1.ListListedCampaignsRequest) (*campaignsv1.ListListedCampaignsResponse, error)
+	listNews       func(*campaignsv1.ListNewsItemsRequest) (*campaignsv1.ListNewsItemsResponse, error)
+	getNews        func(*campaignsv1.GetNewsItemRequest) (*campaignsv1.NewsItem, error)
+	profile        func(*collectivesv1.GetCollectiveProfileRequest) (*collectivesv1.CollectiveProfile, error)
+	checkpoint     func(*ledgerv1.GetCheckpointRequest) (*ledgerv1.Checkpoint, error)
 	checkOrigin    func(*campaignsv1.CheckOriginRequest) (*campaignsv1.CheckOriginResponse, error)
 	createDonation func(*donationsv1.CreateDonationRequest) (*donationsv1.Donation, error)
 	donationStatus func(*donationsv1.GetDonationStatusRequest) (*donationsv1.DonationStatus, error)
@@ -88,6 +95,34 @@ func (b *backend) ListListedCampaigns(_ context.Context, r *campaignsv1.ListList
 		return b.listListed(r)
 	}
 	return &campaignsv1.ListListedCampaignsResponse{Campaigns: []*campaignsv1.Campaign{vallon()}}, nil
+}
+
+func (b *backend) ListNewsItems(_ context.Context, r *campaignsv1.ListNewsItemsRequest) (*campaignsv1.ListNewsItemsResponse, error) {
+	if b.listNews != nil {
+		return b.listNews(r)
+	}
+	return &campaignsv1.ListNewsItemsResponse{}, nil
+}
+
+func (b *backend) GetNewsItem(_ context.Context, r *campaignsv1.GetNewsItemRequest) (*campaignsv1.NewsItem, error) {
+	if b.getNews != nil {
+		return b.getNews(r)
+	}
+	return nil, status.Error(codes.NotFound, "withdrawn")
+}
+
+func (b *backend) GetCollectiveProfile(_ context.Context, r *collectivesv1.GetCollectiveProfileRequest) (*collectivesv1.CollectiveProfile, error) {
+	if b.profile != nil {
+		return b.profile(r)
+	}
+	return nil, status.Error(codes.NotFound, "no profile")
+}
+
+func (b *backend) GetCheckpoint(_ context.Context, r *ledgerv1.GetCheckpointRequest) (*ledgerv1.Checkpoint, error) {
+	if b.checkpoint != nil {
+		return b.checkpoint(r)
+	}
+	return nil, status.Error(codes.NotFound, "not sealed")
 }
 
 func (b *backend) CheckOrigin(_ context.Context, r *campaignsv1.CheckOriginRequest) (*campaignsv1.CheckOriginResponse, error) {
@@ -160,6 +195,8 @@ func serve(t *testing.T, b *backend, o gateway.Options) *httptest.Server {
 	)
 	b.health = health.NewServer()
 	campaignsv1.RegisterCampaignsServiceServer(server, b)
+	campaignsv1.RegisterNewsServiceServer(server, b)
+	collectivesv1.RegisterCollectivesServiceServer(server, b)
 	donationsv1.RegisterDonationsServiceServer(server, b)
 	exportsv1.RegisterExportsServiceServer(server, b)
 	ledgerv1.RegisterLedgerServiceServer(server, b)

@@ -52,6 +52,8 @@ func campaignsSection() section {
 			{pattern: "POST " + one + "/image", serve: campaignsImage, roles: writers, body: maxImageForm},
 			{pattern: "GET " + one + "/sites", serve: campaignsSitesForm, roles: writers},
 			{pattern: "POST " + one + "/sites", serve: campaignsSites, roles: writers},
+			{pattern: "GET " + one + "/shown", serve: campaignsShownForm, roles: writers},
+			{pattern: "POST " + one + "/shown", serve: campaignsShown, roles: writers},
 			{pattern: "GET " + one + "/checklist", serve: campaignsChecklist},
 			{pattern: "POST " + one + "/publish", serve: campaignsPublish, roles: writers},
 			{pattern: "GET " + one + "/pause", serve: campaignsPauseForm, roles: writers},
@@ -183,9 +185,13 @@ type campaignPage struct {
 func newCampaignPage(v *visit, c *campaignsv1.Campaign, current string, f *form) campaignPage {
 	p := campaignPage{campaignRow: newCampaignRow(v, c), Up: link{v.path("/campaigns"), v.T("campaigns.nav")}, Form: f, Button: v.T("campaigns.save")}
 	base := campaignPath(v, c)
-	paths := []string{"", "texts", "amounts", "image", "sites"}
-	if !v.can(writers...) || isClosed(c) {
+	paths := []string{"", "texts", "amounts", "image", "sites", "shown"}
+	switch {
+	case !v.can(writers...):
 		paths = paths[:1]
+	case isClosed(c):
+		// What is shown changes after the end, too.
+		paths = []string{"", "shown"}
 	}
 	if isDraft(c) {
 		paths = append(paths, "checklist")

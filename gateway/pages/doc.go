@@ -5,11 +5,13 @@
 // A form that is refused begins with a summary of what is wrong (page.Problems, template "problems"), and says it again at the
 // field (template "problem"). Capitals and a slash at the end of an address lead to the page.
 //
-//	GET  /                                                a word about this site
+//	GET  /                                                campaigns that chose to be listed; ?page= goes on
+//	GET  /privacy                                         what is kept, and who sees what
 //	GET  /proof                                           checks a proof code in the browser; works as a saved copy
 //	GET  /images/{collective}/{image}/{width}             a picture that is public; the address names its content
-//	GET  /c/{collective}                                  its campaigns
-//	GET  /c/{collective}/{campaign}                       story, progress, stages, form
+//	GET  /c/{collective}                                  who it is, its campaigns, its books, its legal notice
+//	GET  /c/{collective}/{campaign}                       story, progress, stages, form, accounts, news
+//	GET  /c/{collective}/{campaign}/news                  its news; …/news/{item} is one, …/news.atom the feed
 //	GET  …/picture.png, …/poster.pdf, …/qr.svg, …/qr.png  what is drawn of a campaign: beside a shared link, for a wall, to scan
 //	GET  /oembed, /sitemap.xml, /robots.txt               for sites that embed links, and for search engines
 //	GET  /c/{collective}/{campaign}/embed                 progress and form, in a frame of a site that is allowed

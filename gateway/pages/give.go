@@ -152,8 +152,7 @@ func at(address string, origins []string) bool {
 // formAgain shows the campaign with an error and what was sent.
 func (s *site) formAgain(w http.ResponseWriter, r *http.Request, p *page, c *campaignsv1.Campaign, code int, sentence string) {
 	v := newCampaignView(p.Words, c)
-	v.Story = s.stories.Render(v.TextLang, c.GetTexts()[v.TextLang].GetStory())
-	v.Image = s.imageOf(r.Context(), c, v.TextLang)
+	s.fill(r.Context(), p, &v, c)
 	v.Form.Typed = r.PostForm.Get("amount")
 	// Every other status is no fault of a field.
 	field := ""

@@ -21,6 +21,7 @@ import (
 	"github.com/cagnotte/cagnotte/gateway/markdown"
 	"github.com/cagnotte/cagnotte/gateway/text"
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
+	collectivesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	imagesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/images/v1"
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
@@ -47,13 +48,16 @@ const (
 // publicMetadata is what of the caller goes on to the services: neither key nor origin.
 var publicMetadata = []string{"cagnotte-client-address", "cagnotte-request-id"}
 
-// Config is what the pages need; every field but PublicURL is required.
+// Config is what the pages need; every field but PublicURL and Host is required.
 type Config struct {
 	// Conn reaches the services; calls carry the outgoing metadata of the request's context.
 	Conn grpc.ClientConnInterface
 	// PublicURL is where browsers reach this service, such as "https://dons.example", for addresses that leave it. Empty:
 	// pages have none of these.
 	PublicURL string
+	// Host are the lines of who runs the service, such as name, postal address and telephone, for the legal notice. Empty: the
+	// pages do not say.
+	Host []string
 	// CheckoutOrigins are where the form may redirect to, such as "https://checkout.stripe.com".
 	CheckoutOrigins []string
 	// PortalOrigins are where donors of monthly donations change their card, such as "https://billing.stripe.com".
@@ -67,12 +71,15 @@ type Config struct {
 // site is the pages' handler.
 type site struct {
 	campaigns       campaignsv1.CampaignsServiceClient
+	newsItems       campaignsv1.NewsServiceClient
+	collectives     collectivesv1.CollectivesServiceClient
 	donations       donationsv1.DonationsServiceClient
 	images          imagesv1.ImagesServiceClient
 	ledger          ledgerv1.LedgerServiceClient
 	recurring       recurringv1.RecurringServiceClient
 	treasury        treasuryv1.TreasuryServiceClient
 	publicURL       string
+	host            []hostLine
 	checkoutOrigins []string
 	portalOrigins   []string
 	logger          *slog.Logger
@@ -96,12 +103,15 @@ type Site struct {
 func New(c Config) (*Site, error) {
 	s := &site{
 		campaigns:       campaignsv1.NewCampaignsServiceClient(c.Conn),
+		newsItems:       campaignsv1.NewNewsServiceClient(c.Conn),
+		collectives:     collectivesv1.NewCollectivesServiceClient(c.Conn),
 		images:          imagesv1.NewImagesServiceClient(c.Conn),
 		donations:       donationsv1.NewDonationsServiceClient(c.Conn),
 		ledger:          ledgerv1.NewLedgerServiceClient(c.Conn),
 		recurring:       recurringv1.NewRecurringServiceClient(c.Conn),
 		treasury:        treasuryv1.NewTreasuryServiceClient(c.Conn),
 		publicURL:       c.PublicURL,
+		host:            hostLines(c.Host),
 		checkoutOrigins: c.CheckoutOrigins,
 		portalOrigins:   c.PortalOrigins,
 		logger:          c.Logger,
@@ -117,8 +127,8 @@ func New(c Config) (*Site, error) {
 	if s.drawn, err = newDrawings(); err != nil {
 		return nil, err
 	}
-	for _, name := range []string{"campaign", "collective", "donation", "embed", "message", "monthly", "pledgeform", "proof", "slip"} {
-		s.templates[name], err = template.ParseFS(files, "templates/layout.html", "templates/share.html", "templates/give.html", "templates/proofsentences.html", "templates/"+name+".html")
+	for _, name := range []string{"campaign", "collective", "donation", "embed", "front", "message", "monthly", "news", "pledgeform", "privacy", "proof", "slip"} {
+		s.templates[name], err = template.ParseFS(files, "templates/layout.html", "templates/share.html", "templates/give.html", "templates/proofsentences.html", "templates/cards.html", "templates/"+name+".html")
 		if err != nil {
 			return nil, err
 		}
@@ -129,7 +139,8 @@ func New(c Config) (*Site, error) {
 	s.wait = c.Assets.Add("wait.js", "text/javascript; charset=utf-8", waitScript)
 	s.proofCheckScript = c.Assets.Add("proof.js", "text/javascript; charset=utf-8", proofScript)
 	s.icon = c.Assets.Add("icon.svg", "image/svg+xml", design.Icon())
-	mux.HandleFunc("GET /{$}", s.home)
+	mux.HandleFunc("GET /{$}", s.front)
+	mux.HandleFunc("GET "+privacyPath, s.privacy)
 	mux.HandleFunc("GET /proof", s.proofCheck)
 	mux.HandleFunc("GET /stripe/back", s.stripeBack)
 	mux.HandleFunc("GET /stripe/expired", s.stripeExpired)
@@ -144,6 +155,9 @@ func New(c Config) (*Site, error) {
 	mux.HandleFunc("GET /c/{collective}/{campaign}/qr.svg", s.qrSVG)
 	mux.HandleFunc("GET /c/{collective}/{campaign}/qr.png", s.qrPNG)
 	mux.HandleFunc("GET /c/{collective}/{campaign}/poster.pdf", s.poster)
+	mux.HandleFunc("GET /c/{collective}/{campaign}/news", s.newsList)
+	mux.HandleFunc("GET /c/{collective}/{campaign}/news.atom", s.newsFeed)
+	mux.HandleFunc("GET /c/{collective}/{campaign}/news/{item}", s.newsItem)
 	mux.HandleFunc("POST /c/{collective}/{campaign}/give", s.give)
 	mux.HandleFunc("GET /c/{collective}/{campaign}/give", s.backFromForm)
 	mux.HandleFunc("GET /c/{collective}/{campaign}/donations/{donation}", s.donation)
@@ -275,19 +289,6 @@ type messageView struct {
 }
 
 type link struct{ URL, Text string }
-
-func (s *site) home(w http.ResponseWriter, r *http.Request) {
-	p := s.begin(w, r)
-	p.Title = p.T("siteTitle")
-	p.Content = messageView{
-		Heading:    p.Title,
-		Paragraphs: []string{p.T("homeLead"), p.T("homeText"), p.T("homePromise")},
-		Links:      []link{{"/api", p.T("homeAPI")}},
-	}
-	p.Description = p.T("homeLead")
-	s.share(p, "/")
-	s.answer(w, r, http.StatusOK, "message", p, cachePublic)
-}
 
 // missing is the page for every address that leads nowhere, drafts included.
 func (s *site) missing(w http.ResponseWriter, r *http.Request) {

@@ -23,6 +23,8 @@ type page struct {
 	OtherLanguage string
 	// NoIndex keeps search engines away from what is one person's.
 	NoIndex bool
+	// Feed is the address of the Atom feed of what the page is about; empty for none.
+	Feed string
 	// Share is what the head says to those who show a link to the page; nil for a page that is no public one.
 	Share *share
 	// Notice stands above a preview, with the way back.
@@ -93,6 +95,14 @@ type campaignView struct {
 	Form          formView
 	// Links lead to where a reader tells others; nil for none.
 	Links *shareLinks
+	// Summary is the story's beginning, for phones, where the story stands far below.
+	Summary string
+	// Accounts is what was raised and spent; nil where the campaign does not show it.
+	Accounts *accountsView
+	// News are the newest items. MoreNews says that there are others, and FeedPath is the Atom feed.
+	News     []newsView
+	MoreNews bool
+	FeedPath string
 	// Preview shows the form of a campaign that is not public, which leads nowhere.
 	Preview bool
 }

@@ -37,7 +37,10 @@ type demo struct {
 	CollectiveID string          `json:"collective_id"`
 	CampaignID   string          `json:"campaign_id"`
 	RawCampaign  json.RawMessage `json:"campaign"`
-	Collective   struct {
+	// RawProfile is what the collective tells about itself, and RawNews are published; none when absent.
+	RawProfile json.RawMessage   `json:"profile"`
+	RawNews    []json.RawMessage `json:"news"`
+	Collective struct {
 		DisplayName string `json:"display_name"`
 	} `json:"collective"`
 	Donations struct {
@@ -178,8 +181,43 @@ func (s *seeder) open(ctx, asOperator context.Context, d demo) (ownerKey string,
 	}); err != nil {
 		return "", err
 	}
-	_, err = client.PublishCampaign(asOwner, &campaignsv1.PublishCampaignRequest{Name: d.campaignName()})
-	return ownerKey, err
+	if _, err = client.PublishCampaign(asOwner, &campaignsv1.PublishCampaignRequest{Name: d.campaignName()}); err != nil {
+		return "", err
+	}
+	return ownerKey, s.tell(asOwner, d)
+}
+
+// tell writes what a collective says about itself, and the campaign's news.
+func (s *seeder) tell(asOwner context.Context, d demo) error {
+	if len(d.RawProfile) > 0 {
+		profile := &collectivesv1.CollectiveProfile{}
+		if err := protojson.Unmarshal(d.RawProfile, profile); err != nil {
+			return fmt.Errorf("read its profile: %w", err)
+		}
+		profile.Name = d.collectiveName() + "/profile"
+		if _, err := collectivesv1.NewCollectivesServiceClient(s.conn).UpdateCollectiveProfile(asOwner, &collectivesv1.UpdateCollectiveProfileRequest{
+			CollectiveProfile: profile,
+		}); err != nil {
+			return err
+		}
+	}
+	client := campaignsv1.NewNewsServiceClient(s.conn)
+	for _, raw := range d.RawNews {
+		item := &campaignsv1.NewsItem{}
+		if err := protojson.Unmarshal(raw, item); err != nil {
+			return fmt.Errorf("read its news: %w", err)
+		}
+		made, err := client.CreateNewsItem(asOwner, &campaignsv1.CreateNewsItemRequest{
+			Parent: d.campaignName(), NewsItem: item, RequestId: uuid.NewString(),
+		})
+		if err != nil {
+			return err
+		}
+		if _, err := client.PublishNewsItem(asOwner, &campaignsv1.PublishNewsItemRequest{Name: made.GetName()}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func withKey(ctx context.Context, key string) context.Context {

@@ -183,6 +183,7 @@ func serve(ctx context.Context, dir string, stdout, stderr io.Writer) (err error
 		StripeWebhookSecrets:        []string{saved.WebhookSecret},
 		StripeConnectWebhookSecrets: []string{saved.ConnectSecret},
 		PublicURL:                   publicURL,
+		Host:                        []string{"Association Exemple", "1 rue du Port, 29200 Brest", "02 98 00 00 00", "contact@example.org"},
 		HTTPAddr:                    httpAddr,
 		GRPCAddr:                    grpcAddr,
 		AdminAddr:                   adminAddr,

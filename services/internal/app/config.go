@@ -38,6 +38,8 @@ type Config struct {
 	StripeConnectWebhookSecrets []string
 	// PublicURL is CAGNOTTE_PUBLIC_URL without a slash at its end: the address for browsers. It is required.
 	PublicURL string
+	// Host is CAGNOTTE_HOST, the lines of who runs the service, for the legal notice. Empty: the pages do not say.
+	Host []string
 	// HTTPAddr, GRPCAddr and AdminAddr are CAGNOTTE_HTTP_ADDR, CAGNOTTE_GRPC_ADDR and CAGNOTTE_ADMIN_ADDR, where to listen.
 	// FromEnv takes the ports 8080, 9090 and 9091 of 127.0.0.1 for those that are empty. Port 0 is any free port.
 	HTTPAddr, GRPCAddr, AdminAddr string
@@ -118,6 +120,9 @@ func FromEnv(getenv func(string) string) (Config, error) {
 		}
 	}
 	if cfg.PublicURL, err = baseURL("CAGNOTTE_PUBLIC_URL", getenv("CAGNOTTE_PUBLIC_URL")); err != nil {
+		return Config{}, err
+	}
+	if cfg.Host, err = hostLines(getenv("CAGNOTTE_HOST")); err != nil {
 		return Config{}, err
 	}
 	for _, setting := range []struct{ name, addr string }{
@@ -213,6 +218,19 @@ func baseURL(name, value string) (string, error) {
 		return "", fmt.Errorf("%s: must begin with https:// (http:// is for this machine only)", name)
 	}
 	return u.Scheme + "://" + u.Host, nil
+}
+
+// hostLines splits CAGNOTTE_HOST into its lines.
+func hostLines(value string) (lines []string, err error) {
+	for _, line := range strings.Split(value, "|") {
+		if line = strings.TrimSpace(line); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	if len(lines) > 8 || len(value) > 1000 {
+		return nil, fmt.Errorf("CAGNOTTE_HOST: must have at most 8 lines, with | between them, and 1000 bytes")
+	}
+	return lines, nil
 }
 
 func isLoopback(host string) bool {
