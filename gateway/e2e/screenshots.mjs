@@ -67,7 +67,7 @@ async function picture(tab, name, { again = false } = {}) {
 
 // Pages of one form have one pattern: how many of each are taken.
 const samples = 2;
-const skipped = /\/(export(?!s)|images|attachments|sign-out|qr\.|preview)|[?&](lang|page)=/;
+const skipped = /\/(export(?!s)|images|attachments|sign-out|qr\.|preview)|\.pdf\b|[?&](lang|page|download)=/;
 const pattern = (path) => path.replace(/[0-9a-f]{8}-[0-9a-f-]{27}|\b(po|acct|evt|du|re)_\w+|(?<=\/(?:journal|accounts)\/)[\w.-]+/g, "ID").replace(/=[^&]*/g, "=");
 
 /** Follows the links from a page, as somebody with this role, and takes each page that nobody's look had before. */
