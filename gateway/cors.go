@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/netip"
 	"regexp"
-	"strings"
 	"time"
 
 	"github.com/maypok86/otter/v2"
@@ -26,8 +25,9 @@ const (
 	corsMax = 4096
 )
 
-// publicCall matches what a widget calls: a campaign, its progress, its donations, one donation's status.
-var publicCall = regexp.MustCompile(`^/v1/(collectives/[a-z0-9-]{1,40}/campaigns/[a-z0-9-]{1,40})(/progress|/donations|/donations/[0-9a-f-]{36}/status)?$`)
+// publicCall matches what a widget calls: a campaign, its progress, the ways to give without a card, its donations, one
+// donation's status.
+var publicCall = regexp.MustCompile(`^/v1/(collectives/[a-z0-9-]{1,40}/campaigns/[a-z0-9-]{1,40})(/progress|/pledgeMethods|/donations|/donations/[0-9a-f-]{36}/status)?$`)
 
 // cors lets pages of a campaign's allowed origins read the public calls about it.
 // Other answers have no CORS header. Credentials are never allowed: there are no cookies.
@@ -55,15 +55,23 @@ func newCORS(conn grpc.ClientConnInterface, o Options) *cors {
 	}
 }
 
-// allow adds the header to an answer about a campaign, or its progress, that came from memory.
-func (c *cors) allow(h http.Header, r *http.Request) {
+// allow adds the header to an answer about a campaign that came from memory.
+//
+// Pages of any origin may read an error. It says the same to all, and to a stranger no more than any program reads without a
+// browser: a draft and a campaign that does not exist have one answer. So the widget can tell who embeds it that the name is
+// wrong, and an origin that is not allowed is what is left when nothing can be read.
+func (c *cors) allow(h http.Header, r *http.Request, status int) {
 	origin := r.Header.Get("Origin")
 	if origin == "" {
 		return
 	}
-	campaign := strings.TrimSuffix(strings.TrimPrefix(r.URL.Path, "/v1/"), "/progress")
-	if c.allowed(r, campaign, origin) {
+	match := publicCall.FindStringSubmatch(r.URL.Path)
+	switch {
+	// The question is asked for a missing campaign, too: for a draft, its members are told who asked.
+	case match != nil && c.allowed(r, match[1], origin):
 		h.Set("Access-Control-Allow-Origin", origin)
+	case status >= http.StatusBadRequest:
+		h.Set("Access-Control-Allow-Origin", "*")
 	}
 }
 

@@ -96,16 +96,13 @@ func New(conn grpc.ClientConnInterface, o Options) (http.Handler, error) {
 // withFiles answers embedded files without the caller's metadata: they call nothing.
 func withFiles(files, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == scriptPath && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+		if (r.URL.Path == widget.StablePath || strings.HasPrefix(r.URL.Path, widget.VersionPrefix)) && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
 			files.ServeHTTP(w, r)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
 }
-
-// scriptPath is the address that other sites load.
-const scriptPath = "/widget.js"
 
 // route is one address, or all addresses with one prefix.
 type route struct {
@@ -123,7 +120,7 @@ func routes(conn grpc.ClientConnInterface, embedding *cors, o Options) ([]route,
 	if err != nil {
 		return nil, err
 	}
-	script, err := widget.Handler()
+	script, err := widget.New()
 	if err != nil {
 		return nil, err
 	}
@@ -145,6 +142,7 @@ func routes(conn grpc.ClientConnInterface, embedding *cors, o Options) ([]route,
 		PublicURL: o.PublicURL,
 		Preview:   site.Preview,
 		Poster:    site.Poster,
+		Widget:    script,
 		Assets:    assets,
 		Bodies:    o.Bodies,
 		Now:       o.Now,
@@ -186,8 +184,20 @@ func routes(conn grpc.ClientConnInterface, embedding *cors, o Options) ([]route,
 		{"/api", noBody, only(http.MethodGet, api)},
 		{"/api/", noBody, only(http.MethodGet, api)},
 		{"/openapi.json", noBody, only(http.MethodGet, asset.New(openAPI, "application/json", "public, max-age=300"))},
-		{scriptPath, noBody, only(http.MethodGet, script)},
+		{widget.StablePath, noBody, only(http.MethodGet, script)},
+		{widget.VersionPrefix, noBody, only(http.MethodGet, version(script))},
 	}, nil
+}
+
+// version answers the present version of the script, and 404 for all others: see package widget.
+func version(script *widget.Script) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !script.Has(r.URL.Path) {
+			writeError(r.Context(), w, errNotFound)
+			return
+		}
+		script.ServeHTTP(w, r)
+	})
 }
 
 // withCaller gives the request its id and its gRPC metadata, and removes all headers of the client that would become

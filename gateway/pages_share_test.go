@@ -251,7 +251,7 @@ func TestOEmbed(t *testing.T) {
 		for _, header := range []string{"Origin", "Referer"} {
 			got, answer := ask(url.Values{"url": {page + "?lang=en"}}, header, "https://vallon.example")
 			frame, _ := answer["html"].(string)
-			if answer["type"] != "rich" || !strings.Contains(frame, `src="`+page+`/embed?lang=en"`) || !strings.Contains(frame, `referrerpolicy="origin"`) ||
+			if answer["type"] != "rich" || !strings.Contains(frame, `src="`+page+`/embed?lang=en&amp;origin=https%3A%2F%2Fvallon.example"`) ||
 				answer["width"] != 640.0 || answer["height"] != 832.0 || got.Header.Get("Access-Control-Allow-Origin") != "https://vallon.example" {
 				t.Errorf("%s: got %v, %v", header, answer, got.Header)
 			}

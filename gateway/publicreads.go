@@ -10,12 +10,15 @@ const cacheShared = "public, max-age=0, s-maxage=1"
 func publicReads(c *cors) []cached.Route {
 	return []cached.Route{
 		{Pattern: "/v1/collectives/*/campaigns/*/progress", CacheControl: cacheShared, Headers: c.allow},
+		{Pattern: "/v1/collectives/*/campaigns/*/pledgeMethods", CacheControl: cacheShared, Headers: c.allow},
 		{Pattern: "/v1/collectives/*/campaigns/*", CacheControl: cacheShared, Headers: c.allow},
 		{Pattern: "/v1/collectives/*/campaigns", CacheControl: cacheShared, Query: []string{"page_size", "page_token"}},
 		{Pattern: "/v1/collectives/*/campaigns/*/news", CacheControl: cacheShared, Query: []string{"page_size", "page_token"}},
 		{Pattern: "/v1/collectives/*/campaigns/*/news/*", CacheControl: cacheShared},
 		{Pattern: "/v1/collectives/*/campaigns/*/publicExpenses", CacheControl: cacheShared, Query: []string{"page_size", "page_token"}},
 		{Pattern: "/v1/instance/listedCampaigns", CacheControl: cacheShared, Query: []string{"page_size", "page_token"}},
+		{Pattern: "/c/*/*/embed", Language: true, Lenient: true, Query: []string{"origin"}},
+		{Pattern: "/c/*/*/badge.svg", Language: true, Lenient: true},
 		{Pattern: "/c/*/*", Language: true, Lenient: true},
 		{Pattern: "/c/*/*/picture.png", Language: true, Lenient: true},
 		{Pattern: "/c/*/*/poster.pdf", Language: true, Lenient: true},

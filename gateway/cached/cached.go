@@ -155,7 +155,7 @@ func (h *Handler) stored(k key, r *http.Request) *answer {
 // give writes an answer, with the headers that depend on the request.
 func (h *Handler) give(p *pattern, a *answer, w http.ResponseWriter, r *http.Request) {
 	if p.Headers != nil {
-		p.Headers(w.Header(), r)
+		p.Headers(w.Header(), r, a.status)
 	}
 	a.write(w, r)
 }

@@ -22,8 +22,8 @@ type Route struct {
 	Language bool
 	// CacheControl replaces that of an answer 200 to who has no key. Empty: only what says so itself is kept.
 	CacheControl string
-	// Headers adds the headers that depend on the request. Nil: none.
-	Headers func(http.Header, *http.Request)
+	// Headers adds the headers that depend on the request to an answer of this status. Nil: none.
+	Headers func(h http.Header, r *http.Request, status int)
 }
 
 const (

@@ -21,6 +21,7 @@ import (
 	"github.com/cagnotte/cagnotte/gateway/markdown"
 	"github.com/cagnotte/cagnotte/gateway/pages"
 	"github.com/cagnotte/cagnotte/gateway/text"
+	"github.com/cagnotte/cagnotte/gateway/widget"
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 )
@@ -52,6 +53,8 @@ type Config struct {
 	Preview func(w http.ResponseWriter, r *http.Request, shown pages.Preview)
 	// Poster returns a campaign's poster as PDF, in a language of ours; required.
 	Poster func(c *campaignsv1.Campaign, lang string) ([]byte, error)
+	// Widget is the script that sites embed, for its addresses and its integrity; required.
+	Widget *widget.Script
 	// Assets takes the console's files; required.
 	Assets *design.Assets
 	// Bodies limits the memory of uploads; no limit when nil.

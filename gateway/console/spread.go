@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/cagnotte/cagnotte/gateway/qr"
+	"github.com/cagnotte/cagnotte/gateway/widget"
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 )
 
@@ -68,11 +70,14 @@ type spreadPage struct {
 	Form *form
 	// Draft says that nobody but members sees the campaign yet.
 	Draft bool
-	// Link is the public address, and the rest what is copied.
-	Link, Snippet, Styles, Policy, Frame, Button string
-	Base, Sites                                  string
-	Allowed                                      []string
-	Refused                                      []refusedSite
+	// Link is the public address, and the rest what is copied. FrameSite is the site whose frame it is; empty when none is
+	// allowed.
+	Link, Snippet, Styles, Policy, Version     string
+	Frame, FrameHeight, FramePolicy, FrameSite string
+	Button, Badge, BadgePath, BadgeAlt         string
+	Base, Sites                                string
+	Allowed                                    []string
+	Refused                                    []refusedSite
 	// MayAllow shows the buttons of the sites.
 	MayAllow bool
 }
@@ -92,6 +97,38 @@ type refusedSite struct {
 	Allowable bool
 }
 
+// frameHeight is that of a frame whose page does not listen to it, in pixels.
+const frameHeight = 880
+
+// frameListener sets the height of our frames on another site. It listens to our origin alone, and takes nothing but a number.
+const frameListener = `<script>
+addEventListener("message", (event) => {
+  const height = Number(event.data?.cagnotteHeight);
+  if (event.origin !== "%s" || !(height > 0)) return;
+  for (const frame of document.querySelectorAll("iframe")) {
+    if (frame.contentWindow === event.source) frame.height = height;
+  }
+});
+</script>`
+
+// reservedEm is what a page reserves for the widget until it is there, in the page's own em. A fifth less than the card of a
+// phone is right for all widths: the widget keeps the layout shift below 0.1 from 0.72 to 1.4 times the reserve.
+func reservedEm(c *campaignsv1.Campaign) int {
+	// What stands there always, and what depends on the campaign, as measured on a phone.
+	em := 38
+	if n := len(c.GetStages()); n > 0 {
+		em += 3 + 4*n
+	}
+	em += 3 * ((len(c.GetPresets()) + 2) / 3)
+	if c.GetDeadlineDate() != "" {
+		em++
+	}
+	if c.GetFeeEstimate() != nil {
+		em += 6
+	}
+	return em * 4 / 5
+}
+
 func publicURL(v *visit, c *campaignsv1.Campaign) string { return v.PublicURL + publicPath(v, c) }
 
 func spreadShow(v *visit) error { return spreadRender(v, v.newForm(nil)) }
@@ -104,15 +141,30 @@ func spreadRender(v *visit, f *form) error {
 	row := newCampaignRow(v, c)
 	address := publicURL(v, c)
 	label := template.HTMLEscapeString(v.T("spread.give"))
+	reserve := reservedEm(c)
+	// The example is no site: .example is reserved (RFC 2606).
+	frameSite, frameOrigin := "", "https://site.example"
+	if allowed := c.GetAllowedOrigins(); len(allowed) > 0 {
+		frameSite, frameOrigin = allowed[0], allowed[0]
+	}
+	title := template.HTMLEscapeString(row.Title)
+	badgeAlt := v.T("spread.badgeAlt", "title", row.Title)
 	p := spreadPage{
 		Up: link{v.path("/spread"), v.T("spread.title")}, campaignRow: row, Form: f, Draft: isDraft(c), Link: address, Base: v.path("/spread/" + lastOf(c.GetName())), Sites: row.Path + "/sites",
 		Allowed: c.GetAllowedOrigins(), MayAllow: v.can(writers...) && !isClosed(c),
-		Snippet: fmt.Sprintf("<script defer src=\"%s/widget.js\"></script>\n<cagnotte-widget campaign=\"%s\" lang=\"%s\">\n  <a href=\"%s\">%s</a>\n</cagnotte-widget>",
-			v.PublicURL, c.GetName(), v.Lang, address, label),
-		Styles: "cagnotte-widget:not(:defined) { display: block; min-height: 52em }\n@media (min-width: 40rem) { cagnotte-widget:not(:defined) { min-height: 30em } }",
-		Policy: fmt.Sprintf("script-src %s; connect-src %s", v.PublicURL, v.PublicURL),
-		Frame: fmt.Sprintf(`<iframe src="%s/embed?lang=%s" title="%s" referrerpolicy="origin" loading="lazy" style="width:100%%;max-width:40rem;height:52rem;border:0"></iframe>`,
-			address, v.Lang, template.HTMLEscapeString(row.Title)),
+		Snippet: fmt.Sprintf("<script defer src=\"%s%s\"></script>\n<cagnotte-widget campaign=\"%s\" lang=\"%s\" style=\"display:block;min-height:%dem\">\n  <a href=\"%s\">%s</a>\n</cagnotte-widget>",
+			v.PublicURL, widget.StablePath, c.GetName(), v.Lang, reserve, address, label),
+		Styles: fmt.Sprintf("cagnotte-widget { display: block; min-height: %dem }", reserve),
+		Policy: fmt.Sprintf("script-src %[1]s; connect-src %[1]s", v.PublicURL),
+		Version: fmt.Sprintf(`<script defer src="%s%s" integrity="%s" crossorigin="anonymous"></script>`,
+			v.PublicURL, v.Widget.VersionPath, v.Widget.Integrity),
+		// Sizes and border are attributes, so that a site's policy for styles does not matter.
+		Frame: fmt.Sprintf(`<iframe src="%s/embed?lang=%s&amp;origin=%s" title="%s" width="100%%" height="%d" frameborder="0" loading="lazy"></iframe>`,
+			address, v.Lang, url.QueryEscape(frameOrigin), title, frameHeight),
+		FrameSite: frameSite, FrameHeight: fmt.Sprintf(frameListener, v.PublicURL), FramePolicy: "frame-src " + v.PublicURL,
+		BadgePath: publicPath(v, c) + "/badge.svg?lang=" + v.Lang, BadgeAlt: badgeAlt,
+		Badge: fmt.Sprintf("<a href=\"%[1]s\"><img src=\"%[1]s/badge.svg?lang=%[2]s\" width=\"360\" height=\"88\" alt=\"%[3]s\"></a>",
+			address, v.Lang, template.HTMLEscapeString(badgeAlt)),
 		Button: fmt.Sprintf(`<a href="%s" style="display:inline-block;padding:.7em 1.2em;border-radius:.5em;background:#17694f;color:#fff;font-weight:bold;text-decoration:none">%s</a>`,
 			address, label),
 	}

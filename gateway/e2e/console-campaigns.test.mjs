@@ -296,7 +296,20 @@ test("an editor spreads a campaign: snippet, a site that was refused, codes and 
     await page.goto(spread);
     assert.match(await page.locator("#snippet").innerText(), new RegExp(`<cagnotte-widget campaign="${campaign}"`));
     assert.match(await page.locator("#policy").innerText(), new RegExp(`script-src ${service}; connect-src ${service}`));
-    assert.match(await page.locator("#styles").innerText(), /min-height: 52em/);
+    assert.match(await page.locator("#snippet").innerText(), /style="display:block;min-height:\d\dem"/);
+    assert.match(await page.locator("#styles").innerText(), /min-height: \d\dem/);
+    // The version is the script that the stable address serves, with its hash.
+    await page.locator("summary", { hasText: "(SRI)" }).click();
+    const [, versioned, integrity] = (await page.locator("#version").innerText()).match(/src="([^"]+)" integrity="sha384-([^"]+)" crossorigin="anonymous"/);
+    const script = await (await fetch(versioned)).arrayBuffer();
+    assert.deepEqual(Buffer.from(script), Buffer.from(await (await fetch(`${service}/widget.js`)).arrayBuffer()));
+    assert.equal(Buffer.from(await crypto.subtle.digest("SHA-384", script)).toString("base64"), integrity);
+    assert.match(await page.locator("#frame").innerText(), /\/embed\?lang=fr&amp;origin=http/);
+    assert.match(await page.locator("#frame-policy").innerText(), new RegExp(`frame-src ${service}`));
+    assert.ok((await page.locator("#frame-height").innerText()).includes(`event.origin !== "${service}"`));
+    const badge = page.locator("img[src*='badge.svg']");
+    await badge.waitFor();
+    assert.equal(await badge.evaluate((img) => img.decode().then(() => img.naturalWidth)), 360);
     await page.getByText("http://mon-site.example ne peut pas être autorisé").waitFor();
     await page.getByText("Votre site https://mon-site.example n’est pas encore autorisé.").waitFor();
     await page.getByRole("button", { name: "L’autoriser https://mon-site.example" }).click();

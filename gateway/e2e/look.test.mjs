@@ -1,7 +1,7 @@
 // What can be measured of how the pages and the widget look.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { campaign, campaignPage, hostPage, launch, service, visit } from "./visitor.mjs";
+import { campaign, campaignPage, hosting, hostPage, launch, pretend, service, snippet, visit } from "./visitor.mjs";
 
 let browser;
 before(async () => {
@@ -66,22 +66,39 @@ test("text and edges have contrast enough, in the light and in the dark", async 
   }
 });
 
-test("what stands below the widget hardly moves when the campaign comes", async () => {
-  for (const width of [390, 1280]) {
-    await visit(browser, { viewport: { width, height: 800 } }, async (page) => {
-      let release;
-      const held = new Promise((resolve) => (release = resolve));
-      await page.route(`${service}/v1/${campaign}`, async (route) => {
-        await held;
-        await route.continue();
-      });
-      await page.goto(hostPage);
-      const top = async () => (await page.getByText("Prochaine réunion").boundingBox()).y;
-      const early = await top();
-      release();
-      await page.getByRole("button").waitFor();
-      const moved = Math.abs((await top()) - early);
-      assert.ok(moved < 200, `at ${width} px it moves by ${moved} px`);
-    });
+/** The sum of all layout shifts that no press caused, as a browser counts them (https://web.dev/articles/cls). */
+const shifts = () => {
+  window.shifted = 0;
+  new PerformanceObserver((list) => {
+    for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifted += entry.value;
+  }).observe({ type: "layout-shift", buffered: true });
+};
+
+test("what stands below the widget hardly moves, whatever comes, early or late", async () => {
+  const closed = (json) => Object.assign(json, { accepting_donations: false, accepting_cards: false, state: "CAMPAIGN_STATE_PAUSED" });
+  const many = (json) => {
+    json.presets = [5, 10, 20, 30, 50, 100].map((euros) => ({ currency_code: "EUR", amount_minor: String(euros * 100) }));
+  };
+  for (const [width, height] of [[360, 640], [390, 844], [390, 1216], [820, 1180], [1280, 800]]) {
+    for (const [state, change] of [["open", () => {}], ["open with six amounts", many], ["paused", closed], ["without cards", (json) => (json.accepting_cards = false)], ["missing", null]]) {
+      for (const late of width === 390 && height === 844 ? [false, true] : [true]) {
+        await visit(browser, { viewport: { width, height }, expected: /status of 404|cagnotte-widget/ }, async (page) => {
+          await page.addInitScript(shifts);
+          if (change) await pretend(page, change);
+          const held = (url, ms) => page.route(url, async (route) => {
+            await new Promise((resolve) => setTimeout(resolve, ms));
+            await route.fallback();
+          });
+          if (late) await held(`${service}/widget.js`, 700);
+          await held(`${service}/v1/collectives/**`, 300);
+          await page.goto(await hosting(page, snippet({ name: change ? campaign : `${campaign}-inconnue` })));
+          await page.locator("cagnotte-widget .card").waitFor();
+          // The entries of a frame are told after it.
+          await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve, 50))));
+          const shifted = await page.evaluate(() => window.shifted);
+          assert.ok(shifted < 0.1, `${state}${late ? ", late" : ""}, at ${width} × ${height}: a layout shift of ${shifted.toFixed(3)}`);
+        });
+      }
+    }
   }
 });

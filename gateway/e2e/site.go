@@ -34,7 +34,7 @@ var frameTemplate = template.Must(template.New("frame").Parse(`<!doctype html>
 </head>
 <body>
 <h1>Notre village, sans caméras</h1>
-<iframe src="{{.}}/embed?lang=fr" title="Une avocate contre les caméras" referrerpolicy="origin" width="320" height="800"></iframe>
+<iframe src="{{.Page}}/embed?lang=fr&amp;origin={{.Origin}}" title="Une avocate contre les caméras" width="320" height="800"></iframe>
 </body>
 </html>
 `))
@@ -48,7 +48,7 @@ func hostPage(p Program) http.Handler {
 	mux.HandleFunc("GET /site.css", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/css")
 		// Habits of host pages that must not reach into the widget.
-		_, _ = fmt.Fprint(w, "body { font-family: sans-serif; text-align: center; letter-spacing: 1px } button, input { display: none } h2 { color: red }")
+		_, _ = fmt.Fprint(w, "body { font-family: sans-serif; text-align: center; letter-spacing: 1px } button, input { display: none } h2 { color: red } cagnotte-widget { display: block; min-height: 48em }")
 	})
 	// What a donor would find in a mailbox.
 	mux.HandleFunc("GET /mails", func(w http.ResponseWriter, _ *http.Request) {
@@ -80,11 +80,11 @@ func hostPage(p Program) http.Handler {
 		_ = hostTemplate.Execute(w, map[string]string{"Lang": lang, "Service": p.URL, "Campaign": p.Campaign, "Page": p.URL + path})
 	})
 	// A page that has a frame and no script.
-	mux.HandleFunc("GET /cadre", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("GET /cadre", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-src "+p.URL)
 		w.Header().Set("Referrer-Policy", "no-referrer")
-		_ = frameTemplate.Execute(w, p.URL+path)
+		_ = frameTemplate.Execute(w, map[string]string{"Page": p.URL + path, "Origin": "http://" + r.Host})
 	})
 	return mux
 }

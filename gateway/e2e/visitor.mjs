@@ -28,21 +28,24 @@ export const launch = () =>
       "--disable-component-update",
       "--disable-sync",
       "--no-first-run",
+      // A page that a spec makes up comes from no address, and Chromium would keep it from this machine's.
+      "--disable-features=LocalNetworkAccessChecks",
     ],
   });
 
 /**
  * Opens a fresh browser profile, runs the visit, and then checks what holds for every visit: no console error (a
  * refused Content-Security-Policy is one), no request to a fourth origin, no cookie, nothing stored.
- * `expected` are console errors that the visit provokes on purpose, and `cookies` those that a member needs.
+ * `expected` are console errors that the visit provokes on purpose, `cookies` those that a member needs, and `origins` those
+ * of other sites that it opens.
  */
 export async function visit(browser, options, run) {
-  const { expected = /^$/, cookies: allowed = [], ...contextOptions } = options;
+  const { expected = /^$/, cookies: allowed = [], origins = [], ...contextOptions } = options;
   const context = await browser.newContext({ locale: "fr-FR", ...contextOptions });
   const wrong = [];
   context.on("request", (request) => {
     const { origin, protocol } = new URL(request.url());
-    if (protocol !== "data:" && ![service, site, stripe].includes(origin)) wrong.push(`a request to ${request.url()}`);
+    if (protocol !== "data:" && ![service, site, stripe, ...origins].includes(origin)) wrong.push(`a request to ${request.url()}`);
   });
   context.on("console", (message) => {
     // A declined card is answered with 402 by the payment page, which the console calls an error.
@@ -64,6 +67,33 @@ export async function visit(browser, options, run) {
   } finally {
     await context.close();
   }
+}
+
+/** What the console has pasted into a page, for a campaign as the specs have one. */
+export const snippet = ({ name = campaign, lang = "fr", attributes = "" } = {}) =>
+  `<cagnotte-widget campaign="${name}" lang="${lang}" style="display:block;min-height:48em" ${attributes}><a href="${campaignPage}">Donner</a></cagnotte-widget>`;
+
+/** Answers the made-up page /essai of a site with this body, and returns its address. `head` begins with the script. */
+export async function hosting(page, body, { head = `<script defer src="${service}/widget.js"></script>`, html = 'lang="fr"', origin = site, headers = {} } = {}) {
+  const address = `${origin}/essai`;
+  await page.route(address, (route) => route.fulfill({
+    contentType: "text/html; charset=utf-8",
+    headers,
+    body: `<!doctype html><html ${html}><head><meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark"><title>Essai</title>${head}</head><body><main><h1>Notre village</h1>${body}<p id="below">${"Prochaine réunion jeudi, sur la place. ".repeat(60)}</p></main></body></html>`,
+  }));
+  return address;
+}
+
+/** Has the campaign answered as if something about it were different. */
+export async function pretend(page, change) {
+  await page.route(`${service}/v1/${campaign}`, async (route) => {
+    const response = await route.fetch();
+    const json = await response.json();
+    change(json);
+    // The text that replaces the answer is not compressed.
+    const { "content-encoding": _, "content-length": __, ...headers } = response.headers();
+    await route.fulfill({ status: 200, headers, json });
+  });
 }
 
 /** The amount that the service says has come in, in cents. */

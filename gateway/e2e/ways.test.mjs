@@ -1,7 +1,7 @@
 // The other ways to give: every month, with the fee, by debit, by transfer. And what donors see of them afterwards.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { campaignPage, hostPage, launch, lastMail, pay, raised, raisedBecomes, seen, service, stripe, visit } from "./visitor.mjs";
+import { campaignPage, hosting, hostPage, launch, lastMail, pay, raised, raisedBecomes, seen, service, site, stripe, visit } from "./visitor.mjs";
 
 let browser;
 before(async () => {
@@ -16,7 +16,7 @@ test("somebody gives every month in the widget, changes the amount by a mailed l
     const widget = page.locator("cagnotte-widget");
     await widget.getByRole("radio", { name: "Chaque mois" }).check();
     await widget.getByRole("radio", { name: "5 €", exact: true }).check();
-    await widget.getByText("Vous pouvez arrêter ou changer à tout moment").waitFor();
+    await widget.getByText("Vous pouvez l’arrêter ou le modifier à tout moment").waitFor();
     await widget.getByRole("button", { name: "Donner 5 € par mois" }).click();
     await pay(page);
     await page.getByText("est bien arrivé").waitFor();
@@ -77,7 +77,7 @@ test("somebody covers the fee and is told the whole before the click", async () 
     const widget = page.locator("cagnotte-widget");
     await widget.getByLabel("Autre montant").fill("10");
     await widget.getByLabel("J’ajoute les frais").check();
-    assert.equal(await seen(widget.locator(".whole")), "10,41 € en tout.");
+    assert.equal(await seen(widget.locator(".whole")), "10,41 € au total.");
     assert.equal(await seen(widget.getByRole("button")), "Donner 10,41 €");
     await widget.getByRole("button").click();
     await page.waitForURL((url) => url.origin === stripe);
@@ -152,5 +152,60 @@ test("somebody gives in a frame, on a site that takes no script", async () => {
     await pay(page);
     await page.getByText("est bien arrivé").waitFor();
     await raisedBecomes(start + 500);
+  });
+});
+
+test("a frame is as high as what it shows, tells that to its own site alone, and is shown by no other", async () => {
+  const listener = `<script>window.heard = []; addEventListener("message", (event) => {
+    const height = Number(event.data?.cagnotteHeight);
+    heard.push([event.origin, height]);
+    if (event.origin !== "${service}" || !(height > 0)) return;
+    for (const frame of document.querySelectorAll("iframe")) if (frame.contentWindow === event.source) frame.height = height;
+  });</script>`;
+  const frame = (origin) => `<iframe src="${campaignPage}/embed?lang=fr&amp;origin=${encodeURIComponent(origin)}" title="Une avocate" width="100%" height="880" frameborder="0"></iframe>`;
+  for (const width of [390, 900]) {
+    await visit(browser, { viewport: { width, height: 844 } }, async (page) => {
+      // The site sends no Referer, and lets frames of the service in alone.
+      await page.goto(await hosting(page, frame(site), { head: listener, headers: { "Referrer-Policy": "no-referrer", "Content-Security-Policy": `default-src 'none'; script-src 'unsafe-inline'; frame-src ${service}` } }));
+      const inside = page.frameLocator("iframe");
+      await inside.getByText("recueillis sur").waitFor();
+      await page.waitForFunction(() => document.querySelector("iframe").height !== "880");
+      const fits = async () => {
+        const high = await inside.locator("html").evaluate((e) => [e.getBoundingClientRect().height, e.scrollHeight - e.clientHeight]);
+        return Math.abs(Number(await page.locator("iframe").getAttribute("height")) - high[0]) <= 1 && high[1] <= 0;
+      };
+      assert.ok(await fits());
+      assert.ok((await page.evaluate(() => window.heard)).every(([origin]) => origin === service));
+      // It follows.
+      const before = await page.locator("iframe").getAttribute("height");
+      await inside.locator("h1").evaluate((e) => (e.style.fontSize = "60px"));
+      await page.waitForFunction((old) => document.querySelector("iframe").height !== old, before);
+      assert.ok(await fits());
+    });
+  }
+  // Another site may name the one that is allowed, and its own: neither is shown, and it hears nothing.
+  const elsewhere = site.replace("127.0.0.1", "localhost");
+  for (const named of [site, elsewhere]) {
+    await visit(browser, { origins: [elsewhere], expected: /frame-ancestors|Failed to load|Framing/ }, async (page) => {
+      const refused = page.waitForEvent("console", (message) => /frame-ancestors/.test(message.text()));
+      await page.goto(await hosting(page, frame(named), { head: listener, origin: elsewhere }));
+      await refused;
+      assert.deepEqual(await page.evaluate(() => window.heard), []);
+    });
+  }
+});
+
+test("a badge shows the progress on any page, and leads to the campaign", async () => {
+  await visit(browser, {}, async (page) => {
+    const address = await hosting(page, `<a href="${campaignPage}"><img src="${campaignPage}/badge.svg?lang=fr" width="360" height="88" alt="Une avocate : où en est la collecte"></a>`, {
+      head: "", headers: { "Content-Security-Policy": `default-src 'none'; img-src ${service}`, "Cross-Origin-Embedder-Policy": "require-corp" },
+    });
+    await page.goto(address);
+    const badge = page.getByRole("img");
+    await badge.waitFor();
+    await page.waitForFunction(() => document.images[0].complete);
+    assert.equal(await badge.evaluate((img) => img.naturalWidth), 360);
+    await badge.click();
+    await page.waitForURL(campaignPage);
   });
 });

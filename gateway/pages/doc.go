@@ -1,6 +1,7 @@
 // Package pages serves the public pages: a collective's campaigns, one campaign with
 // its form, and what became of a donation. They work without JavaScript, set no cookie and
-// load nothing from anywhere else. A page that waits has one small script of ours, wait.js, which looks again by itself.
+// load nothing from anywhere else. A page that waits has one small script of ours, wait.js, which looks again by itself, and a
+// frame has embed.js, which tells its height.
 //
 // A form that is refused begins with a summary of what is wrong (page.Problems, template "problems"), and says it again at the
 // field (template "problem"). Capitals and a slash at the end of an address lead to the page.
@@ -15,6 +16,7 @@
 //	GET  …/picture.png, …/poster.pdf, …/qr.svg, …/qr.png  what is drawn of a campaign: beside a shared link, for a wall, to scan
 //	GET  /oembed, /sitemap.xml, /robots.txt               for sites that embed links, and for search engines
 //	GET  /c/{collective}/{campaign}/embed                 progress and form, in a frame of a site that is allowed
+//	GET  /c/{collective}/{campaign}/badge.svg             progress as a picture
 //	POST /c/{collective}/{campaign}/give                  starts a donation -> Stripe Checkout
 //	GET  /c/{collective}/{campaign}/donations/{donation}      the truth about one donation
 //	GET  /c/{collective}/{campaign}/monthly/{recurring}   a monthly donation, for whom a link was mailed to

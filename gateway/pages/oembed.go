@@ -95,15 +95,15 @@ func (s *site) oembed(w http.ResponseWriter, r *http.Request) {
 		shown := s.sharePictureOf(words, v)
 		answer.ThumbnailURL, answer.ThumbnailWidth, answer.ThumbnailHeight = shown.URL, shown.Width, shown.Height
 	}
-	if origin := r.Header.Get("Origin"); origin != "" {
-		r = r.Clone(r.Context())
-		r.Header.Set("Referer", origin)
+	asking := r.Header.Get("Origin")
+	if from, err := url.Parse(r.Referer()); asking == "" && err == nil {
+		asking = from.Scheme + "://" + from.Host
 	}
-	if origin := s.frameOf(r, name); origin != "" && maxWidth >= leastFrameWidth && maxHeight >= leastFrameHeight {
+	if origin := s.embedder(r.Context(), name, asking); origin != "" && maxWidth >= leastFrameWidth && maxHeight >= leastFrameHeight {
 		answer.Type, answer.Width, answer.Height = "rich", min(frameWidth, maxWidth), min(frameHeight, maxHeight)
-		// The referrer tells the frame which site shows it: see embed.
-		answer.HTML = `<iframe src="` + html.EscapeString(s.publicURL+v.Path+"/embed?lang="+lang) + `" title="` + html.EscapeString(v.Title) +
-			`" width="` + strconv.Itoa(answer.Width) + `" height="` + strconv.Itoa(answer.Height) + `" referrerpolicy="origin" loading="lazy" style="border:0"></iframe>`
+		// The frame's address says which site shows it: see embed.
+		answer.HTML = `<iframe src="` + html.EscapeString(s.publicURL+v.Path+"/embed?lang="+lang+"&origin="+url.QueryEscape(origin)) + `" title="` + html.EscapeString(v.Title) +
+			`" width="` + strconv.Itoa(answer.Width) + `" height="` + strconv.Itoa(answer.Height) + `" frameborder="0" loading="lazy"></iframe>`
 		w.Header().Set("Access-Control-Allow-Origin", origin)
 	}
 	h := w.Header()

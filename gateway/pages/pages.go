@@ -91,6 +91,8 @@ type site struct {
 	style, icon     string
 	// wait is the address of the script of pages that wait, and proofCheckScript that of what checks a donation's proof.
 	wait, proofCheckScript string
+	// height is the address of the script of a frame.
+	height string
 }
 
 // Site serves the pages. Its zero value serves nothing: see New.
@@ -138,6 +140,7 @@ func New(c Config) (*Site, error) {
 	s.style = c.Assets.Add("style.css", "text/css; charset=utf-8", design.Sheet(ownStyle))
 	s.wait = c.Assets.Add("wait.js", "text/javascript; charset=utf-8", waitScript)
 	s.proofCheckScript = c.Assets.Add("proof.js", "text/javascript; charset=utf-8", proofScript)
+	s.height = c.Assets.Add("embed.js", "text/javascript; charset=utf-8", embedScript)
 	s.icon = c.Assets.Add("icon.svg", "image/svg+xml", design.Icon())
 	mux.HandleFunc("GET /{$}", s.front)
 	mux.HandleFunc("GET "+privacyPath, s.privacy)
@@ -158,6 +161,7 @@ func New(c Config) (*Site, error) {
 	mux.HandleFunc("GET /c/{collective}/{campaign}/news", s.newsList)
 	mux.HandleFunc("GET /c/{collective}/{campaign}/news.atom", s.newsFeed)
 	mux.HandleFunc("GET /c/{collective}/{campaign}/news/{item}", s.newsItem)
+	mux.HandleFunc("GET /c/{collective}/{campaign}/badge.svg", s.badge)
 	mux.HandleFunc("POST /c/{collective}/{campaign}/give", s.give)
 	mux.HandleFunc("GET /c/{collective}/{campaign}/give", s.backFromForm)
 	mux.HandleFunc("GET /c/{collective}/{campaign}/donations/{donation}", s.donation)
@@ -258,7 +262,7 @@ func (s *site) answer(w http.ResponseWriter, r *http.Request, code int, name str
 
 // policy is a page's Content-Security-Policy. Chromium applies form-action to where a
 // form's answer redirects, too, so the payment pages are named.
-// Foreign pictures are allowed nowhere, and a script of our own only on the page that waits. A frame is for sites that the
+// Foreign pictures are allowed nowhere, and a script of our own only on the page that waits and in a frame. A frame is for sites that the
 // campaign allows.
 func (s *site) policy(name string, p *page) string {
 	forms, scripts := "'none'", ""
@@ -267,6 +271,9 @@ func (s *site) policy(name string, p *page) string {
 		return proofPolicy + "; frame-ancestors 'none'"
 	case "campaign", "embed":
 		forms = "'self' " + strings.Join(s.checkoutOrigins, " ")
+		if name == "embed" {
+			scripts = "script-src 'self'; "
+		}
 	case "monthly":
 		forms = "'self' " + strings.Join(s.portalOrigins, " ")
 	case "donation":
@@ -278,7 +285,7 @@ func (s *site) policy(name string, p *page) string {
 	case previewName:
 		forms = "'none'"
 	}
-	return "default-src 'none'; " + scripts + "style-src 'self'; img-src 'self'; form-action " + forms + "; base-uri 'none'; frame-ancestors " + cmp.Or(p.frame, "'none'")
+	return "default-src 'none'; " + scripts + "style-src 'self'; img-src 'self'; form-action " + forms + "; base-uri 'none'; frame-ancestors " + cmp.Or(p.Embedder, "'none'")
 }
 
 // messageView is a page of a heading, sentences and links.

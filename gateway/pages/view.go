@@ -37,8 +37,8 @@ type page struct {
 	Warning string
 	// Framed: the page stands in a frame of another site, so its links open in the whole window.
 	Framed bool
-	// frame is the origin of the site whose frames may show the page; empty for none.
-	frame string
+	// Embedder is the origin of the site whose frames may show the page; empty for none.
+	Embedder string
 	// Problems are what is wrong with what was sent, in the order of the fields.
 	Problems []problem
 	// Content is the page's own part.

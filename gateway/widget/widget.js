@@ -5,7 +5,8 @@
 // and stores nothing. What stands inside the element is shown until the campaign is there, and
 // when it cannot be: put a link to the campaign's page there.
 //
-// The server puts the style sheet, the catalogues and words.js in place of the strings in braces.
+// The server puts the style sheet, the catalogues and words.js in place of the strings in braces, and leaves out comments
+// that have a line of their own.
 (() => {
   "use strict";
 
@@ -15,12 +16,21 @@
   const POLL_MS = 30_000;
   const POLL_MAX_MS = 300_000;
   const TIMEOUT_MS = 20_000;
+  /**
+   * The height that is reserved where the page reserves none, in em, and the part of any reserve that is kept when less is
+   * needed. What stands below an element of height h that grows or shrinks by d moves by d: on a screen of height v that is a
+   * layout shift of (v - h)·d / v² at most, with h the lesser height. Over all screens the greatest is d / 4h. So it stays below
+   * 0.1 from 0.72 to 1.4 times the reserve.
+   */
+  const RESERVE_EM = 46;
+  const KEPT = 0.72;
 
   if (customElements.get("cagnotte-widget")) return;
 
   // Classic scripts know themselves while they run, deferred and async ones too; a module does not.
-  const script = document.currentScript ?? document.querySelector('script[src*="/widget.js"]');
-  const base = new URL(".", script.src).href;
+  const script = document.currentScript ?? document.querySelector('script[src*="/widget.js"], script[src*="/widget/"]');
+  // The address with a version is one level below the stable one.
+  const base = script.src.replace(/widget(\/[\w-]+)?\.js.*/, "");
 
   const sheet = new CSSStyleSheet();
   sheet.replaceSync(CSS);
@@ -45,6 +55,10 @@
   }
 
   const minor = (money) => Number(money?.amount_minor ?? 0);
+
+  /** A title as French sets it, with its narrow spaces; the pages do more, for whole stories. */
+  const typeset = (lang, text) =>
+    lang === "fr" ? text.replace(/ (?=[;:!?»])/g, "\u202f").replace(/« /g, "«\u202f").replace(/'/g, "’") : text;
 
   "{{words.js}}";
 
@@ -80,6 +94,28 @@
     throw new Failure(reason, Math.max(1, Math.ceil(parseFloat(delay) || 60)));
   }
 
+  /**
+   * The campaign, for the first time. A browser tells a script the same of a server that is away and of an origin that is not
+   * allowed. Answers that are errors can be read from any page, as our script can: so where the script is there and the
+   * campaign cannot be read, twice, it is the origin.
+   */
+  async function first(name) {
+    try {
+      return await call(name);
+    } catch (error) {
+      if (error.reason !== "NETWORK") throw error;
+      const there = await fetch(script.src, { method: "HEAD", cache: "no-store" })
+        .then((response) => response.ok, () => false);
+      if (!there) throw error;
+      return call(name).catch((again) => {
+        throw again.reason === "NETWORK" ? new Failure("ORIGIN") : again;
+      });
+    }
+  }
+
+  /** The fields at fault, by the error; all others are no fault of what was filled in. */
+  const FIELDS = { errorAmount: "amount", errorTooSmall: "amount", errorTooLarge: "amount", errorChoose: "presets" };
+
   const ERRORS = {
     AMOUNT_TOO_SMALL: "errorTooSmall",
     AMOUNT_TOO_LARGE: "errorTooLarge",
@@ -100,25 +136,32 @@
     static observedAttributes = ["campaign", "lang"];
 
     #root = this.attachShadow({ mode: "open" });
+    /** The height that is kept. */
+    #room = new CSSStyleSheet();
+    #reserved;
     #campaign;
+    /** How the campaign can be given to without a card. */
+    #ways = [];
     #words;
     /** Request ids by donation, in memory only: the same donation sent again is not a second one. */
     #requests = new Map();
     #busy = false;
     #shown = "";
+    #told = "";
     #timer;
     #delay = POLL_MS;
     #listeners;
 
     constructor() {
       super();
-      this.#root.adoptedStyleSheets = [sheet];
+      this.#root.adoptedStyleSheets = [sheet, this.#room];
       this.#root.append(h("div", { class: "room" }, h("slot")));
     }
 
     connectedCallback() {
       this.#listeners = new AbortController();
       const { signal } = this.#listeners;
+      this.#reserve();
       document.addEventListener("visibilitychange", () => this.#schedule(0), { signal });
       addEventListener("pageshow", (event) => event.persisted && this.#restored(), { signal });
       this.#schedule(0);
@@ -129,9 +172,18 @@
       clearTimeout(this.#timer);
     }
 
+    /** Keeps the height that the page gave the element before this script ran; a line of text is none. */
+    #reserve() {
+      if (this.#reserved) return;
+      const em = parseFloat(getComputedStyle(this).fontSize);
+      this.#reserved = this.offsetHeight > 9 * em ? this.offsetHeight : RESERVE_EM * em;
+      this.#room.replaceSync(`.room{min-block-size:${this.#reserved}px}`);
+    }
+
     attributeChangedCallback(name, before, after) {
       if (before === after || !this.isConnected) return;
       if (name === "campaign") this.#campaign = undefined;
+      this.#told = "";
       this.#shown = "";
       this.#schedule(0);
     }
@@ -169,6 +221,7 @@
       const name = this.#name;
       let moved = false;
       try {
+        if (!/^collectives\/[a-z0-9-]+\/campaigns\/[a-z0-9-]+$/.test(name)) throw new Failure("ATTRIBUTE");
         const campaign = await this.#read(name);
         if (name !== this.#name || !this.isConnected) return;
         moved = JSON.stringify(campaign) !== JSON.stringify(this.#campaign);
@@ -177,7 +230,7 @@
         this.#render();
       } catch (error) {
         // What is already shown stays: a poll that fails is no news to anybody.
-        if (!this.#campaign) this.#renderFailure(error);
+        if (!this.#campaign && name === this.#name) this.#renderFailure(error);
         if (!(error instanceof Failure)) throw error;
       } finally {
         if (this.isConnected) this.#later(moved);
@@ -187,9 +240,14 @@
     /** The campaign as it is now: the sums alone, unless anything else changed. */
     async #read(name) {
       const known = this.#campaign;
-      if (!known) return call(name);
-      const { settled, pending, revision } = await call(`${name}/progress`);
-      return revision === known.revision ? { ...known, progress: { settled, pending } } : call(name);
+      if (known) {
+        const { settled, pending, revision } = await call(`${name}/progress`);
+        if (revision === known.revision) return { ...known, progress: { settled, pending } };
+      }
+      const campaign = await (known ? call(name) : first(name));
+      // Without the other ways the card is still right.
+      this.#ways = campaign.accepting_donations ? ((await call(`${name}/pledgeMethods`).catch(() => ({}))).methods ?? []) : [];
+      return campaign;
     }
 
     /** The browser brought the page back as it was left, on its way to the payment page. */
@@ -198,22 +256,49 @@
       this.#schedule(0);
     }
 
-    #renderFailure(error) {
+    #replace(card) {
+      this.#room.replaceSync(`:host{min-block-size:0!important}.card{min-block-size:${this.#reserved * KEPT}px}`);
+      this.#root.replaceChildren(card);
+    }
+
+    get #path() {
+      return this.#name.replace("collectives/", "").replace("campaigns/", "");
+    }
+
+    /**
+     * Donors get a kind sentence and a way that works; who owns the page is told what to mend, in the browser's console too.
+     *
+     * A draft and a name that does not exist are one cause here, because the API answers the same for both to who has no key:
+     * a stranger who guesses names must not learn what a collective prepares. Its members read in the console which it is.
+     */
+    #renderFailure({ reason }) {
       const words = new Words(this.#lang, "EUR");
-      const text = words.say(error.reason === "NOT_FOUND" ? "errorMissing" : "errorLoad");
+      const owner = { ATTRIBUTE: "ownerAttribute", ORIGIN: "ownerOrigin", NOT_FOUND: "ownerUnknown", INVALID_ARGUMENT: "ownerUnknown" }[reason];
+      const page = reason === "ORIGIN" && `${base}c/${this.#path}?lang=${words.lang}`;
+      let advice = null;
+      if (owner) {
+        const [collective, campaign] = this.#path.split("/");
+        const check = `${base}console${campaign && reason !== "ATTRIBUTE" ? `/c/${collective}/spread/${campaign}` : ""}`;
+        const why = words.say(owner, { origin: location.origin, name: this.#name });
+        if (this.#told !== why) console.error(`<cagnotte-widget> ${why} ${check}`);
+        this.#told = why;
+        advice = h("p", { class: "note owner", part: "note" }, `${words.say("owner")} ${why} `,
+          h("a", { href: check, part: "link" }, words.say("ownerCheck")));
+      }
       this.#shown = "";
-      this.#root.replaceChildren(h("section", { class: "card", part: "card", lang: words.lang },
-        h("div", {}, h("p", { class: "error", part: "error" }, text), h("slot"))));
+      this.#replace(h("section", { class: "card away", part: "card", lang: words.lang, dir: words.say("direction") },
+        h("div", {}, h("p", { part: "error" }, words.say(owner ? "errorHere" : "errorLoad")),
+          page ? h("p", {}, h("a", { class: "button", href: page, part: "link" }, words.say("elsewhere"))) : h("slot"), advice)));
     }
 
     /** Builds everything once, and again only when more than the progress changed, so that nobody
      *  loses the amount that they are typing. */
     #render() {
       const { progress, etag, update_time, revision, ...rest } = this.#campaign;
-      const shape = this.#words.lang + JSON.stringify(rest);
+      const shape = this.#words.lang + JSON.stringify([rest, this.#ways]);
       if (shape !== this.#shown) {
         this.#shown = shape;
-        this.#root.replaceChildren(this.#card());
+        this.#replace(this.#card());
       }
       this.#renderProgress();
     }
@@ -224,12 +309,12 @@
       const textLang = campaign.texts[words.lang] ? words.lang : "fr";
       const stages = campaign.stages ?? [];
       const closed = campaign.collective_suspended ? "suspended" : campaign.state === "CAMPAIGN_STATE_PAUSED" ? "paused" : "ended";
-      const path = `${base}c/${this.#name.replace("collectives/", "").replace("campaigns/", "")}`;
+      const path = `${base}c/${this.#path}`;
       const page = `${path}?lang=${words.lang}`;
-      return h("section", { class: "card", part: "card", lang: words.lang, "aria-labelledby": "title" },
+      return h("section", { class: "card", part: "card", lang: words.lang, dir: words.say("direction"), "aria-labelledby": "title" },
         h("div", { class: "head" },
-          h("p", { class: "collective", part: "collective" }, campaign.collective_display_name),
-          h("h2", { id: "title", part: "title", lang: textLang }, campaign.texts[textLang].title),
+          h("p", { class: "collective", part: "collective", dir: "auto" }, campaign.collective_display_name),
+          h("h2", { id: "title", part: "title", lang: textLang, dir: "auto" }, typeset(textLang, campaign.texts[textLang].title)),
           h("div", { class: "figures" },
             h("span", { class: "raised", part: "raised" }),
             h("span", { class: "goal", part: "goal" }, words.say("goal", { goal: words.money(minor(campaign.goal)) })),
@@ -239,16 +324,29 @@
           h("p", { class: "pending", part: "pending" }),
           campaign.deadline_date && campaign.accepting_donations
             ? h("p", { class: "pending", part: "deadline" }, words.say("deadline", { date: words.date(campaign.deadline_date) })) : null),
-        campaign.accepting_cards ? this.#form(page) : h("div", { class: "give" },
+        campaign.accepting_cards ? this.#form(path, page) : h("div", { class: "give" },
           h("p", { class: "closed", part: "closed" }, words.say(campaign.accepting_donations ? "noCards" : closed)),
-          campaign.accepting_donations
-            ? h("p", {}, h("a", { href: `${path}/pledge?lang=${words.lang}`, part: "link" }, words.say("pledge"))) : null,
+          this.#otherWays(path, "button"),
           this.#more(page)),
         stages.length ? h("div", { class: "steps", part: "stages" }, h("h3", {}, words.say("stages")), h("ol", {})) : null);
     }
 
+    /** A link that says of which campaign it is, where several stand on a page. */
+    #link(id, text, href, name) {
+      return h("p", { class: "note" }, h("a", { id, href, class: name, part: "link", "aria-labelledby": `${id} title` }, text));
+    }
+
     #more(page) {
-      return h("p", { class: "note" }, h("a", { href: page, part: "link" }, this.#words.say("more")));
+      return this.#link("more", this.#words.say("more"), page);
+    }
+
+    /** The way to the slip: transfer, cheque, cash, as far as the campaign takes them. */
+    #otherWays(path, name) {
+      const words = this.#words;
+      // A way of a later server than this script is not named.
+      const ways = this.#ways.filter((way) => way in STRINGS.fr);
+      return ways.length
+        ? this.#link("ways", words.say("pledge", { ways: words.list(ways.map((way) => words.say(way))) }), `${path}/pledge?lang=${words.lang}`, name) : null;
     }
 
     #renderProgress() {
@@ -295,25 +393,26 @@
       const lang = stage.titles[words.lang] ? words.lang : "fr";
       return h("li", { class: state, part: `stage stage-${state}` },
         h("span", { class: "mark", "aria-hidden": "true" }, state === "reached" ? "✓" : String(i + 1)),
-        h("span", { lang }, stage.titles[lang]),
+        h("span", { lang, dir: "auto" }, typeset(lang, stage.titles[lang])),
         h("span", { class: "cost" }, words.money(minor(stage.amount))),
         h("span", { class: "state" }, state === "current"
           ? words.say("missing", { amount: words.money(ends[i] - settled) }) : words.say(state)));
     }
 
-    #form(page) {
+    #form(path, page) {
       const { presets = [], minimum, maximum } = this.#campaign;
       const words = this.#words;
       const input = h("input", {
         id: "amount", part: "amount", type: "text", inputmode: "decimal", autocomplete: "off",
-        maxlength: 16, "aria-describedby": "bounds error",
+        maxlength: 24, "aria-describedby": "amount-error bounds",
       });
       const radios = presets.map((preset) => h("input", { type: "radio", name: "preset", value: minor(preset) }));
-      const button = h("button", { part: "button" }, words.say("give"));
+      const button = h("button", { id: "button", part: "button", "aria-describedby": "title note" }, words.say("give"));
       const monthly = h("input", { type: "radio", name: "often", value: "monthly" });
       const often = [h("input", { type: "radio", name: "often", value: "once", checked: true }), monthly];
       const cover = h("input", { type: "checkbox", id: "cover" });
       const whole = h("span", { class: "whole" });
+      const note = h("p", { class: "note", id: "note", part: "note" }, words.say("note"));
       const chosen = () => radios.find((radio) => radio.checked);
       const update = () => {
         const amount = input.value.trim() ? words.parse(input.value) : chosen() && Number(chosen().value);
@@ -323,38 +422,46 @@
           const sum = amount && { amount: words.money(cover.checked ? all : amount) };
           button.textContent = words.say(sum ? (monthly.checked ? "giveMonthly" : "giveAmount") : "give", sum);
         }
-        note.textContent = words.say(monthly.checked ? "noteMonthly" : "note");
+        note.textContent = (monthly.checked ? `${words.say("noteMonthly")} ` : "") + words.say("note");
         return amount;
       };
-      const note = h("p", { class: "note", part: "note" }, words.say("note"));
       input.addEventListener("input", () => {
         for (const radio of radios) radio.checked = false;
-        this.#say("");
         update();
       });
       for (const radio of radios) {
         radio.addEventListener("change", () => {
           input.value = "";
-          this.#say("");
           update();
         });
       }
       for (const control of [...often, cover]) control.addEventListener("change", update);
-      const form = h("form", { class: "give", novalidate: true },
+      const to = h("a", { href: "#amount" });
+      to.addEventListener("click", (event) => {
+        event.preventDefault();
+        (this.#root.querySelector("#presets[aria-invalid]") ? chosen() ?? radios[0] : input).focus();
+      });
+      const rows = h("div", { class: "presets", id: "presets", part: "presets", role: "radiogroup", "aria-label": words.say("howMuch"), "aria-describedby": "presets-error" },
+        ...radios.map((radio) => h("label", { class: "preset" }, radio, h("span", { part: "preset" }, words.money(Number(radio.value))))));
+      // Rows of one length, as far as there are: six stand in rows of three, never five and one.
+      for (const most of [3, 4, 8]) rows.style.setProperty(`--in-${most}`, Math.ceil(radios.length / Math.ceil(radios.length / most)));
+      const form = h("form", { class: "give", novalidate: true, "aria-labelledby": "title" },
+        h("div", { class: "summary", id: "summary", part: "error", role: "alert", tabindex: -1, hidden: true }, h("p", {}, words.say("problem")), to),
         h("fieldset", { class: "often", part: "often" },
           h("legend", {}, words.say("choose")),
           ...often.map((radio) => h("label", { class: "preset" }, radio, h("span", {}, words.say(radio.value))))),
-        h("fieldset", { "aria-label": words.say("howMuch") },
-          h("div", { class: "presets", part: "presets" }, ...radios.map((radio) =>
-            h("label", { class: "preset" }, radio, h("span", { part: "preset" }, words.money(Number(radio.value)))))),
-          h("label", { class: "free", for: "amount" }, words.say("other")),
-          h("div", { class: "field" }, input, h("span", { "aria-hidden": "true" }, words.symbol)),
-          h("p", { class: "hint", id: "bounds" }, words.say("bounds", this.#bounds())),
-          this.#campaign.fee_estimate
-            ? h("label", { class: "cover", part: "cover" }, cover, h("span", {}, words.say("cover"), " ", whole)) : null),
+        h("p", { class: "error", id: "presets-error" }),
+        radios.length ? rows : null,
+        h("label", { class: "free", for: "amount" }, words.say("other")),
+        h("p", { class: "error", id: "amount-error" }),
+        h("div", { class: "field" }, input, h("span", { "aria-hidden": "true" }, words.symbol)),
+        h("p", { class: "hint", id: "bounds" }, words.say("bounds", this.#bounds())),
+        this.#campaign.fee_estimate
+          ? h("label", { class: "cover", part: "cover" }, cover, h("span", {}, words.say("cover"), " ", whole)) : null,
         h("p", { class: "error", id: "error", part: "error", role: "alert" }),
         button,
         note,
+        this.#otherWays(path),
         this.#more(page));
       form.addEventListener("submit", (event) => {
         event.preventDefault();
@@ -365,12 +472,8 @@
           : !typed && !amount ? "errorChoose"
           : amount < minor(minimum) ? "errorTooSmall"
           : amount > minor(maximum) ? "errorTooLarge" : "";
-        if (wrong) {
-          this.#say(words.say(wrong, this.#bounds()), true);
-          (typed || !radios.length ? input : chosen() ?? radios[0]).focus();
-          return;
-        }
-        this.#give(amount, { recurrence: monthly.checked ? "RECURRENCE_MONTHLY" : undefined, cover_fee: cover.checked || undefined });
+        if (wrong) this.#say(wrong);
+        else this.#give(amount, { recurrence: monthly.checked ? "RECURRENCE_MONTHLY" : undefined, cover_fee: cover.checked || undefined });
       });
       return form;
     }
@@ -400,7 +503,7 @@
       };
       const request = JSON.stringify([this.#name, body]);
       if (!this.#requests.has(request)) this.#requests.set(request, uuid());
-      this.#say("");
+      this.#say();
       this.#setBusy(true);
       try {
         const donation = await call(`${this.#name}/donations`, { ...body, request_id: this.#requests.get(request) });
@@ -416,7 +519,7 @@
         location.assign(url);
       } catch (error) {
         this.#setBusy(false);
-        this.#say(words.say(ERRORS[error.reason] ?? "errorOther", { ...this.#bounds(), wait: words.wait(error.retrySeconds ?? 60) }));
+        this.#say(ERRORS[error.reason] ?? "errorOther", error.retrySeconds);
         if (/^(CAMPAIGN_NOT_OPEN|STRIPE_ACCOUNT)/.test(error.reason)) this.#schedule(0);
       }
     }
@@ -435,9 +538,25 @@
       }
     }
 
-    #say(text, invalid = false) {
-      this.#root.querySelector("#error")?.replaceChildren(text);
-      this.#root.querySelector("#amount")?.setAttribute("aria-invalid", invalid);
+    /**
+     * Says what is wrong; nothing without a key. Where a field is at fault the message stands at it, and a summary above the
+     * form gets the focus and leads there. Else it stands at the button, and the focus stays where it is.
+     */
+    #say(key, seconds = 60) {
+      const find = (id) => this.#root.querySelector(`#${id}`);
+      const summary = find("summary");
+      if (!summary) return;
+      const text = key ? this.#words.say(key, { ...this.#bounds(), wait: this.#words.wait(seconds) }) : "";
+      const fault = find(FIELDS[key]) ? FIELDS[key] : FIELDS[key] && "amount";
+      for (const id of ["presets", "amount"]) {
+        find(`${id}-error`).textContent = id === fault ? text : "";
+        if (id === fault) find(id).setAttribute("aria-invalid", true);
+        else find(id)?.removeAttribute("aria-invalid");
+      }
+      find("error").textContent = fault ? "" : text;
+      summary.hidden = !fault;
+      summary.lastChild.textContent = fault ? text : "";
+      if (fault) summary.focus();
     }
   }
 

@@ -2,10 +2,13 @@ package widget
 
 import (
 	"bytes"
+	"crypto/sha512"
+	"encoding/base64"
 	"encoding/json"
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -13,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
@@ -21,7 +25,7 @@ const maxWireBytes = 12_000
 
 func get(t *testing.T, header ...string) *http.Response {
 	t.Helper()
-	handler, err := Handler()
+	handler, err := New()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,6 +54,29 @@ func TestScript(t *testing.T) {
 			if got := get(t, "Accept-Encoding", accepted).Header.Get("Content-Encoding"); got != "" {
 				t.Errorf("%q got %q", accepted, got)
 			}
+		}
+	})
+	t.Run("any site may load it, and check its integrity", func(t *testing.T) {
+		script, err := New()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for path, policy := range map[string]string{StablePath: "max-age=300", script.VersionPath: "max-age=31536000, immutable"} {
+			w := httptest.NewRecorder()
+			script.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+			sum := sha512.Sum384(w.Body.Bytes())
+			if got := "sha384-" + base64.StdEncoding.EncodeToString(sum[:]); got != script.Integrity {
+				t.Errorf("%s: the integrity is %s, not %s", path, got, script.Integrity)
+			}
+			if h := w.Header(); !strings.Contains(h.Get("Cache-Control"), policy) || h.Get("Access-Control-Allow-Origin") != "*" {
+				t.Errorf("%s: %v", path, h)
+			}
+			if !script.Has(path) {
+				t.Errorf("%s is not there", path)
+			}
+		}
+		if script.Has(VersionPrefix + "AAAAAAAAAAAAAAAA.js") {
+			t.Error("another version is there")
 		}
 	})
 	t.Run("is not sent again when it has not changed", func(t *testing.T) {
@@ -81,7 +108,7 @@ func TestDecimals(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, decimals := range map[string]int{"NO_DECIMALS": 0, "THREE_DECIMALS": 3} {
-		list := regexp.MustCompile(name + ` = "([A-Z ]+)"`).FindSubmatch(script)
+		list := regexp.MustCompile(name + ` ?= ?"([A-Z ]+)"`).FindSubmatch(script)
 		if list == nil {
 			t.Fatalf("%s is not in the script", name)
 		}
@@ -130,6 +157,10 @@ func TestCatalogues(t *testing.T) {
 			t.Fatal(err)
 		}
 		for key := range french {
+			// The ways to give without a card are said by the names that the API has for them.
+			if _, way := treasuryv1.OfflineMethod_value[key]; way {
+				continue
+			}
 			// Once in each catalogue, and once where it is said.
 			if bytes.Count(script, []byte(`"`+key+`"`)) <= len(languages) {
 				t.Errorf("%s is said nowhere", key)
@@ -149,4 +180,29 @@ func catalogue(t *testing.T, lang string) map[string]string {
 		t.Fatal(err)
 	}
 	return words
+}
+
+// A page can be in Arabic or Hebrew around the widget, and the public pages in any language: no rule may name a side.
+func TestStylesNameNoSide(t *testing.T) {
+	physical := regexp.MustCompile(`(^|[^-\w])(left|right|top|bottom|(min-|max-)?(width|height)|(margin|padding|border)-(left|right|top|bottom)[\w-]*|border-(top|bottom)-(left|right)-radius)\s*:|\b(text-align|float|clear)\s*:\s*(left|right)\b`)
+	// Four values go round the clock: those of the two sides must be alike.
+	round := regexp.MustCompile(`(?:^|[^-\w])(margin|padding|inset|border-width)\s*:\s*([^;}]+)`)
+	media := regexp.MustCompile(`@[^{]*`)
+	for _, path := range []string{"widget.css", "../pages/style.css", "../design/base.css", "../design/last.css"} {
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		css := media.ReplaceAllString(regexp.MustCompile(`(?s)/\*.*?\*/`).ReplaceAllString(string(raw), ""), "")
+		for _, found := range physical.FindAllString(css, -1) {
+			if logical := regexp.MustCompile(`(min-|max-)?(width|height)`).MatchString(found); !logical || path == "widget.css" {
+				t.Errorf("%s: %q", path, found)
+			}
+		}
+		for _, found := range round.FindAllStringSubmatch(css, -1) {
+			if sides := strings.Fields(found[2]); len(sides) == 4 && sides[1] != sides[3] && !strings.Contains(found[2], "(") {
+				t.Errorf("%s: %q", path, found[0])
+			}
+		}
+	}
 }

@@ -3,6 +3,8 @@
 // Decimals of a currency as Stripe counts them; browsers' tables differ for some.
 const NO_DECIMALS = "BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF UGX VND VUV XAF XOF XPF";
 const THREE_DECIMALS = "BHD IQD JOD KWD LYD OMR TND";
+/** What people write for a currency beside its sign and its code, as in package money. */
+const NAMES = { EUR: "euros?", USD: "dollars?", GBP: "pounds?|livres?", CHF: "francs?" };
 
 /** Money, dates and sentences of one language and currency. */
 class Words {
@@ -40,17 +42,33 @@ class Words {
     return new Intl.NumberFormat(this.locale, { style: "unit", unit, unitDisplay: "long" }).format(value);
   }
 
+  /** "par virement, par chèque ou en espèces". */
+  list(items) {
+    return new Intl.ListFormat(this.locale, { type: "disjunction" }).format(items);
+  }
+
   say(key, values = {}) {
     return STRINGS[this.lang][key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
   }
 
-  /** What somebody typed, in minor units; null when it is no amount. "1.000" is refused: it is a
-   *  thousand to some and one to others. */
+  /** What somebody typed, in minor units; null when it is no amount. The rule is that of package money, whose test reads the
+   *  same table: the currency may stand on either side, thousands are groups of three, and "1.000" is refused, because it is
+   *  a thousand to some and one to others. */
   parse(text) {
-    const plain = text.replace(/[\s\u00a0\u202f]/g, "").replace(this.symbol, "");
-    const match = /^(\d{1,9})(?:[.,](\d*))?$/.exec(plain);
-    const cents = match?.[2] ?? "";
-    if (!match || cents.length > this.digits) return null;
-    return Number(match[1]) * 10 ** this.digits + Number(cents.padEnd(this.digits, "0"));
+    const marks = [NAMES[this.currency], this.currency, this.symbol.replace(/\W/g, "\\$&")].filter(Boolean).join("|");
+    const plain = text.replace(/\s/g, " ").replace(/’/g, "'").trim()
+      .replace(new RegExp(`^(?:${marks}) *| *(?:${marks})$`, "i"), "");
+    const at = Math.max(plain.lastIndexOf("."), plain.lastIndexOf(","));
+    let whole = plain, cents = "";
+    if (at >= 0) {
+      const before = plain.slice(0, at), after = plain.slice(at + 1);
+      const unclear = after.length === 3 && /^[1-9]\d{0,2}$/.test(before);
+      if (unclear && this.digits === 2) return null;
+      // One that occurs twice is for thousands.
+      if (!before.includes(plain[at]) && !(unclear && !this.digits)) [whole, cents] = [before, after];
+    }
+    if (!/\d$/.test(plain) || !/^(\d+|\d{1,3}([ '.,])\d{3}(\2\d{3})*)$/.test(whole)) return null;
+    if (!/^\d*$/.test(cents) || cents.length > this.digits) return null;
+    return Number(whole.replace(/\D/g, "") + cents.padEnd(this.digits, "0"));
   }
 }
