@@ -31,6 +31,7 @@ import (
 	noticesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1"
 	overviewv1 "github.com/cagnotte/cagnotte/proto/cagnotte/overview/v1"
 	payoutsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/payouts/v1"
+	receiptsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/receipts/v1"
 	recurringv1 "github.com/cagnotte/cagnotte/proto/cagnotte/recurring/v1"
 	refundsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/refunds/v1"
 	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
@@ -93,6 +94,7 @@ func newREST(conn grpc.ClientConnInterface, b *bodies, logger *slog.Logger) (htt
 		collectivesv1.RegisterApplicationsServiceHandlerClient(ctx, mux, collectivesv1.NewApplicationsServiceClient(conn)),
 		connectv1.RegisterConnectServiceHandlerClient(ctx, mux, connectv1.NewConnectServiceClient(conn)),
 		donationsv1.RegisterDonationsServiceHandlerClient(ctx, mux, donationsv1.NewDonationsServiceClient(conn)),
+		receiptsv1.RegisterReceiptsServiceHandlerClient(ctx, mux, receiptsv1.NewReceiptsServiceClient(conn)),
 		refundsv1.RegisterRefundsServiceHandlerClient(ctx, mux, refundsv1.NewRefundsServiceClient(conn)),
 		disputesv1.RegisterDisputesServiceHandlerClient(ctx, mux, disputesv1.NewDisputesServiceClient(conn)),
 		instancev1.RegisterInstanceServiceHandlerClient(ctx, mux, instancev1.NewInstanceServiceClient(conn)),

@@ -11,6 +11,7 @@
 //	images        pictures of campaigns and collectives: decoded, encoded anew, stored by their content
 //	donations     a donation, once or monthly: intent, Stripe Checkout, outcome; how often a network may start one
 //	refunds       what happens to a payment later: refunds, disputes, fraud warnings
+//	receipts      tax receipts: what a collective declares, numbers, who gave sealed to its treasurers' keys
 //	payouts       from Stripe's balance to the bank: lines at the bank, what is inside, differences
 //	treasury      what a treasurer enters: offline donations, deposits of cheques, pledges, expenses
 //	bank          bank statements, and what their lines show; bank/statement reads the files, without a database
@@ -24,7 +25,7 @@
 // Services call one another as Go functions, in one process, so that what belongs together commits in one Postgres
 // transaction: a function whose name ends in Tx takes its caller's. Everything from outside passes the interceptors of
 // internal/rpc, REST and pages included. Each service has these files, and the proto package and the SQL schema have its
-// name; donations also serves the proto package recurring, and refunds disputes.
+// name; donations also serves the proto package recurring, and refunds disputes. App hands lower services what they need of higher ones.
 //
 //	doc.go                      what it owns, its states, invariants and neighbours; 60 lines at most
 //	server.go, <noun>server.go  from proto to domain and back; no other file knows the messages, and these have no SQL
@@ -39,6 +40,7 @@
 //	instance             -> webhooks, connect, ledger, ledger/proof, notices, collectives, audit, access
 //	webhooks             -> donations, refunds, payouts, ledger, connect, collectives, notices, audit
 //	refunds              -> donations, campaigns, connect, collectives, notices, access, audit
+//	receipts             -> donations, campaigns, collectives, approvals, notices, access, audit
 //	overview             -> campaigns, collectives, access
 //	exports              -> payouts, ledger, collectives
 //	donations            -> campaigns, ledger, connect, collectives, notices, audit
@@ -56,6 +58,4 @@
 //	bank/statement       -> money, proto, internal/calendar, internal/errs, so that reading a file needs no database
 //	any service          -> money, proto, internal/* but app, stripesim and, outside tests, *test
 //	internal/rpc         -> access, to authenticate and authorise
-//
-// Where a lower service needs something of a higher one, app hands it a function, such as the progress to campaigns.
 package services

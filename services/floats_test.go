@@ -30,6 +30,7 @@ var floatsAllowed = map[string]string{
 	"services/internal/apptest/description.go":              "what encoding/json makes of any number",
 	"services/internal/apptest/process.go":                  "calls to Stripe a second",
 	"services/internal/postgres/migrations/00001_roles.sql": "seconds of a pause",
+	"services/receipts/pdf.go":                              "sizes on a page, in points",
 	"services/internal/rpc/rate.go":                         "writes a second",
 	"services/internal/rpc/server.go":                       "buckets of a histogram of seconds",
 	"services/internal/stripe/budget.go":                    "calls to Stripe a second",

@@ -239,6 +239,35 @@ var table = map[string]rule{
 	"/cagnotte.payouts.v1.PayoutsService/ListPayoutLines": {allow: bookkeepers | operator, field: "parent", resource: "payouts"},
 	"/cagnotte.payouts.v1.PayoutsService/GetPayoutLine":   {allow: bookkeepers | operator, field: "name", resource: "payouts"},
 
+	// Who may do wrong with a receipt decides with a second person; who declared too much takes it back alone.
+	"/cagnotte.receipts.v1.ReceiptsService/CreateReceiptDeclaration": {
+		allow: owner, field: "parent", resource: "receiptDeclarations", fresh: true,
+	},
+	"/cagnotte.receipts.v1.ReceiptsService/GetReceiptDeclaration": {
+		allow: bookkeepers | operator, field: "name", resource: "receiptDeclarations",
+	},
+	"/cagnotte.receipts.v1.ReceiptsService/ListReceiptDeclarations": {
+		allow: bookkeepers | operator, field: "parent", resource: "receiptDeclarations",
+	},
+	"/cagnotte.receipts.v1.ReceiptsService/WithdrawReceiptDeclaration": {
+		allow: owner | treasurer, field: "name", resource: "receiptDeclarations",
+	},
+	"/cagnotte.receipts.v1.ReceiptsService/CreateSealingKey": {allow: owner | treasurer, field: "parent", resource: "sealingKeys", fresh: true},
+	"/cagnotte.receipts.v1.ReceiptsService/GetSealingKey":    {allow: bookkeepers | operator, field: "name", resource: "sealingKeys"},
+	"/cagnotte.receipts.v1.ReceiptsService/ListSealingKeys":  {allow: bookkeepers | operator, field: "parent", resource: "sealingKeys"},
+	"/cagnotte.receipts.v1.ReceiptsService/RevokeSealingKey": {allow: owner | treasurer, field: "name", resource: "sealingKeys"},
+	// The donation's name cannot be guessed; its donor has no key.
+	"/cagnotte.receipts.v1.ReceiptsService/GetReceiptOffer":   {public: true},
+	"/cagnotte.receipts.v1.ReceiptsService/IssueReceipt":      {public: true},
+	"/cagnotte.receipts.v1.ReceiptsService/EraseReceiptDonor": {public: true},
+	"/cagnotte.receipts.v1.ReceiptsService/GetReceipt":        {allow: bookkeepers | operator, field: "name", resource: "receipts"},
+	"/cagnotte.receipts.v1.ReceiptsService/ListReceipts":      {allow: bookkeepers | operator, field: "parent", resource: "receipts"},
+	"/cagnotte.receipts.v1.ReceiptsService/GetReceiptYear":    {allow: bookkeepers | operator, field: "name", resource: "receiptYears"},
+	"/cagnotte.receipts.v1.ReceiptsService/CancelReceipt":     {allow: owner | treasurer, field: "name", resource: "receipts"},
+	// Only with a key does somebody read them, and the operator has none of the collective's.
+	"/cagnotte.receipts.v1.ReceiptsService/ReadSealedDonor":    {allow: owner | treasurer, field: "name", resource: "receipts", fresh: true},
+	"/cagnotte.receipts.v1.ReceiptsService/ExportSealedDonors": {allow: owner | treasurer, field: "parent", resource: "receipts", fresh: true},
+
 	"/cagnotte.exports.v1.ExportsService/ExportLedger": {allow: bookkeepers | operator, field: "name", resource: "ledger"},
 
 	// The answers to an editor have what is in donations and campaigns alone.

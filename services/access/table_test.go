@@ -30,6 +30,7 @@ import (
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/overview/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/payouts/v1"
+	_ "github.com/cagnotte/cagnotte/proto/cagnotte/receipts/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/recurring/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/refunds/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
@@ -148,6 +149,24 @@ var matrix = map[string]string{
 	"cagnotte.donations.v1.DonationsService/GetDonation":       "UPPPPP",
 	"cagnotte.donations.v1.DonationsService/ListDonations":     "UPPPPP",
 	"cagnotte.donations.v1.DonationsService/GetDonationStatus": "PPPPPP",
+
+	"cagnotte.receipts.v1.ReceiptsService/CreateReceiptDeclaration":   "UPNNNN",
+	"cagnotte.receipts.v1.ReceiptsService/GetReceiptDeclaration":      "UPNPPP",
+	"cagnotte.receipts.v1.ReceiptsService/ListReceiptDeclarations":    "UPNPPP",
+	"cagnotte.receipts.v1.ReceiptsService/WithdrawReceiptDeclaration": "UPNPNN",
+	"cagnotte.receipts.v1.ReceiptsService/CreateSealingKey":           "UPNPNN",
+	"cagnotte.receipts.v1.ReceiptsService/GetSealingKey":              "UPNPPP",
+	"cagnotte.receipts.v1.ReceiptsService/ListSealingKeys":            "UPNPPP",
+	"cagnotte.receipts.v1.ReceiptsService/RevokeSealingKey":           "UPNPNN",
+	"cagnotte.receipts.v1.ReceiptsService/GetReceiptOffer":            "PPPPPP",
+	"cagnotte.receipts.v1.ReceiptsService/IssueReceipt":               "PPPPPP",
+	"cagnotte.receipts.v1.ReceiptsService/EraseReceiptDonor":          "PPPPPP",
+	"cagnotte.receipts.v1.ReceiptsService/GetReceipt":                 "UPNPPP",
+	"cagnotte.receipts.v1.ReceiptsService/ListReceipts":               "UPNPPP",
+	"cagnotte.receipts.v1.ReceiptsService/GetReceiptYear":             "UPNPPP",
+	"cagnotte.receipts.v1.ReceiptsService/CancelReceipt":              "UPNPNN",
+	"cagnotte.receipts.v1.ReceiptsService/ReadSealedDonor":            "UPNPNN",
+	"cagnotte.receipts.v1.ReceiptsService/ExportSealedDonors":         "UPNPNN",
 
 	"cagnotte.refunds.v1.RefundsService/CreateRefund":  "UPNPNN",
 	"cagnotte.refunds.v1.RefundsService/GetRefund":     "UPNPPP",

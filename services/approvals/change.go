@@ -31,6 +31,8 @@ const (
 	APIKey         Kind = "api_key"
 	Invitation     Kind = "invitation"
 	MemberRole     Kind = "member_role"
+	// ReceiptDeclaration is the declaration that a collective may issue tax receipts. It always waits.
+	ReceiptDeclaration Kind = "receipt_declaration"
 )
 
 // waiting is the notice of a change that waits.
@@ -42,6 +44,8 @@ var waiting = map[Kind]notices.Kind{
 	APIKey:         notices.KeyWaits,
 	Invitation:     notices.InvitationWaits,
 	MemberRole:     notices.MemberRoleWaits,
+
+	ReceiptDeclaration: notices.ReceiptDeclarationWaits,
 }
 
 // State is where a change is.

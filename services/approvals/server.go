@@ -27,6 +27,8 @@ var kindsToProto = map[Kind]approvalsv1.PendingChangeKind{
 	APIKey:         approvalsv1.PendingChangeKind_PENDING_CHANGE_KIND_API_KEY,
 	Invitation:     approvalsv1.PendingChangeKind_PENDING_CHANGE_KIND_INVITATION,
 	MemberRole:     approvalsv1.PendingChangeKind_PENDING_CHANGE_KIND_MEMBER_ROLE,
+
+	ReceiptDeclaration: approvalsv1.PendingChangeKind_PENDING_CHANGE_KIND_RECEIPT_DECLARATION,
 }
 
 var statesToProto = map[State]approvalsv1.PendingChangeState{

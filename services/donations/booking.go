@@ -145,8 +145,12 @@ func (s *Service) BookTx(ctx context.Context, tx pgx.Tx, movements []Movement) e
 	}
 	// The arrays minor and disputed are parallel to movements. bookRefundsSQL adds them up by donation.
 	ids := make([]uuid.UUID, len(movements))
+	var returned []uuid.UUID
 	for i, m := range movements {
 		ids[i] = m.Donation
+		if m.Refund != "" {
+			returned = append(returned, m.Donation)
+		}
 		if m.PaidMinor > 0 && !first[i] {
 			if err := s.tellPaidTwiceTx(ctx, tx, m); err != nil {
 				return err
@@ -156,6 +160,11 @@ func (s *Service) BookTx(ctx context.Context, tx pgx.Tx, movements []Movement) e
 	_, err = tx.Exec(ctx, bookRefundsSQL, pgx.NamedArgs{"ids": ids, "minor": minor, "disputed": disputed, "now": s.now()})
 	if err != nil {
 		return postgres.Error(err)
+	}
+	if len(returned) > 0 && s.cfg.ReturnedTx != nil {
+		if err := s.cfg.ReturnedTx(ctx, tx, returned); err != nil {
+			return err
+		}
 	}
 	return s.tellPaidBackTwiceTx(ctx, tx, twice)
 }

@@ -1,6 +1,7 @@
 package donations
 
 import (
+	"context"
 	"log/slog"
 	"net/netip"
 	"net/url"
@@ -150,6 +151,8 @@ type Config struct {
 	SecretKey []byte
 	// Limit is how often one network may start a donation. The default is DefaultLimit.
 	Limit Limit
+	// ReturnedTx is called in the transaction that books refunds, after them, with their donations locked; nothing when nil.
+	ReturnedTx func(ctx context.Context, tx pgx.Tx, donations []uuid.UUID) error
 	// Now returns the time, which must agree with Stripe's. The default is time.Now.
 	Now func() time.Time
 	// Logger gets what no caller is told. The default is slog.Default.

@@ -116,4 +116,12 @@ const (
 	KeyApproved Kind = "key_approved"
 	// ChangeDropped: a change that waited was rejected or canceled, or has expired.
 	ChangeDropped Kind = "change_dropped"
+	// ReceiptDeclarationWaits: the declaration that the collective may issue tax receipts waits for a second person.
+	ReceiptDeclarationWaits Kind = "receipt_declaration_waits"
+	// ReceiptDeclarationChanged: the declaration became active or was withdrawn.
+	ReceiptDeclarationChanged Kind = "receipt_declaration_changed"
+	// SealingKeyChanged: a key that donors' identities are sealed to was added or revoked.
+	SealingKeyChanged Kind = "sealing_key_changed"
+	// ReceiptCanceled: a tax receipt was canceled because its donation went back. Amount is the receipt's.
+	ReceiptCanceled Kind = "receipt_canceled"
 )

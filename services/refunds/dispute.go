@@ -230,6 +230,11 @@ func (s *Service) applyDisputeTx(ctx context.Context, tx pgx.Tx, match donations
 	if _, err := tx.Exec(ctx, putDisputeSQL, named); err != nil {
 		return postgres.Error(err)
 	}
+	if is.Status == stripe.DisputeLost && s.cfg.LostTx != nil {
+		if err := s.cfg.LostTx(ctx, tx, d.ID); err != nil {
+			return err
+		}
+	}
 	return s.tellDisputeTx(ctx, tx, d, is, was)
 }
 

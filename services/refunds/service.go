@@ -1,8 +1,10 @@
 package refunds
 
 import (
+	"context"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
@@ -24,6 +26,8 @@ type Config struct {
 	Stripe      *stripe.Client
 	// Jobs inserts jobs; it need not work them.
 	Jobs *river.Client[pgx.Tx]
+	// LostTx is called in the transaction that stores that a dispute was lost, with the donation locked; nothing when nil.
+	LostTx func(ctx context.Context, tx pgx.Tx, donation uuid.UUID) error
 	// Now returns the time, which must agree with Stripe's. The default is time.Now.
 	Now func() time.Time
 }

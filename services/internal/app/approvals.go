@@ -81,6 +81,9 @@ func (s *services) newApprovals(cfg approvals.Config) *approvals.Service {
 		approvals.Invitation: func(ctx context.Context, tx pgx.Tx, c approvals.Change) error {
 			return s.access.ApproveInvitationTx(ctx, tx, c.Subject)
 		},
+		approvals.ReceiptDeclaration: func(ctx context.Context, tx pgx.Tx, c approvals.Change) error {
+			return s.receipts.ApplyTx(ctx, tx, c)
+		},
 		approvals.MemberRole: func(ctx context.Context, tx pgx.Tx, c approvals.Change) error {
 			var role access.Role
 			if err := json.Unmarshal(c.After, &role); err != nil {
@@ -90,6 +93,9 @@ func (s *services) newApprovals(cfg approvals.Config) *approvals.Service {
 		},
 	}
 	cfg.Drop = map[approvals.Kind]approvals.Drop{
+		approvals.ReceiptDeclaration: func(ctx context.Context, tx pgx.Tx, c approvals.Change) error {
+			return s.receipts.DropTx(ctx, tx, c)
+		},
 		approvals.APIKey: func(ctx context.Context, tx pgx.Tx, c approvals.Change) error {
 			return s.access.DropKeyTx(ctx, tx, c.Subject)
 		},

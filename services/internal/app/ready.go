@@ -198,6 +198,7 @@ func (a *App) startJobs(ctx context.Context, cfg Config) (*jobClient, error) {
 	a.services.connect.Workers(workers)
 	a.services.donations.Workers(workers)
 	a.services.refunds.Workers(workers)
+	a.services.receipts.Workers(workers)
 	a.services.webhooks.Workers(workers)
 	a.services.bank.Workers(workers)
 	a.services.instance.Workers(workers)
@@ -211,7 +212,7 @@ func (a *App) startJobs(ctx context.Context, cfg Config) (*jobClient, error) {
 		Queues:  queues,
 		Workers: workers,
 		PeriodicJobs: slices.Concat(
-			a.services.access.PeriodicJobs(), a.services.connect.PeriodicJobs(), a.services.approvals.PeriodicJobs(), a.services.donations.PeriodicJobs(), a.services.refunds.PeriodicJobs(), a.services.webhooks.PeriodicJobs(), a.services.bank.PeriodicJobs(),
+			a.services.access.PeriodicJobs(), a.services.connect.PeriodicJobs(), a.services.approvals.PeriodicJobs(), a.services.donations.PeriodicJobs(), a.services.refunds.PeriodicJobs(), a.services.receipts.PeriodicJobs(), a.services.webhooks.PeriodicJobs(), a.services.bank.PeriodicJobs(),
 		),
 		JobTimeout:           jobTimeout,
 		RescueStuckJobsAfter: rescueAfter,

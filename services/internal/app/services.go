@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/riverqueue/river"
@@ -29,6 +30,7 @@ import (
 	noticesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1"
 	overviewv1 "github.com/cagnotte/cagnotte/proto/cagnotte/overview/v1"
 	payoutsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/payouts/v1"
+	receiptsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/receipts/v1"
 	recurringv1 "github.com/cagnotte/cagnotte/proto/cagnotte/recurring/v1"
 	refundsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/refunds/v1"
 	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
@@ -53,6 +55,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/notices"
 	"github.com/cagnotte/cagnotte/services/overview"
 	"github.com/cagnotte/cagnotte/services/payouts"
+	"github.com/cagnotte/cagnotte/services/receipts"
 	"github.com/cagnotte/cagnotte/services/refunds"
 	"github.com/cagnotte/cagnotte/services/treasury"
 	"github.com/cagnotte/cagnotte/services/webhooks"
@@ -71,6 +74,7 @@ type services struct {
 	ledger      *ledger.Service
 	donations   *donations.Service
 	refunds     *refunds.Service
+	receipts    *receipts.Service
 	treasury    *treasury.Service
 	bank        *bank.Service
 	payouts     *payouts.Service
@@ -153,9 +157,17 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 		Mail:        sender,
 		Logger:      cfg.Logger,
 		Metrics:     registry,
+		// Receipts are made later, so s.receipts is read at the call.
+		ReturnedTx: func(ctx context.Context, tx pgx.Tx, donations []uuid.UUID) error {
+			return s.receipts.CancelReturnedTx(ctx, tx, donations)
+		},
+	})
+	s.receipts = receipts.New(receipts.Config{
+		Pool: a.pool, Collectives: s.collectives, Donations: s.donations, Approvals: s.approvals, Notices: s.notices, Now: cfg.Now,
 	})
 	s.refunds = refunds.New(refunds.Config{
 		Pool: a.pool, Donations: s.donations, Collectives: s.collectives, Notices: s.notices, Connect: s.connect, Stripe: s.stripe, Jobs: jobs, Now: cfg.Now,
+		LostTx: s.receipts.CancelLostTx,
 	})
 	s.treasury = treasury.New(treasury.Config{
 		Pool:        a.pool,
@@ -259,6 +271,7 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 	imagesv1.RegisterImagesServiceServer(a.rpc, images.NewServer(images.New(images.Config{Pool: a.pool, Now: cfg.Now})))
 	donationsv1.RegisterDonationsServiceServer(a.rpc, donations.NewServer(s.donations))
 	recurringv1.RegisterRecurringServiceServer(a.rpc, donations.NewRecurringServer(s.donations))
+	receiptsv1.RegisterReceiptsServiceServer(a.rpc, receipts.NewServer(s.receipts))
 	refundsv1.RegisterRefundsServiceServer(a.rpc, refunds.NewServer(s.refunds))
 	disputesv1.RegisterDisputesServiceServer(a.rpc, refunds.NewDisputeServer(s.refunds))
 	treasuryv1.RegisterTreasuryServiceServer(a.rpc, treasury.NewServer(s.treasury))

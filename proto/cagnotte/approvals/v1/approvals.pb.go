@@ -47,6 +47,8 @@ const (
 	PendingChangeKind_PENDING_CHANGE_KIND_INVITATION PendingChangeKind = 6
 	// The promotion of a member to owner or treasurer.
 	PendingChangeKind_PENDING_CHANGE_KIND_MEMBER_ROLE PendingChangeKind = 7
+	// The declaration that the collective may issue tax receipts. It waits whether the rule is active or not.
+	PendingChangeKind_PENDING_CHANGE_KIND_RECEIPT_DECLARATION PendingChangeKind = 8
 )
 
 // Enum value maps for PendingChangeKind.
@@ -60,16 +62,18 @@ var (
 		5: "PENDING_CHANGE_KIND_API_KEY",
 		6: "PENDING_CHANGE_KIND_INVITATION",
 		7: "PENDING_CHANGE_KIND_MEMBER_ROLE",
+		8: "PENDING_CHANGE_KIND_RECEIPT_DECLARATION",
 	}
 	PendingChangeKind_value = map[string]int32{
-		"PENDING_CHANGE_KIND_UNSPECIFIED":     0,
-		"PENDING_CHANGE_KIND_BANK_ACCOUNT":    1,
-		"PENDING_CHANGE_KIND_REFUND_APPROVAL": 2,
-		"PENDING_CHANGE_KIND_ALERT_EMAILS":    3,
-		"PENDING_CHANGE_KIND_TWO_PERSON_RULE": 4,
-		"PENDING_CHANGE_KIND_API_KEY":         5,
-		"PENDING_CHANGE_KIND_INVITATION":      6,
-		"PENDING_CHANGE_KIND_MEMBER_ROLE":     7,
+		"PENDING_CHANGE_KIND_UNSPECIFIED":         0,
+		"PENDING_CHANGE_KIND_BANK_ACCOUNT":        1,
+		"PENDING_CHANGE_KIND_REFUND_APPROVAL":     2,
+		"PENDING_CHANGE_KIND_ALERT_EMAILS":        3,
+		"PENDING_CHANGE_KIND_TWO_PERSON_RULE":     4,
+		"PENDING_CHANGE_KIND_API_KEY":             5,
+		"PENDING_CHANGE_KIND_INVITATION":          6,
+		"PENDING_CHANGE_KIND_MEMBER_ROLE":         7,
+		"PENDING_CHANGE_KIND_RECEIPT_DECLARATION": 8,
 	}
 )
 
@@ -939,7 +943,7 @@ const file_cagnotte_approvals_v1_approvals_proto_rawDesc = "" +
 	"\x1aUpdateTwoPersonRuleRequest\x12T\n" +
 	"\x0ftwo_person_rule\x18\x01 \x01(\v2$.cagnotte.approvals.v1.TwoPersonRuleB\x06\xbaH\x03\xc8\x01\x01R\rtwoPersonRule\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
-	"updateMask*\xc0\x02\n" +
+	"updateMask*\xed\x02\n" +
 	"\x11PendingChangeKind\x12#\n" +
 	"\x1fPENDING_CHANGE_KIND_UNSPECIFIED\x10\x00\x12$\n" +
 	" PENDING_CHANGE_KIND_BANK_ACCOUNT\x10\x01\x12'\n" +
@@ -948,7 +952,8 @@ const file_cagnotte_approvals_v1_approvals_proto_rawDesc = "" +
 	"#PENDING_CHANGE_KIND_TWO_PERSON_RULE\x10\x04\x12\x1f\n" +
 	"\x1bPENDING_CHANGE_KIND_API_KEY\x10\x05\x12\"\n" +
 	"\x1ePENDING_CHANGE_KIND_INVITATION\x10\x06\x12#\n" +
-	"\x1fPENDING_CHANGE_KIND_MEMBER_ROLE\x10\a*\xe7\x01\n" +
+	"\x1fPENDING_CHANGE_KIND_MEMBER_ROLE\x10\a\x12+\n" +
+	"'PENDING_CHANGE_KIND_RECEIPT_DECLARATION\x10\b*\xe7\x01\n" +
 	"\x12PendingChangeState\x12$\n" +
 	" PENDING_CHANGE_STATE_UNSPECIFIED\x10\x00\x12 \n" +
 	"\x1cPENDING_CHANGE_STATE_PENDING\x10\x01\x12!\n" +

@@ -374,6 +374,16 @@ const (
 	ErrorReason_MAIL_UNAVAILABLE ErrorReason = 1601
 	// The mail server refuses the address.
 	ErrorReason_MAIL_REFUSED ErrorReason = 1602
+	// The collective issues no receipts, or none to this kind of donor.
+	ErrorReason_RECEIPTS_NOT_OFFERED ErrorReason = 1701
+	// The donation has not arrived, went back, is disputed, or is not in euros.
+	ErrorReason_DONATION_WITHOUT_RECEIPT ErrorReason = 1702
+	// The donation has a receipt, which was issued by another request or to somebody else.
+	ErrorReason_RECEIPT_EXISTS ErrorReason = 1703
+	// The receipt was canceled.
+	ErrorReason_RECEIPT_CANCELED ErrorReason = 1704
+	// The donor's identity was erased from the receipt.
+	ErrorReason_RECEIPT_DONOR_ERASED ErrorReason = 1705
 	// The caller's key belongs to no member, so there is no address to send to.
 	ErrorReason_CALLER_WITHOUT_ADDRESS ErrorReason = 1901
 )
@@ -550,6 +560,11 @@ var (
 		1502: "EVENT_UNREADABLE",
 		1601: "MAIL_UNAVAILABLE",
 		1602: "MAIL_REFUSED",
+		1701: "RECEIPTS_NOT_OFFERED",
+		1702: "DONATION_WITHOUT_RECEIPT",
+		1703: "RECEIPT_EXISTS",
+		1704: "RECEIPT_CANCELED",
+		1705: "RECEIPT_DONOR_ERASED",
 		1901: "CALLER_WITHOUT_ADDRESS",
 	}
 	ErrorReason_value = map[string]int32{
@@ -722,6 +737,11 @@ var (
 		"EVENT_UNREADABLE":             1502,
 		"MAIL_UNAVAILABLE":             1601,
 		"MAIL_REFUSED":                 1602,
+		"RECEIPTS_NOT_OFFERED":         1701,
+		"DONATION_WITHOUT_RECEIPT":     1702,
+		"RECEIPT_EXISTS":               1703,
+		"RECEIPT_CANCELED":             1704,
+		"RECEIPT_DONOR_ERASED":         1705,
 		"CALLER_WITHOUT_ADDRESS":       1901,
 	}
 )
@@ -788,7 +808,7 @@ var File_cagnotte_errors_v1_errors_proto protoreflect.FileDescriptor
 
 const file_cagnotte_errors_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x1fcagnotte/errors/v1/errors.proto\x12\x12cagnotte.errors.v1\x1a google/protobuf/descriptor.proto\x1a\x15google/rpc/code.proto*\x9b'\n" +
+	"\x1fcagnotte/errors/v1/errors.proto\x12\x12cagnotte.errors.v1\x1a google/protobuf/descriptor.proto\x1a\x15google/rpc/code.proto*\xba(\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\bINTERNAL\x10e\x1a\x04\x88\xb5\x18\r\x12\x13\n" +
@@ -1003,7 +1023,12 @@ const file_cagnotte_errors_v1_errors_proto_rawDesc = "" +
 	"\rBAD_SIGNATURE\x10\xdd\v\x1a\x04\x88\xb5\x18\x03\x12\x1b\n" +
 	"\x10EVENT_UNREADABLE\x10\xde\v\x1a\x04\x88\xb5\x18\t\x12\x1b\n" +
 	"\x10MAIL_UNAVAILABLE\x10\xc1\f\x1a\x04\x88\xb5\x18\x0e\x12\x17\n" +
-	"\fMAIL_REFUSED\x10\xc2\f\x1a\x04\x88\xb5\x18\t\x12!\n" +
+	"\fMAIL_REFUSED\x10\xc2\f\x1a\x04\x88\xb5\x18\t\x12\x1f\n" +
+	"\x14RECEIPTS_NOT_OFFERED\x10\xa5\r\x1a\x04\x88\xb5\x18\t\x12#\n" +
+	"\x18DONATION_WITHOUT_RECEIPT\x10\xa6\r\x1a\x04\x88\xb5\x18\t\x12\x19\n" +
+	"\x0eRECEIPT_EXISTS\x10\xa7\r\x1a\x04\x88\xb5\x18\t\x12\x1b\n" +
+	"\x10RECEIPT_CANCELED\x10\xa8\r\x1a\x04\x88\xb5\x18\t\x12\x1f\n" +
+	"\x14RECEIPT_DONOR_ERASED\x10\xa9\r\x1a\x04\x88\xb5\x18\t\x12!\n" +
 	"\x16CALLER_WITHOUT_ADDRESS\x10\xed\x0e\x1a\x04\x88\xb5\x18\t:I\n" +
 	"\x04code\x12!.google.protobuf.EnumValueOptions\x18ц\x03 \x01(\x0e2\x10.google.rpc.CodeR\x04code:D\n" +
 	"\vhttp_status\x12!.google.protobuf.EnumValueOptions\x18҆\x03 \x01(\x05R\n" +
