@@ -230,7 +230,9 @@ func (d Donor) seal(recipients []string) (string, error) {
 	if _, err := w.Write(plain); err != nil {
 		return "", err
 	}
-	return out.String(), errors.Join(w.Close(), a.Close())
+	// The ends are written by Close.
+	err = errors.Join(w.Close(), a.Close())
+	return out.String(), err
 }
 
 // Open decrypts an identity that was sealed, with an age identity file as age-keygen writes it. It needs neither a database
