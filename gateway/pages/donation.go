@@ -39,6 +39,8 @@ type donationView struct {
 	FeeCover, Returned string
 	// MonthlyPath is where the monthly donation that it is a month of is managed; empty for a single donation.
 	MonthlyPath string
+	// Receipt is nil where there is nothing to say of one.
+	Receipt *receiptCard
 	// ThankYou is the collective's own word to who has paid; empty for none.
 	ThankYou template.HTML
 	// Campaign is nil when it cannot be shown; the donation's page does without.
@@ -91,6 +93,9 @@ func (s *site) donation(w http.ResponseWriter, r *http.Request) {
 		if v.Proof, v.ProofSoon = s.proof(r.Context(), name+"/donations/"+r.PathValue("donation")); v.Proof != nil {
 			p.Script = s.proofCheckScript
 		}
+	}
+	if v.Settled && !v.Waiting {
+		v.Receipt = s.receiptCard(r, p, name+"/donations/"+r.PathValue("donation"), "/c/"+collective+"/"+campaign+"/donations/"+r.PathValue("donation")+"/receipt")
 	}
 	// The page is about the donation: without the campaign it still tells the truth.
 	if c, err := s.campaigns.GetCampaign(r.Context(), &campaignsv1.GetCampaignRequest{Name: name}); err == nil {

@@ -25,6 +25,7 @@ import (
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	imagesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/images/v1"
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
+	receiptsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/receipts/v1"
 	recurringv1 "github.com/cagnotte/cagnotte/proto/cagnotte/recurring/v1"
 	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
 )
@@ -76,6 +77,7 @@ type site struct {
 	donations       donationsv1.DonationsServiceClient
 	images          imagesv1.ImagesServiceClient
 	ledger          ledgerv1.LedgerServiceClient
+	receipts        receiptsv1.ReceiptsServiceClient
 	recurring       recurringv1.RecurringServiceClient
 	treasury        treasuryv1.TreasuryServiceClient
 	publicURL       string
@@ -110,6 +112,7 @@ func New(c Config) (*Site, error) {
 		images:          imagesv1.NewImagesServiceClient(c.Conn),
 		donations:       donationsv1.NewDonationsServiceClient(c.Conn),
 		ledger:          ledgerv1.NewLedgerServiceClient(c.Conn),
+		receipts:        receiptsv1.NewReceiptsServiceClient(c.Conn),
 		recurring:       recurringv1.NewRecurringServiceClient(c.Conn),
 		treasury:        treasuryv1.NewTreasuryServiceClient(c.Conn),
 		publicURL:       c.PublicURL,
@@ -129,7 +132,7 @@ func New(c Config) (*Site, error) {
 	if s.drawn, err = newDrawings(); err != nil {
 		return nil, err
 	}
-	for _, name := range []string{"campaign", "collective", "donation", "embed", "front", "message", "monthly", "news", "pledgeform", "privacy", "proof", "slip"} {
+	for _, name := range []string{"campaign", "collective", "donation", "embed", "front", "message", "monthly", "news", "pledgeform", "privacy", "proof", "receipt", "receipterase", "slip"} {
 		s.templates[name], err = template.ParseFS(files, "templates/layout.html", "templates/share.html", "templates/give.html", "templates/proofsentences.html", "templates/cards.html", "templates/"+name+".html")
 		if err != nil {
 			return nil, err
@@ -165,6 +168,10 @@ func New(c Config) (*Site, error) {
 	mux.HandleFunc("POST /c/{collective}/{campaign}/give", s.give)
 	mux.HandleFunc("GET /c/{collective}/{campaign}/give", s.backFromForm)
 	mux.HandleFunc("GET /c/{collective}/{campaign}/donations/{donation}", s.donation)
+	mux.HandleFunc("GET /c/{collective}/{campaign}/donations/{donation}/receipt", s.receipt)
+	mux.HandleFunc("POST /c/{collective}/{campaign}/donations/{donation}/receipt", s.issueReceipt)
+	mux.HandleFunc("GET /c/{collective}/{campaign}/donations/{donation}/receipt/erase", s.eraseReceiptForm)
+	mux.HandleFunc("POST /c/{collective}/{campaign}/donations/{donation}/receipt/erase", s.eraseReceipt)
 	mux.HandleFunc("GET /c/{collective}/{campaign}/monthly/{recurring}", s.monthly)
 	// Each of these is a form's address; whoever loads it with GET is led back to the page.
 	for path, serve := range map[string]http.HandlerFunc{
@@ -192,7 +199,11 @@ func asPublic(next http.Handler) http.Handler {
 			kept.Set(key, given.Get(key)...)
 		}
 		r = r.WithContext(metadata.NewOutgoingContext(r.Context(), kept))
-		r.Body = http.MaxBytesReader(w, r.Body, maxFormBytes)
+		most := int64(maxFormBytes)
+		if strings.HasSuffix(r.URL.Path, "/receipt") {
+			most = maxReceiptBytes
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, most)
 		next.ServeHTTP(w, r)
 	})
 }
@@ -279,7 +290,7 @@ func (s *site) policy(name string, p *page) string {
 	case "donation":
 		forms, scripts = "'self'", "script-src 'self'; connect-src 'self'; "
 	// This form leads to our own pages.
-	case "pledgeform":
+	case "pledgeform", "receipt", "receipterase":
 		forms = "'self'"
 	// A preview has the form, which leads nowhere.
 	case previewName:

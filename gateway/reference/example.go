@@ -37,6 +37,7 @@ var sampleNames = map[string]string{
 	"apiKeys":            "0123456789ab",
 	"disputes":           "dp_1Example",
 	"fraudWarnings":      "issfr_1Example",
+	"receiptYears":       "2026",
 }
 
 // fillPattern writes the segments of a resource name: collectives/* becomes collectives/vallon-contre-cameras.

@@ -26,6 +26,8 @@ const usage = `Usage: cagnotte COMMAND
   ledger verify         recompute the books, or a file of them, and list what differs (ledger verify -h)
   ledger archive        write a book's sealed transactions to a file for ledger verify (ledger archive -h)
   ledger verify-proof   check a donor's proof code; needs no database (ledger verify-proof -h)
+  receipts keygen       make a key that opens who gave on tax receipts (receipts keygen -h)
+  receipts open         open who gave, offline; needs no database (receipts open -h)
   stripe setup          create or update the webhook endpoints at Stripe, and print the secrets of new ones
   stripe check          check this installation's settings and endpoints at Stripe, and list the problems
   operator -email E     make the person with this address an operator, and print a link that signs in (operator -h)
@@ -55,7 +57,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	}
 	logger := slog.New(slog.NewJSONHandler(stderr, nil))
 	command, args := args[0], args[1:]
-	if (command == "operator" || command == "ledger" || command == "stripe") && len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+	if (command == "operator" || command == "ledger" || command == "stripe" || command == "receipts") && len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		command, args = command+" "+args[0], args[1:]
 	}
 	switch command {
@@ -71,6 +73,10 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		return archiveLedger(ctx, args, getenv, stderr)
 	case "ledger verify-proof":
 		return verifyProof(args, stdout, stderr)
+	case "receipts keygen":
+		return generateReceiptKey(args, stdout, stderr)
+	case "receipts open":
+		return openReceipts(args, stdout, stderr)
 	case "stripe setup":
 		return setUpStripe(ctx, args, getenv, stdout, stderr)
 	case "stripe check":

@@ -568,3 +568,65 @@ func TestWhoGaveIsKeptSealedAlone(t *testing.T) {
 		e.Eventually("the identity is erased", func() bool { return !strings.Contains(everyTable(t, e)["receipts.receipts"], "AGE ENCRYPTED") })
 	})
 }
+
+// auditedReceipts are the cases of the audit walk that are about receipts.
+var auditedReceipts = map[string]func(*auditWalk) auditedCall{
+	receiptsv1.ReceiptsService_CreateReceiptDeclaration_FullMethodName: func(w *auditWalk) auditedCall {
+		d := newReceiptDesk(w.t, w.e, "declares")
+		refused := d.declaration()
+		refused.ReceiptDeclaration.Rna = "X1"
+		return auditedCall{by: d.boss.token, request: d.declaration(), refused: refused}
+	},
+	receiptsv1.ReceiptsService_WithdrawReceiptDeclaration_FullMethodName: func(w *auditWalk) auditedCall {
+		d := newReceiptDesk(w.t, w.e, "withdraws")
+		return auditedCall{
+			by: d.purse.token, request: &receiptsv1.WithdrawReceiptDeclarationRequest{Name: d.open(w.t).GetName()},
+			refused: &receiptsv1.WithdrawReceiptDeclarationRequest{Name: d.collective + "/receiptDeclarations/" + uuid.NewString()},
+		}
+	},
+	receiptsv1.ReceiptsService_CreateSealingKey_FullMethodName: func(w *auditWalk) auditedCall {
+		d := newReceiptDesk(w.t, w.e, "seals")
+		request := func(recipient string) *receiptsv1.CreateSealingKeyRequest {
+			return &receiptsv1.CreateSealingKeyRequest{Parent: d.collective, SealingKey: &receiptsv1.SealingKey{DisplayName: "Key", Recipient: recipient}}
+		}
+		return auditedCall{by: d.purse.token, request: request(d.secret.Recipient().String()), refused: request("age1x")}
+	},
+	receiptsv1.ReceiptsService_RevokeSealingKey_FullMethodName: func(w *auditWalk) auditedCall {
+		d := newReceiptDesk(w.t, w.e, "unseals")
+		d.open(w.t)
+		keys := &receiptsv1.ListSealingKeysResponse{}
+		w.answer(d.purse.token, receiptsv1.ReceiptsService_ListSealingKeys_FullMethodName, &receiptsv1.ListSealingKeysRequest{Parent: d.collective}, keys)
+		return auditedCall{
+			by: d.purse.token, request: &receiptsv1.RevokeSealingKeyRequest{Name: keys.GetSealingKeys()[0].GetName()},
+			refused: &receiptsv1.RevokeSealingKeyRequest{Name: d.collective + "/sealingKeys/" + uuid.NewString()},
+		}
+	},
+	receiptsv1.ReceiptsService_CancelReceipt_FullMethodName: func(w *auditWalk) auditedCall {
+		d := newReceiptDesk(w.t, w.e, "undoes")
+		d.open(w.t)
+		_, _, r := d.issued(w.t, 10_00)
+		return auditedCall{
+			by: d.purse.token, request: &receiptsv1.CancelReceiptRequest{Name: r.GetName(), Note: "Wrong"},
+			refused: &receiptsv1.CancelReceiptRequest{Name: d.collective + "/receipts/" + uuid.NewString(), Note: "Wrong"},
+		}
+	},
+	// Each time that somebody gets an identity is an entry.
+	receiptsv1.ReceiptsService_ReadSealedDonor_FullMethodName: func(w *auditWalk) auditedCall {
+		d := newReceiptDesk(w.t, w.e, "reads")
+		d.open(w.t)
+		_, _, r := d.issued(w.t, 10_00)
+		return auditedCall{
+			by: d.purse.token, request: &receiptsv1.ReadSealedDonorRequest{Name: r.GetName()},
+			refused: &receiptsv1.ReadSealedDonorRequest{Name: d.collective + "/receipts/" + uuid.NewString()}, again: 1,
+		}
+	},
+	receiptsv1.ReceiptsService_ExportSealedDonors_FullMethodName: func(w *auditWalk) auditedCall {
+		d := newReceiptDesk(w.t, w.e, "exports")
+		d.open(w.t)
+		_, _, r := d.issued(w.t, 10_00)
+		return auditedCall{
+			by: d.purse.token, request: &receiptsv1.ExportSealedDonorsRequest{Parent: d.collective, Year: r.GetYear()},
+			refused: &receiptsv1.ExportSealedDonorsRequest{Parent: d.collective, Year: r.GetYear(), PageToken: "x"}, again: 1,
+		}
+	},
+}

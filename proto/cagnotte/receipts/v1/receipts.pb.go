@@ -2653,10 +2653,11 @@ const file_cagnotte_receipts_v1_receipts_proto_rawDesc = "" +
 	"reissuable\x18\x03 \x01(\bR\n" +
 	"reissuable\"v\n" +
 	"\x16ReadSealedDonorRequest\x12\\\n" +
-	"\x04name\x18\x01 \x01(\tBH\xbaHErC2A^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/receipts/[0-9a-f-]{36}$R\x04name\"\xd6\x01\n" +
+	"\x04name\x18\x01 \x01(\tBH\xbaHErC2A^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/receipts/[0-9a-f-]{36}$R\x04name\"\xd5\x01\n" +
 	"\x19ExportSealedDonorsRequest\x12I\n" +
-	"\x06parent\x18\x01 \x01(\tB1\xbaH.r,2*^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12\x1f\n" +
-	"\x04year\x18\x02 \x01(\x05B\v\xbaH\b\x1a\x06\x18\x8fN(\xd0\x0fR\x04year\x12$\n" +
+	"\x06parent\x18\x01 \x01(\tB1\xbaH.r,2*^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12\x1e\n" +
+	"\x04year\x18\x02 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\x8fN(\x01R\x04year\x12$\n" +
 	"\tpage_size\x18\x03 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\x8c\x01\n" +
