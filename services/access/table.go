@@ -191,7 +191,9 @@ var table = map[string]rule{
 	},
 	// A donor has no key: the link that is mailed is the proof, and the token after it.
 	"/cagnotte.recurring.v1.RecurringService/RequestManageLink":       {public: true},
+	"/cagnotte.recurring.v1.RecurringService/RequestManageLinks":      {public: true},
 	"/cagnotte.recurring.v1.RecurringService/RedeemManageLink":        {public: true},
+	"/cagnotte.recurring.v1.RecurringService/ShowRecurringDonation":   {public: true},
 	"/cagnotte.recurring.v1.RecurringService/ChangeRecurringDonation": {public: true},
 	"/cagnotte.recurring.v1.RecurringService/StopRecurringDonation":   {public: true},
 	"/cagnotte.recurring.v1.RecurringService/CreatePortalSession":     {public: true},

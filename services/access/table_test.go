@@ -184,6 +184,8 @@ var matrix = map[string]string{
 	"cagnotte.recurring.v1.RecurringService/ListRecurringDonations":  "UPPPPP",
 	"cagnotte.recurring.v1.RecurringService/CancelRecurringDonation": "UPPPNN",
 	"cagnotte.recurring.v1.RecurringService/RequestManageLink":       "PPPPPP",
+	"cagnotte.recurring.v1.RecurringService/RequestManageLinks":      "PPPPPP",
+	"cagnotte.recurring.v1.RecurringService/ShowRecurringDonation":   "PPPPPP",
 	"cagnotte.recurring.v1.RecurringService/RedeemManageLink":        "PPPPPP",
 	"cagnotte.recurring.v1.RecurringService/ChangeRecurringDonation": "PPPPPP",
 	"cagnotte.recurring.v1.RecurringService/StopRecurringDonation":   "PPPPPP",

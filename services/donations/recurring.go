@@ -48,7 +48,8 @@ import (
 // the amount that was agreed on.
 //
 // Donors have no account. A link is mailed to the address that Stripe has, which is read for the mail and not stored. Its
-// token, stored as a hash, is valid once and opens a page for 30 minutes (recurringlink.go).
+// token, stored as a hash, opens once, by a button, and then manages the donation for 30 minutes (recurringlink.go). The mail
+// at the start has the address of the page where a link can be asked for (recurringstart.go).
 //
 // Locks: whoever locks a monthly donation and its first donation locks the first donation first.
 type Recurring struct {

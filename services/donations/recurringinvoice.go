@@ -274,5 +274,8 @@ func (s *Service) noteInvoiceTx(ctx context.Context, tx pgx.Tx, r Recurring, inv
 	_, err := tx.Exec(ctx, noteInvoiceSQL, pgx.NamedArgs{
 		"id": r.ID, "subscription": inv.Subscription, "customer": inv.Customer, "look_at": now.Add(pollAfter), "now": now,
 	})
-	return postgres.Error(err)
+	if err != nil {
+		return postgres.Error(err)
+	}
+	return s.mailStartTx(ctx, tx, r, RecurringActive)
 }

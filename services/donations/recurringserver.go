@@ -5,6 +5,7 @@ import (
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	recurringv1 "github.com/cagnotte/cagnotte/proto/cagnotte/recurring/v1"
+	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/page"
 	"github.com/cagnotte/cagnotte/services/internal/rpc"
@@ -75,6 +76,18 @@ func (s *recurringServer) RequestManageLink(ctx context.Context, req *recurringv
 	return &recurringv1.RequestManageLinkResponse{}, nil
 }
 
+// RequestManageLinks answers the same whether or not the address is known.
+func (s *recurringServer) RequestManageLinks(ctx context.Context, req *recurringv1.RequestManageLinksRequest) (*recurringv1.RequestManageLinksResponse, error) {
+	collective, ok := collectives.ParseName(req.GetParent())
+	if !ok {
+		return nil, errs.NotFound(req.GetParent())
+	}
+	if err := s.service.RequestLinks(ctx, collective, req.GetEmail(), rpc.CallerFrom(ctx).Network); err != nil {
+		return nil, err
+	}
+	return &recurringv1.RequestManageLinksResponse{}, nil
+}
+
 func (s *recurringServer) RedeemManageLink(ctx context.Context, req *recurringv1.RedeemManageLinkRequest) (*recurringv1.RedeemManageLinkResponse, error) {
 	campaign, id, err := parseRecurringName(req.GetName())
 	if err != nil {
@@ -86,8 +99,17 @@ func (s *recurringServer) RedeemManageLink(ctx context.Context, req *recurringv1
 	}
 	return &recurringv1.RedeemManageLinkResponse{
 		RecurringDonation: recurringToProto(opened.Recurring, opened.Disconnected),
-		ManageToken:       opened.Token, ExpireTime: wire.Time(opened.ExpireTime),
+		ManageToken:       req.GetToken(), ExpireTime: wire.Time(opened.ExpireTime),
 	}, nil
+}
+
+func (s *recurringServer) ShowRecurringDonation(ctx context.Context, req *recurringv1.ShowRecurringDonationRequest) (*recurringv1.RecurringDonation, error) {
+	campaign, id, err := parseRecurringName(req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	r, err := s.service.ShowRecurring(ctx, campaign, id, req.GetManageToken())
+	return s.answer(ctx, r, err)
 }
 
 // ChangeRecurringDonation is for donors, who prove themselves by the token of their page. The token is checked first,
@@ -97,7 +119,7 @@ func (s *recurringServer) ChangeRecurringDonation(ctx context.Context, req *recu
 	if err != nil {
 		return nil, err
 	}
-	if err := s.service.checkPageToken(ctx, id, req.GetManageToken()); err != nil {
+	if err := s.service.checkManageToken(ctx, id, req.GetManageToken()); err != nil {
 		return nil, err
 	}
 	if err := s.service.limitPage(ctx, id); err != nil {
@@ -113,7 +135,7 @@ func (s *recurringServer) StopRecurringDonation(ctx context.Context, req *recurr
 	if err != nil {
 		return nil, err
 	}
-	if err := s.service.checkPageToken(ctx, id, req.GetManageToken()); err != nil {
+	if err := s.service.checkManageToken(ctx, id, req.GetManageToken()); err != nil {
 		return nil, err
 	}
 	r, err := s.service.EndRecurring(ctx, campaign, id, false, EndedByDonor)
@@ -125,7 +147,7 @@ func (s *recurringServer) CreatePortalSession(ctx context.Context, req *recurrin
 	if err != nil {
 		return nil, err
 	}
-	if err := s.service.checkPageToken(ctx, id, req.GetManageToken()); err != nil {
+	if err := s.service.checkManageToken(ctx, id, req.GetManageToken()); err != nil {
 		return nil, err
 	}
 	if err := s.service.limitPage(ctx, id); err != nil {

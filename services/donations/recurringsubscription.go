@@ -265,6 +265,9 @@ func (s *Service) applySubscriptionTx(ctx context.Context, tx pgx.Tx, r Recurrin
 		return postgres.Error(err)
 	}
 	// r is the row before this reading, so these tell what the reading has changed.
+	if err := s.mailStartTx(ctx, tx, r, state); err != nil {
+		return err
+	}
 	if err := s.endRefusedTx(ctx, tx, r, sub, state); err != nil {
 		return err
 	}

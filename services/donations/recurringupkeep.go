@@ -44,12 +44,13 @@ func (recurringArgs) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: recurringQueue, MaxAttempts: 1}
 }
 
-// recurringWorkersTo adds the workers of upkeep and of link mails.
+// recurringWorkersTo adds the workers of upkeep and of mails to donors.
 func (s *Service) recurringWorkersTo(w *river.Workers) {
 	river.AddWorker(w, river.WorkFunc(func(ctx context.Context, _ *river.Job[recurringArgs]) error {
 		return s.KeepRecurring(ctx)
 	}))
 	river.AddWorker(w, &linkWorker{service: s})
+	river.AddWorker(w, &startWorker{service: s})
 }
 
 // recurringJob is the timer of [Service.KeepRecurring].
@@ -74,7 +75,7 @@ func (s *Service) KeepRecurring(ctx context.Context) error {
 	if _, err := s.cfg.Pool.Exec(ctx, expireRecurringSQL, pgx.NamedArgs{"now": now}); err != nil {
 		return fmt.Errorf("expire monthly donations: %w", postgres.Error(err))
 	}
-	if _, err := s.cfg.Pool.Exec(ctx, forgetTokensSQL, pgx.NamedArgs{"now": now}); err != nil {
+	if _, err := s.cfg.Pool.Exec(ctx, forgetTokensSQL, pgx.NamedArgs{"now": now, "since": now.Add(-pageLife)}); err != nil {
 		return fmt.Errorf("forget tokens: %w", postgres.Error(err))
 	}
 	// Pending changes come before readings, and a failure of one does not keep the other from running.
@@ -159,10 +160,11 @@ WHERE r.state = 'created'
 	AND d.id = r.id
 	AND d.state IN ('expired', 'failed', 'canceled')`
 
-// forgetTokensSQL deletes links and page tokens that have expired, by manage_tokens_expiry_idx.
+// forgetTokensSQL deletes links that have expired, by manage_tokens_expiry_idx. One that was opened lately is still open.
 const forgetTokensSQL = `
 DELETE FROM donations.manage_tokens
-WHERE expires_at <= @now`
+WHERE expires_at <= @now
+	AND (used_at IS NULL OR used_at <= @since)`
 
 // A campaign that closes leaves many changes that are due at one time: those that Stripe would charge next go first.
 // dueChangesSQL finds them by recurring_change_idx and locks nothing: applyChange claims each one.

@@ -139,7 +139,9 @@ func TestEveryPublicWriteIsLimitedOrProven(t *testing.T) {
 		"RedeemManageLink",        // a token that was mailed
 		"RedeemSignInLink",        // a token that was mailed, and attempts are limited by network
 		"RequestManageLink",       // TestLinksToMonthlyDonationsAreLimitedByNetwork
+		"RequestManageLinks",      // TestADonorFindsMonthlyDonationsByAnAddress
 		"RequestSignInLink",       // TestSignInByLink of package access
+		"ShowRecurringDonation",   // a token that was mailed; it changes nothing
 		"StopRecurringDonation",   // a token that was mailed
 	}
 	e := apptest.Start(t, apptest.Config{})

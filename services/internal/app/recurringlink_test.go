@@ -17,23 +17,124 @@ import (
 // openLink asks for a link and returns the token in the mail.
 func openLink(t *testing.T, m *months, box *mailtest.Server) string {
 	t.Helper()
-	before := len(box.Mails())
+	before := len(linkMails(box))
 	if _, err := m.client.RequestManageLink(t.Context(), &recurringv1.RequestManageLinkRequest{Name: m.name()}); err != nil {
 		t.Fatal(err)
 	}
-	m.e.Eventually("the link is mailed", func() bool { return len(box.Mails()) > before })
-	got := box.Mails()[before]
+	m.e.Eventually("the link is mailed", func() bool { return len(linkMails(box)) > before })
+	got := linkMails(box)[before]
 	if got.To != "donor@example.org" || !strings.Contains(got.Text, m.e.URL+"/c/"+m.slug+"/avocate/monthly/") {
 		t.Fatalf("the mail is %+v", got)
 	}
-	if said := got.Subject() + got.Text; strings.Contains(said, "caméras") {
+	// The names stand after the link alone.
+	first, last, _ := strings.Cut(got.Text, "?")
+	if said := got.Subject() + first; strings.Contains(said, "caméras") || strings.Contains(said, "Une avocate") {
 		t.Errorf("the mail tells who reads over a shoulder what is given to: %q", said)
 	}
-	link, err := url.Parse(regexp.MustCompile(`http\S+`).FindString(got.Text))
+	if !strings.Contains(last, "Une avocate") || !strings.Contains(last, "caméras") {
+		t.Errorf("the mail does not say which donation it is about: %q", last)
+	}
+	return tokenIn(t, got)
+}
+
+// linkMails are the mails with a link that has a token.
+func linkMails(box *mailtest.Server) (links []mailtest.Mail) {
+	for _, m := range box.Mails() {
+		if strings.Contains(m.Text, "token=") {
+			links = append(links, m)
+		}
+	}
+	return links
+}
+
+func tokenIn(t *testing.T, m mailtest.Mail) string {
+	t.Helper()
+	link, err := url.Parse(regexp.MustCompile(`http\S+`).FindString(m.Text))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return link.Query().Get("token")
+}
+
+// The mail at the start is sent once, whichever of Stripe's facts come how often, and leads to the page without a token.
+func TestADonorIsToldAtTheStartHowToManageAMonthlyDonation(t *testing.T) {
+	box := mailtest.Start(t)
+	e := apptest.Start(t, apptest.Config{SMTPURL: box.URL()})
+	m := payMonthly(t, e, "vallon")
+	m.wantBooked(1, 20_00)
+	e.Eventually("the mail comes", func() bool { return len(box.Mails()) > 0 })
+	m.nextMonth()
+	m.wantBooked(2, 40_00)
+	mails := box.Mails()
+	if len(mails) != 1 {
+		t.Fatalf("%d mails, want 1", len(mails))
+	}
+	got := mails[0]
+	page := e.URL + "/c/vallon/avocate/monthly/" + m.name()[len(m.name())-36:] + "?lang=fr\n"
+	if got.To != "donor@example.org" || got.Subject() != "Votre don mensuel est en place" || !strings.Contains(got.Text, page) ||
+		!strings.Contains(got.Text, "20,00\u00a0€ par mois pour la collecte") {
+		t.Errorf("the mail is %+v", got)
+	}
+	if first, _, _ := strings.Cut(got.Text, "http"); strings.Contains(first, "avocate") {
+		t.Errorf("a locked screen tells what is given to: %q", first)
+	}
+}
+
+func TestADonorFindsMonthlyDonationsByAnAddress(t *testing.T) {
+	box := mailtest.Start(t)
+	e := apptest.Start(t, apptest.Config{SMTPURL: box.URL()})
+	m := payMonthly(t, e, "vallon")
+	other := payMonthly(t, e, "other")
+	m.wantBooked(1, 20_00)
+	other.wantBooked(1, 20_00)
+	m.becomes("it runs", func(r *recurringv1.RecurringDonation) bool { return r.GetState() == recurringActive })
+	ask := func(collective, email string) error {
+		_, err := m.client.RequestManageLinks(t.Context(), &recurringv1.RequestManageLinksRequest{Parent: collective, Email: email})
+		return err
+	}
+	t.Run("capitals do not matter, and only the collective's are mailed", func(t *testing.T) {
+		if err := ask("collectives/vallon", "Donor@Example.org"); err != nil {
+			t.Fatal(err)
+		}
+		e.Eventually("the link is mailed", func() bool { return len(linkMails(box)) == 1 })
+		opened, err := m.client.RedeemManageLink(t.Context(), &recurringv1.RedeemManageLinkRequest{Name: m.name(), Token: tokenIn(t, linkMails(box)[0])})
+		if err != nil || opened.GetRecurringDonation().GetName() != m.name() {
+			t.Errorf("the link opens %v, %v", opened, err)
+		}
+	})
+	t.Run("the answer is the same for an address that nobody gave", func(t *testing.T) {
+		for _, collective := range []string{"collectives/vallon", "collectives/nowhere"} {
+			if err := ask(collective, "nobody@example.org"); err != nil {
+				t.Errorf("%s: %v", collective, err)
+			}
+		}
+		if n := len(linkMails(box)); n != 1 {
+			t.Errorf("%d links were mailed", n)
+		}
+	})
+	t.Run("an address that is none is refused, and not repeated", func(t *testing.T) {
+		err := ask("collectives/vallon", "somebody at example")
+		wantError(t, err, codes.InvalidArgument, "INVALID_FIELD", "email")
+		if strings.Contains(err.Error(), "somebody") {
+			t.Errorf("the error repeats the address: %v", err)
+		}
+	})
+	t.Run("one address is limited, known or not", func(t *testing.T) {
+		for _, email := range []string{"donor@example.org", "nobody@example.org"} {
+			let := 0
+			for range 5 {
+				err := ask("collectives/vallon", email)
+				if !allowed(t, err) {
+					wantError(t, err, codes.ResourceExhausted, "TOO_MANY_LINKS", "")
+					break
+				}
+				let++
+			}
+			if let != 2 { // one was let through above
+				t.Errorf("%s was let through %d times more", email, let)
+			}
+		}
+	})
 }
 
 func TestADonorManagesAMonthlyDonationByALink(t *testing.T) {
@@ -44,19 +145,29 @@ func TestADonorManagesAMonthlyDonationByALink(t *testing.T) {
 	ctx := t.Context()
 
 	token := openLink(t, m, box)
-	opened, err := m.client.RedeemManageLink(ctx, &recurringv1.RedeemManageLinkRequest{Name: m.name(), Token: token})
-	if err != nil || opened.GetRecurringDonation().GetName() != m.name() || opened.GetManageToken() == token {
-		t.Fatalf("the link opens %v, %v", opened, err)
+	show := func(token string) error {
+		_, err := m.client.ShowRecurringDonation(ctx, &recurringv1.ShowRecurringDonationRequest{Name: m.name(), ManageToken: token})
+		return err
 	}
-	page := opened.GetManageToken()
+	wantError(t, show(token), codes.FailedPrecondition, "LINK_UNOPENED", "")
+	_, err := m.client.StopRecurringDonation(ctx, &recurringv1.StopRecurringDonationRequest{Name: m.name(), ManageToken: token})
+	wantError(t, err, codes.FailedPrecondition, "MANAGE_TOKEN_INVALID", "")
+	wantError(t, show("another"), codes.FailedPrecondition, "MANAGE_TOKEN_INVALID", "")
+	// Twice, since a browser may lose the first answer.
+	for range 2 {
+		opened, err := m.client.RedeemManageLink(ctx, &recurringv1.RedeemManageLinkRequest{Name: m.name(), Token: token})
+		if err != nil || opened.GetRecurringDonation().GetName() != m.name() || opened.GetManageToken() != token {
+			t.Fatalf("the link opens %v, %v", opened, err)
+		}
+	}
+	if err := show(token); err != nil {
+		t.Errorf("an open link shows %v", err)
+	}
+	page := token
 	refused := func(what, reason string, err error) {
 		t.Helper()
 		t.Run(what, func(t *testing.T) { wantError(t, err, codes.FailedPrecondition, reason, "") })
 	}
-	_, err = m.client.RedeemManageLink(ctx, &recurringv1.RedeemManageLinkRequest{Name: m.name(), Token: token})
-	refused("a link is good once", "LINK_INVALID", err)
-	_, err = m.client.StopRecurringDonation(ctx, &recurringv1.StopRecurringDonationRequest{Name: m.name(), ManageToken: token})
-	refused("a link's token is no page's", "MANAGE_TOKEN_INVALID", err)
 	other := payMonthly(t, e, "other")
 	_, err = m.client.StopRecurringDonation(ctx, &recurringv1.StopRecurringDonationRequest{Name: other.name(), ManageToken: page})
 	refused("a page's token is of one donation", "MANAGE_TOKEN_INVALID", err)
@@ -88,8 +199,10 @@ func TestADonorManagesAMonthlyDonationByALink(t *testing.T) {
 	m.wantBooked(2, 55_00)
 	_, err = m.client.StopRecurringDonation(ctx, &recurringv1.StopRecurringDonationRequest{Name: m.name(), ManageToken: page})
 	refused("a page is over after half an hour", "MANAGE_TOKEN_INVALID", err)
+	_, err = m.client.RedeemManageLink(ctx, &recurringv1.RedeemManageLinkRequest{Name: m.name(), Token: token})
+	refused("and its link is spent", "LINK_INVALID", err)
 
-	opened, err = m.client.RedeemManageLink(ctx, &recurringv1.RedeemManageLinkRequest{Name: m.name(), Token: openLink(t, m, box)})
+	opened, err := m.client.RedeemManageLink(ctx, &recurringv1.RedeemManageLinkRequest{Name: m.name(), Token: openLink(t, m, box)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,12 +216,12 @@ func TestADonorManagesAMonthlyDonationByALink(t *testing.T) {
 	wantBooksOfStripe(t, e, "vallon", "other")
 
 	t.Run("nobody learns whether there is a donation", func(t *testing.T) {
-		before := len(box.Mails())
+		before := len(linkMails(box))
 		missing := m.name()[:len(m.name())-36] + uuid.NewString()
 		if _, err := m.client.RequestManageLink(ctx, &recurringv1.RequestManageLinkRequest{Name: missing}); err != nil {
 			t.Error(err)
 		}
-		if len(box.Mails()) != before {
+		if len(linkMails(box)) != before {
 			t.Error("a mail was sent")
 		}
 	})

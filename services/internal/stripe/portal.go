@@ -32,3 +32,21 @@ func (c *Client) CustomerEmail(ctx context.Context, account, customer string) (s
 	err := c.get(ctx, account, "/v1/customers/"+url.PathEscape(customer), nil, &answer)
 	return answer.Email, err
 }
+
+// CustomersByEmail returns the ids of the customers with exactly this address, the newest 100 of them. The address is personal
+// data: no error has it.
+// https://docs.stripe.com/api/customers/list#list_customers-email
+func (c *Client) CustomersByEmail(ctx context.Context, account, email string) ([]string, error) {
+	var answer struct {
+		stripego.APIResource
+		Data []reference `json:"data"`
+	}
+	if err := c.get(ctx, account, "/v1/customers", query("email", email, "limit", "100"), &answer); err != nil {
+		return nil, err
+	}
+	ids := make([]string, len(answer.Data))
+	for i, customer := range answer.Data {
+		ids[i] = customer.ID
+	}
+	return ids, nil
+}

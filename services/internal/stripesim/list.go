@@ -101,8 +101,10 @@ func (s *Sim) listRoutes() []route {
 			return listPage(&c.world.Intents, c.params, "/v1/payment_intents", "payment_intent", all[*intent],
 				func(in *intent) document { return in.render(c.world) })
 		}},
-		{"GET /v1/customers", "customer", true, plain, func(c *call) (document, *apiError) {
-			return listPage(&c.world.Customers, c.params, "/v1/customers", "customer", all[*customer], (*customer).render)
+		// Capitals and small letters differ here, as at Stripe.
+		{"GET /v1/customers", "customer", true, listParams(schema{"email": opt(text(512))}), func(c *call) (document, *apiError) {
+			keep := func(cu *customer) bool { return !c.params.has("email") || cu.Donor.Email == c.params.str("email") }
+			return listPage(&c.world.Customers, c.params, "/v1/customers", "customer", keep, (*customer).render)
 		}},
 	}
 }

@@ -227,6 +227,8 @@ const (
 	ErrorReason_TOO_MANY_LINKS ErrorReason = 806
 	// Too many changes of monthly donations came from the caller's network.
 	ErrorReason_TOO_MANY_CHANGES ErrorReason = 807
+	// The token is of a link that has not been redeemed yet.
+	ErrorReason_LINK_UNOPENED ErrorReason = 808
 	// The amount is more than can be refunded at once.
 	ErrorReason_REFUND_TOO_LARGE ErrorReason = 901
 	// The donation was not paid, so there is nothing to refund.
@@ -488,6 +490,7 @@ var (
 		805:  "MAIL_NOT_CONFIGURED",
 		806:  "TOO_MANY_LINKS",
 		807:  "TOO_MANY_CHANGES",
+		808:  "LINK_UNOPENED",
 		901:  "REFUND_TOO_LARGE",
 		902:  "DONATION_NOT_PAID",
 		903:  "DONATION_NOT_AT_STRIPE",
@@ -665,6 +668,7 @@ var (
 		"MAIL_NOT_CONFIGURED":          805,
 		"TOO_MANY_LINKS":               806,
 		"TOO_MANY_CHANGES":             807,
+		"LINK_UNOPENED":                808,
 		"REFUND_TOO_LARGE":             901,
 		"DONATION_NOT_PAID":            902,
 		"DONATION_NOT_AT_STRIPE":       903,
@@ -808,7 +812,7 @@ var File_cagnotte_errors_v1_errors_proto protoreflect.FileDescriptor
 
 const file_cagnotte_errors_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x1fcagnotte/errors/v1/errors.proto\x12\x12cagnotte.errors.v1\x1a google/protobuf/descriptor.proto\x1a\x15google/rpc/code.proto*\xba(\n" +
+	"\x1fcagnotte/errors/v1/errors.proto\x12\x12cagnotte.errors.v1\x1a google/protobuf/descriptor.proto\x1a\x15google/rpc/code.proto*\xd4(\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\bINTERNAL\x10e\x1a\x04\x88\xb5\x18\r\x12\x13\n" +
@@ -912,7 +916,8 @@ const file_cagnotte_errors_v1_errors_proto_rawDesc = "" +
 	"\x14MANAGE_TOKEN_INVALID\x10\xa4\x06\x1a\x04\x88\xb5\x18\t\x12\x1e\n" +
 	"\x13MAIL_NOT_CONFIGURED\x10\xa5\x06\x1a\x04\x88\xb5\x18\t\x12\x19\n" +
 	"\x0eTOO_MANY_LINKS\x10\xa6\x06\x1a\x04\x88\xb5\x18\b\x12\x1b\n" +
-	"\x10TOO_MANY_CHANGES\x10\xa7\x06\x1a\x04\x88\xb5\x18\b\x12\x1b\n" +
+	"\x10TOO_MANY_CHANGES\x10\xa7\x06\x1a\x04\x88\xb5\x18\b\x12\x18\n" +
+	"\rLINK_UNOPENED\x10\xa8\x06\x1a\x04\x88\xb5\x18\t\x12\x1b\n" +
 	"\x10REFUND_TOO_LARGE\x10\x85\a\x1a\x04\x88\xb5\x18\t\x12\x1c\n" +
 	"\x11DONATION_NOT_PAID\x10\x86\a\x1a\x04\x88\xb5\x18\t\x12!\n" +
 	"\x16DONATION_NOT_AT_STRIPE\x10\x87\a\x1a\x04\x88\xb5\x18\t\x12\x1c\n" +

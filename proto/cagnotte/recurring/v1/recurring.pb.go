@@ -681,6 +681,153 @@ func (*RequestManageLinkResponse) Descriptor() ([]byte, []int) {
 	return file_cagnotte_recurring_v1_recurring_proto_rawDescGZIP(), []int{6}
 }
 
+// Asks for links to all monthly donations of an address to one collective.
+type RequestManageLinksRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The collective, `collectives/{collective}`.
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// The donor's address, as it was given to Stripe. It is in no answer, no error and no log.
+	Email         string `protobuf:"bytes,2,opt,name=email,proto3" json:"email,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RequestManageLinksRequest) Reset() {
+	*x = RequestManageLinksRequest{}
+	mi := &file_cagnotte_recurring_v1_recurring_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RequestManageLinksRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RequestManageLinksRequest) ProtoMessage() {}
+
+func (x *RequestManageLinksRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_recurring_v1_recurring_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RequestManageLinksRequest.ProtoReflect.Descriptor instead.
+func (*RequestManageLinksRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_recurring_v1_recurring_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *RequestManageLinksRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *RequestManageLinksRequest) GetEmail() string {
+	if x != nil {
+		return x.Email
+	}
+	return ""
+}
+
+// Is empty, so that nobody learns who gives.
+type RequestManageLinksResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RequestManageLinksResponse) Reset() {
+	*x = RequestManageLinksResponse{}
+	mi := &file_cagnotte_recurring_v1_recurring_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RequestManageLinksResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RequestManageLinksResponse) ProtoMessage() {}
+
+func (x *RequestManageLinksResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_recurring_v1_recurring_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RequestManageLinksResponse.ProtoReflect.Descriptor instead.
+func (*RequestManageLinksResponse) Descriptor() ([]byte, []int) {
+	return file_cagnotte_recurring_v1_recurring_proto_rawDescGZIP(), []int{8}
+}
+
+// Asks, as its donor, for one monthly donation.
+type ShowRecurringDonationRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The monthly donation's name.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The `manage_token` that RedeemManageLink answered.
+	ManageToken   string `protobuf:"bytes,2,opt,name=manage_token,json=manageToken,proto3" json:"manage_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShowRecurringDonationRequest) Reset() {
+	*x = ShowRecurringDonationRequest{}
+	mi := &file_cagnotte_recurring_v1_recurring_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShowRecurringDonationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShowRecurringDonationRequest) ProtoMessage() {}
+
+func (x *ShowRecurringDonationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_recurring_v1_recurring_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShowRecurringDonationRequest.ProtoReflect.Descriptor instead.
+func (*ShowRecurringDonationRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_recurring_v1_recurring_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ShowRecurringDonationRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ShowRecurringDonationRequest) GetManageToken() string {
+	if x != nil {
+		return x.ManageToken
+	}
+	return ""
+}
+
 // Asks to redeem a link's token.
 type RedeemManageLinkRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -694,7 +841,7 @@ type RedeemManageLinkRequest struct {
 
 func (x *RedeemManageLinkRequest) Reset() {
 	*x = RedeemManageLinkRequest{}
-	mi := &file_cagnotte_recurring_v1_recurring_proto_msgTypes[7]
+	mi := &file_cagnotte_recurring_v1_recurring_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -706,7 +853,7 @@ func (x *RedeemManageLinkRequest) String() string {
 func (*RedeemManageLinkRequest) ProtoMessage() {}
 
 func (x *RedeemManageLinkRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_recurring_v1_recurring_proto_msgTypes[7]
+	mi := &file_cagnotte_recurring_v1_recurring_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -719,7 +866,7 @@ func (x *RedeemManageLinkRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedeemManageLinkRequest.ProtoReflect.Descriptor instead.
 func (*RedeemManageLinkRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_recurring_v1_recurring_proto_rawDescGZIP(), []int{7}
+	return file_cagnotte_recurring_v1_recurring_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *RedeemManageLinkRequest) GetName() string {
@@ -741,9 +888,10 @@ type RedeemManageLinkResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The monthly donation.
 	RecurringDonation *RecurringDonation `protobuf:"bytes,1,opt,name=recurring_donation,json=recurringDonation,proto3" json:"recurring_donation,omitempty"`
-	// Proves that the caller is the donor. Clients keep it in the page, and put it in no address.
+	// Proves that the caller is the donor: the link's token, which was made able to manage the donation. Whoever sees the
+	// link in these 30 minutes can do the same, so clients keep it out of Referer headers and logs.
 	ManageToken string `protobuf:"bytes,2,opt,name=manage_token,json=manageToken,proto3" json:"manage_token,omitempty"`
-	// When the manage token expires: 30 minutes after it was issued.
+	// When the manage token expires: 30 minutes after the link was first redeemed.
 	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -751,7 +899,7 @@ type RedeemManageLinkResponse struct {
 
 func (x *RedeemManageLinkResponse) Reset() {
 	*x = RedeemManageLinkResponse{}
-	mi := &file_cagnotte_recurring_v1_recurring_proto_msgTypes[8]
+	mi := &file_cagnotte_recurring_v1_recurring_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -763,7 +911,7 @@ func (x *RedeemManageLinkResponse) String() string {
 func (*RedeemManageLinkResponse) ProtoMessage() {}
 
 func (x *RedeemManageLinkResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_recurring_v1_recurring_proto_msgTypes[8]
+	mi := &file_cagnotte_recurring_v1_recurring_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -776,7 +924,7 @@ func (x *RedeemManageLinkResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedeemManageLinkResponse.ProtoReflect.Descriptor instead.
 func (*RedeemManageLinkResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_recurring_v1_recurring_proto_rawDescGZIP(), []int{8}
+	return file_cagnotte_recurring_v1_recurring_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *RedeemManageLinkResponse) GetRecurringDonation() *RecurringDonation {
@@ -815,7 +963,7 @@ type ChangeRecurringDonationRequest struct {
 
 func (x *ChangeRecurringDonationRequest) Reset() {
 	*x = ChangeRecurringDonationRequest{}
-	mi := &file_cagnotte_recurring_v1_recurring_proto_msgTypes[9]
+	mi := &file_cagnotte_recurring_v1_recurring_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -827,7 +975,7 @@ func (x *ChangeRecurringDonationRequest) String() string {
 func (*ChangeRecurringDonationRequest) ProtoMessage() {}
 
 func (x *ChangeRecurringDonationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_recurring_v1_recurring_proto_msgTypes[9]
+	mi := &file_cagnotte_recurring_v1_recurring_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -840,7 +988,7 @@ func (x *ChangeRecurringDonationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeRecurringDonationRequest.ProtoReflect.Descriptor instead.
 func (*ChangeRecurringDonationRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_recurring_v1_recurring_proto_rawDescGZIP(), []int{9}
+	return file_cagnotte_recurring_v1_recurring_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ChangeRecurringDonationRequest) GetName() string {
@@ -877,7 +1025,7 @@ type StopRecurringDonationRequest struct {
 
 func (x *StopRecurringDonationRequest) Reset() {
 	*x = StopRecurringDonationRequest{}
-	mi := &file_cagnotte_recurring_v1_recurring_proto_msgTypes[10]
+	mi := &file_cagnotte_recurring_v1_recurring_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -889,7 +1037,7 @@ func (x *StopRecurringDonationRequest) String() string {
 func (*StopRecurringDonationRequest) ProtoMessage() {}
 
 func (x *StopRecurringDonationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_recurring_v1_recurring_proto_msgTypes[10]
+	mi := &file_cagnotte_recurring_v1_recurring_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -902,7 +1050,7 @@ func (x *StopRecurringDonationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRecurringDonationRequest.ProtoReflect.Descriptor instead.
 func (*StopRecurringDonationRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_recurring_v1_recurring_proto_rawDescGZIP(), []int{10}
+	return file_cagnotte_recurring_v1_recurring_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *StopRecurringDonationRequest) GetName() string {
@@ -932,7 +1080,7 @@ type CreatePortalSessionRequest struct {
 
 func (x *CreatePortalSessionRequest) Reset() {
 	*x = CreatePortalSessionRequest{}
-	mi := &file_cagnotte_recurring_v1_recurring_proto_msgTypes[11]
+	mi := &file_cagnotte_recurring_v1_recurring_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -944,7 +1092,7 @@ func (x *CreatePortalSessionRequest) String() string {
 func (*CreatePortalSessionRequest) ProtoMessage() {}
 
 func (x *CreatePortalSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_recurring_v1_recurring_proto_msgTypes[11]
+	mi := &file_cagnotte_recurring_v1_recurring_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -957,7 +1105,7 @@ func (x *CreatePortalSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreatePortalSessionRequest.ProtoReflect.Descriptor instead.
 func (*CreatePortalSessionRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_recurring_v1_recurring_proto_rawDescGZIP(), []int{11}
+	return file_cagnotte_recurring_v1_recurring_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CreatePortalSessionRequest) GetName() string {
@@ -985,7 +1133,7 @@ type CreatePortalSessionResponse struct {
 
 func (x *CreatePortalSessionResponse) Reset() {
 	*x = CreatePortalSessionResponse{}
-	mi := &file_cagnotte_recurring_v1_recurring_proto_msgTypes[12]
+	mi := &file_cagnotte_recurring_v1_recurring_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -997,7 +1145,7 @@ func (x *CreatePortalSessionResponse) String() string {
 func (*CreatePortalSessionResponse) ProtoMessage() {}
 
 func (x *CreatePortalSessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_recurring_v1_recurring_proto_msgTypes[12]
+	mi := &file_cagnotte_recurring_v1_recurring_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1010,7 +1158,7 @@ func (x *CreatePortalSessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreatePortalSessionResponse.ProtoReflect.Descriptor instead.
 func (*CreatePortalSessionResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_recurring_v1_recurring_proto_rawDescGZIP(), []int{12}
+	return file_cagnotte_recurring_v1_recurring_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CreatePortalSessionResponse) GetUrl() string {
@@ -1068,7 +1216,15 @@ const file_cagnotte_recurring_v1_recurring_proto_rawDesc = "" +
 	"\rat_period_end\x18\x02 \x01(\bR\vatPeriodEnd\"\xaa\x01\n" +
 	"\x18RequestManageLinkRequest\x12\x8d\x01\n" +
 	"\x04name\x18\x01 \x01(\tBy\xbaHvrt2r^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/recurringDonations/[0-9a-f-]{36}$R\x04name\"\x1b\n" +
-	"\x19RequestManageLinkResponse\"\xca\x01\n" +
+	"\x19RequestManageLinkResponse\"\x88\x01\n" +
+	"\x19RequestManageLinksRequest\x12I\n" +
+	"\x06parent\x18\x01 \x01(\tB1\xbaH.r,2*^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12 \n" +
+	"\x05email\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x03\x18\xfe\x01R\x05email\"\x1c\n" +
+	"\x1aRequestManageLinksResponse\"\xdc\x01\n" +
+	"\x1cShowRecurringDonationRequest\x12\x8d\x01\n" +
+	"\x04name\x18\x01 \x01(\tBy\xbaHvrt2r^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/recurringDonations/[0-9a-f-]{36}$R\x04name\x12,\n" +
+	"\fmanage_token\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\vmanageToken\"\xca\x01\n" +
 	"\x17RedeemManageLinkRequest\x12\x8d\x01\n" +
 	"\x04name\x18\x01 \x01(\tBy\xbaHvrt2r^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/recurringDonations/[0-9a-f-]{36}$R\x04name\x12\x1f\n" +
 	"\x05token\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\x05token\"\xd3\x01\n" +
@@ -1102,13 +1258,15 @@ const file_cagnotte_recurring_v1_recurring_proto_rawDesc = "" +
 	"(RECURRING_DONATION_END_REASON_COLLECTIVE\x10\x02\x121\n" +
 	"-RECURRING_DONATION_END_REASON_CAMPAIGN_CLOSED\x10\x03\x120\n" +
 	",RECURRING_DONATION_END_REASON_PAYMENT_FAILED\x10\x04\x12+\n" +
-	"'RECURRING_DONATION_END_REASON_AT_STRIPE\x10\x052\x97\r\n" +
+	"'RECURRING_DONATION_END_REASON_AT_STRIPE\x10\x052\xa4\x10\n" +
 	"\x10RecurringService\x12\xb7\x01\n" +
 	"\x14GetRecurringDonation\x122.cagnotte.recurring.v1.GetRecurringDonationRequest\x1a(.cagnotte.recurring.v1.RecurringDonation\"A\x82\xd3\xe4\x93\x02;\x129/v1/{name=collectives/*/campaigns/*/recurringDonations/*}\x12\xf9\x01\n" +
 	"\x16ListRecurringDonations\x124.cagnotte.recurring.v1.ListRecurringDonationsRequest\x1a5.cagnotte.recurring.v1.ListRecurringDonationsResponse\"r\x82\xd3\xe4\x93\x02lZ/\x12-/v1/{parent=collectives/*}/recurringDonations\x129/v1/{parent=collectives/*/campaigns/*}/recurringDonations\x12\xc7\x01\n" +
 	"\x17CancelRecurringDonation\x125.cagnotte.recurring.v1.CancelRecurringDonationRequest\x1a(.cagnotte.recurring.v1.RecurringDonation\"K\x82\xd3\xe4\x93\x02E:\x01*\"@/v1/{name=collectives/*/campaigns/*/recurringDonations/*}:cancel\x12\xce\x01\n" +
-	"\x11RequestManageLink\x12/.cagnotte.recurring.v1.RequestManageLinkRequest\x1a0.cagnotte.recurring.v1.RequestManageLinkResponse\"V\x82\xd3\xe4\x93\x02P:\x01*\"K/v1/{name=collectives/*/campaigns/*/recurringDonations/*}:requestManageLink\x12\xca\x01\n" +
-	"\x10RedeemManageLink\x12..cagnotte.recurring.v1.RedeemManageLinkRequest\x1a/.cagnotte.recurring.v1.RedeemManageLinkResponse\"U\x82\xd3\xe4\x93\x02O:\x01*\"J/v1/{name=collectives/*/campaigns/*/recurringDonations/*}:redeemManageLink\x12\xc7\x01\n" +
+	"\x11RequestManageLink\x12/.cagnotte.recurring.v1.RequestManageLinkRequest\x1a0.cagnotte.recurring.v1.RequestManageLinkResponse\"V\x82\xd3\xe4\x93\x02P:\x01*\"K/v1/{name=collectives/*/campaigns/*/recurringDonations/*}:requestManageLink\x12\xc6\x01\n" +
+	"\x12RequestManageLinks\x120.cagnotte.recurring.v1.RequestManageLinksRequest\x1a1.cagnotte.recurring.v1.RequestManageLinksResponse\"K\x82\xd3\xe4\x93\x02E:\x01*\"@/v1/{parent=collectives/*}/recurringDonations:requestManageLinks\x12\xca\x01\n" +
+	"\x10RedeemManageLink\x12..cagnotte.recurring.v1.RedeemManageLinkRequest\x1a/.cagnotte.recurring.v1.RedeemManageLinkResponse\"U\x82\xd3\xe4\x93\x02O:\x01*\"J/v1/{name=collectives/*/campaigns/*/recurringDonations/*}:redeemManageLink\x12\xc1\x01\n" +
+	"\x15ShowRecurringDonation\x123.cagnotte.recurring.v1.ShowRecurringDonationRequest\x1a(.cagnotte.recurring.v1.RecurringDonation\"I\x82\xd3\xe4\x93\x02C:\x01*\">/v1/{name=collectives/*/campaigns/*/recurringDonations/*}:show\x12\xc7\x01\n" +
 	"\x17ChangeRecurringDonation\x125.cagnotte.recurring.v1.ChangeRecurringDonationRequest\x1a(.cagnotte.recurring.v1.RecurringDonation\"K\x82\xd3\xe4\x93\x02E:\x01*\"@/v1/{name=collectives/*/campaigns/*/recurringDonations/*}:change\x12\xc1\x01\n" +
 	"\x15StopRecurringDonation\x123.cagnotte.recurring.v1.StopRecurringDonationRequest\x1a(.cagnotte.recurring.v1.RecurringDonation\"I\x82\xd3\xe4\x93\x02C:\x01*\">/v1/{name=collectives/*/campaigns/*/recurringDonations/*}:stop\x12\xd6\x01\n" +
 	"\x13CreatePortalSession\x121.cagnotte.recurring.v1.CreatePortalSessionRequest\x1a2.cagnotte.recurring.v1.CreatePortalSessionResponse\"X\x82\xd3\xe4\x93\x02R:\x01*\"M/v1/{name=collectives/*/campaigns/*/recurringDonations/*}:createPortalSessionBFZDgithub.com/cagnotte/cagnotte/proto/cagnotte/recurring/v1;recurringv1b\x06proto3"
@@ -1126,7 +1284,7 @@ func file_cagnotte_recurring_v1_recurring_proto_rawDescGZIP() []byte {
 }
 
 var file_cagnotte_recurring_v1_recurring_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_cagnotte_recurring_v1_recurring_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_cagnotte_recurring_v1_recurring_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_cagnotte_recurring_v1_recurring_proto_goTypes = []any{
 	(RecurringDonationState)(0),            // 0: cagnotte.recurring.v1.RecurringDonationState
 	(RecurringDonationEndReason)(0),        // 1: cagnotte.recurring.v1.RecurringDonationEndReason
@@ -1137,51 +1295,58 @@ var file_cagnotte_recurring_v1_recurring_proto_goTypes = []any{
 	(*CancelRecurringDonationRequest)(nil), // 6: cagnotte.recurring.v1.CancelRecurringDonationRequest
 	(*RequestManageLinkRequest)(nil),       // 7: cagnotte.recurring.v1.RequestManageLinkRequest
 	(*RequestManageLinkResponse)(nil),      // 8: cagnotte.recurring.v1.RequestManageLinkResponse
-	(*RedeemManageLinkRequest)(nil),        // 9: cagnotte.recurring.v1.RedeemManageLinkRequest
-	(*RedeemManageLinkResponse)(nil),       // 10: cagnotte.recurring.v1.RedeemManageLinkResponse
-	(*ChangeRecurringDonationRequest)(nil), // 11: cagnotte.recurring.v1.ChangeRecurringDonationRequest
-	(*StopRecurringDonationRequest)(nil),   // 12: cagnotte.recurring.v1.StopRecurringDonationRequest
-	(*CreatePortalSessionRequest)(nil),     // 13: cagnotte.recurring.v1.CreatePortalSessionRequest
-	(*CreatePortalSessionResponse)(nil),    // 14: cagnotte.recurring.v1.CreatePortalSessionResponse
-	(*v1.Money)(nil),                       // 15: cagnotte.money.v1.Money
-	(*timestamppb.Timestamp)(nil),          // 16: google.protobuf.Timestamp
+	(*RequestManageLinksRequest)(nil),      // 9: cagnotte.recurring.v1.RequestManageLinksRequest
+	(*RequestManageLinksResponse)(nil),     // 10: cagnotte.recurring.v1.RequestManageLinksResponse
+	(*ShowRecurringDonationRequest)(nil),   // 11: cagnotte.recurring.v1.ShowRecurringDonationRequest
+	(*RedeemManageLinkRequest)(nil),        // 12: cagnotte.recurring.v1.RedeemManageLinkRequest
+	(*RedeemManageLinkResponse)(nil),       // 13: cagnotte.recurring.v1.RedeemManageLinkResponse
+	(*ChangeRecurringDonationRequest)(nil), // 14: cagnotte.recurring.v1.ChangeRecurringDonationRequest
+	(*StopRecurringDonationRequest)(nil),   // 15: cagnotte.recurring.v1.StopRecurringDonationRequest
+	(*CreatePortalSessionRequest)(nil),     // 16: cagnotte.recurring.v1.CreatePortalSessionRequest
+	(*CreatePortalSessionResponse)(nil),    // 17: cagnotte.recurring.v1.CreatePortalSessionResponse
+	(*v1.Money)(nil),                       // 18: cagnotte.money.v1.Money
+	(*timestamppb.Timestamp)(nil),          // 19: google.protobuf.Timestamp
 }
 var file_cagnotte_recurring_v1_recurring_proto_depIdxs = []int32{
-	15, // 0: cagnotte.recurring.v1.RecurringDonation.amount:type_name -> cagnotte.money.v1.Money
+	18, // 0: cagnotte.recurring.v1.RecurringDonation.amount:type_name -> cagnotte.money.v1.Money
 	0,  // 1: cagnotte.recurring.v1.RecurringDonation.state:type_name -> cagnotte.recurring.v1.RecurringDonationState
-	16, // 2: cagnotte.recurring.v1.RecurringDonation.period_end_time:type_name -> google.protobuf.Timestamp
-	16, // 3: cagnotte.recurring.v1.RecurringDonation.end_time:type_name -> google.protobuf.Timestamp
+	19, // 2: cagnotte.recurring.v1.RecurringDonation.period_end_time:type_name -> google.protobuf.Timestamp
+	19, // 3: cagnotte.recurring.v1.RecurringDonation.end_time:type_name -> google.protobuf.Timestamp
 	1,  // 4: cagnotte.recurring.v1.RecurringDonation.end_reason:type_name -> cagnotte.recurring.v1.RecurringDonationEndReason
-	16, // 5: cagnotte.recurring.v1.RecurringDonation.create_time:type_name -> google.protobuf.Timestamp
-	16, // 6: cagnotte.recurring.v1.RecurringDonation.update_time:type_name -> google.protobuf.Timestamp
-	16, // 7: cagnotte.recurring.v1.RecurringDonation.cancel_time:type_name -> google.protobuf.Timestamp
-	16, // 8: cagnotte.recurring.v1.RecurringDonation.resume_time:type_name -> google.protobuf.Timestamp
-	16, // 9: cagnotte.recurring.v1.RecurringDonation.next_debit_time:type_name -> google.protobuf.Timestamp
+	19, // 5: cagnotte.recurring.v1.RecurringDonation.create_time:type_name -> google.protobuf.Timestamp
+	19, // 6: cagnotte.recurring.v1.RecurringDonation.update_time:type_name -> google.protobuf.Timestamp
+	19, // 7: cagnotte.recurring.v1.RecurringDonation.cancel_time:type_name -> google.protobuf.Timestamp
+	19, // 8: cagnotte.recurring.v1.RecurringDonation.resume_time:type_name -> google.protobuf.Timestamp
+	19, // 9: cagnotte.recurring.v1.RecurringDonation.next_debit_time:type_name -> google.protobuf.Timestamp
 	0,  // 10: cagnotte.recurring.v1.ListRecurringDonationsRequest.states:type_name -> cagnotte.recurring.v1.RecurringDonationState
-	16, // 11: cagnotte.recurring.v1.ListRecurringDonationsRequest.start_time:type_name -> google.protobuf.Timestamp
-	16, // 12: cagnotte.recurring.v1.ListRecurringDonationsRequest.end_time:type_name -> google.protobuf.Timestamp
+	19, // 11: cagnotte.recurring.v1.ListRecurringDonationsRequest.start_time:type_name -> google.protobuf.Timestamp
+	19, // 12: cagnotte.recurring.v1.ListRecurringDonationsRequest.end_time:type_name -> google.protobuf.Timestamp
 	2,  // 13: cagnotte.recurring.v1.ListRecurringDonationsResponse.recurring_donations:type_name -> cagnotte.recurring.v1.RecurringDonation
 	2,  // 14: cagnotte.recurring.v1.RedeemManageLinkResponse.recurring_donation:type_name -> cagnotte.recurring.v1.RecurringDonation
-	16, // 15: cagnotte.recurring.v1.RedeemManageLinkResponse.expire_time:type_name -> google.protobuf.Timestamp
-	15, // 16: cagnotte.recurring.v1.ChangeRecurringDonationRequest.amount:type_name -> cagnotte.money.v1.Money
+	19, // 15: cagnotte.recurring.v1.RedeemManageLinkResponse.expire_time:type_name -> google.protobuf.Timestamp
+	18, // 16: cagnotte.recurring.v1.ChangeRecurringDonationRequest.amount:type_name -> cagnotte.money.v1.Money
 	3,  // 17: cagnotte.recurring.v1.RecurringService.GetRecurringDonation:input_type -> cagnotte.recurring.v1.GetRecurringDonationRequest
 	4,  // 18: cagnotte.recurring.v1.RecurringService.ListRecurringDonations:input_type -> cagnotte.recurring.v1.ListRecurringDonationsRequest
 	6,  // 19: cagnotte.recurring.v1.RecurringService.CancelRecurringDonation:input_type -> cagnotte.recurring.v1.CancelRecurringDonationRequest
 	7,  // 20: cagnotte.recurring.v1.RecurringService.RequestManageLink:input_type -> cagnotte.recurring.v1.RequestManageLinkRequest
-	9,  // 21: cagnotte.recurring.v1.RecurringService.RedeemManageLink:input_type -> cagnotte.recurring.v1.RedeemManageLinkRequest
-	11, // 22: cagnotte.recurring.v1.RecurringService.ChangeRecurringDonation:input_type -> cagnotte.recurring.v1.ChangeRecurringDonationRequest
-	12, // 23: cagnotte.recurring.v1.RecurringService.StopRecurringDonation:input_type -> cagnotte.recurring.v1.StopRecurringDonationRequest
-	13, // 24: cagnotte.recurring.v1.RecurringService.CreatePortalSession:input_type -> cagnotte.recurring.v1.CreatePortalSessionRequest
-	2,  // 25: cagnotte.recurring.v1.RecurringService.GetRecurringDonation:output_type -> cagnotte.recurring.v1.RecurringDonation
-	5,  // 26: cagnotte.recurring.v1.RecurringService.ListRecurringDonations:output_type -> cagnotte.recurring.v1.ListRecurringDonationsResponse
-	2,  // 27: cagnotte.recurring.v1.RecurringService.CancelRecurringDonation:output_type -> cagnotte.recurring.v1.RecurringDonation
-	8,  // 28: cagnotte.recurring.v1.RecurringService.RequestManageLink:output_type -> cagnotte.recurring.v1.RequestManageLinkResponse
-	10, // 29: cagnotte.recurring.v1.RecurringService.RedeemManageLink:output_type -> cagnotte.recurring.v1.RedeemManageLinkResponse
-	2,  // 30: cagnotte.recurring.v1.RecurringService.ChangeRecurringDonation:output_type -> cagnotte.recurring.v1.RecurringDonation
-	2,  // 31: cagnotte.recurring.v1.RecurringService.StopRecurringDonation:output_type -> cagnotte.recurring.v1.RecurringDonation
-	14, // 32: cagnotte.recurring.v1.RecurringService.CreatePortalSession:output_type -> cagnotte.recurring.v1.CreatePortalSessionResponse
-	25, // [25:33] is the sub-list for method output_type
-	17, // [17:25] is the sub-list for method input_type
+	9,  // 21: cagnotte.recurring.v1.RecurringService.RequestManageLinks:input_type -> cagnotte.recurring.v1.RequestManageLinksRequest
+	12, // 22: cagnotte.recurring.v1.RecurringService.RedeemManageLink:input_type -> cagnotte.recurring.v1.RedeemManageLinkRequest
+	11, // 23: cagnotte.recurring.v1.RecurringService.ShowRecurringDonation:input_type -> cagnotte.recurring.v1.ShowRecurringDonationRequest
+	14, // 24: cagnotte.recurring.v1.RecurringService.ChangeRecurringDonation:input_type -> cagnotte.recurring.v1.ChangeRecurringDonationRequest
+	15, // 25: cagnotte.recurring.v1.RecurringService.StopRecurringDonation:input_type -> cagnotte.recurring.v1.StopRecurringDonationRequest
+	16, // 26: cagnotte.recurring.v1.RecurringService.CreatePortalSession:input_type -> cagnotte.recurring.v1.CreatePortalSessionRequest
+	2,  // 27: cagnotte.recurring.v1.RecurringService.GetRecurringDonation:output_type -> cagnotte.recurring.v1.RecurringDonation
+	5,  // 28: cagnotte.recurring.v1.RecurringService.ListRecurringDonations:output_type -> cagnotte.recurring.v1.ListRecurringDonationsResponse
+	2,  // 29: cagnotte.recurring.v1.RecurringService.CancelRecurringDonation:output_type -> cagnotte.recurring.v1.RecurringDonation
+	8,  // 30: cagnotte.recurring.v1.RecurringService.RequestManageLink:output_type -> cagnotte.recurring.v1.RequestManageLinkResponse
+	10, // 31: cagnotte.recurring.v1.RecurringService.RequestManageLinks:output_type -> cagnotte.recurring.v1.RequestManageLinksResponse
+	13, // 32: cagnotte.recurring.v1.RecurringService.RedeemManageLink:output_type -> cagnotte.recurring.v1.RedeemManageLinkResponse
+	2,  // 33: cagnotte.recurring.v1.RecurringService.ShowRecurringDonation:output_type -> cagnotte.recurring.v1.RecurringDonation
+	2,  // 34: cagnotte.recurring.v1.RecurringService.ChangeRecurringDonation:output_type -> cagnotte.recurring.v1.RecurringDonation
+	2,  // 35: cagnotte.recurring.v1.RecurringService.StopRecurringDonation:output_type -> cagnotte.recurring.v1.RecurringDonation
+	17, // 36: cagnotte.recurring.v1.RecurringService.CreatePortalSession:output_type -> cagnotte.recurring.v1.CreatePortalSessionResponse
+	27, // [27:37] is the sub-list for method output_type
+	17, // [17:27] is the sub-list for method input_type
 	17, // [17:17] is the sub-list for extension type_name
 	17, // [17:17] is the sub-list for extension extendee
 	0,  // [0:17] is the sub-list for field type_name
@@ -1198,7 +1363,7 @@ func file_cagnotte_recurring_v1_recurring_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cagnotte_recurring_v1_recurring_proto_rawDesc), len(file_cagnotte_recurring_v1_recurring_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   13,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -25,7 +25,9 @@ const (
 	RecurringService_ListRecurringDonations_FullMethodName  = "/cagnotte.recurring.v1.RecurringService/ListRecurringDonations"
 	RecurringService_CancelRecurringDonation_FullMethodName = "/cagnotte.recurring.v1.RecurringService/CancelRecurringDonation"
 	RecurringService_RequestManageLink_FullMethodName       = "/cagnotte.recurring.v1.RecurringService/RequestManageLink"
+	RecurringService_RequestManageLinks_FullMethodName      = "/cagnotte.recurring.v1.RecurringService/RequestManageLinks"
 	RecurringService_RedeemManageLink_FullMethodName        = "/cagnotte.recurring.v1.RecurringService/RedeemManageLink"
+	RecurringService_ShowRecurringDonation_FullMethodName   = "/cagnotte.recurring.v1.RecurringService/ShowRecurringDonation"
 	RecurringService_ChangeRecurringDonation_FullMethodName = "/cagnotte.recurring.v1.RecurringService/ChangeRecurringDonation"
 	RecurringService_StopRecurringDonation_FullMethodName   = "/cagnotte.recurring.v1.RecurringService/StopRecurringDonation"
 	RecurringService_CreatePortalSession_FullMethodName     = "/cagnotte.recurring.v1.RecurringService/CreatePortalSession"
@@ -60,17 +62,29 @@ type RecurringServiceClient interface {
 	// without a pause, and then one each four hours.
 	//
 	// The link is `{public address}/c/{collective}/{campaign}/monthly/{recurring donation}?token={token}&lang={locale}`.
-	// It is valid for 24 hours and for one use. Its page should redeem the token when its reader presses a button, not when
+	// It is valid for 24 hours and opens once, for 30 minutes. Its page should redeem the token when its reader presses a button, not when
 	// it is loaded: mail programs load pages too.
 	//
 	// FAILED_PRECONDITION: MAIL_NOT_CONFIGURED, STRIPE_ACCOUNT_DISCONNECTED (only Stripe knows the address).
 	// RESOURCE_EXHAUSTED: TOO_MANY_LINKS, with RetryInfo.
 	RequestManageLink(ctx context.Context, in *RequestManageLinkRequest, opts ...grpc.CallOption) (*RequestManageLinkResponse, error)
-	// Takes the token of a link, and answers the donation with a token to manage it for 30 minutes. Public. Only an answer
-	// uses up the link: after any error but LINK_INVALID it is still valid.
+	// Mails links to whoever gives to the collective each month with this address: one mail for each running monthly
+	// donation, ten at most, each to the address that Stripe has. Public; the answer is the same whether or not the address
+	// is known. The address is looked up at Stripe and kept nowhere here. One address gets answers three times without a
+	// pause, and then once an hour; the pause between the mails of one donation is that of RequestManageLink.
 	//
-	// FAILED_PRECONDITION: LINK_INVALID (unknown, of another donation, used, or older than 24 hours: request another link).
+	// FAILED_PRECONDITION: MAIL_NOT_CONFIGURED, STRIPE_ACCOUNT_DISCONNECTED. UNAVAILABLE: STRIPE_UNAVAILABLE.
+	// RESOURCE_EXHAUSTED: TOO_MANY_LINKS, with RetryInfo.
+	RequestManageLinks(ctx context.Context, in *RequestManageLinksRequest, opts ...grpc.CallOption) (*RequestManageLinksResponse, error)
+	// Opens the monthly donation of a link: its token manages the donation for 30 minutes from now on. Public. A repeat
+	// within these 30 minutes answers the same, so that an answer that was lost costs no link; after them the link is spent.
+	//
+	// FAILED_PRECONDITION: LINK_INVALID (unknown, of another donation, spent, or older than 24 hours: request another link).
 	RedeemManageLink(ctx context.Context, in *RedeemManageLinkRequest, opts ...grpc.CallOption) (*RedeemManageLinkResponse, error)
+	// Answers one monthly donation to its donor. Public, with a manage token. It opens no link.
+	//
+	// FAILED_PRECONDITION: LINK_UNOPENED (the token is of a link that RedeemManageLink would open), MANAGE_TOKEN_INVALID.
+	ShowRecurringDonation(ctx context.Context, in *ShowRecurringDonationRequest, opts ...grpc.CallOption) (*RecurringDonation, error)
 	// Changes the amount from the next month on. The paid month stays as it is. Public, with a manage token.
 	//
 	// FAILED_PRECONDITION: MANAGE_TOKEN_INVALID (unknown or expired: request another link), RECURRING_NOT_STARTED,
@@ -139,10 +153,30 @@ func (c *recurringServiceClient) RequestManageLink(ctx context.Context, in *Requ
 	return out, nil
 }
 
+func (c *recurringServiceClient) RequestManageLinks(ctx context.Context, in *RequestManageLinksRequest, opts ...grpc.CallOption) (*RequestManageLinksResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RequestManageLinksResponse)
+	err := c.cc.Invoke(ctx, RecurringService_RequestManageLinks_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *recurringServiceClient) RedeemManageLink(ctx context.Context, in *RedeemManageLinkRequest, opts ...grpc.CallOption) (*RedeemManageLinkResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(RedeemManageLinkResponse)
 	err := c.cc.Invoke(ctx, RecurringService_RedeemManageLink_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *recurringServiceClient) ShowRecurringDonation(ctx context.Context, in *ShowRecurringDonationRequest, opts ...grpc.CallOption) (*RecurringDonation, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RecurringDonation)
+	err := c.cc.Invoke(ctx, RecurringService_ShowRecurringDonation_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -208,17 +242,29 @@ type RecurringServiceServer interface {
 	// without a pause, and then one each four hours.
 	//
 	// The link is `{public address}/c/{collective}/{campaign}/monthly/{recurring donation}?token={token}&lang={locale}`.
-	// It is valid for 24 hours and for one use. Its page should redeem the token when its reader presses a button, not when
+	// It is valid for 24 hours and opens once, for 30 minutes. Its page should redeem the token when its reader presses a button, not when
 	// it is loaded: mail programs load pages too.
 	//
 	// FAILED_PRECONDITION: MAIL_NOT_CONFIGURED, STRIPE_ACCOUNT_DISCONNECTED (only Stripe knows the address).
 	// RESOURCE_EXHAUSTED: TOO_MANY_LINKS, with RetryInfo.
 	RequestManageLink(context.Context, *RequestManageLinkRequest) (*RequestManageLinkResponse, error)
-	// Takes the token of a link, and answers the donation with a token to manage it for 30 minutes. Public. Only an answer
-	// uses up the link: after any error but LINK_INVALID it is still valid.
+	// Mails links to whoever gives to the collective each month with this address: one mail for each running monthly
+	// donation, ten at most, each to the address that Stripe has. Public; the answer is the same whether or not the address
+	// is known. The address is looked up at Stripe and kept nowhere here. One address gets answers three times without a
+	// pause, and then once an hour; the pause between the mails of one donation is that of RequestManageLink.
 	//
-	// FAILED_PRECONDITION: LINK_INVALID (unknown, of another donation, used, or older than 24 hours: request another link).
+	// FAILED_PRECONDITION: MAIL_NOT_CONFIGURED, STRIPE_ACCOUNT_DISCONNECTED. UNAVAILABLE: STRIPE_UNAVAILABLE.
+	// RESOURCE_EXHAUSTED: TOO_MANY_LINKS, with RetryInfo.
+	RequestManageLinks(context.Context, *RequestManageLinksRequest) (*RequestManageLinksResponse, error)
+	// Opens the monthly donation of a link: its token manages the donation for 30 minutes from now on. Public. A repeat
+	// within these 30 minutes answers the same, so that an answer that was lost costs no link; after them the link is spent.
+	//
+	// FAILED_PRECONDITION: LINK_INVALID (unknown, of another donation, spent, or older than 24 hours: request another link).
 	RedeemManageLink(context.Context, *RedeemManageLinkRequest) (*RedeemManageLinkResponse, error)
+	// Answers one monthly donation to its donor. Public, with a manage token. It opens no link.
+	//
+	// FAILED_PRECONDITION: LINK_UNOPENED (the token is of a link that RedeemManageLink would open), MANAGE_TOKEN_INVALID.
+	ShowRecurringDonation(context.Context, *ShowRecurringDonationRequest) (*RecurringDonation, error)
 	// Changes the amount from the next month on. The paid month stays as it is. Public, with a manage token.
 	//
 	// FAILED_PRECONDITION: MANAGE_TOKEN_INVALID (unknown or expired: request another link), RECURRING_NOT_STARTED,
@@ -259,8 +305,14 @@ func (UnimplementedRecurringServiceServer) CancelRecurringDonation(context.Conte
 func (UnimplementedRecurringServiceServer) RequestManageLink(context.Context, *RequestManageLinkRequest) (*RequestManageLinkResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RequestManageLink not implemented")
 }
+func (UnimplementedRecurringServiceServer) RequestManageLinks(context.Context, *RequestManageLinksRequest) (*RequestManageLinksResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RequestManageLinks not implemented")
+}
 func (UnimplementedRecurringServiceServer) RedeemManageLink(context.Context, *RedeemManageLinkRequest) (*RedeemManageLinkResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RedeemManageLink not implemented")
+}
+func (UnimplementedRecurringServiceServer) ShowRecurringDonation(context.Context, *ShowRecurringDonationRequest) (*RecurringDonation, error) {
+	return nil, status.Error(codes.Unimplemented, "method ShowRecurringDonation not implemented")
 }
 func (UnimplementedRecurringServiceServer) ChangeRecurringDonation(context.Context, *ChangeRecurringDonationRequest) (*RecurringDonation, error) {
 	return nil, status.Error(codes.Unimplemented, "method ChangeRecurringDonation not implemented")
@@ -364,6 +416,24 @@ func _RecurringService_RequestManageLink_Handler(srv interface{}, ctx context.Co
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RecurringService_RequestManageLinks_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RequestManageLinksRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RecurringServiceServer).RequestManageLinks(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RecurringService_RequestManageLinks_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RecurringServiceServer).RequestManageLinks(ctx, req.(*RequestManageLinksRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _RecurringService_RedeemManageLink_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(RedeemManageLinkRequest)
 	if err := dec(in); err != nil {
@@ -378,6 +448,24 @@ func _RecurringService_RedeemManageLink_Handler(srv interface{}, ctx context.Con
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(RecurringServiceServer).RedeemManageLink(ctx, req.(*RedeemManageLinkRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RecurringService_ShowRecurringDonation_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ShowRecurringDonationRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RecurringServiceServer).ShowRecurringDonation(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RecurringService_ShowRecurringDonation_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RecurringServiceServer).ShowRecurringDonation(ctx, req.(*ShowRecurringDonationRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -460,8 +548,16 @@ var RecurringService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _RecurringService_RequestManageLink_Handler,
 		},
 		{
+			MethodName: "RequestManageLinks",
+			Handler:    _RecurringService_RequestManageLinks_Handler,
+		},
+		{
 			MethodName: "RedeemManageLink",
 			Handler:    _RecurringService_RedeemManageLink_Handler,
+		},
+		{
+			MethodName: "ShowRecurringDonation",
+			Handler:    _RecurringService_ShowRecurringDonation_Handler,
 		},
 		{
 			MethodName: "ChangeRecurringDonation",
