@@ -21,9 +21,10 @@ const campaignsPerPage = 24
 
 // collectiveView is what a collective tells about itself, and its campaigns.
 type collectiveView struct {
-	Name, TextLang string
-	Logo           *imageView
-	About, Legal   template.HTML
+	// Path is the page's own address.
+	Name, TextLang, Path string
+	Logo                 *imageView
+	About, Legal         template.HTML
 	// Website, ContactURL and Email are as the collective wrote them; Site is the website in short.
 	Website, Site, ContactURL, Email string
 	// Host are the lines of who runs the service; none where the operator has not said it.
@@ -73,7 +74,7 @@ func (s *site) collective(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p := s.begin(w, r)
-	v := collectiveView{Name: list.GetCampaigns()[0].GetCollectiveDisplayName(), First: token == ""}
+	v := collectiveView{Path: "/c/" + collective, Name: list.GetCampaigns()[0].GetCollectiveDisplayName(), First: token == ""}
 	v.Lists = s.campaignLists(r.Context(), p.Words, list.GetCampaigns())
 	v.More = nextPage(r, list.GetNextPageToken())
 	p.Title, p.Description = v.Name, p.T("collectiveTitle", "collective", v.Name)

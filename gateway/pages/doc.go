@@ -11,6 +11,8 @@
 //	GET  /proof                                           checks a proof code in the browser; works as a saved copy
 //	GET  /images/{collective}/{image}/{width}             a picture that is public; the address names its content
 //	GET  /c/{collective}                                  who it is, its campaigns, its books, its legal notice
+//	GET  /c/{collective}/monthly                          asks for an address, and has links to monthly donations mailed there
+//	POST /c/{collective}/monthly/link                     does so; by GET it says what came of it
 //	GET  /c/{collective}/{campaign}                       story, progress, stages, form, accounts, news
 //	GET  /c/{collective}/{campaign}/news                  its news; …/news/{item} is one, …/news.atom the feed
 //	GET  …/picture.png, …/poster.pdf, …/qr.svg, …/qr.png  what is drawn of a campaign: beside a shared link, for a wall, to scan
@@ -28,8 +30,8 @@
 //
 // Those of a donation, a monthly donation and a pledge say what the service knows, never what the address claims, and belong
 // to one person: they are not stored and not indexed. A monthly donation is opened by the token of a mailed link, which a
-// button redeems, since mail programs load pages too; after that a manage token travels in the forms of the page. Neither
-// is passed on in a Referer. The others hold nothing about who reads
+// button redeems, since mail programs load pages too; after that the link's own address shows the donation for 30 minutes.
+// Each post of its page ends with a redirect to that address, which is passed on in no Referer. The others hold nothing about who reads
 // them, so shared caches may keep them for some seconds.
 //
 // A public page says in its head what it is, by the service's public address and never by the request's host: its handler

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -23,28 +24,40 @@ import (
 // monthlyView is the page of a monthly donation. Its donor has no account: a link by mail is the key.
 type monthlyView struct {
 	Heading string
+	// Of is what the donation is for; nil when the campaign cannot be shown.
+	Of *monthlyCampaign
 	// Path is the page's address without its query; the forms' are below it.
 	Path string
 	// Lead and Facts say what is known.
 	Lead  string
 	Facts []string
-	// Token is the link's, to be redeemed by a button: mail programs load pages too.
-	Token string
+	// Token is the link's. Unopened: a button opens it, since mail programs load pages too. Afterwards it manages the donation,
+	// at the link's own address alone.
+	Token    string
+	Unopened bool
 	// AskLink offers a new link.
 	AskLink bool
-	// Manage is the token that the open page's forms carry; empty while it is not open.
-	Manage string
-	// Change, Stop and Portal are what can still be done with it; Later: once the account is connected again.
+	// Change, Stop and Portal are what can still be done with it; Later: once the account is connected again. They are for an
+	// open link.
 	Change, Stop, Portal, Later bool
 	Typed, Symbol               string
-	// Gives is what it gives, in minor units. The form brings it back, for the page of an amount that is wrong.
-	Gives int64
+	// StopPath asks before it stops: Confirm. KeepPath leads back from there.
+	Confirm            bool
+	StopPath, KeepPath string
+	// AgainPath is where another donation can be made, once this one has ended; empty otherwise.
+	AgainPath string
 	// DonationPath is the first donation's page.
 	DonationPath string
 }
 
+// monthlyCampaign is what a monthly donation is for.
+type monthlyCampaign struct {
+	Collective, CollectivePath string
+	Title, TextLang, Path      string
+}
+
 // monthlyPage begins the page of the monthly donation that the request names; false when it answered already. Its
-// address may hold a link's token, and its forms a manage token: neither goes into a Referer, cache or index.
+// address may hold a link's token, which goes into no Referer, cache or index.
 func (s *site) monthlyPage(w http.ResponseWriter, r *http.Request) (name string, p *page, v monthlyView, ok bool) {
 	campaign, ok := campaignName(r)
 	// The id of a monthly donation has the form of a donation's.
@@ -59,9 +72,27 @@ func (s *site) monthlyPage(w http.ResponseWriter, r *http.Request) (name string,
 	collective, slug := slugs(campaign)
 	base := "/c/" + collective + "/" + slug
 	v = monthlyView{Heading: p.T("monthlyTitle"), Path: base + "/monthly/" + id, DonationPath: base + "/donations/" + id + p.Query}
-	// A link to the other language would load the page again and lose the token.
+	// A link to the other language would have to hold the token too.
 	p.OtherLanguage, p.NoIndex = "", true
 	return campaign + "/recurringDonations/" + id, p, v, true
+}
+
+// at is the page's own address with its token, and with more parameters, as pairs of name and value.
+func (v *monthlyView) at(p *page, more ...string) string {
+	query := []string{}
+	if p.Query != "" {
+		query = append(query, p.Query[1:])
+	}
+	if v.Token != "" {
+		more = append([]string{"token", v.Token}, more...)
+	}
+	for i := 0; i < len(more); i += 2 {
+		query = append(query, more[i]+"="+url.QueryEscape(more[i+1]))
+	}
+	if len(query) == 0 {
+		return v.Path
+	}
+	return v.Path + "?" + strings.Join(query, "&")
 }
 
 func (s *site) answerMonthly(w http.ResponseWriter, r *http.Request, code int, p *page, v monthlyView) {
@@ -69,20 +100,112 @@ func (s *site) answerMonthly(w http.ResponseWriter, r *http.Request, code int, p
 	s.answer(w, r, code, "monthly", p, cacheNever)
 }
 
-// monthly shows a link's button, or the way to a link. It tells nothing about the donation.
-// The token is not redeemed here, because programs that read mail load the page as well.
+// back ends a form's post at the page, so that neither reload nor back posts anything again.
+func back(w http.ResponseWriter, r *http.Request, address string) {
+	w.Header().Set("Cache-Control", cacheNever)
+	http.Redirect(w, r, address, http.StatusSeeOther)
+}
+
+// monthly shows a link's button, or the donation that an open link manages, or the way to a link. Without an open link it
+// tells nothing about the donation. It opens no link, because programs that read mail load the page as well.
 func (s *site) monthly(w http.ResponseWriter, r *http.Request) {
-	_, p, v, ok := s.monthlyPage(w, r)
+	name, p, v, ok := s.monthlyPage(w, r)
 	if !ok {
 		return
 	}
-	if v.Token = r.URL.Query().Get("token"); v.Token != "" {
-		v.Lead = p.T("monthlyOpenLead")
-	} else {
-		v.Lead, v.AskLink = p.T("monthlyLinkLead"), true
-		p.OtherLanguage = v.Path + "?lang=" + p.T("otherLanguageCode")
+	query := r.URL.Query()
+	campaign, err := s.campaignOf(r.Context(), name)
+	if err == nil {
+		shown := newCampaignView(p.Words, campaign)
+		v.Of = &monthlyCampaign{shown.Collective, shown.CollectivePath, shown.Title, shown.TextLang, shown.Path}
 	}
-	s.answerMonthly(w, r, http.StatusOK, p, v)
+	code := http.StatusOK
+	if reason := query.Get("problem"); reason != "" {
+		code = tellProblem(p, campaign, errorsv1.ReasonOf(reason), waitOf(query))
+	}
+	v.Token = query.Get("token")
+	if v.Token == "" {
+		v.Lead, v.AskLink = p.T("monthlyLinkLead"), true
+		if query.Has("sent") {
+			v.Heading, v.Lead, v.Facts, v.AskLink = p.T("monthlySentTitle"), p.T("monthlySentLead"), []string{p.T("monthlySentHint")}, false
+		}
+		p.OtherLanguage = v.Path + "?lang=" + p.T("otherLanguageCode")
+		s.answerMonthly(w, r, code, p, v)
+		return
+	}
+	donation, err := s.recurring.ShowRecurringDonation(r.Context(), &recurringv1.ShowRecurringDonationRequest{Name: name, ManageToken: v.Token})
+	reason, _ := reasonOf(err)
+	switch {
+	case err == nil:
+		v.Typed = query.Get("amount")
+		v.show(p, donation)
+		v.tellDone(p, donation, campaign, query)
+	case reason == errorsv1.ErrorReason_LINK_UNOPENED:
+		v.Lead, v.Unopened = p.T("monthlyOpenLead"), true
+	// A token that is no token is no better than one that is over.
+	case reason == errorsv1.ErrorReason_MANAGE_TOKEN_INVALID, status.Code(err) == codes.InvalidArgument:
+		v.Heading, v.Lead, v.Token, v.AskLink = p.T("monthly.spentTitle"), p.T("monthly.spentLead"), "", true
+	default:
+		s.failed(w, r, err)
+		return
+	}
+	s.answerMonthly(w, r, code, p, v)
+}
+
+// waitOf is how long to wait, by the address; a minute when it does not say.
+func waitOf(query url.Values) time.Duration {
+	seconds, err := strconv.Atoi(query.Get("wait"))
+	if err != nil || seconds < 1 || seconds > 24*60*60 {
+		return time.Minute
+	}
+	return time.Duration(seconds) * time.Second
+}
+
+// tellDone says what a form has just done, or asks before it stops the donation.
+func (v *monthlyView) tellDone(p *page, donation *recurringv1.RecurringDonation, campaign *campaignsv1.Campaign, query url.Values) {
+	pending := donation.GetChangePending()
+	switch {
+	case len(p.Problems) > 0:
+	case query.Get("done") == "change" && pending:
+		v.Heading = p.T("monthlyChangeNotedTitle")
+	case query.Get("done") == "change":
+		v.Heading = p.T("monthlyChangedTitle")
+	case query.Get("done") == "stop" && v.Stop:
+		// It was not stopped, whatever the address says.
+	case query.Get("done") == "stop" && pending:
+		v.Heading = p.T("monthlyStopNotedTitle")
+	case query.Get("done") == "stop":
+		v.Heading = p.T("monthlyStoppedTitle")
+	case query.Get("step") == "stop" && v.Stop:
+		v.confirmStop(p, donation)
+		return
+	}
+	running := v.Stop || v.Portal || v.Change
+	switch state := campaign.GetState(); {
+	case running && state == campaignsv1.CampaignState_CAMPAIGN_STATE_PAUSED:
+		v.Facts = append(v.Facts, p.T("monthly.campaignPaused"))
+	case !running && campaign.GetAcceptingDonations():
+		v.AgainPath = v.Of.Path + p.Query
+	}
+}
+
+// confirmStop says what stopping does, and what was charged last.
+func (v *monthlyView) confirmStop(p *page, donation *recurringv1.RecurringDonation) {
+	v.Confirm, v.Heading, v.KeepPath, v.Facts = true, p.T("monthly.stopTitle"), v.at(p), nil
+	fact := func(key string, values ...string) { v.Facts = append(v.Facts, p.T(key, values...)) }
+	switch {
+	case donation.GetAccountDisconnected():
+		fact("monthly.stopLater")
+	case donation.GetDebitPending():
+		fact("monthly.stopDebit")
+	case donation.GetState() == recurringv1.RecurringDonationState_RECURRING_DONATION_STATE_PAST_DUE:
+		fact("monthly.stopPastDue")
+	case donation.GetNextDebitTime() != nil:
+		fact("monthly.stopNext", "date", p.Date(donation.GetNextDebitTime().AsTime()))
+	default:
+		fact("monthly.stopNothing")
+	}
+	fact("monthly.stopKept")
 }
 
 // monthlyForm is what all posts of the page begin with: not from another site, and readable. It reports false when
@@ -99,11 +222,10 @@ func (s *site) monthlyForm(w http.ResponseWriter, r *http.Request) (name string,
 		return name, p, v, false
 	}
 	if r.ParseForm() != nil {
-		p.wrong("", p.T("monthlyErrorOther"))
-		v.AskLink = true
-		s.answerMonthly(w, r, http.StatusBadRequest, p, v)
+		back(w, r, v.at(p, "problem", "other"))
 		return name, p, v, false
 	}
+	v.Token = r.PostForm.Get("token")
 	return name, p, v, true
 }
 
@@ -114,31 +236,30 @@ func (s *site) monthlyLink(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
+	v.Token = ""
 	if _, err := s.recurring.RequestManageLink(r.Context(), &recurringv1.RequestManageLinkRequest{Name: name}); err != nil {
 		s.monthlyFailed(w, r, p, v, err)
 		return
 	}
-	v.Heading, v.Lead, v.Facts = p.T("monthlySentTitle"), p.T("monthlySentLead"), []string{p.T("monthlySentHint")}
-	s.answerMonthly(w, r, http.StatusOK, p, v)
+	back(w, r, v.at(p, "sent", "1"))
 }
 
-// monthlyOpen redeems a link's token and shows the donation.
+// monthlyOpen opens a link. Its token manages the donation from here on, so no cookie is needed; pressed again after an
+// answer that was lost, the button opens it again.
 func (s *site) monthlyOpen(w http.ResponseWriter, r *http.Request) {
 	name, p, v, ok := s.monthlyForm(w, r)
 	if !ok {
 		return
 	}
-	opened, err := s.recurring.RedeemManageLink(r.Context(), &recurringv1.RedeemManageLinkRequest{Name: name, Token: r.PostForm.Get("token")})
-	if err != nil {
+	if _, err := s.recurring.RedeemManageLink(r.Context(), &recurringv1.RedeemManageLinkRequest{Name: name, Token: v.Token}); err != nil {
 		s.monthlyFailed(w, r, p, v, err)
 		return
 	}
-	// The link's token was redeemed. The forms of this page carry the manage token from here on, so no cookie is
-	// needed.
-	v.Manage = opened.GetManageToken()
-	v.show(p.Words, opened.GetRecurringDonation())
-	s.answerMonthly(w, r, http.StatusOK, p, v)
+	back(w, r, v.at(p))
 }
+
+// maxTyped is the longest amount that comes back in its field.
+const maxTyped = 24
 
 // monthlyChange changes what is given from the next month on.
 func (s *site) monthlyChange(w http.ResponseWriter, r *http.Request) {
@@ -146,41 +267,28 @@ func (s *site) monthlyChange(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	v.keep(r.PostForm)
 	campaign, err := s.campaignOf(r.Context(), name)
 	if err != nil {
 		s.monthlyFailed(w, r, p, v, err)
 		return
 	}
+	typed := r.PostForm.Get("amount")
+	if len(typed) > maxTyped {
+		typed = ""
+	}
 	// A monthly donation is in the currency of its campaign.
-	currency := money.Currency(campaign.GetGoal().GetCurrencyCode())
-	v.Symbol = p.Words.CurrencySymbol(string(currency))
-	amount, err := chosenAmount(url.Values{"amount": {v.Typed}}, currency)
+	amount, err := chosenAmount(url.Values{"amount": {typed}}, money.Currency(campaign.GetGoal().GetCurrencyCode()))
 	if err != nil {
-		v.refuse(p, p.T("errorAmount"), currency)
-		s.answerMonthly(w, r, http.StatusBadRequest, p, v)
+		back(w, r, v.at(p, "problem", errorsv1.ErrorReason_INVALID_FIELD.String(), "amount", typed))
 		return
 	}
-	changed, err := s.recurring.ChangeRecurringDonation(r.Context(), &recurringv1.ChangeRecurringDonationRequest{
-		Name: name, ManageToken: v.Manage, Amount: &moneyv1.Money{CurrencyCode: string(amount.Currency), AmountMinor: amount.Minor},
-	})
-	if err != nil {
-		// Only an amount that is too small or too large comes back in the form; all else has a page of its own.
-		if code, sentence := refusal(p.Words, campaign, err); code == http.StatusBadRequest {
-			v.refuse(p, sentence, currency)
-			s.answerMonthly(w, r, code, p, v)
-			return
-		}
-		s.monthlyFailed(w, r, p, v, err)
+	if _, err := s.recurring.ChangeRecurringDonation(r.Context(), &recurringv1.ChangeRecurringDonationRequest{
+		Name: name, ManageToken: v.Token, Amount: &moneyv1.Money{CurrencyCode: string(amount.Currency), AmountMinor: amount.Minor},
+	}); err != nil {
+		s.monthlyFailed(w, r, p, v, err, "amount", typed)
 		return
 	}
-	v.Heading, v.Typed = p.T("monthlyChangedTitle"), ""
-	// The change is noted here and not yet made at Stripe.
-	if changed.GetChangePending() {
-		v.Heading = p.T("monthlyChangeNotedTitle")
-	}
-	v.show(p.Words, changed)
-	s.answerMonthly(w, r, http.StatusOK, p, v)
+	back(w, r, v.at(p, "done", "change"))
 }
 
 // campaignOf reads the campaign of a monthly donation.
@@ -195,18 +303,11 @@ func (s *site) monthlyStop(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	v.keep(r.PostForm)
-	stopped, err := s.recurring.StopRecurringDonation(r.Context(), &recurringv1.StopRecurringDonationRequest{Name: name, ManageToken: v.Manage})
-	if err != nil {
+	if _, err := s.recurring.StopRecurringDonation(r.Context(), &recurringv1.StopRecurringDonationRequest{Name: name, ManageToken: v.Token}); err != nil {
 		s.monthlyFailed(w, r, p, v, err)
 		return
 	}
-	v.Heading = p.T("monthlyStoppedTitle")
-	if stopped.GetChangePending() {
-		v.Heading = p.T("monthlyStopNotedTitle")
-	}
-	v.show(p.Words, stopped)
-	s.answerMonthly(w, r, http.StatusOK, p, v)
+	back(w, r, v.at(p, "done", "stop"))
 }
 
 // monthlyPortal leads to Stripe's page for the card.
@@ -215,8 +316,7 @@ func (s *site) monthlyPortal(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	v.keep(r.PostForm)
-	portal, err := s.recurring.CreatePortalSession(r.Context(), &recurringv1.CreatePortalSessionRequest{Name: name, ManageToken: v.Manage})
+	portal, err := s.recurring.CreatePortalSession(r.Context(), &recurringv1.CreatePortalSessionRequest{Name: name, ManageToken: v.Token})
 	// The policy of the page lets browsers follow the form to these origins alone.
 	if err == nil && !at(portal.GetUrl(), s.portalOrigins) {
 		err = errors.New("pages: the portal is at none of the gateway's portal origins")
@@ -239,67 +339,72 @@ func (s *site) backToMonthly(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// keep takes over what an open page's form sent.
-func (v *monthlyView) keep(form url.Values) {
-	// All three forms are offered again after an error; the service refuses what is not possible.
-	v.Manage, v.Typed = form.Get("manage"), form.Get("amount")
-	v.Gives, _ = strconv.ParseInt(form.Get("gives"), 10, 64)
-	v.Change, v.Stop, v.Portal = true, true, true
-}
-
-// refuse says what is wrong with the amount typed, and what stays as it is.
-func (v *monthlyView) refuse(p *page, sentence string, currency money.Currency) {
-	p.wrong("amount", sentence)
-	if v.Gives > 0 {
-		v.Lead = p.T("monthlyGives", "amount", p.Money(&moneyv1.Money{CurrencyCode: string(currency), AmountMinor: v.Gives}))
-	}
-}
-
-// monthlyFailed says why nothing came of it, and offers a new link where that helps.
-func (s *site) monthlyFailed(w http.ResponseWriter, r *http.Request, p *page, v monthlyView, err error) {
+// monthlyFailed leads back to the page, whose address says why nothing came of it.
+func (s *site) monthlyFailed(w http.ResponseWriter, r *http.Request, p *page, v monthlyView, err error, more ...string) {
 	reason, wait := reasonOf(err)
-	// Most refusals are about the state of the donation or of its account.
-	code := http.StatusConflict
-	switch reason {
-	// A new link helps in both cases.
-	case errorsv1.ErrorReason_LINK_INVALID, errorsv1.ErrorReason_MANAGE_TOKEN_INVALID:
-		p.wrong("", p.T("monthlyErrorLink"))
-		v.AskLink, v.Manage = true, ""
-	case errorsv1.ErrorReason_MAIL_NOT_CONFIGURED:
-		p.wrong("", p.T("monthlyErrorMail"))
-	case errorsv1.ErrorReason_TOO_MANY_LINKS:
-		code = http.StatusTooManyRequests
-		p.wrong("", p.T("monthlyErrorTooMany", "wait", p.Wait(wait)))
-	case errorsv1.ErrorReason_TOO_MANY_CHANGES:
-		code = http.StatusTooManyRequests
-		p.wrong("", p.T("monthlyErrorManyChanges", "wait", p.Wait(wait)))
-	case errorsv1.ErrorReason_RECURRING_NOT_STARTED:
-		p.wrong("", p.T("monthlyErrorNotStarted"))
-	// Without the manage token the page offers no forms.
-	case errorsv1.ErrorReason_RECURRING_ENDED:
-		p.wrong("", p.T("monthlyErrorEnded"))
-		v.Manage = ""
-	case errorsv1.ErrorReason_STRIPE_ACCOUNT_DISCONNECTED:
-		p.wrong("", p.T("monthlyErrorDisconnected"))
-	case errorsv1.ErrorReason_STRIPE_UNAVAILABLE:
-		code = http.StatusServiceUnavailable
-		p.wrong("", p.T("errorStripe"))
+	switch {
+	// The page itself says so of its link.
+	case reason == errorsv1.ErrorReason_LINK_INVALID, reason == errorsv1.ErrorReason_MANAGE_TOKEN_INVALID:
+		back(w, r, v.at(p))
+		return
+	case status.Code(err) == codes.NotFound:
+		s.missing(w, r)
+		return
 	// What is not foreseen is logged by its code alone and told in a general sentence.
-	default:
-		if isNotFound(err) {
-			s.missing(w, r)
-			return
-		}
+	case !foreseen(reason):
 		s.logger.WarnContext(r.Context(), "a monthly donation's page lacks what it asked for", "code", status.Code(err).String())
-		code = http.StatusServiceUnavailable
-		p.wrong("", p.T("monthlyErrorOther"))
 	}
-	s.answerMonthly(w, r, code, p, v)
+	more = append([]string{"problem", reason.String(), "wait", strconv.Itoa(int(wait.Seconds()))}, more...)
+	back(w, r, v.at(p, more...))
+}
+
+// foreseen reports whether tellProblem has a sentence for the reason.
+func foreseen(reason errorsv1.ErrorReason) bool {
+	_, known := monthlyProblems[reason]
+	return known || reason == errorsv1.ErrorReason_AMOUNT_TOO_SMALL || reason == errorsv1.ErrorReason_AMOUNT_TOO_LARGE
+}
+
+// monthlyProblems are the answers to refusals that no field is at fault for: the status and the sentence.
+var monthlyProblems = map[errorsv1.ErrorReason]struct {
+	code     int
+	sentence string
+}{
+	errorsv1.ErrorReason_MAIL_NOT_CONFIGURED:         {http.StatusConflict, "monthlyErrorMail"},
+	errorsv1.ErrorReason_TOO_MANY_LINKS:              {http.StatusTooManyRequests, "monthlyErrorTooMany"},
+	errorsv1.ErrorReason_TOO_MANY_CHANGES:            {http.StatusTooManyRequests, "monthlyErrorManyChanges"},
+	errorsv1.ErrorReason_RECURRING_NOT_STARTED:       {http.StatusConflict, "monthlyErrorNotStarted"},
+	errorsv1.ErrorReason_RECURRING_ENDED:             {http.StatusConflict, "monthlyErrorEnded"},
+	errorsv1.ErrorReason_STRIPE_ACCOUNT_DISCONNECTED: {http.StatusConflict, "monthlyErrorDisconnected"},
+	errorsv1.ErrorReason_STRIPE_UNAVAILABLE:          {http.StatusServiceUnavailable, "errorStripe"},
+	errorsv1.ErrorReason_TOO_BUSY:                    {http.StatusServiceUnavailable, "errorStripe"},
+}
+
+// tellProblem says why a form was refused, and returns the page's status. campaign may be nil.
+func tellProblem(p *page, campaign *campaignsv1.Campaign, reason errorsv1.ErrorReason, wait time.Duration) int {
+	switch reason {
+	case errorsv1.ErrorReason_INVALID_FIELD:
+		p.wrong("amount", p.T("errorAmount"))
+		return http.StatusBadRequest
+	case errorsv1.ErrorReason_AMOUNT_TOO_SMALL:
+		p.wrong("amount", p.T("errorTooSmall", "minimum", p.Money(campaign.GetMinimum())))
+		return http.StatusBadRequest
+	case errorsv1.ErrorReason_AMOUNT_TOO_LARGE:
+		p.wrong("amount", p.T("errorTooLarge", "maximum", p.Money(campaign.GetMaximum())))
+		return http.StatusBadRequest
+	}
+	known, ok := monthlyProblems[reason]
+	if !ok {
+		p.wrong("", p.T("monthlyErrorOther"))
+		return http.StatusServiceUnavailable
+	}
+	p.wrong("", p.T(known.sentence, "wait", p.Wait(wait)))
+	return known.code
 }
 
 // show says how the donation stands, and what can be done with it.
-func (v *monthlyView) show(w *text.Words, g *recurringv1.RecurringDonation) {
-	v.Gives = g.GetAmount().GetAmountMinor()
+func (v *monthlyView) show(p *page, g *recurringv1.RecurringDonation) {
+	w := p.Words
+	v.StopPath = v.at(p, "step", "stop")
 	amount := w.Money(g.GetAmount())
 	v.Symbol = w.CurrencySymbol(g.GetAmount().GetCurrencyCode())
 	fact := func(key string, values ...string) { v.Facts = append(v.Facts, w.T(key, values...)) }

@@ -132,7 +132,7 @@ func New(c Config) (*Site, error) {
 	if s.drawn, err = newDrawings(); err != nil {
 		return nil, err
 	}
-	for _, name := range []string{"campaign", "collective", "donation", "embed", "front", "message", "monthly", "news", "pledgeform", "privacy", "proof", "receipt", "receipterase", "slip"} {
+	for _, name := range []string{"campaign", "collective", "donation", "embed", "front", "message", "monthly", "monthlylinks", "news", "pledgeform", "privacy", "proof", "receipt", "receipterase", "slip"} {
 		s.templates[name], err = template.ParseFS(files, "templates/layout.html", "templates/share.html", "templates/give.html", "templates/proofsentences.html", "templates/cards.html", "templates/"+name+".html")
 		if err != nil {
 			return nil, err
@@ -155,6 +155,9 @@ func New(c Config) (*Site, error) {
 	mux.HandleFunc("GET /sitemap.xml", s.sitemap)
 	mux.HandleFunc("GET /robots.txt", s.robots)
 	mux.HandleFunc("GET /c/{collective}", s.collective)
+	mux.HandleFunc("GET /c/{collective}/monthly", s.links)
+	mux.HandleFunc("GET /c/{collective}/monthly/link", s.linksAsked)
+	mux.HandleFunc("POST /c/{collective}/monthly/link", s.askLinks)
 	mux.HandleFunc("GET /c/{collective}/{campaign}", s.campaign)
 	mux.HandleFunc("GET /c/{collective}/{campaign}/embed", s.embed)
 	mux.HandleFunc("GET /c/{collective}/{campaign}/picture.png", s.picture)
@@ -289,8 +292,8 @@ func (s *site) policy(name string, p *page) string {
 		forms = "'self' " + strings.Join(s.portalOrigins, " ")
 	case "donation":
 		forms, scripts = "'self'", "script-src 'self'; connect-src 'self'; "
-	// This form leads to our own pages.
-	case "pledgeform", "receipt", "receipterase":
+	// These forms lead to our own pages.
+	case "pledgeform", "receipt", "receipterase", "monthlylinks":
 		forms = "'self'"
 	// A preview has the form, which leads nowhere.
 	case previewName:

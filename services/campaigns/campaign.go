@@ -32,6 +32,20 @@ func (n Name) String() string {
 
 var slugPattern = regexp.MustCompile(`^[a-z][a-z0-9-]{1,38}[a-z0-9]$`)
 
+// reservedSlug is no campaign's: /c/{collective}/monthly is the page where donors manage monthly donations.
+const reservedSlug = "monthly"
+
+// checkSlug is INVALID_ARGUMENT for what can be no new campaign's id.
+func checkSlug(id string) error {
+	if !slugPattern.MatchString(id) {
+		return errs.Invalid("campaign_id", "must be 3 to 40 lower-case letters, digits and dashes, beginning with a letter")
+	}
+	if id == reservedSlug {
+		return errs.Invalid("campaign_id", "must not be %q: that address is the page where donors manage monthly donations", id)
+	}
+	return nil
+}
+
 // ParseName reads a resource name. A name of another form is NOT_FOUND.
 func ParseName(name string) (Name, error) {
 	parts := strings.Split(name, "/")

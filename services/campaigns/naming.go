@@ -41,8 +41,8 @@ WHERE collective = @collective
 // (CAMPAIGN_EXISTS); FAILED_PRECONDITION: CAMPAIGN_IN_USE, CAMPAIGN_CLOSED; ABORTED (ETAG_MISMATCH); NOT_FOUND.
 func (s *Service) Rename(ctx context.Context, name Name, id, etag string) (Campaign, error) {
 	renamed := Name{Collective: name.Collective, Campaign: id}
-	if !slugPattern.MatchString(id) {
-		return Campaign{}, errs.Invalid("campaign_id", "must be 3 to 40 lower-case letters, digits and dashes, beginning with a letter")
+	if err := checkSlug(id); err != nil {
+		return Campaign{}, err
 	}
 	err := postgres.InTx(ctx, s.pool, func(ctx context.Context, tx pgx.Tx) error {
 		stored, err := lockTx(ctx, tx, name)

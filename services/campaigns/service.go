@@ -58,8 +58,8 @@ func (s *Service) FeeEstimate() FeeEstimate { return s.fee }
 // Errors: ALREADY_EXISTS (CAMPAIGN_EXISTS) when it has other content; INVALID_ARGUMENT with all wrong fields; NOT_FOUND
 // for a missing collective.
 func (s *Service) Create(ctx context.Context, name Name, content Content) (Campaign, error) {
-	if !slugPattern.MatchString(name.Campaign) {
-		return Campaign{}, errs.Invalid("campaign_id", "must be 3 to 40 lower-case letters, digits and dashes, beginning with a letter")
+	if err := checkSlug(name.Campaign); err != nil {
+		return Campaign{}, err
 	}
 	content.nameStages(nil, nil)
 	if err := content.normalise(); err != nil {
