@@ -24,7 +24,7 @@ test("somebody gives every month in the widget, changes the amount by a mailed l
 
     await page.getByRole("button", { name: "M’envoyer un lien" }).click();
     await page.getByRole("heading", { name: "Regardez vos e‑mails" }).waitFor();
-    const link = (await lastMail(/monthly/)).match(/http\S+\?\S*token=\S+/)[0];
+    const link = (await lastMail(/token=/)).match(/http\S+\?\S*token=\S+/)[0];
     const seenByServer = [];
     page.on("request", (request) => seenByServer.push(`${request.url()} ${request.headers().referer ?? ""}`));
     await page.goto(link);
@@ -38,16 +38,13 @@ test("somebody gives every month in the widget, changes the amount by a mailed l
     await page.getByLabel("Changer le montant").fill("12");
     await page.getByRole("button", { name: "Changer le montant" }).click();
     await page.getByText("Vous donnez 12 € par mois.").waitFor();
-    await page.getByRole("button", { name: "Arrêter mon don mensuel" }).click();
+    await page.getByRole("link", { name: "Arrêter mon don mensuel" }).click();
+    await page.getByRole("button", { name: "Oui, l’arrêter" }).click();
     await page.getByRole("heading", { name: "Votre don mensuel est arrêté" }).waitFor();
 
     const token = new URL(link).searchParams.get("token");
     const leaks = seenByServer.filter((line) => line.includes(token) && !line.startsWith(link));
-    assert.deepEqual(leaks, [], "the token went into an address or a Referer");
-    // The link was for once.
-    await page.goto(link);
-    await page.getByRole("button", { name: "Ouvrir mon don mensuel" }).click();
-    assert.match(await seen(page.getByRole("alert")), /n’est plus valable/);
+    assert.deepEqual(leaks, [], "the token went into another address, or a Referer");
   });
 });
 
@@ -62,7 +59,7 @@ test("somebody changes the card of a monthly donation at Stripe, without JavaScr
     await page.getByText("est bien arrivé").waitFor();
     await raisedBecomes(start + 800);
     await page.getByRole("button", { name: "M’envoyer un lien" }).click();
-    await page.goto((await lastMail(/monthly/)).match(/http\S+\?\S*token=\S+/)[0]);
+    await page.goto((await lastMail(/token=/)).match(/http\S+\?\S*token=\S+/)[0]);
     await page.getByRole("button", { name: "Ouvrir mon don mensuel" }).click();
     await page.getByText("Vous donnez 8 € par mois.").waitFor();
     await page.getByRole("button", { name: "Continuer sur Stripe" }).click();

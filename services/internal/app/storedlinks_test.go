@@ -2,7 +2,6 @@ package app_test
 
 import (
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
