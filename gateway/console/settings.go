@@ -269,7 +269,7 @@ var zones = []string{
 }
 
 var generalSettings = setting{
-	key: "general", paths: []string{"display_name", "time_zone", "language"},
+	key: "general", paths: []string{"display_name", "time_zone", "language", "discreet"},
 	fields: func(v *visit) []field {
 		options := []option{}
 		for _, zone := range zones {
@@ -285,13 +285,19 @@ var generalSettings = setting{
 			{Name: "language", Label: "settings.language", Hint: "settings.languageHint", Kind: "select", Required: true, Options: []option{
 				{"fr", v.T("settings.french"), ""}, {"en", v.T("settings.english"), ""},
 			}},
+			{Name: "discreet", Label: "settings.discreet", Hint: "settings.discreetHint", Kind: "checkbox", Path: "collective.discreet"},
 		}
 	},
 	values: func(_ *visit, c *collectivesv1.Collective) []string {
-		return []string{"display_name", c.GetDisplayName(), "time_zone", c.GetTimeZone(), "language", c.GetLanguage()}
+		discreet := ""
+		if c.GetDiscreet() {
+			discreet = "on"
+		}
+		return []string{"display_name", c.GetDisplayName(), "time_zone", c.GetTimeZone(), "language", c.GetLanguage(), "discreet", discreet}
 	},
 	read: func(_ *visit, f *form, c *collectivesv1.Collective) {
 		c.DisplayName, c.TimeZone, c.Language = f.Value("display_name"), f.Value("time_zone"), f.Value("language")
+		c.Discreet = f.Checked("discreet")
 	},
 }
 

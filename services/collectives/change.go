@@ -106,6 +106,7 @@ func (c Collective) auditFields() audit.Fields {
 		"cheque_payee":         c.ChequePayee,
 		"postal_address":       strings.Join(c.PostalAddress, ", "),
 		"own_account_required": strconv.FormatBool(c.OwnAccountRequired),
+		"discreet":             strconv.FormatBool(c.Discreet),
 		"suspend_reason":       c.SuspendReason,
 	}
 }

@@ -119,7 +119,7 @@ func (s *server) ResumeCollective(ctx context.Context, req *collectivesv1.Resume
 // writable are the fields that an update may change.
 var writable = []string{
 	"display_name", "stripe_account", "time_zone", "language", "alert_emails", "refund_approval", "bank_account",
-	"cheque_payee", "postal_address", "own_account_required",
+	"cheque_payee", "postal_address", "own_account_required", "discreet",
 }
 
 // settingsFromProto copies the fields that are writable, unchecked: normalise checks them. All others of c stay.
@@ -137,6 +137,7 @@ func settingsFromProto(c *Collective, p *collectivesv1.Collective) {
 		ChequePayee:        p.GetChequePayee(),
 		PostalAddress:      p.GetPostalAddress(),
 		OwnAccountRequired: p.GetOwnAccountRequired(),
+		Discreet:           p.GetDiscreet(),
 	}
 }
 
@@ -172,6 +173,7 @@ func toProto(c Collective) *collectivesv1.Collective {
 		ChequePayee:        c.ChequePayee,
 		PostalAddress:      c.PostalAddress,
 		OwnAccountRequired: c.OwnAccountRequired,
+		Discreet:           c.Discreet,
 		SuspendTime:        wire.Time(c.SuspendTime),
 		SuspendReason:      c.SuspendReason,
 		PendingChanges:     c.waits,

@@ -27,6 +27,8 @@ type Settings struct {
 	// OwnAccountRequired says that the collective is not the operator's own, so that its money must not stand
 	// on the platform's account: no donation is taken before it has a connected one.
 	OwnAccountRequired bool
+	// Discreet says that donors' bank statements and mails do not name the collective and its campaigns.
+	Discreet bool
 }
 
 // BankAccount is an account that transfers are made to.

@@ -31,6 +31,7 @@ const columns = `
 	c.cheque_payee,
 	c.postal_address,
 	c.own_account_required,
+	c.discreet,
 	c.suspended_at,
 	c.suspend_reason,
 	c.created_at,
@@ -87,6 +88,7 @@ INSERT INTO collectives.collectives (
 	cheque_payee,
 	postal_address,
 	own_account_required,
+	discreet,
 	created_at,
 	updated_at
 )
@@ -105,6 +107,7 @@ VALUES (
 	@cheque_payee,
 	@postal_address,
 	@own_account_required,
+	@discreet,
 	@created_at,
 	@created_at
 )
@@ -124,6 +127,7 @@ RETURNING
 	cheque_payee,
 	postal_address,
 	own_account_required,
+	discreet,
 	suspended_at,
 	suspend_reason,
 	created_at,
@@ -173,6 +177,7 @@ SET
 	cheque_payee = @cheque_payee,
 	postal_address = @postal_address,
 	own_account_required = @own_account_required,
+	discreet = @discreet,
 	suspended_at = @suspended_at,
 	suspend_reason = @suspend_reason,
 	updated_at = @updated_at,
@@ -271,6 +276,7 @@ func (c Collective) namedArgs() pgx.NamedArgs {
 		"cheque_payee":             c.ChequePayee,
 		"postal_address":           c.PostalAddress,
 		"own_account_required":     c.OwnAccountRequired,
+		"discreet":                 c.Discreet,
 		"suspended_at":             nil,
 		"suspend_reason":           c.SuspendReason,
 	}
@@ -292,7 +298,7 @@ func scan(r pgx.CollectableRow) (Collective, error) {
 	var suspended *time.Time
 	err := r.Scan(&c.ID, &c.DisplayName, &c.StripeAccount, &c.TimeZone, &c.Language, &c.AlertEmails, &approvalMinor, &approvalCurrency,
 		&c.BankAccount.Holder, &c.BankAccount.IBAN, &c.BankAccount.BIC, &c.ChequePayee, &c.PostalAddress,
-		&c.OwnAccountRequired, &suspended, &c.SuspendReason, &c.CreateTime, &c.UpdateTime, &c.version)
+		&c.OwnAccountRequired, &c.Discreet, &suspended, &c.SuspendReason, &c.CreateTime, &c.UpdateTime, &c.version)
 	if approvalMinor != nil {
 		c.RefundApproval = money.Amount{Minor: *approvalMinor, Currency: money.Currency(*approvalCurrency)}
 	}

@@ -58,7 +58,7 @@ func (s *Service) Create(ctx context.Context, in Intent) (Donation, error) {
 	if err := s.accepts(ctx, campaign); err != nil {
 		return Donation{}, err
 	}
-	return s.openSession(ctx, d.ID, campaign.Title(d.Locale))
+	return s.openSession(ctx, d.ID, campaign)
 }
 
 // accepts returns an error unless the campaign is open and its collective can take payments.

@@ -109,7 +109,7 @@ func (s *Service) ContinuePage(ctx context.Context, id uuid.UUID) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.openSession(ctx, id, campaign.Title(d.Locale))
+	_, err = s.openSession(ctx, id, campaign)
 	return err
 }
 

@@ -258,7 +258,7 @@ func (s *Service) managePage(r Recurring) string {
 	return s.cfg.PublicURL + "/c/" + r.Campaign.Collective + "/" + r.Campaign.Campaign + "/monthly/" + r.ID.String()
 }
 
-// mailNames are what a mail calls the collective and the campaign.
+// mailNames are what a mail calls the collective and the campaign; zero where the collective asks for discretion.
 type mailNames struct{ collective, campaign string }
 
 // readerOf reads the donor's address at Stripe, which is not stored, and the names for the mail. Where there is no address
@@ -267,11 +267,17 @@ func (s *Service) readerOf(ctx context.Context, r Recurring) (to string, names m
 	if err := s.cfg.Connect.CheckConnected(ctx, r.Campaign.Collective); err != nil {
 		return "", names, err // the account may be connected again before the job's last attempt
 	}
-	campaign, err := s.cfg.Campaigns.Get(ctx, r.Campaign)
+	collective, err := s.cfg.Collectives.Get(ctx, r.Campaign.Collective)
 	if err != nil {
 		return "", names, err
 	}
-	names = mailNames{collective: campaign.CollectiveDisplayName, campaign: campaign.Title(r.Locale)}
+	if !collective.Discreet {
+		campaign, err := s.cfg.Campaigns.Get(ctx, r.Campaign)
+		if err != nil {
+			return "", names, err
+		}
+		names = mailNames{collective: collective.DisplayName, campaign: campaign.Title(r.Locale)}
+	}
 	to, err = s.cfg.Stripe.CustomerEmail(ctx, r.StripeAccount, r.Customer)
 	if err == nil && to == "" {
 		// Another attempt would find no address either.

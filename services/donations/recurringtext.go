@@ -10,18 +10,19 @@ import (
 
 // recurringWords are the texts for donors of monthly donations in one language.
 type recurringWords struct {
-	// note is shown on Stripe's page, above the button.
-	note string
+	// onceNote and note are shown on Stripe's page, above the button, for a single and for a monthly donation.
+	onceNote, note string
 	// linkSubject and linkText are those of the mail with a link, startSubject and startText those of the mail at the start.
 	// Names stand at a text's end alone, since locked screens show subjects and first lines.
 	linkSubject, linkText   string
 	startSubject, startText string
-	// names is what a mail ends with. {amount}, {campaign} and {collective} are filled in.
+	// names is what a mail ends with, unless the collective asks for discretion. {amount}, {campaign} and {collective} are filled in.
 	names string
 }
 
 var recurringCatalogue = map[string]recurringWords{
 	"fr": {
+		onceNote: "Vous donnez une seule fois : rien d’autre ne sera débité.",
 		note: "Vous donnez ce montant chaque mois, jusqu’à ce que vous l’arrêtiez : un lien reçu par e‑mail suffit, sans compte. " +
 			"Si la collecte se termine, votre don mensuel s’arrête de lui-même à la fin du mois déjà payé.",
 		linkSubject: "Gérer votre don mensuel",
@@ -49,6 +50,7 @@ Il n’y a pas de compte à créer : sur cette page, demandez un lien, et il a
 		names: "Ce don : {amount} par mois pour la collecte « {campaign} » ({collective}).\n",
 	},
 	"en": {
+		onceNote: "You give once: nothing more will be charged.",
 		note: "You give this amount each month until you stop it: a link by email is enough, without an account. " +
 			"If the campaign ends, your monthly donation stops by itself at the end of the month already paid.",
 		linkSubject: "Manage your monthly donation",
@@ -77,10 +79,10 @@ There is no account to create: ask for a link on that page, and it comes to your
 	},
 }
 
-// recurringNote is empty for a single donation.
-func recurringNote(d Donation) string {
+// pageNote is the text of a donation's payment page, above its button.
+func pageNote(d Donation) string {
 	if d.Recurring == uuid.Nil {
-		return ""
+		return recurringCatalogue[d.Locale].onceNote
 	}
 	return recurringCatalogue[d.Locale].note
 }
@@ -100,8 +102,11 @@ func startMail(r Recurring, names mailNames, page string) (subject, text string)
 // fill puts the link into the text, and the names at its end. One pass fills in all, so that a title cannot bring a
 // placeholder of its own.
 func (w recurringWords) fill(text string, r Recurring, names mailNames, link string) string {
+	if names != (mailNames{}) {
+		text += w.names
+	}
 	return strings.NewReplacer(
 		"{link}", link, "{amount}", r.Amount.Format(money.Language(r.Locale)),
 		"{campaign}", names.campaign, "{collective}", names.collective,
-	).Replace(text + w.names)
+	).Replace(strings.TrimRight(text, "\n") + "\n")
 }

@@ -10,6 +10,7 @@ import (
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/campaigns"
+	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/connect"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
@@ -45,7 +46,7 @@ const (
 // Stripe before a pause is over, since repeats of a request are not limited.
 //
 // At most maxWaiting requests wait for one donation; the others are UNAVAILABLE at once.
-func (s *Service) openSession(ctx context.Context, id uuid.UUID, title string) (Donation, error) {
+func (s *Service) openSession(ctx context.Context, id uuid.UUID, campaign campaigns.Campaign) (Donation, error) {
 	leave, ok := s.waiting.Take(ctx, id.String(), 1)
 	if !ok {
 		return Donation{}, later(firstRetry, errors.New("others wait for the same donation already"))
@@ -53,13 +54,17 @@ func (s *Service) openSession(ctx context.Context, id uuid.UUID, title string) (
 	defer leave()
 	ctx, cancel := context.WithTimeout(ctx, createBudget)
 	defer cancel()
+	collective, err := s.cfg.Collectives.Get(ctx, campaign.Name.Collective)
+	if err != nil {
+		return Donation{}, err
+	}
 	for wait := firstLook; ; wait = min(2*wait, longestLook) {
 		d, mine, err := s.takeTurn(ctx, id)
 		if err != nil {
 			return Donation{}, err
 		}
 		if mine {
-			return s.callForSession(ctx, d, title)
+			return s.callForSession(ctx, d, campaign, collective)
 		}
 		if d.CheckoutSession != "" || d.State != StateCreated {
 			return d, nil
@@ -74,8 +79,8 @@ func (s *Service) openSession(ctx context.Context, id uuid.UUID, title string) (
 }
 
 // callForSession creates the session at Stripe, in the caller's turn. No transaction is open meanwhile.
-func (s *Service) callForSession(ctx context.Context, d Donation, title string) (Donation, error) {
-	params := s.sessionParams(d, title)
+func (s *Service) callForSession(ctx context.Context, d Donation, campaign campaigns.Campaign, collective collectives.Collective) (Donation, error) {
+	params := s.sessionParams(d, campaign, collective)
 	session, err := s.cfg.Stripe.CreateSession(ctx, params)
 	// A call whose caller or program has gone away is still under way at Stripe.
 	for try := 0; try < busyTries && stripe.KindOf(err) == stripe.Busy && pause(ctx, busyPause<<try); try++ {
@@ -110,7 +115,18 @@ func later(wait time.Duration, cause error) error {
 	return errs.Unavailable(errorsv1.ErrorReason_STRIPE_UNAVAILABLE, max(wait, time.Second), cause, "Stripe does not answer. Send the same request again.")
 }
 
-func (s *Service) sessionParams(d Donation, title string) stripe.SessionParams {
+// neutralSuffix stands on bank statements that must not name the collective.
+const neutralSuffix = "DON"
+
+func (s *Service) sessionParams(d Donation, campaign campaigns.Campaign, collective collectives.Collective) stripe.SessionParams {
+	// An account of its own bears the collective's name on the page. A shared one bears the platform's.
+	suffix, whose := stripe.StatementSuffix(collective.ID), ""
+	if d.StripeAccount == "" {
+		whose = collective.DisplayName
+	}
+	if collective.Discreet {
+		suffix, whose = neutralSuffix, ""
+	}
 	// Both addresses are the one page that shows the donation's state, which is read here and not taken from the address.
 	page := s.donationPage(d.Campaign, d.ID, d.Locale)
 	return stripe.SessionParams{
@@ -118,13 +134,16 @@ func (s *Service) sessionParams(d Donation, title string) stripe.SessionParams {
 		Donation:   d.ID,
 		Attempt:    d.attempt,
 		Amount:     d.Amount,
-		Title:      title,
+		Title:      campaign.Title(d.Locale),
 		Locale:     d.Locale,
 		ExpiresAt:  d.ExpireTime,
 		SuccessURL: page,
 		CancelURL:  page,
 		Monthly:    d.Recurring != uuid.Nil,
-		Note:       recurringNote(d),
+		Note:       pageNote(d),
+
+		Description:     whose,
+		StatementSuffix: suffix,
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -91,9 +92,15 @@ type SessionParams struct {
 	ExpiresAt time.Time
 	// SuccessURL and CancelURL are where the page leads to.
 	SuccessURL, CancelURL string
-	// Monthly makes it a subscription that charges the amount each month. Note is the text of its page about that.
+	// Monthly makes it a subscription that charges the amount each month.
 	Monthly bool
-	Note    string
+	// Note is the page's text above the button; none when empty.
+	Note string
+	// Description stands below the title, such as whose campaign it is; none when empty.
+	Description string
+	// StatementSuffix stands on the bank statement of a single donation by card, behind the account's prefix; see
+	// [StatementSuffix]. None when empty.
+	StatementSuffix string
 }
 
 // CreateSession creates the session, or returns the one that the same parameters created before. The idempotency key
@@ -110,13 +117,15 @@ func (c *Client) CreateSession(ctx context.Context, p SessionParams) (Session, e
 		ClientReferenceID: &donation,
 		Metadata:          metadata,
 		// The session's own metadata is not copied to the charge.
-		PaymentIntentData: &stripego.CheckoutSessionPaymentIntentDataParams{Metadata: metadata},
-		AfterExpiration:   recoverable(),
+		PaymentIntentData: &stripego.CheckoutSessionPaymentIntentDataParams{
+			Metadata: metadata, StatementDescriptorSuffix: optional(p.StatementSuffix),
+		},
+		AfterExpiration: recoverable(),
 		LineItems: []*stripego.CheckoutSessionLineItemParams{{
 			PriceData: &stripego.CheckoutSessionLineItemPriceDataParams{
 				Currency:    stripego.String(strings.ToLower(string(p.Amount.Currency))),
 				UnitAmount:  stripego.Int64(p.Amount.Minor),
-				ProductData: &stripego.CheckoutSessionLineItemPriceDataProductDataParams{Name: &p.Title},
+				ProductData: &stripego.CheckoutSessionLineItemPriceDataProductDataParams{Name: &p.Title, Description: optional(p.Description)},
 			},
 			Quantity: stripego.Int64(1),
 		}},
@@ -124,6 +133,11 @@ func (c *Client) CreateSession(ctx context.Context, p SessionParams) (Session, e
 		ExpiresAt:  stripego.Int64(p.ExpiresAt.Unix()),
 		SuccessURL: &p.SuccessURL,
 		CancelURL:  &p.CancelURL,
+	}
+	if p.Note != "" {
+		params.CustomText = &stripego.CheckoutSessionCustomTextParams{
+			Submit: &stripego.CheckoutSessionCustomTextSubmitParams{Message: &p.Note},
+		}
 	}
 	if p.Monthly {
 		subscribe(params, p)
@@ -136,10 +150,43 @@ func (c *Client) CreateSession(ctx context.Context, p SessionParams) (Session, e
 	err := c.call(ctx, request{
 		method: http.MethodPost, path: "/v1/checkout/sessions", account: p.Account, idempotencyKey: key, body: body,
 	}, &answer)
+	var refused *Error
+	if errors.As(err, &refused) && p.StatementSuffix != "" && refused.Param == suffixParam {
+		// An account without a prefix of its own takes none, and donations matter more. It is another body under another key.
+		p.StatementSuffix = ""
+		return c.CreateSession(ctx, p)
+	}
 	if err != nil {
 		return Session{}, err
 	}
 	return answer.session(), nil
+}
+
+const suffixParam = "payment_intent_data[statement_descriptor_suffix]"
+
+// maxSuffix fits behind any prefix: that has 10 characters at most, "* " stands between, and all have 22.
+// https://docs.stripe.com/get-started/account/statement-descriptors#dynamic
+const maxSuffix = 10
+
+// StatementSuffix makes a suffix for bank statements from a name of small Latin letters, digits and dashes: its first words
+// in capitals, as many as fit. Stripe wants Latin characters, at least one letter, and none of <>\'"*.
+func StatementSuffix(slug string) string {
+	suffix := strings.ToUpper(strings.ReplaceAll(slug, "-", " "))
+	if len(suffix) <= maxSuffix {
+		return suffix
+	}
+	if end := strings.LastIndexByte(suffix[:maxSuffix+1], ' '); end > 0 {
+		return suffix[:end]
+	}
+	return suffix[:maxSuffix]
+}
+
+// optional is nil for an empty text, which Stripe takes for the wish to unset a parameter.
+func optional(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
 }
 
 // recoverable asks for a URL that opens the session again after it expired unpaid. Stripe copies only what is on the

@@ -100,7 +100,9 @@ func monthAfter(t time.Time, day int) time.Time {
 }
 
 // subscribe turns the parameters of a single donation's session into those of a monthly donation's, without what Stripe
-// accepts in payment mode only. The subscription's metadata reaches its invoices; nothing reaches their charges.
+// accepts in payment mode only. In API version 2023-10-16 that includes submit_type, so the button says "subscribe" and the
+// note above it says what it does; and payment_intent_data, so bank statements bear the account's own descriptor. The
+// subscription's metadata reaches its invoices; nothing reaches their charges.
 func subscribe(params *stripego.CheckoutSessionParams, p SessionParams) {
 	params.Mode = stripego.String("subscription")
 	params.SubmitType, params.CustomerCreation, params.PaymentIntentData, params.AfterExpiration = nil, nil, nil, nil
@@ -111,11 +113,6 @@ func subscribe(params *stripego.CheckoutSessionParams, p SessionParams) {
 	}
 	params.LineItems[0].PriceData.Recurring = &stripego.CheckoutSessionLineItemPriceDataRecurringParams{
 		Interval: stripego.String("month"),
-	}
-	if p.Note != "" {
-		params.CustomText = &stripego.CheckoutSessionCustomTextParams{
-			Submit: &stripego.CheckoutSessionCustomTextSubmitParams{Message: &p.Note},
-		}
 	}
 }
 

@@ -192,7 +192,9 @@ func (ch *charge) statementDescriptor() string {
 	case ch.Data.StatementDescriptor != "":
 		return ch.Data.StatementDescriptor
 	case ch.Data.StatementDescriptorSuffix != "":
-		return standard + "* " + ch.Data.StatementDescriptorSuffix
+		// Banks show 22 characters.
+		whole := standard + "* " + ch.Data.StatementDescriptorSuffix
+		return whole[:min(len(whole), 22)]
 	}
 	return standard
 }

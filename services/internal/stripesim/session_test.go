@@ -170,6 +170,30 @@ func TestSessionParameters(t *testing.T) {
 			"", "submit_type",
 		},
 		{
+			"a bank statement takes no such character", func(p *stripe.CheckoutSessionParams) {
+				p.PaymentIntentData = &stripe.CheckoutSessionPaymentIntentDataParams{StatementDescriptorSuffix: stripe.String("DON*")}
+			},
+			"", "payment_intent_data[statement_descriptor_suffix]",
+		},
+		{
+			"a bank statement is in Latin characters", func(p *stripe.CheckoutSessionParams) {
+				p.PaymentIntentData = &stripe.CheckoutSessionPaymentIntentDataParams{StatementDescriptorSuffix: stripe.String("ÉTÉ")}
+			},
+			"", "payment_intent_data[statement_descriptor_suffix]",
+		},
+		{
+			"a bank statement has a letter", func(p *stripe.CheckoutSessionParams) {
+				p.PaymentIntentData = &stripe.CheckoutSessionPaymentIntentDataParams{StatementDescriptorSuffix: stripe.String("2026")}
+			},
+			"", "payment_intent_data[statement_descriptor_suffix]",
+		},
+		{
+			"a bank statement has 22 characters", func(p *stripe.CheckoutSessionParams) {
+				p.PaymentIntentData = &stripe.CheckoutSessionPaymentIntentDataParams{StatementDescriptorSuffix: stripe.String(strings.Repeat("A", 23))}
+			},
+			"", "payment_intent_data[statement_descriptor_suffix]",
+		},
+		{
 			"payment_intent_data belongs to payment mode", func(p *stripe.CheckoutSessionParams) { p.Mode = stripe.String("setup") },
 			"", "payment_intent_data",
 		},

@@ -27,6 +27,29 @@ const (
 	maxAmount = 99_999_999 // eight digits, https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts
 )
 
+// statement accepts a text for bank statements: https://docs.stripe.com/get-started/account/statement-descriptors.
+func statement(name string, f *form) (any, *apiError) {
+	v, err := text(22)(name, f)
+	if err != nil {
+		return nil, err
+	}
+	letters := false
+	for _, r := range v.(string) {
+		switch {
+		case strings.ContainsRune(`<>\'"*`, r):
+			return nil, invalid("", name, "Invalid statement descriptor: it must not contain the following special characters: <, >, \\, ', \", *.")
+		case r < ' ' || r > '~':
+			return nil, invalid("", name, "Invalid statement descriptor: it must contain only Latin characters.")
+		case r >= 'A' && r <= 'Z', r >= 'a' && r <= 'z':
+			letters = true
+		}
+	}
+	if !letters {
+		return nil, invalid("", name, "Invalid statement descriptor: it must contain at least one letter.")
+	}
+	return v, nil
+}
+
 // customMessage is a text of the merchant's on the payment page.
 var customMessage = opt(hash(schema{"message": req(text(1200))}))
 
@@ -80,8 +103,8 @@ var sessionCreateParams = schema{
 		"description":                 opt(text(1000)),
 		"metadata":                    opt(metadata),
 		"receipt_email":               opt(text(800)),
-		"statement_descriptor":        opt(text(22)),
-		"statement_descriptor_suffix": opt(text(22)),
+		"statement_descriptor":        opt(statement),
+		"statement_descriptor_suffix": opt(statement),
 		"application_fee_amount":      elsewhere, "capture_method": elsewhere, "on_behalf_of": elsewhere,
 		"setup_future_usage": elsewhere, "shipping": elsewhere, "transfer_data": elsewhere, "transfer_group": elsewhere,
 	})),

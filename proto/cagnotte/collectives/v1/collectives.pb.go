@@ -68,8 +68,11 @@ type Collective struct {
 	// The changes of this collective's settings that wait for a second person,
 	// `collectives/{collective}/pendingChanges/{pending_change}`. Only in answers of UpdateCollective.
 	PendingChanges []string `protobuf:"bytes,50,rep,name=pending_changes,json=pendingChanges,proto3" json:"pending_changes,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Whether donors' bank statements and mails do not name the collective and its campaigns: some people must not be seen
+	// giving.
+	Discreet      bool `protobuf:"varint,60,opt,name=discreet,proto3" json:"discreet,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Collective) Reset() {
@@ -219,6 +222,13 @@ func (x *Collective) GetPendingChanges() []string {
 		return x.PendingChanges
 	}
 	return nil
+}
+
+func (x *Collective) GetDiscreet() bool {
+	if x != nil {
+		return x.Discreet
+	}
+	return false
 }
 
 // An account that transfers are made to.
@@ -657,7 +667,7 @@ var File_cagnotte_collectives_v1_collectives_proto protoreflect.FileDescriptor
 
 const file_cagnotte_collectives_v1_collectives_proto_rawDesc = "" +
 	"\n" +
-	")cagnotte/collectives/v1/collectives.proto\x12\x17cagnotte.collectives.v1\x1a\x1bbuf/validate/validate.proto\x1a%cagnotte/collectives/v1/profile.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xea\x06\n" +
+	")cagnotte/collectives/v1/collectives.proto\x12\x17cagnotte.collectives.v1\x1a\x1bbuf/validate/validate.proto\x1a%cagnotte/collectives/v1/profile.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x86\a\n" +
 	"\n" +
 	"Collective\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12,\n" +
@@ -682,7 +692,8 @@ const file_cagnotte_collectives_v1_collectives_proto_rawDesc = "" +
 	"\x14own_account_required\x18\x0e \x01(\bR\x12ownAccountRequired\x12=\n" +
 	"\fsuspend_time\x18( \x01(\v2\x1a.google.protobuf.TimestampR\vsuspendTime\x12%\n" +
 	"\x0esuspend_reason\x18) \x01(\tR\rsuspendReason\x12'\n" +
-	"\x0fpending_changes\x182 \x03(\tR\x0ependingChanges\"j\n" +
+	"\x0fpending_changes\x182 \x03(\tR\x0ependingChanges\x12\x1a\n" +
+	"\bdiscreet\x18< \x01(\bR\bdiscreet\"j\n" +
 	"\vBankAccount\x12!\n" +
 	"\x06holder\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18FR\x06holder\x12\x1d\n" +
 	"\x04iban\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x0f\x182R\x04iban\x12\x19\n" +
