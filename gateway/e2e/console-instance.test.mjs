@@ -258,6 +258,11 @@ test("an owner says where transfers and cheques go, who is told, and which refun
     await page.goto(`${home}/settings/general`);
     await look(page, "settings-general");
     await page.getByLabel("Nom du collectif").fill("Vallon contre caméras");
+    await page.getByLabel("Rester discret").check();
+    await save(page, context);
+    await page.goto(`${home}/settings/general`);
+    assert.ok(await page.getByLabel("Rester discret").isChecked());
+    await page.getByLabel("Rester discret").uncheck();
     await save(page, context);
     await page.goto(`${home}/settings/stripe`);
     await page.getByText("Compte de la plateforme").waitFor();

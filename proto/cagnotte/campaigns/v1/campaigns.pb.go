@@ -789,7 +789,7 @@ type CreateCampaignRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}`.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
-	// The slug of the new campaign: 3 to 40 lower-case letters, digits and dashes.
+	// The slug of the new campaign: 3 to 40 lower-case letters, digits and dashes, and not `monthly`, which is a page of its own.
 	CampaignId string `protobuf:"bytes,2,opt,name=campaign_id,json=campaignId,proto3" json:"campaign_id,omitempty"`
 	// The campaign to create.
 	Campaign      *Campaign `protobuf:"bytes,3,opt,name=campaign,proto3" json:"campaign,omitempty"`
@@ -1523,7 +1523,7 @@ type CopyCampaignRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The name of the campaign to copy.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// The slug of the copy: 3 to 40 lower-case letters, digits and dashes.
+	// The slug of the copy: 3 to 40 lower-case letters, digits and dashes, and not `monthly`, which is a page of its own.
 	CampaignId    string `protobuf:"bytes,2,opt,name=campaign_id,json=campaignId,proto3" json:"campaign_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1578,7 +1578,7 @@ type RenameCampaignRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The campaign's name.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// The new slug: 3 to 40 lower-case letters, digits and dashes.
+	// The new slug: 3 to 40 lower-case letters, digits and dashes, and not `monthly`, which is a page of its own.
 	CampaignId string `protobuf:"bytes,2,opt,name=campaign_id,json=campaignId,proto3" json:"campaign_id,omitempty"`
 	// The etag that was read; empty to rename whatever is stored.
 	Etag          string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
