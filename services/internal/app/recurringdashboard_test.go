@@ -70,7 +70,8 @@ func TestAStopIsKeptWhileTheAccountIsDisconnected(t *testing.T) {
 			}
 		}
 		page := e.URL + "/c/" + slug + "/avocate/monthly/" + name[len(name)-36:]
-		text, _ := browse(t, page+"/stop?lang=en", url.Values{"manage": {opened.GetManageToken()}})
+		_, to := browse(t, page+"/stop?lang=en", url.Values{"token": {opened.GetManageToken()}})
+		text, _ := browse(t, e.URL+to, nil)
 		for _, want := range []string{"Your request to stop has been saved", "as soon as it is connected again"} {
 			if !strings.Contains(text, want) {
 				t.Errorf("the page does not say %q: %s", want, text)
