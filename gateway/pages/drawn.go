@@ -125,8 +125,6 @@ func (s *site) drawing(w http.ResponseWriter, r *http.Request, contentType strin
 	h.Set("Content-Type", contentType)
 	h.Set("Content-Length", strconv.Itoa(len(drawn)))
 	h.Set("Cache-Control", cacheMinutes)
-	// An SVG that is opened by itself runs nothing.
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
 	h.Del("X-Request-Id")
 	w.WriteHeader(http.StatusOK)
 	if r.Method != http.MethodHead {
