@@ -108,5 +108,5 @@ func TestBadge(t *testing.T) {
 	holds(t, get("?lang=fr"), "en pause")
 	shown.Texts["fr"].Title = long
 	body := get("?lang=fr")
-	holds(t, body, "Un titre &amp; &lt;plus&gt; long Un titre &amp; ", "…</text>")
+	holds(t, body, "Un titre &amp; &lt;plus&gt; long Un titr", "…</text>")
 }

@@ -74,7 +74,7 @@ type spreadPage struct {
 	// allowed.
 	Link, Snippet, Styles, Policy, Version     string
 	Frame, FrameHeight, FramePolicy, FrameSite string
-	Button, Badge, BadgePath, BadgeAlt         string
+	Button, Picture, BadgePath, BadgeAlt       string
 	Base, Sites                                string
 	Allowed                                    []string
 	Refused                                    []refusedSite
@@ -163,7 +163,7 @@ func spreadRender(v *visit, f *form) error {
 			address, v.Lang, url.QueryEscape(frameOrigin), title, frameHeight),
 		FrameSite: frameSite, FrameHeight: fmt.Sprintf(frameListener, v.PublicURL), FramePolicy: "frame-src " + v.PublicURL,
 		BadgePath: publicPath(v, c) + "/badge.svg?lang=" + v.Lang, BadgeAlt: badgeAlt,
-		Badge: fmt.Sprintf("<a href=\"%[1]s\"><img src=\"%[1]s/badge.svg?lang=%[2]s\" width=\"360\" height=\"88\" alt=\"%[3]s\"></a>",
+		Picture: fmt.Sprintf("<a href=\"%[1]s\"><img src=\"%[1]s/badge.svg?lang=%[2]s\" width=\"360\" height=\"88\" alt=\"%[3]s\"></a>",
 			address, v.Lang, template.HTMLEscapeString(badgeAlt)),
 		Button: fmt.Sprintf(`<a href="%s" style="display:inline-block;padding:.7em 1.2em;border-radius:.5em;background:#17694f;color:#fff;font-weight:bold;text-decoration:none">%s</a>`,
 			address, label),

@@ -307,6 +307,8 @@ test("an editor spreads a campaign: snippet, a site that was refused, codes and 
     assert.match(await page.locator("#frame").innerText(), /\/embed\?lang=fr&amp;origin=http/);
     assert.match(await page.locator("#frame-policy").innerText(), new RegExp(`frame-src ${service}`));
     assert.ok((await page.locator("#frame-height").innerText()).includes(`event.origin !== "${service}"`));
+    assert.match(await page.locator("#badge").innerText(), /badge\.svg\?lang=fr" width="360" height="88" alt="[^"]+"/);
+    assert.equal(await page.locator(".head .badge").innerText().then((text) => text.includes("<")), false);
     const badge = page.locator("img[src*='badge.svg']");
     await badge.waitFor();
     assert.equal(await badge.evaluate((img) => img.decode().then(() => img.naturalWidth)), 360);

@@ -61,7 +61,7 @@ func (s *site) embedder(ctx context.Context, campaign, origin string) string {
 // The size of the badge, and how many letters of a title are surely narrower than it.
 const (
 	badgeWidth, badgeHeight = 360, 88
-	badgeLetters            = 40
+	badgeLetters            = 34
 )
 
 // badge is a picture of a campaign's progress, which any page may show. Its colours are attributes, so that it needs no policy
