@@ -15,6 +15,7 @@ func TestEveryRouteSaysWhatBodyItTakes(t *testing.T) {
 		"/":                           noBody,    // a page or an error; no call
 		"/{$}":                        noBody,    // ListListedCampaigns
 		"/privacy":                    noBody,    // a page; no call
+		"/proof":                      noBody,    // a page; no call
 		"/c/":                         formBody,  // pages: public calls, and those that wait for Stripe
 		"/images/":                    noBody,    // GetImageContent
 		"/oembed":                     noBody,    // GetCampaign, CheckOrigin
