@@ -42,7 +42,7 @@ test("the treasurer reads balances, an account's statement and a transaction, wi
     await donations.getByRole("link").click();
     const last = page.getByRole("row").last();
     assert.equal(cents(await seen(last.locator(".number").last())), balance, "the statement does not end with the balance");
-    await last.getByRole("link").click();
+    await last.getByRole("link").first().click();
     const sides = { debit: 0, credit: 0 };
     for (const row of await page.locator("tbody tr").all()) {
       const [debit, credit] = await row.locator(".number").allInnerTexts();
@@ -140,7 +140,7 @@ test("the treasurer ties a payout to the bank line, by phone", async () => {
     await link.click();
     await page.getByRole("heading", { name: /^Virement du/ }).waitFor();
     assert.match(await seen(page.locator(".facts")), /30 €/);
-    await page.locator("dd a.mono").first().click();
+    await page.locator("dd").getByRole("link", { name: "Voir l’écriture" }).first().click();
     await page.waitForURL(/books\/journal\/\d+$/);
     assert.match(await seen(page.locator("main")), /Virement de Stripe/);
   });
