@@ -2,7 +2,7 @@
 // matched, split, left out and undone (27), and the bank is compared with the books (28).
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { accessible, act, download, home, keyboardWalk, member } from "./console.mjs";
+import { accessible, act, day, download, home, keyboardWalk, member } from "./console.mjs";
 import { launch } from "./visitor.mjs";
 
 const bank = `${home}/bank`;
@@ -15,8 +15,7 @@ before(async () => {
 });
 after(() => browser.close());
 
-/** A day of the last weeks as YYYY-MM-DD, so that no statement is about days to come. */
-const day = (ago) => new Date(Date.now() - ago * 86400000).toISOString().slice(0, 10);
+/** A day as French pages write it. */
 const french = (iso) => iso.split("-").reverse().join("/");
 
 /** Cents of an amount as a page writes it: "+1 234,50 €", "−3 €". */

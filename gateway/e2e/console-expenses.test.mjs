@@ -2,7 +2,7 @@
 // and spent.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { download, home, keyboardWalk, member } from "./console.mjs";
+import { day, download, home, keyboardWalk, member } from "./console.mjs";
 import { launch } from "./visitor.mjs";
 
 const expenses = `${home}/expenses`;
@@ -11,7 +11,6 @@ let browser;
 before(async () => (browser = await launch()));
 after(() => browser.close());
 
-const day = (ago) => new Date(Date.now() - ago * 86400000).toISOString().slice(0, 10);
 
 /** A photograph: the beginning of a JPEG, and noise. */
 const photograph = (seed) => ({

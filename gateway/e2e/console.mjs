@@ -13,6 +13,9 @@ const members = JSON.parse(process.env.CAGNOTTE_MEMBERS ?? "{}");
 export const collective = process.env.CAGNOTTE_CAMPAIGN.split("/")[1];
 export const home = `${service}/console/c/${collective}`;
 
+/** A day before today, such as 2026-03-14, in the zone of the collective: its days end before those of UTC. */
+export const day = (ago) => new Intl.DateTimeFormat("sv-SE", { timeZone: "Europe/Paris" }).format(Date.now() - ago * 86_400_000);
+
 /** The address of a member by role. */
 export function emailOf(role) {
   assert.ok(members[role], `the program has no ${role}`);
