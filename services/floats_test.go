@@ -19,7 +19,11 @@ import (
 var floatsAllowed = map[string]string{
 	"gateway/chart/draw.go":                                 "places in a picture; its values and its axis are whole numbers",
 	"gateway/errors.go":                                     "seconds of Retry-After",
+	"gateway/pages/drawn.go":                                "shares of a bar, which was printed before",
+	"gateway/picture/picture.go":                            "places and sizes in a picture, in pixels",
+	"gateway/poster/poster.go":                              "places and sizes on a page, in points",
 	"gateway/text/language.go":                              "quality values of Accept-Language",
+	"gateway/typeface/typeface.go":                          "sizes of letters",
 	"gateway/widget/widget.js":                              "seconds of Retry-After",
 	"services/cmd/cagnotte/progress.go":                     "the share of entries that are verified",
 	"services/cmd/cagnotte-dev/demo.go":                     "a random draw, which picks one of a list of round sums",

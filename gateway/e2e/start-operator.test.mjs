@@ -21,8 +21,8 @@ test("an operator goes from an empty database to a first donation, by phone", as
     await page.waitForURL(`${service}/console/instance`);
     await page.getByRole("link", { name: "Continuer la mise en route" }).click();
     await accessible(page, page.url());
-    const done = (id) => page.locator(`#${id}`).getByText("fait", { exact: true }).waitFor();
-    const open = (id) => page.locator(`#${id}`).getByText("à faire", { exact: true }).waitFor();
+    const done = (id) => page.locator(`#${id}`).getByText("Fait", { exact: true }).waitFor();
+    const open = (id) => page.locator(`#${id}`).getByText("À faire", { exact: true }).waitFor();
     await page.goto(`${service}/console/instance/start`);
     await done("address");
     for (const id of ["mail", "key", "endpoints", "collective", "invitation"]) await open(id);
