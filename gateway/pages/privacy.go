@@ -23,7 +23,7 @@ func (s *site) privacy(w http.ResponseWriter, r *http.Request) {
 	p := s.begin(w, r)
 	v := privacyView{Host: s.host, Sections: []privacySection{
 		{"kept", p.T("privacy.keptTitle"), []string{
-			p.T("privacy.keptDonation"), p.T("privacy.keptNot"), p.T("privacy.keptStripe"), p.T("privacy.keptPledge"), p.T("privacy.keptNetwork"),
+			p.T("privacy.keptDonation"), p.T("privacy.keptNot"), p.T("privacy.keptStripe"), p.T("privacy.keptReceipt"), p.T("privacy.keptPledge"), p.T("privacy.keptNetwork"),
 		}},
 		{"long", p.T("privacy.longTitle"), []string{p.T("privacy.longBooks"), p.T("privacy.longEvents"), p.T("privacy.longNetwork"), p.T("privacy.longBackups")}},
 		{"stripe", p.T("privacy.stripeTitle"), []string{p.T("privacy.stripeAsks"), p.T("privacy.stripeWho"), p.T("privacy.stripeMail"), p.T("privacy.stripeOwn")}},
