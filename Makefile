@@ -33,6 +33,10 @@ generate: protos ## generate Go, gateway and OpenAPI from the protos
 	$(TOOL) buf generate --template .tools/buf.gen.yaml
 	$(TOOL) buf build proto --as-file-descriptor-set --exclude-imports -o gateway/reference/contract.binpb.gz
 
+.PHONY: age
+age: ## make the console's script for keys of tax receipts from age's library, and record what it was made of
+	cd gateway/console/age && npm ci --no-audit --no-fund && npm run --silent build && sha256sum source.mjs package-lock.json age.js >SHA256SUMS
+
 .PHONY: build
 build: ## build the program into .dev/bin
 	CGO_ENABLED=0 go build -trimpath -o .dev/bin/ ./services/cmd/cagnotte

@@ -38,6 +38,11 @@ var script []byte
 //go:embed passkey.js
 var passkeyScript []byte
 
+// ageScript is made by `make age` from age/source.mjs and age's own library.
+//
+//go:embed age/age.js
+var ageScript []byte
+
 // Budget limits the bytes that the bodies of requests hold at once; package gateway has the same.
 type Budget interface {
 	Take(ctx context.Context, whom string, n int64) (release func(), ok bool)
@@ -68,14 +73,14 @@ type Config struct {
 // console is the handler of all its pages.
 type console struct {
 	Config
-	access                                         accessv1.AccessServiceClient
-	signIn                                         accessv1.SignInServiceClient
-	catalogues                                     text.Catalogues
-	templates                                      map[string]*template.Template
-	sections                                       []section
-	stories                                        *markdown.Renderer
-	foreign                                        *http.CrossOriginProtection
-	styleURL, iconURL, scriptURL, passkeyScriptURL string
+	access                                                       accessv1.AccessServiceClient
+	signIn                                                       accessv1.SignInServiceClient
+	catalogues                                                   text.Catalogues
+	templates                                                    map[string]*template.Template
+	sections                                                     []section
+	stories                                                      *markdown.Renderer
+	foreign                                                      *http.CrossOriginProtection
+	styleURL, iconURL, scriptURL, passkeyScriptURL, ageScriptURL string
 }
 
 // sections are those of the console, in the order of the navigation. Each stands in the file of its name.
@@ -95,6 +100,7 @@ func sections() []section {
 		disputesSection(),
 		newsSection(),
 		booksSection(),
+		receiptsSection(),
 		settingsSection(),
 		identitySection(),
 		approvalsSection(),
@@ -128,6 +134,7 @@ func New(c Config) (http.Handler, error) {
 		iconURL:          c.Assets.Add("icon.svg", "image/svg+xml", design.Icon()),
 		scriptURL:        c.Assets.Add("console.js", "text/javascript; charset=utf-8", script),
 		passkeyScriptURL: c.Assets.Add("console-passkey.js", "text/javascript; charset=utf-8", passkeyScript),
+		ageScriptURL:     c.Assets.Add("console-age.js", "text/javascript; charset=utf-8", ageScript),
 	}
 	var err error
 	if s.catalogues, err = text.Load(files, "strings/*.json"); err != nil {

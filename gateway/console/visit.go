@@ -51,6 +51,8 @@ type visit struct {
 	keyNames map[string]string
 	// passkeys adds the script of passkeys.
 	passkeys bool
+	// age: the page has the script that makes and uses keys of receipts.
+	age bool
 }
 
 // page makes a handler of a route: it checks where a form comes from, bounds it, and finds out who asks.
@@ -237,6 +239,8 @@ type page struct {
 	Title, Style, Icon, Script string
 	// PasskeyScript is empty on pages without passkeys.
 	PasskeyScript string
+	// AgeScript is empty on pages without keys of receipts.
+	AgeScript string
 	// Self is the page's own address, with its query.
 	Self string
 	// OtherLanguage is this page in the other language.
@@ -314,6 +318,9 @@ func (v *visit) newPage(title string, content any) *page {
 	}
 	if v.passkeys {
 		p.PasskeyScript = v.passkeyScriptURL
+	}
+	if v.age {
+		p.AgeScript = v.ageScriptURL
 	}
 	v.navigate(p)
 	return p

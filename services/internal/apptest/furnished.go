@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"filippo.io/age"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
@@ -27,6 +28,7 @@ import (
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 	noticesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1"
 	payoutsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/payouts/v1"
+	receiptsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/receipts/v1"
 	recurringv1 "github.com/cagnotte/cagnotte/proto/cagnotte/recurring/v1"
 	refundsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/refunds/v1"
 	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
@@ -77,6 +79,7 @@ func (e *Env) Furnish(slug string) *Furnished {
 	h.donations()
 	h.treasury()
 	h.members()
+	h.receipts()
 	h.instance()
 	return h
 }
@@ -411,6 +414,38 @@ func (h *Furnished) members() {
 	h.exec(`INSERT INTO access.passkeys (id, member, credential_id, public_key, aaguid, flags, sign_count, display_name, created_at)
 		VALUES ($1::uuid, $2::uuid, sha256($1::text::bytea), 'x', '', 0, 0, 'Téléphone zinzolin', now())`, passkey, member)
 	h.have("/me/", "passkey", passkey)
+}
+
+// receipts declares that the collective issues tax receipts, and issues one.
+func (h *Furnished) receipts() {
+	client := receiptsv1.NewReceiptsServiceClient(h.e.Conn)
+	h.e.Clock.Advance(time.Minute)
+	made, err := client.CreateReceiptDeclaration(h.as(h.Sessions[accessv1.Role_ROLE_OWNER]), &receiptsv1.CreateReceiptDeclarationRequest{
+		Parent: h.name(), ReceiptDeclaration: &receiptsv1.ReceiptDeclaration{
+			BodyName: furnishedName, PostalAddress: []string{"1 rue des Tuiles", "38000 Grenoble"}, Purpose: "La tuilerie",
+			Quality: "Œuvre ou organisme d’intérêt général", Articles: []receiptsv1.TaxArticle{receiptsv1.TaxArticle_TAX_ARTICLE_200},
+			SignatoryName: "Camille Zinzolin", SignatoryTitle: "trésorière",
+		},
+	})
+	h.must("a declaration", err)
+	_, err = approvalsv1.NewApprovalsServiceClient(h.e.Conn).ApprovePendingChange(h.as(h.Second), &approvalsv1.ApprovePendingChangeRequest{Name: made.GetPendingChange()})
+	h.must("the declaration's approval", err)
+	identity, err := age.GenerateX25519Identity()
+	h.must("a key", err)
+	key, err := client.CreateSealingKey(h.as(h.Second), &receiptsv1.CreateSealingKeyRequest{
+		Parent: h.name(), SealingKey: &receiptsv1.SealingKey{DisplayName: "Coffre zinzolin", Recipient: identity.Recipient().String()},
+	})
+	h.must("a sealing key", err)
+	d, _ := h.pay(42_00, false)
+	issued, err := client.IssueReceipt(h.e.t.Context(), &receiptsv1.IssueReceiptRequest{
+		Parent: d.GetName(), RequestId: uuid.NewString(), Donor: &receiptsv1.Donor{
+			Kind: receiptsv1.DonorKind_DONOR_KIND_INDIVIDUAL, FirstName: "Ada", LastName: "Zinzolin", Street: "2 rue des Tuiles", PostalCode: "38000", City: "Grenoble",
+		},
+	})
+	h.must("a receipt", err)
+	h.have("", "receipt", issued.GetReceipt().GetName())
+	// Before the API key, whose addresses have the same variable.
+	h.rows = append([]variable{{"/receipts/keys/", "key", key.GetName()[strings.LastIndex(key.GetName(), "/")+1:]}}, h.rows...)
 }
 
 // exec runs a statement as the owner of the database.
