@@ -219,8 +219,8 @@ func (f *htmlForm) submit(t *testing.T, v consoleVisitor, page string, values ur
 	return v.request(t, http.MethodPost, to.RequestURI(), w.FormDataContentType(), &body)
 }
 
-// rich are forms that need more than texts: a picture, amounts that add up, or a period that can be closed.
-var rich = regexp.MustCompile(`/(image|split|reclassify|closing)$`)
+// rich are forms that need more than texts: a picture, a box that is ticked, amounts that add up, or a period that can be closed.
+var rich = regexp.MustCompile(`/(image|split|reclassify|closing|receipts/declaration|receipts/keys/new)$`)
 
 // shownAtOnce are forms whose answer is a page: a preview, or a key's secret.
 var shownAtOnce = regexp.MustCompile(`/(preview|import|keys/new)$`)
