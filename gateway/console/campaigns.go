@@ -52,6 +52,8 @@ func campaignsSection() section {
 			{pattern: "POST " + one + "/image", serve: campaignsImage, roles: writers, body: maxImageForm},
 			{pattern: "GET " + one + "/sites", serve: campaignsSitesForm, roles: writers},
 			{pattern: "POST " + one + "/sites", serve: campaignsSites, roles: writers},
+			{pattern: "GET " + one + "/event", serve: campaignsEventForm, roles: writers},
+			{pattern: "POST " + one + "/event", serve: campaignsEvent, roles: writers},
 			{pattern: "GET " + one + "/shown", serve: campaignsShownForm, roles: writers},
 			{pattern: "POST " + one + "/shown", serve: campaignsShown, roles: writers},
 			{pattern: "GET " + one + "/checklist", serve: campaignsChecklist},
@@ -185,7 +187,7 @@ type campaignPage struct {
 func newCampaignPage(v *visit, c *campaignsv1.Campaign, current string, f *form) campaignPage {
 	p := campaignPage{campaignRow: newCampaignRow(v, c), Up: link{v.path("/campaigns"), v.T("campaigns.nav")}, Form: f, Button: v.T("campaigns.save")}
 	base := campaignPath(v, c)
-	paths := []string{"", "texts", "amounts", "image", "sites", "shown"}
+	paths := []string{"", "texts", "amounts", "image", "event", "sites", "shown"}
 	switch {
 	case !v.can(writers...):
 		paths = paths[:1]

@@ -117,6 +117,11 @@ func (s *site) shareCampaign(p *page, v campaignView, languages []string) {
 	if v.Accepting {
 		fields["potentialAction"] = thing("DonateAction", map[string]any{"name": p.T("share.donate"), "recipient": organization, "target": h.Canonical + "#give"})
 	}
+	if v.Event != nil {
+		fields["about"] = thing("Event", map[string]any{
+			"name": v.Title, "startDate": v.Event.Start, "location": thing("Place", map[string]any{"name": v.Event.Place}), "organizer": organization,
+		})
+	}
 	h.Data = subject("WebPage", fields)
 }
 

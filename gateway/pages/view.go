@@ -83,6 +83,8 @@ type campaignView struct {
 	// Next is the stage that donations pay for now; nil without stages, or when all are reached.
 	Next     *stageView
 	Deadline string
+	// Event is when and where the campaign takes place; nil for one that is no event.
+	Event *eventView
 	// Spent says what the cause has cost so far; empty when nothing is known.
 	Spent string
 	// PledgePath is where to give otherwise than by card; empty when that is not offered.
@@ -196,6 +198,7 @@ func newCampaignView(w *text.Words, c *campaignsv1.Campaign) campaignView {
 		Cards:          c.GetAcceptingCards(),
 	}
 	v.Title = text.Typeset(v.TextLang, c.GetTexts()[v.TextLang].GetTitle())
+	v.Event = newEventView(w, c)
 	if at := slices.IndexFunc(v.Stages, func(s stageView) bool { return s.State == "current" }); at >= 0 {
 		v.Next = &v.Stages[at]
 	}

@@ -22,6 +22,9 @@ func (c Campaign) auditFields() audit.Fields {
 		"listed":          strconv.FormatBool(c.Listed),
 		"expenses_shown":  strconv.FormatBool(c.ExpensesShown),
 	}
+	if c.Event != (Event{}) {
+		fields["event"] = strings.Join(strings.Fields(c.Event.Date+" "+c.Event.Time+" "+c.Event.Place), " ")
+	}
 	if !c.Deadline.IsZero() {
 		fields["deadline"] = c.Deadline.UTC().Format(time.RFC3339)
 	}

@@ -116,7 +116,17 @@ type Content struct {
 	AllowedOrigins []string
 	// Image is the id of an image of the collective's; empty for none.
 	Image string
+	// Event says when and where the campaign takes place; zero for a campaign that is no event.
+	Event Event
 	Shown
+}
+
+// Event is when and where a campaign takes place. Its zero value is no event.
+type Event struct {
+	// Date is the day, YYYY-MM-DD, and Time when it begins on that day, HH:MM; Time may be empty.
+	Date, Time string
+	// Place is one line.
+	Place string
 }
 
 // Shown is what public pages show of a campaign beyond itself. It changes as long as the campaign exists, closed or not.
@@ -234,6 +244,7 @@ func (c Content) equal(d Content) bool {
 		}) &&
 		slices.Equal(c.AllowedOrigins, d.AllowedOrigins) &&
 		c.Image == d.Image &&
+		c.Event == d.Event &&
 		c.Shown == d.Shown
 }
 

@@ -31,6 +31,7 @@
 //   - Each text has French, the language that all others fall back to.
 //   - A stage keeps its id when others are put before it, because expenses name it. No later stage gets an id on which money
 //     was spent.
+//   - An event has a day and a place, and may be over: its page and its accounts stay.
 //   - An origin is stored in the form that browsers send. So a comparison tells whether a page may call. Those that were
 //     refused are held in memory and written at most once in two seconds, 20 for a campaign, of which one
 //     network adds five in a day or so.

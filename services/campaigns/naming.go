@@ -13,7 +13,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
-// Copy makes a draft of another campaign's content, without its deadline and without what is shown. It is idempotent as [Service.Create] is. Errors:
+// Copy makes a draft of another campaign's content, without its deadline, its event and what is shown. It is idempotent as [Service.Create] is. Errors:
 // those of Create; NOT_FOUND.
 func (s *Service) Copy(ctx context.Context, from, to Name) (Campaign, error) {
 	source, err := s.Get(ctx, from)
@@ -21,7 +21,7 @@ func (s *Service) Copy(ctx context.Context, from, to Name) (Campaign, error) {
 		return Campaign{}, err
 	}
 	content := source.Content
-	content.Deadline, content.Shown = time.Time{}, Shown{}
+	content.Deadline, content.Event, content.Shown = time.Time{}, Event{}, Shown{}
 	return s.Create(ctx, to, content)
 }
 

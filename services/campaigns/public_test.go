@@ -37,7 +37,7 @@ var isPublic = map[protoreflect.Name]bool{
 	"accepting_donations": true, "accepting_cards": true, "collective_display_name": true, "publish_time": true, "close_time": true,
 	"create_time": false, "update_time": false, "etag": false,
 	"fee_estimate": true, "spent": true, "collective_suspended": true, "image": true, "revision": true, "deadline_date": true,
-	"listed": true, "expenses_shown": true,
+	"listed": true, "expenses_shown": true, "event": true,
 }
 
 // full is a campaign with something in every field.
@@ -48,6 +48,7 @@ func full() Campaign {
 	}
 	c.Currency, c.fee, c.cards, c.Image = "EUR", DefaultFeeEstimate, true, strings.Repeat("a", 64)
 	c.Listed, c.ExpensesShown = true, true
+	c.Event = Event{Date: "2026-08-15", Time: "19:30", Place: "Salle des fêtes"}
 	for lang, text := range c.Texts {
 		text.ImageAlt = "Une rue"
 		c.Texts[lang] = text

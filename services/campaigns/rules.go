@@ -47,6 +47,7 @@ const (
 	maxStoryChars = 20_000
 	maxThankChars = 2_000
 	maxAltChars   = 300
+	maxPlaceChars = 200
 )
 
 // imagePattern is the form of an image's id.
@@ -90,6 +91,7 @@ func (c *Content) normalise() error {
 	if c.Image != "" && !imagePattern.MatchString(c.Image) {
 		k.wrong("campaign.image", "must be an image of the collective")
 	}
+	c.checkEvent(&k)
 	c.normaliseOrigins(&k)
 	c.normaliseDeadline(&k)
 	return k.err()
@@ -104,6 +106,22 @@ func (c *Content) normaliseDeadline(k *check) {
 	last := time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC)
 	if !c.Deadline.IsZero() && (c.Deadline.Before(first) || c.Deadline.After(last)) {
 		k.wrong("campaign.deadline", "must be a time between the years 2000 and 9999")
+	}
+}
+
+// checkEvent checks an event, which may be in the past: its accounts are shown after it.
+func (c *Content) checkEvent(k *check) {
+	if c.Event == (Event{}) {
+		return
+	}
+	if day, err := time.Parse(time.DateOnly, c.Event.Date); err != nil || day.Year() < 2000 {
+		k.wrong("campaign.event.date", "must be a day from 2000-01-01, as YYYY-MM-DD")
+	}
+	if _, err := time.Parse("15:04", c.Event.Time); c.Event.Time != "" && (err != nil || len(c.Event.Time) != len("15:04")) {
+		k.wrong("campaign.event.time", "must be a time from 00:00 to 23:59, as HH:MM, or absent")
+	}
+	if !isLine(c.Event.Place, maxPlaceChars) {
+		k.wrong("campaign.event.place", "must be one line of 1 to %d characters", maxPlaceChars)
 	}
 }
 

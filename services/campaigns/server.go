@@ -220,7 +220,7 @@ func imagePrefix(collective string) string { return "collectives/" + collective 
 func collectiveOf(parent string) string { return strings.TrimPrefix(parent, "collectives/") }
 
 // writable are the fields that an update may change: those of contentToProto.
-var writable = []string{"texts", "goal", "presets", "minimum", "maximum", "deadline", "stages", "allowed_origins", "image", "listed", "expenses_shown"}
+var writable = []string{"texts", "goal", "presets", "minimum", "maximum", "deadline", "stages", "allowed_origins", "image", "listed", "expenses_shown", "event"}
 
 // publicProto has the public fields alone. A field is here because it was decided to be public.
 func publicProto(c Campaign, p Progress, now time.Time) *campaignsv1.Campaign {
@@ -251,6 +251,7 @@ func publicProto(c Campaign, p Progress, now time.Time) *campaignsv1.Campaign {
 		Image:                 content.Image,
 		Listed:                content.Listed,
 		ExpensesShown:         content.ExpensesShown,
+		Event:                 content.Event,
 	}
 	public.Revision = revisionOf(public)
 	public.Progress = progressToProto(p, c.Currency)
@@ -287,6 +288,9 @@ func contentToProto(collective string, c Content) *campaignsv1.Campaign {
 		Listed:         c.Listed,
 		ExpensesShown:  c.ExpensesShown,
 	}
+	if c.Event != (Event{}) {
+		p.Event = &campaignsv1.Event{Date: c.Event.Date, Time: c.Event.Time, Place: c.Event.Place}
+	}
 	if c.Image != "" {
 		p.Image = imagePrefix(collective) + c.Image
 	}
@@ -314,6 +318,7 @@ func contentFromProto(collective string, p *campaignsv1.Campaign) Content {
 		Maximum:        wire.Amount(p.GetMaximum()),
 		AllowedOrigins: p.GetAllowedOrigins(),
 		Shown:          Shown{Listed: p.GetListed(), ExpensesShown: p.GetExpensesShown()},
+		Event:          Event{Date: p.GetEvent().GetDate(), Time: p.GetEvent().GetTime(), Place: p.GetEvent().GetPlace()},
 	}
 	if p.GetDeadline() != nil {
 		c.Deadline = p.GetDeadline().AsTime()

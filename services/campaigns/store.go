@@ -31,6 +31,9 @@ SELECT
 	c.image,
 	c.listed,
 	c.expenses_shown,
+	coalesce(to_char(c.event_date, 'YYYY-MM-DD'), ''),
+	c.event_time,
+	c.event_place,
 	c.state,
 	c.published_at,
 	c.closed_at,
@@ -88,6 +91,9 @@ SELECT
 	c.image,
 	c.listed,
 	c.expenses_shown,
+	coalesce(to_char(c.event_date, 'YYYY-MM-DD'), ''),
+	c.event_time,
+	c.event_place,
 	c.state,
 	c.published_at,
 	c.closed_at,
@@ -160,6 +166,9 @@ INSERT INTO campaigns.campaigns (
 	image,
 	listed,
 	expenses_shown,
+	event_date,
+	event_time,
+	event_place,
 	state,
 	created_at,
 	updated_at
@@ -179,6 +188,9 @@ VALUES (
 	@image,
 	@listed,
 	@expenses_shown,
+	@event_date,
+	@event_time,
+	@event_place,
 	'draft',
 	@now,
 	@now
@@ -231,6 +243,9 @@ SET
 	image = @image,
 	listed = @listed,
 	expenses_shown = @expenses_shown,
+	event_date = @event_date,
+	event_time = @event_time,
+	event_place = @event_place,
 	state = @state,
 	published_at = @published_at,
 	closed_at = @closed_at,
@@ -323,8 +338,9 @@ func contentArgs(name Name, c Content) (pgx.NamedArgs, error) {
 	args["deadline"] = orNull(c.Deadline)
 	args["stages"] = stagesJSON
 	args["allowed_origins"] = c.AllowedOrigins
-	// NULL refers to no image.
 	args["listed"], args["expenses_shown"] = c.Listed, c.ExpensesShown
+	args["event_date"], args["event_time"], args["event_place"] = orEmpty(c.Event.Date), c.Event.Time, c.Event.Place
+	// NULL refers to no image.
 	args["image"] = nil
 	if c.Image != "" {
 		args["image"] = c.Image
@@ -341,6 +357,14 @@ func orNull(t time.Time) *time.Time {
 		return nil
 	}
 	return &t
+}
+
+// orEmpty is NULL for the empty text.
+func orEmpty(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
 }
 
 // one returns the single row of a query for one campaign, or NOT_FOUND.
@@ -365,8 +389,8 @@ func scan(r pgx.CollectableRow) (Campaign, error) {
 		image                       *string
 	)
 	if err := r.Scan(&c.Name.Collective, &c.Name.Campaign, &texts, &c.Currency, &c.Goal.Minor, &presets,
-		&c.Minimum.Minor, &c.Maximum.Minor, &deadline, &stages, &c.AllowedOrigins, &image, &c.Listed, &c.ExpensesShown, &c.State,
-		&published, &closed, &c.CreateTime, &c.UpdateTime, &c.version, &c.CollectiveDisplayName, &c.timeZone, &c.CollectiveSuspended); err != nil {
+		&c.Minimum.Minor, &c.Maximum.Minor, &deadline, &stages, &c.AllowedOrigins, &image, &c.Listed, &c.ExpensesShown,
+		&c.Event.Date, &c.Event.Time, &c.Event.Place, &c.State, &published, &closed, &c.CreateTime, &c.UpdateTime, &c.version, &c.CollectiveDisplayName, &c.timeZone, &c.CollectiveSuspended); err != nil {
 		return Campaign{}, err
 	}
 	if image != nil {

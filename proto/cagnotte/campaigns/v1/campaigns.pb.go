@@ -302,6 +302,8 @@ type Campaign struct {
 	// Public. Whether its page shows its expenses one by one, without payee and document: see
 	// TreasuryService.ListPublicExpenses. False by default. Owners alone change it.
 	ExpensesShown bool `protobuf:"varint,61,opt,name=expenses_shown,json=expensesShown,proto3" json:"expenses_shown,omitempty"`
+	// Public. Where and when the campaign takes place, such as a festival at free price; absent for a campaign that is no event.
+	Event         *Event `protobuf:"bytes,62,opt,name=event,proto3" json:"event,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -525,6 +527,77 @@ func (x *Campaign) GetExpensesShown() bool {
 	return false
 }
 
+func (x *Campaign) GetEvent() *Event {
+	if x != nil {
+		return x.Event
+	}
+	return nil
+}
+
+// When and where a campaign of this kind takes place. It may be in the past.
+type Event struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The day, YYYY-MM-DD. Required.
+	Date string `protobuf:"bytes,1,opt,name=date,proto3" json:"date,omitempty"`
+	// When it begins on that day, HH:MM from 00:00 to 23:59, by the clock of the place; empty where it is not said.
+	Time string `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
+	// One line that says where, such as "Salle des fêtes, Vallon". Required.
+	Place         string `protobuf:"bytes,3,opt,name=place,proto3" json:"place,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Event) Reset() {
+	*x = Event{}
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Event) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Event) ProtoMessage() {}
+
+func (x *Event) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Event.ProtoReflect.Descriptor instead.
+func (*Event) Descriptor() ([]byte, []int) {
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Event) GetDate() string {
+	if x != nil {
+		return x.Date
+	}
+	return ""
+}
+
+func (x *Event) GetTime() string {
+	if x != nil {
+		return x.Time
+	}
+	return ""
+}
+
+func (x *Event) GetPlace() string {
+	if x != nil {
+		return x.Place
+	}
+	return ""
+}
+
 // An estimate of Stripe's fee for a payment by card: a share of it and a fixed part. The fee itself is known when the payment
 // is booked in the ledger.
 type FeeEstimate struct {
@@ -539,7 +612,7 @@ type FeeEstimate struct {
 
 func (x *FeeEstimate) Reset() {
 	*x = FeeEstimate{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[1]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -551,7 +624,7 @@ func (x *FeeEstimate) String() string {
 func (*FeeEstimate) ProtoMessage() {}
 
 func (x *FeeEstimate) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[1]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -564,7 +637,7 @@ func (x *FeeEstimate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FeeEstimate.ProtoReflect.Descriptor instead.
 func (*FeeEstimate) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{1}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *FeeEstimate) GetBasisPoints() int32 {
@@ -598,7 +671,7 @@ type CampaignText struct {
 
 func (x *CampaignText) Reset() {
 	*x = CampaignText{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[2]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -610,7 +683,7 @@ func (x *CampaignText) String() string {
 func (*CampaignText) ProtoMessage() {}
 
 func (x *CampaignText) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[2]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -623,7 +696,7 @@ func (x *CampaignText) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CampaignText.ProtoReflect.Descriptor instead.
 func (*CampaignText) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{2}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *CampaignText) GetTitle() string {
@@ -673,7 +746,7 @@ type Stage struct {
 
 func (x *Stage) Reset() {
 	*x = Stage{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[3]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -685,7 +758,7 @@ func (x *Stage) String() string {
 func (*Stage) ProtoMessage() {}
 
 func (x *Stage) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[3]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -698,7 +771,7 @@ func (x *Stage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stage.ProtoReflect.Descriptor instead.
 func (*Stage) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{3}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Stage) GetTitles() map[string]string {
@@ -742,7 +815,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[4]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -754,7 +827,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[4]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -767,7 +840,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{4}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Progress) GetSettled() *v1.Money {
@@ -799,7 +872,7 @@ type CreateCampaignRequest struct {
 
 func (x *CreateCampaignRequest) Reset() {
 	*x = CreateCampaignRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[5]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -811,7 +884,7 @@ func (x *CreateCampaignRequest) String() string {
 func (*CreateCampaignRequest) ProtoMessage() {}
 
 func (x *CreateCampaignRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[5]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -824,7 +897,7 @@ func (x *CreateCampaignRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateCampaignRequest.ProtoReflect.Descriptor instead.
 func (*CreateCampaignRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{5}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *CreateCampaignRequest) GetParent() string {
@@ -859,7 +932,7 @@ type GetCampaignRequest struct {
 
 func (x *GetCampaignRequest) Reset() {
 	*x = GetCampaignRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[6]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -871,7 +944,7 @@ func (x *GetCampaignRequest) String() string {
 func (*GetCampaignRequest) ProtoMessage() {}
 
 func (x *GetCampaignRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[6]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -884,7 +957,7 @@ func (x *GetCampaignRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCampaignRequest.ProtoReflect.Descriptor instead.
 func (*GetCampaignRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{6}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetCampaignRequest) GetName() string {
@@ -905,7 +978,7 @@ type GetProgressRequest struct {
 
 func (x *GetProgressRequest) Reset() {
 	*x = GetProgressRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[7]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -917,7 +990,7 @@ func (x *GetProgressRequest) String() string {
 func (*GetProgressRequest) ProtoMessage() {}
 
 func (x *GetProgressRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[7]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -930,7 +1003,7 @@ func (x *GetProgressRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetProgressRequest.ProtoReflect.Descriptor instead.
 func (*GetProgressRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{7}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetProgressRequest) GetName() string {
@@ -959,7 +1032,7 @@ type CampaignProgress struct {
 
 func (x *CampaignProgress) Reset() {
 	*x = CampaignProgress{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[8]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -971,7 +1044,7 @@ func (x *CampaignProgress) String() string {
 func (*CampaignProgress) ProtoMessage() {}
 
 func (x *CampaignProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[8]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -984,7 +1057,7 @@ func (x *CampaignProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CampaignProgress.ProtoReflect.Descriptor instead.
 func (*CampaignProgress) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{8}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CampaignProgress) GetName() string {
@@ -1039,7 +1112,7 @@ type ListCampaignsRequest struct {
 
 func (x *ListCampaignsRequest) Reset() {
 	*x = ListCampaignsRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[9]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1051,7 +1124,7 @@ func (x *ListCampaignsRequest) String() string {
 func (*ListCampaignsRequest) ProtoMessage() {}
 
 func (x *ListCampaignsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[9]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1064,7 +1137,7 @@ func (x *ListCampaignsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCampaignsRequest.ProtoReflect.Descriptor instead.
 func (*ListCampaignsRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{9}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListCampaignsRequest) GetParent() string {
@@ -1108,7 +1181,7 @@ type ListCampaignsResponse struct {
 
 func (x *ListCampaignsResponse) Reset() {
 	*x = ListCampaignsResponse{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[10]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1120,7 +1193,7 @@ func (x *ListCampaignsResponse) String() string {
 func (*ListCampaignsResponse) ProtoMessage() {}
 
 func (x *ListCampaignsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[10]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1133,7 +1206,7 @@ func (x *ListCampaignsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCampaignsResponse.ProtoReflect.Descriptor instead.
 func (*ListCampaignsResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{10}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListCampaignsResponse) GetCampaigns() []*Campaign {
@@ -1165,7 +1238,7 @@ type ListListedCampaignsRequest struct {
 
 func (x *ListListedCampaignsRequest) Reset() {
 	*x = ListListedCampaignsRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[11]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1177,7 +1250,7 @@ func (x *ListListedCampaignsRequest) String() string {
 func (*ListListedCampaignsRequest) ProtoMessage() {}
 
 func (x *ListListedCampaignsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[11]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1190,7 +1263,7 @@ func (x *ListListedCampaignsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListListedCampaignsRequest.ProtoReflect.Descriptor instead.
 func (*ListListedCampaignsRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{11}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListListedCampaignsRequest) GetParent() string {
@@ -1227,7 +1300,7 @@ type ListListedCampaignsResponse struct {
 
 func (x *ListListedCampaignsResponse) Reset() {
 	*x = ListListedCampaignsResponse{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[12]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1239,7 +1312,7 @@ func (x *ListListedCampaignsResponse) String() string {
 func (*ListListedCampaignsResponse) ProtoMessage() {}
 
 func (x *ListListedCampaignsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[12]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1252,7 +1325,7 @@ func (x *ListListedCampaignsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListListedCampaignsResponse.ProtoReflect.Descriptor instead.
 func (*ListListedCampaignsResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{12}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListListedCampaignsResponse) GetCampaigns() []*Campaign {
@@ -1283,7 +1356,7 @@ type UpdateCampaignRequest struct {
 
 func (x *UpdateCampaignRequest) Reset() {
 	*x = UpdateCampaignRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[13]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1295,7 +1368,7 @@ func (x *UpdateCampaignRequest) String() string {
 func (*UpdateCampaignRequest) ProtoMessage() {}
 
 func (x *UpdateCampaignRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[13]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1308,7 +1381,7 @@ func (x *UpdateCampaignRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateCampaignRequest.ProtoReflect.Descriptor instead.
 func (*UpdateCampaignRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{13}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *UpdateCampaignRequest) GetCampaign() *Campaign {
@@ -1338,7 +1411,7 @@ type PublishCampaignRequest struct {
 
 func (x *PublishCampaignRequest) Reset() {
 	*x = PublishCampaignRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[14]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1350,7 +1423,7 @@ func (x *PublishCampaignRequest) String() string {
 func (*PublishCampaignRequest) ProtoMessage() {}
 
 func (x *PublishCampaignRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[14]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1363,7 +1436,7 @@ func (x *PublishCampaignRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishCampaignRequest.ProtoReflect.Descriptor instead.
 func (*PublishCampaignRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{14}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *PublishCampaignRequest) GetName() string {
@@ -1391,7 +1464,7 @@ type PauseCampaignRequest struct {
 
 func (x *PauseCampaignRequest) Reset() {
 	*x = PauseCampaignRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[15]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1403,7 +1476,7 @@ func (x *PauseCampaignRequest) String() string {
 func (*PauseCampaignRequest) ProtoMessage() {}
 
 func (x *PauseCampaignRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[15]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1416,7 +1489,7 @@ func (x *PauseCampaignRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseCampaignRequest.ProtoReflect.Descriptor instead.
 func (*PauseCampaignRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{15}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *PauseCampaignRequest) GetName() string {
@@ -1437,7 +1510,7 @@ type ResumeCampaignRequest struct {
 
 func (x *ResumeCampaignRequest) Reset() {
 	*x = ResumeCampaignRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[16]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1449,7 +1522,7 @@ func (x *ResumeCampaignRequest) String() string {
 func (*ResumeCampaignRequest) ProtoMessage() {}
 
 func (x *ResumeCampaignRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[16]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1462,7 +1535,7 @@ func (x *ResumeCampaignRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeCampaignRequest.ProtoReflect.Descriptor instead.
 func (*ResumeCampaignRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{16}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ResumeCampaignRequest) GetName() string {
@@ -1483,7 +1556,7 @@ type CloseCampaignRequest struct {
 
 func (x *CloseCampaignRequest) Reset() {
 	*x = CloseCampaignRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[17]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1495,7 +1568,7 @@ func (x *CloseCampaignRequest) String() string {
 func (*CloseCampaignRequest) ProtoMessage() {}
 
 func (x *CloseCampaignRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[17]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1508,7 +1581,7 @@ func (x *CloseCampaignRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseCampaignRequest.ProtoReflect.Descriptor instead.
 func (*CloseCampaignRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{17}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CloseCampaignRequest) GetName() string {
@@ -1531,7 +1604,7 @@ type CopyCampaignRequest struct {
 
 func (x *CopyCampaignRequest) Reset() {
 	*x = CopyCampaignRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[18]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1543,7 +1616,7 @@ func (x *CopyCampaignRequest) String() string {
 func (*CopyCampaignRequest) ProtoMessage() {}
 
 func (x *CopyCampaignRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[18]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1556,7 +1629,7 @@ func (x *CopyCampaignRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CopyCampaignRequest.ProtoReflect.Descriptor instead.
 func (*CopyCampaignRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{18}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CopyCampaignRequest) GetName() string {
@@ -1588,7 +1661,7 @@ type RenameCampaignRequest struct {
 
 func (x *RenameCampaignRequest) Reset() {
 	*x = RenameCampaignRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[19]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1600,7 +1673,7 @@ func (x *RenameCampaignRequest) String() string {
 func (*RenameCampaignRequest) ProtoMessage() {}
 
 func (x *RenameCampaignRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[19]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1613,7 +1686,7 @@ func (x *RenameCampaignRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenameCampaignRequest.ProtoReflect.Descriptor instead.
 func (*RenameCampaignRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{19}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RenameCampaignRequest) GetName() string {
@@ -1650,7 +1723,7 @@ type DeleteCampaignRequest struct {
 
 func (x *DeleteCampaignRequest) Reset() {
 	*x = DeleteCampaignRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[20]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1662,7 +1735,7 @@ func (x *DeleteCampaignRequest) String() string {
 func (*DeleteCampaignRequest) ProtoMessage() {}
 
 func (x *DeleteCampaignRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[20]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1675,7 +1748,7 @@ func (x *DeleteCampaignRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteCampaignRequest.ProtoReflect.Descriptor instead.
 func (*DeleteCampaignRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{20}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *DeleteCampaignRequest) GetName() string {
@@ -1703,7 +1776,7 @@ type GetPublishChecklistRequest struct {
 
 func (x *GetPublishChecklistRequest) Reset() {
 	*x = GetPublishChecklistRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[21]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1715,7 +1788,7 @@ func (x *GetPublishChecklistRequest) String() string {
 func (*GetPublishChecklistRequest) ProtoMessage() {}
 
 func (x *GetPublishChecklistRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[21]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1728,7 +1801,7 @@ func (x *GetPublishChecklistRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPublishChecklistRequest.ProtoReflect.Descriptor instead.
 func (*GetPublishChecklistRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{21}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *GetPublishChecklistRequest) GetName() string {
@@ -1753,7 +1826,7 @@ type PublishChecklist struct {
 
 func (x *PublishChecklist) Reset() {
 	*x = PublishChecklist{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[22]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1765,7 +1838,7 @@ func (x *PublishChecklist) String() string {
 func (*PublishChecklist) ProtoMessage() {}
 
 func (x *PublishChecklist) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[22]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1778,7 +1851,7 @@ func (x *PublishChecklist) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishChecklist.ProtoReflect.Descriptor instead.
 func (*PublishChecklist) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{22}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *PublishChecklist) GetName() string {
@@ -1822,7 +1895,7 @@ type ChecklistItem struct {
 
 func (x *ChecklistItem) Reset() {
 	*x = ChecklistItem{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[23]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1834,7 +1907,7 @@ func (x *ChecklistItem) String() string {
 func (*ChecklistItem) ProtoMessage() {}
 
 func (x *ChecklistItem) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[23]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1847,7 +1920,7 @@ func (x *ChecklistItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChecklistItem.ProtoReflect.Descriptor instead.
 func (*ChecklistItem) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{23}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ChecklistItem) GetSubject() ChecklistSubject {
@@ -1900,7 +1973,7 @@ type ListRefusedOriginsRequest struct {
 
 func (x *ListRefusedOriginsRequest) Reset() {
 	*x = ListRefusedOriginsRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[24]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1912,7 +1985,7 @@ func (x *ListRefusedOriginsRequest) String() string {
 func (*ListRefusedOriginsRequest) ProtoMessage() {}
 
 func (x *ListRefusedOriginsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[24]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1925,7 +1998,7 @@ func (x *ListRefusedOriginsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRefusedOriginsRequest.ProtoReflect.Descriptor instead.
 func (*ListRefusedOriginsRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{24}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ListRefusedOriginsRequest) GetParent() string {
@@ -1962,7 +2035,7 @@ type ListRefusedOriginsResponse struct {
 
 func (x *ListRefusedOriginsResponse) Reset() {
 	*x = ListRefusedOriginsResponse{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[25]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1974,7 +2047,7 @@ func (x *ListRefusedOriginsResponse) String() string {
 func (*ListRefusedOriginsResponse) ProtoMessage() {}
 
 func (x *ListRefusedOriginsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[25]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1987,7 +2060,7 @@ func (x *ListRefusedOriginsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRefusedOriginsResponse.ProtoReflect.Descriptor instead.
 func (*ListRefusedOriginsResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{25}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListRefusedOriginsResponse) GetRefusedOrigins() []*RefusedOrigin {
@@ -2023,7 +2096,7 @@ type RefusedOrigin struct {
 
 func (x *RefusedOrigin) Reset() {
 	*x = RefusedOrigin{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[26]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2035,7 +2108,7 @@ func (x *RefusedOrigin) String() string {
 func (*RefusedOrigin) ProtoMessage() {}
 
 func (x *RefusedOrigin) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[26]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2048,7 +2121,7 @@ func (x *RefusedOrigin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefusedOrigin.ProtoReflect.Descriptor instead.
 func (*RefusedOrigin) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{26}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *RefusedOrigin) GetOrigin() string {
@@ -2099,7 +2172,7 @@ type CheckOriginRequest struct {
 
 func (x *CheckOriginRequest) Reset() {
 	*x = CheckOriginRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[27]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2111,7 +2184,7 @@ func (x *CheckOriginRequest) String() string {
 func (*CheckOriginRequest) ProtoMessage() {}
 
 func (x *CheckOriginRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[27]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2124,7 +2197,7 @@ func (x *CheckOriginRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckOriginRequest.ProtoReflect.Descriptor instead.
 func (*CheckOriginRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{27}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *CheckOriginRequest) GetName() string {
@@ -2152,7 +2225,7 @@ type CheckOriginResponse struct {
 
 func (x *CheckOriginResponse) Reset() {
 	*x = CheckOriginResponse{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[28]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2164,7 +2237,7 @@ func (x *CheckOriginResponse) String() string {
 func (*CheckOriginResponse) ProtoMessage() {}
 
 func (x *CheckOriginResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[28]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2177,7 +2250,7 @@ func (x *CheckOriginResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckOriginResponse.ProtoReflect.Descriptor instead.
 func (*CheckOriginResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{28}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *CheckOriginResponse) GetAllowed() bool {
@@ -2191,7 +2264,7 @@ var File_cagnotte_campaigns_v1_campaigns_proto protoreflect.FileDescriptor
 
 const file_cagnotte_campaigns_v1_campaigns_proto_rawDesc = "" +
 	"\n" +
-	"%cagnotte/campaigns/v1/campaigns.proto\x12\x15cagnotte.campaigns.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x87\f\n" +
+	"%cagnotte/campaigns/v1/campaigns.proto\x12\x15cagnotte.campaigns.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbb\f\n" +
 	"\bCampaign\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12Z\n" +
 	"\x05texts\x18\x02 \x03(\v2*.cagnotte.campaigns.v1.Campaign.TextsEntryB\x18\xbaH\x15\x9a\x01\x12\x10\f\"\x0er\f2\n" +
@@ -2224,11 +2297,17 @@ const file_cagnotte_campaigns_v1_campaigns_proto_rawDesc = "" +
 	"\brevision\x18* \x01(\tR\brevision\x12#\n" +
 	"\rdeadline_date\x18+ \x01(\tR\fdeadlineDate\x12\x16\n" +
 	"\x06listed\x18< \x01(\bR\x06listed\x12%\n" +
-	"\x0eexpenses_shown\x18= \x01(\bR\rexpensesShown\x1a]\n" +
+	"\x0eexpenses_shown\x18= \x01(\bR\rexpensesShown\x122\n" +
+	"\x05event\x18> \x01(\v2\x1c.cagnotte.campaigns.v1.EventR\x05event\x1a]\n" +
 	"\n" +
 	"TextsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x129\n" +
-	"\x05value\x18\x02 \x01(\v2#.cagnotte.campaigns.v1.CampaignTextR\x05value:\x028\x01\"`\n" +
+	"\x05value\x18\x02 \x01(\v2#.cagnotte.campaigns.v1.CampaignTextR\x05value:\x028\x01\"a\n" +
+	"\x05Event\x12\x1b\n" +
+	"\x04date\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18\n" +
+	"R\x04date\x12\x1b\n" +
+	"\x04time\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18\x05R\x04time\x12\x1e\n" +
+	"\x05place\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x05place\"`\n" +
 	"\vFeeEstimate\x12!\n" +
 	"\fbasis_points\x18\x01 \x01(\x05R\vbasisPoints\x12.\n" +
 	"\x05fixed\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x05fixed\"\x9e\x01\n" +
@@ -2397,120 +2476,122 @@ func file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP() []byte {
 }
 
 var file_cagnotte_campaigns_v1_campaigns_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_cagnotte_campaigns_v1_campaigns_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_cagnotte_campaigns_v1_campaigns_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_cagnotte_campaigns_v1_campaigns_proto_goTypes = []any{
 	(ChecklistSubject)(0),               // 0: cagnotte.campaigns.v1.ChecklistSubject
 	(ChecklistState)(0),                 // 1: cagnotte.campaigns.v1.ChecklistState
 	(CampaignState)(0),                  // 2: cagnotte.campaigns.v1.CampaignState
 	(*Campaign)(nil),                    // 3: cagnotte.campaigns.v1.Campaign
-	(*FeeEstimate)(nil),                 // 4: cagnotte.campaigns.v1.FeeEstimate
-	(*CampaignText)(nil),                // 5: cagnotte.campaigns.v1.CampaignText
-	(*Stage)(nil),                       // 6: cagnotte.campaigns.v1.Stage
-	(*Progress)(nil),                    // 7: cagnotte.campaigns.v1.Progress
-	(*CreateCampaignRequest)(nil),       // 8: cagnotte.campaigns.v1.CreateCampaignRequest
-	(*GetCampaignRequest)(nil),          // 9: cagnotte.campaigns.v1.GetCampaignRequest
-	(*GetProgressRequest)(nil),          // 10: cagnotte.campaigns.v1.GetProgressRequest
-	(*CampaignProgress)(nil),            // 11: cagnotte.campaigns.v1.CampaignProgress
-	(*ListCampaignsRequest)(nil),        // 12: cagnotte.campaigns.v1.ListCampaignsRequest
-	(*ListCampaignsResponse)(nil),       // 13: cagnotte.campaigns.v1.ListCampaignsResponse
-	(*ListListedCampaignsRequest)(nil),  // 14: cagnotte.campaigns.v1.ListListedCampaignsRequest
-	(*ListListedCampaignsResponse)(nil), // 15: cagnotte.campaigns.v1.ListListedCampaignsResponse
-	(*UpdateCampaignRequest)(nil),       // 16: cagnotte.campaigns.v1.UpdateCampaignRequest
-	(*PublishCampaignRequest)(nil),      // 17: cagnotte.campaigns.v1.PublishCampaignRequest
-	(*PauseCampaignRequest)(nil),        // 18: cagnotte.campaigns.v1.PauseCampaignRequest
-	(*ResumeCampaignRequest)(nil),       // 19: cagnotte.campaigns.v1.ResumeCampaignRequest
-	(*CloseCampaignRequest)(nil),        // 20: cagnotte.campaigns.v1.CloseCampaignRequest
-	(*CopyCampaignRequest)(nil),         // 21: cagnotte.campaigns.v1.CopyCampaignRequest
-	(*RenameCampaignRequest)(nil),       // 22: cagnotte.campaigns.v1.RenameCampaignRequest
-	(*DeleteCampaignRequest)(nil),       // 23: cagnotte.campaigns.v1.DeleteCampaignRequest
-	(*GetPublishChecklistRequest)(nil),  // 24: cagnotte.campaigns.v1.GetPublishChecklistRequest
-	(*PublishChecklist)(nil),            // 25: cagnotte.campaigns.v1.PublishChecklist
-	(*ChecklistItem)(nil),               // 26: cagnotte.campaigns.v1.ChecklistItem
-	(*ListRefusedOriginsRequest)(nil),   // 27: cagnotte.campaigns.v1.ListRefusedOriginsRequest
-	(*ListRefusedOriginsResponse)(nil),  // 28: cagnotte.campaigns.v1.ListRefusedOriginsResponse
-	(*RefusedOrigin)(nil),               // 29: cagnotte.campaigns.v1.RefusedOrigin
-	(*CheckOriginRequest)(nil),          // 30: cagnotte.campaigns.v1.CheckOriginRequest
-	(*CheckOriginResponse)(nil),         // 31: cagnotte.campaigns.v1.CheckOriginResponse
-	nil,                                 // 32: cagnotte.campaigns.v1.Campaign.TextsEntry
-	nil,                                 // 33: cagnotte.campaigns.v1.Stage.TitlesEntry
-	(*v1.Money)(nil),                    // 34: cagnotte.money.v1.Money
-	(*timestamppb.Timestamp)(nil),       // 35: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),       // 36: google.protobuf.FieldMask
-	(*emptypb.Empty)(nil),               // 37: google.protobuf.Empty
+	(*Event)(nil),                       // 4: cagnotte.campaigns.v1.Event
+	(*FeeEstimate)(nil),                 // 5: cagnotte.campaigns.v1.FeeEstimate
+	(*CampaignText)(nil),                // 6: cagnotte.campaigns.v1.CampaignText
+	(*Stage)(nil),                       // 7: cagnotte.campaigns.v1.Stage
+	(*Progress)(nil),                    // 8: cagnotte.campaigns.v1.Progress
+	(*CreateCampaignRequest)(nil),       // 9: cagnotte.campaigns.v1.CreateCampaignRequest
+	(*GetCampaignRequest)(nil),          // 10: cagnotte.campaigns.v1.GetCampaignRequest
+	(*GetProgressRequest)(nil),          // 11: cagnotte.campaigns.v1.GetProgressRequest
+	(*CampaignProgress)(nil),            // 12: cagnotte.campaigns.v1.CampaignProgress
+	(*ListCampaignsRequest)(nil),        // 13: cagnotte.campaigns.v1.ListCampaignsRequest
+	(*ListCampaignsResponse)(nil),       // 14: cagnotte.campaigns.v1.ListCampaignsResponse
+	(*ListListedCampaignsRequest)(nil),  // 15: cagnotte.campaigns.v1.ListListedCampaignsRequest
+	(*ListListedCampaignsResponse)(nil), // 16: cagnotte.campaigns.v1.ListListedCampaignsResponse
+	(*UpdateCampaignRequest)(nil),       // 17: cagnotte.campaigns.v1.UpdateCampaignRequest
+	(*PublishCampaignRequest)(nil),      // 18: cagnotte.campaigns.v1.PublishCampaignRequest
+	(*PauseCampaignRequest)(nil),        // 19: cagnotte.campaigns.v1.PauseCampaignRequest
+	(*ResumeCampaignRequest)(nil),       // 20: cagnotte.campaigns.v1.ResumeCampaignRequest
+	(*CloseCampaignRequest)(nil),        // 21: cagnotte.campaigns.v1.CloseCampaignRequest
+	(*CopyCampaignRequest)(nil),         // 22: cagnotte.campaigns.v1.CopyCampaignRequest
+	(*RenameCampaignRequest)(nil),       // 23: cagnotte.campaigns.v1.RenameCampaignRequest
+	(*DeleteCampaignRequest)(nil),       // 24: cagnotte.campaigns.v1.DeleteCampaignRequest
+	(*GetPublishChecklistRequest)(nil),  // 25: cagnotte.campaigns.v1.GetPublishChecklistRequest
+	(*PublishChecklist)(nil),            // 26: cagnotte.campaigns.v1.PublishChecklist
+	(*ChecklistItem)(nil),               // 27: cagnotte.campaigns.v1.ChecklistItem
+	(*ListRefusedOriginsRequest)(nil),   // 28: cagnotte.campaigns.v1.ListRefusedOriginsRequest
+	(*ListRefusedOriginsResponse)(nil),  // 29: cagnotte.campaigns.v1.ListRefusedOriginsResponse
+	(*RefusedOrigin)(nil),               // 30: cagnotte.campaigns.v1.RefusedOrigin
+	(*CheckOriginRequest)(nil),          // 31: cagnotte.campaigns.v1.CheckOriginRequest
+	(*CheckOriginResponse)(nil),         // 32: cagnotte.campaigns.v1.CheckOriginResponse
+	nil,                                 // 33: cagnotte.campaigns.v1.Campaign.TextsEntry
+	nil,                                 // 34: cagnotte.campaigns.v1.Stage.TitlesEntry
+	(*v1.Money)(nil),                    // 35: cagnotte.money.v1.Money
+	(*timestamppb.Timestamp)(nil),       // 36: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),       // 37: google.protobuf.FieldMask
+	(*emptypb.Empty)(nil),               // 38: google.protobuf.Empty
 }
 var file_cagnotte_campaigns_v1_campaigns_proto_depIdxs = []int32{
-	32, // 0: cagnotte.campaigns.v1.Campaign.texts:type_name -> cagnotte.campaigns.v1.Campaign.TextsEntry
-	34, // 1: cagnotte.campaigns.v1.Campaign.goal:type_name -> cagnotte.money.v1.Money
-	34, // 2: cagnotte.campaigns.v1.Campaign.presets:type_name -> cagnotte.money.v1.Money
-	34, // 3: cagnotte.campaigns.v1.Campaign.minimum:type_name -> cagnotte.money.v1.Money
-	34, // 4: cagnotte.campaigns.v1.Campaign.maximum:type_name -> cagnotte.money.v1.Money
-	35, // 5: cagnotte.campaigns.v1.Campaign.deadline:type_name -> google.protobuf.Timestamp
-	6,  // 6: cagnotte.campaigns.v1.Campaign.stages:type_name -> cagnotte.campaigns.v1.Stage
+	33, // 0: cagnotte.campaigns.v1.Campaign.texts:type_name -> cagnotte.campaigns.v1.Campaign.TextsEntry
+	35, // 1: cagnotte.campaigns.v1.Campaign.goal:type_name -> cagnotte.money.v1.Money
+	35, // 2: cagnotte.campaigns.v1.Campaign.presets:type_name -> cagnotte.money.v1.Money
+	35, // 3: cagnotte.campaigns.v1.Campaign.minimum:type_name -> cagnotte.money.v1.Money
+	35, // 4: cagnotte.campaigns.v1.Campaign.maximum:type_name -> cagnotte.money.v1.Money
+	36, // 5: cagnotte.campaigns.v1.Campaign.deadline:type_name -> google.protobuf.Timestamp
+	7,  // 6: cagnotte.campaigns.v1.Campaign.stages:type_name -> cagnotte.campaigns.v1.Stage
 	2,  // 7: cagnotte.campaigns.v1.Campaign.state:type_name -> cagnotte.campaigns.v1.CampaignState
-	7,  // 8: cagnotte.campaigns.v1.Campaign.progress:type_name -> cagnotte.campaigns.v1.Progress
-	35, // 9: cagnotte.campaigns.v1.Campaign.publish_time:type_name -> google.protobuf.Timestamp
-	35, // 10: cagnotte.campaigns.v1.Campaign.close_time:type_name -> google.protobuf.Timestamp
-	35, // 11: cagnotte.campaigns.v1.Campaign.create_time:type_name -> google.protobuf.Timestamp
-	35, // 12: cagnotte.campaigns.v1.Campaign.update_time:type_name -> google.protobuf.Timestamp
-	34, // 13: cagnotte.campaigns.v1.Campaign.spent:type_name -> cagnotte.money.v1.Money
-	4,  // 14: cagnotte.campaigns.v1.Campaign.fee_estimate:type_name -> cagnotte.campaigns.v1.FeeEstimate
-	34, // 15: cagnotte.campaigns.v1.FeeEstimate.fixed:type_name -> cagnotte.money.v1.Money
-	33, // 16: cagnotte.campaigns.v1.Stage.titles:type_name -> cagnotte.campaigns.v1.Stage.TitlesEntry
-	34, // 17: cagnotte.campaigns.v1.Stage.amount:type_name -> cagnotte.money.v1.Money
-	34, // 18: cagnotte.campaigns.v1.Stage.spent:type_name -> cagnotte.money.v1.Money
-	34, // 19: cagnotte.campaigns.v1.Progress.settled:type_name -> cagnotte.money.v1.Money
-	34, // 20: cagnotte.campaigns.v1.Progress.pending:type_name -> cagnotte.money.v1.Money
-	3,  // 21: cagnotte.campaigns.v1.CreateCampaignRequest.campaign:type_name -> cagnotte.campaigns.v1.Campaign
-	34, // 22: cagnotte.campaigns.v1.CampaignProgress.settled:type_name -> cagnotte.money.v1.Money
-	34, // 23: cagnotte.campaigns.v1.CampaignProgress.pending:type_name -> cagnotte.money.v1.Money
-	3,  // 24: cagnotte.campaigns.v1.ListCampaignsResponse.campaigns:type_name -> cagnotte.campaigns.v1.Campaign
-	3,  // 25: cagnotte.campaigns.v1.ListListedCampaignsResponse.campaigns:type_name -> cagnotte.campaigns.v1.Campaign
-	3,  // 26: cagnotte.campaigns.v1.UpdateCampaignRequest.campaign:type_name -> cagnotte.campaigns.v1.Campaign
-	36, // 27: cagnotte.campaigns.v1.UpdateCampaignRequest.update_mask:type_name -> google.protobuf.FieldMask
-	26, // 28: cagnotte.campaigns.v1.PublishChecklist.items:type_name -> cagnotte.campaigns.v1.ChecklistItem
-	0,  // 29: cagnotte.campaigns.v1.ChecklistItem.subject:type_name -> cagnotte.campaigns.v1.ChecklistSubject
-	1,  // 30: cagnotte.campaigns.v1.ChecklistItem.state:type_name -> cagnotte.campaigns.v1.ChecklistState
-	29, // 31: cagnotte.campaigns.v1.ListRefusedOriginsResponse.refused_origins:type_name -> cagnotte.campaigns.v1.RefusedOrigin
-	35, // 32: cagnotte.campaigns.v1.RefusedOrigin.first_time:type_name -> google.protobuf.Timestamp
-	35, // 33: cagnotte.campaigns.v1.RefusedOrigin.last_time:type_name -> google.protobuf.Timestamp
-	5,  // 34: cagnotte.campaigns.v1.Campaign.TextsEntry.value:type_name -> cagnotte.campaigns.v1.CampaignText
-	8,  // 35: cagnotte.campaigns.v1.CampaignsService.CreateCampaign:input_type -> cagnotte.campaigns.v1.CreateCampaignRequest
-	9,  // 36: cagnotte.campaigns.v1.CampaignsService.GetCampaign:input_type -> cagnotte.campaigns.v1.GetCampaignRequest
-	10, // 37: cagnotte.campaigns.v1.CampaignsService.GetProgress:input_type -> cagnotte.campaigns.v1.GetProgressRequest
-	12, // 38: cagnotte.campaigns.v1.CampaignsService.ListCampaigns:input_type -> cagnotte.campaigns.v1.ListCampaignsRequest
-	14, // 39: cagnotte.campaigns.v1.CampaignsService.ListListedCampaigns:input_type -> cagnotte.campaigns.v1.ListListedCampaignsRequest
-	16, // 40: cagnotte.campaigns.v1.CampaignsService.UpdateCampaign:input_type -> cagnotte.campaigns.v1.UpdateCampaignRequest
-	17, // 41: cagnotte.campaigns.v1.CampaignsService.PublishCampaign:input_type -> cagnotte.campaigns.v1.PublishCampaignRequest
-	18, // 42: cagnotte.campaigns.v1.CampaignsService.PauseCampaign:input_type -> cagnotte.campaigns.v1.PauseCampaignRequest
-	19, // 43: cagnotte.campaigns.v1.CampaignsService.ResumeCampaign:input_type -> cagnotte.campaigns.v1.ResumeCampaignRequest
-	20, // 44: cagnotte.campaigns.v1.CampaignsService.CloseCampaign:input_type -> cagnotte.campaigns.v1.CloseCampaignRequest
-	21, // 45: cagnotte.campaigns.v1.CampaignsService.CopyCampaign:input_type -> cagnotte.campaigns.v1.CopyCampaignRequest
-	22, // 46: cagnotte.campaigns.v1.CampaignsService.RenameCampaign:input_type -> cagnotte.campaigns.v1.RenameCampaignRequest
-	23, // 47: cagnotte.campaigns.v1.CampaignsService.DeleteCampaign:input_type -> cagnotte.campaigns.v1.DeleteCampaignRequest
-	24, // 48: cagnotte.campaigns.v1.CampaignsService.GetPublishChecklist:input_type -> cagnotte.campaigns.v1.GetPublishChecklistRequest
-	27, // 49: cagnotte.campaigns.v1.CampaignsService.ListRefusedOrigins:input_type -> cagnotte.campaigns.v1.ListRefusedOriginsRequest
-	30, // 50: cagnotte.campaigns.v1.CampaignsService.CheckOrigin:input_type -> cagnotte.campaigns.v1.CheckOriginRequest
-	3,  // 51: cagnotte.campaigns.v1.CampaignsService.CreateCampaign:output_type -> cagnotte.campaigns.v1.Campaign
-	3,  // 52: cagnotte.campaigns.v1.CampaignsService.GetCampaign:output_type -> cagnotte.campaigns.v1.Campaign
-	11, // 53: cagnotte.campaigns.v1.CampaignsService.GetProgress:output_type -> cagnotte.campaigns.v1.CampaignProgress
-	13, // 54: cagnotte.campaigns.v1.CampaignsService.ListCampaigns:output_type -> cagnotte.campaigns.v1.ListCampaignsResponse
-	15, // 55: cagnotte.campaigns.v1.CampaignsService.ListListedCampaigns:output_type -> cagnotte.campaigns.v1.ListListedCampaignsResponse
-	3,  // 56: cagnotte.campaigns.v1.CampaignsService.UpdateCampaign:output_type -> cagnotte.campaigns.v1.Campaign
-	3,  // 57: cagnotte.campaigns.v1.CampaignsService.PublishCampaign:output_type -> cagnotte.campaigns.v1.Campaign
-	3,  // 58: cagnotte.campaigns.v1.CampaignsService.PauseCampaign:output_type -> cagnotte.campaigns.v1.Campaign
-	3,  // 59: cagnotte.campaigns.v1.CampaignsService.ResumeCampaign:output_type -> cagnotte.campaigns.v1.Campaign
-	3,  // 60: cagnotte.campaigns.v1.CampaignsService.CloseCampaign:output_type -> cagnotte.campaigns.v1.Campaign
-	3,  // 61: cagnotte.campaigns.v1.CampaignsService.CopyCampaign:output_type -> cagnotte.campaigns.v1.Campaign
-	3,  // 62: cagnotte.campaigns.v1.CampaignsService.RenameCampaign:output_type -> cagnotte.campaigns.v1.Campaign
-	37, // 63: cagnotte.campaigns.v1.CampaignsService.DeleteCampaign:output_type -> google.protobuf.Empty
-	25, // 64: cagnotte.campaigns.v1.CampaignsService.GetPublishChecklist:output_type -> cagnotte.campaigns.v1.PublishChecklist
-	28, // 65: cagnotte.campaigns.v1.CampaignsService.ListRefusedOrigins:output_type -> cagnotte.campaigns.v1.ListRefusedOriginsResponse
-	31, // 66: cagnotte.campaigns.v1.CampaignsService.CheckOrigin:output_type -> cagnotte.campaigns.v1.CheckOriginResponse
-	51, // [51:67] is the sub-list for method output_type
-	35, // [35:51] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	8,  // 8: cagnotte.campaigns.v1.Campaign.progress:type_name -> cagnotte.campaigns.v1.Progress
+	36, // 9: cagnotte.campaigns.v1.Campaign.publish_time:type_name -> google.protobuf.Timestamp
+	36, // 10: cagnotte.campaigns.v1.Campaign.close_time:type_name -> google.protobuf.Timestamp
+	36, // 11: cagnotte.campaigns.v1.Campaign.create_time:type_name -> google.protobuf.Timestamp
+	36, // 12: cagnotte.campaigns.v1.Campaign.update_time:type_name -> google.protobuf.Timestamp
+	35, // 13: cagnotte.campaigns.v1.Campaign.spent:type_name -> cagnotte.money.v1.Money
+	5,  // 14: cagnotte.campaigns.v1.Campaign.fee_estimate:type_name -> cagnotte.campaigns.v1.FeeEstimate
+	4,  // 15: cagnotte.campaigns.v1.Campaign.event:type_name -> cagnotte.campaigns.v1.Event
+	35, // 16: cagnotte.campaigns.v1.FeeEstimate.fixed:type_name -> cagnotte.money.v1.Money
+	34, // 17: cagnotte.campaigns.v1.Stage.titles:type_name -> cagnotte.campaigns.v1.Stage.TitlesEntry
+	35, // 18: cagnotte.campaigns.v1.Stage.amount:type_name -> cagnotte.money.v1.Money
+	35, // 19: cagnotte.campaigns.v1.Stage.spent:type_name -> cagnotte.money.v1.Money
+	35, // 20: cagnotte.campaigns.v1.Progress.settled:type_name -> cagnotte.money.v1.Money
+	35, // 21: cagnotte.campaigns.v1.Progress.pending:type_name -> cagnotte.money.v1.Money
+	3,  // 22: cagnotte.campaigns.v1.CreateCampaignRequest.campaign:type_name -> cagnotte.campaigns.v1.Campaign
+	35, // 23: cagnotte.campaigns.v1.CampaignProgress.settled:type_name -> cagnotte.money.v1.Money
+	35, // 24: cagnotte.campaigns.v1.CampaignProgress.pending:type_name -> cagnotte.money.v1.Money
+	3,  // 25: cagnotte.campaigns.v1.ListCampaignsResponse.campaigns:type_name -> cagnotte.campaigns.v1.Campaign
+	3,  // 26: cagnotte.campaigns.v1.ListListedCampaignsResponse.campaigns:type_name -> cagnotte.campaigns.v1.Campaign
+	3,  // 27: cagnotte.campaigns.v1.UpdateCampaignRequest.campaign:type_name -> cagnotte.campaigns.v1.Campaign
+	37, // 28: cagnotte.campaigns.v1.UpdateCampaignRequest.update_mask:type_name -> google.protobuf.FieldMask
+	27, // 29: cagnotte.campaigns.v1.PublishChecklist.items:type_name -> cagnotte.campaigns.v1.ChecklistItem
+	0,  // 30: cagnotte.campaigns.v1.ChecklistItem.subject:type_name -> cagnotte.campaigns.v1.ChecklistSubject
+	1,  // 31: cagnotte.campaigns.v1.ChecklistItem.state:type_name -> cagnotte.campaigns.v1.ChecklistState
+	30, // 32: cagnotte.campaigns.v1.ListRefusedOriginsResponse.refused_origins:type_name -> cagnotte.campaigns.v1.RefusedOrigin
+	36, // 33: cagnotte.campaigns.v1.RefusedOrigin.first_time:type_name -> google.protobuf.Timestamp
+	36, // 34: cagnotte.campaigns.v1.RefusedOrigin.last_time:type_name -> google.protobuf.Timestamp
+	6,  // 35: cagnotte.campaigns.v1.Campaign.TextsEntry.value:type_name -> cagnotte.campaigns.v1.CampaignText
+	9,  // 36: cagnotte.campaigns.v1.CampaignsService.CreateCampaign:input_type -> cagnotte.campaigns.v1.CreateCampaignRequest
+	10, // 37: cagnotte.campaigns.v1.CampaignsService.GetCampaign:input_type -> cagnotte.campaigns.v1.GetCampaignRequest
+	11, // 38: cagnotte.campaigns.v1.CampaignsService.GetProgress:input_type -> cagnotte.campaigns.v1.GetProgressRequest
+	13, // 39: cagnotte.campaigns.v1.CampaignsService.ListCampaigns:input_type -> cagnotte.campaigns.v1.ListCampaignsRequest
+	15, // 40: cagnotte.campaigns.v1.CampaignsService.ListListedCampaigns:input_type -> cagnotte.campaigns.v1.ListListedCampaignsRequest
+	17, // 41: cagnotte.campaigns.v1.CampaignsService.UpdateCampaign:input_type -> cagnotte.campaigns.v1.UpdateCampaignRequest
+	18, // 42: cagnotte.campaigns.v1.CampaignsService.PublishCampaign:input_type -> cagnotte.campaigns.v1.PublishCampaignRequest
+	19, // 43: cagnotte.campaigns.v1.CampaignsService.PauseCampaign:input_type -> cagnotte.campaigns.v1.PauseCampaignRequest
+	20, // 44: cagnotte.campaigns.v1.CampaignsService.ResumeCampaign:input_type -> cagnotte.campaigns.v1.ResumeCampaignRequest
+	21, // 45: cagnotte.campaigns.v1.CampaignsService.CloseCampaign:input_type -> cagnotte.campaigns.v1.CloseCampaignRequest
+	22, // 46: cagnotte.campaigns.v1.CampaignsService.CopyCampaign:input_type -> cagnotte.campaigns.v1.CopyCampaignRequest
+	23, // 47: cagnotte.campaigns.v1.CampaignsService.RenameCampaign:input_type -> cagnotte.campaigns.v1.RenameCampaignRequest
+	24, // 48: cagnotte.campaigns.v1.CampaignsService.DeleteCampaign:input_type -> cagnotte.campaigns.v1.DeleteCampaignRequest
+	25, // 49: cagnotte.campaigns.v1.CampaignsService.GetPublishChecklist:input_type -> cagnotte.campaigns.v1.GetPublishChecklistRequest
+	28, // 50: cagnotte.campaigns.v1.CampaignsService.ListRefusedOrigins:input_type -> cagnotte.campaigns.v1.ListRefusedOriginsRequest
+	31, // 51: cagnotte.campaigns.v1.CampaignsService.CheckOrigin:input_type -> cagnotte.campaigns.v1.CheckOriginRequest
+	3,  // 52: cagnotte.campaigns.v1.CampaignsService.CreateCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	3,  // 53: cagnotte.campaigns.v1.CampaignsService.GetCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	12, // 54: cagnotte.campaigns.v1.CampaignsService.GetProgress:output_type -> cagnotte.campaigns.v1.CampaignProgress
+	14, // 55: cagnotte.campaigns.v1.CampaignsService.ListCampaigns:output_type -> cagnotte.campaigns.v1.ListCampaignsResponse
+	16, // 56: cagnotte.campaigns.v1.CampaignsService.ListListedCampaigns:output_type -> cagnotte.campaigns.v1.ListListedCampaignsResponse
+	3,  // 57: cagnotte.campaigns.v1.CampaignsService.UpdateCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	3,  // 58: cagnotte.campaigns.v1.CampaignsService.PublishCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	3,  // 59: cagnotte.campaigns.v1.CampaignsService.PauseCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	3,  // 60: cagnotte.campaigns.v1.CampaignsService.ResumeCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	3,  // 61: cagnotte.campaigns.v1.CampaignsService.CloseCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	3,  // 62: cagnotte.campaigns.v1.CampaignsService.CopyCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	3,  // 63: cagnotte.campaigns.v1.CampaignsService.RenameCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	38, // 64: cagnotte.campaigns.v1.CampaignsService.DeleteCampaign:output_type -> google.protobuf.Empty
+	26, // 65: cagnotte.campaigns.v1.CampaignsService.GetPublishChecklist:output_type -> cagnotte.campaigns.v1.PublishChecklist
+	29, // 66: cagnotte.campaigns.v1.CampaignsService.ListRefusedOrigins:output_type -> cagnotte.campaigns.v1.ListRefusedOriginsResponse
+	32, // 67: cagnotte.campaigns.v1.CampaignsService.CheckOrigin:output_type -> cagnotte.campaigns.v1.CheckOriginResponse
+	52, // [52:68] is the sub-list for method output_type
+	36, // [36:52] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_cagnotte_campaigns_v1_campaigns_proto_init() }
@@ -2524,7 +2605,7 @@ func file_cagnotte_campaigns_v1_campaigns_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cagnotte_campaigns_v1_campaigns_proto_rawDesc), len(file_cagnotte_campaigns_v1_campaigns_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   31,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -81,7 +81,7 @@ type CampaignsServiceClient interface {
 	// Closing a closed campaign changes nothing.
 	CloseCampaign(ctx context.Context, in *CloseCampaignRequest, opts ...grpc.CallOption) (*Campaign, error)
 	// Makes a draft of another campaign's texts, image, stages, amounts and allowed origins, in the same collective. Donations,
-	// news, state and deadline are not copied. The same request answers the copy that exists while it has the same content;
+	// news, state, deadline and event are not copied. The same request answers the copy that exists while it has the same content;
 	// otherwise it is ALREADY_EXISTS (CAMPAIGN_EXISTS).
 	CopyCampaign(ctx context.Context, in *CopyCampaignRequest, opts ...grpc.CallOption) (*Campaign, error)
 	// Changes a campaign's id, which is part of its name and of its public address, until anything refers to it. A campaign that
@@ -314,7 +314,7 @@ type CampaignsServiceServer interface {
 	// Closing a closed campaign changes nothing.
 	CloseCampaign(context.Context, *CloseCampaignRequest) (*Campaign, error)
 	// Makes a draft of another campaign's texts, image, stages, amounts and allowed origins, in the same collective. Donations,
-	// news, state and deadline are not copied. The same request answers the copy that exists while it has the same content;
+	// news, state, deadline and event are not copied. The same request answers the copy that exists while it has the same content;
 	// otherwise it is ALREADY_EXISTS (CAMPAIGN_EXISTS).
 	CopyCampaign(context.Context, *CopyCampaignRequest) (*Campaign, error)
 	// Changes a campaign's id, which is part of its name and of its public address, until anything refers to it. A campaign that
