@@ -31,3 +31,18 @@ func TestAnEventIsChecked(t *testing.T) {
 		})
 	}
 }
+
+func TestAnEventIsStoredAndTakenAway(t *testing.T) {
+	s, _, _ := fresh(t)
+	if _, err := s.Create(t.Context(), avocat, lawyer()); err != nil {
+		t.Fatal(err)
+	}
+	for _, event := range []Event{{Date: "2026-08-15", Time: "19:30", Place: "Salle des fêtes"}, {Date: "2001-01-01", Place: "Vallon"}, {}} {
+		if _, err := s.Update(t.Context(), avocat, "", func(c *Content) error { c.Event = event; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		if c, err := s.Get(t.Context(), avocat); err != nil || c.Event != event {
+			t.Errorf("got %v, %v, want %v", c.Event, err, event)
+		}
+	}
+}
