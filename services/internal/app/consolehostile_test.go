@@ -166,6 +166,8 @@ func (f *htmlForm) typed(e *apptest.Env, serial int) url.Values {
 			value = e.Clock.Now().AddDate(1, 0, 0).Format(time.DateOnly)
 		case kind == "date":
 			value = e.Clock.Now().AddDate(0, 0, -2).Format(time.DateOnly)
+		case name == "time":
+			value = "20:30"
 		case kind == "email" || strings.Contains(name, "email"):
 			value = fmt.Sprintf("personne-%d@example.org", serial)
 		case kind == "url" || strings.Contains(name, "site") || strings.Contains(name, "origin"):
@@ -219,8 +221,8 @@ func (f *htmlForm) submit(t *testing.T, v consoleVisitor, page string, values ur
 	return v.request(t, http.MethodPost, to.RequestURI(), w.FormDataContentType(), &body)
 }
 
-// rich are forms that need more than texts: a picture, a box that is ticked, amounts that add up, or a period that can be closed.
-var rich = regexp.MustCompile(`/(image|split|reclassify|closing|receipts/declaration|receipts/keys/new)$`)
+// rich are forms that need more than texts: a picture, a bank's file, a box that is ticked, amounts that add up, or a period that can be closed.
+var rich = regexp.MustCompile(`/(image|bank/import|split|reclassify|closing|receipts/declaration|receipts/keys/new)$`)
 
 // shownAtOnce are forms whose answer is a page: a preview, or a key's secret.
 var shownAtOnce = regexp.MustCompile(`/(preview|import|keys/new)$`)
