@@ -26,6 +26,7 @@ import (
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/overview/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/payouts/v1"
+	_ "github.com/cagnotte/cagnotte/proto/cagnotte/receipts/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/recurring/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/refunds/v1"
 	_ "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
