@@ -75,7 +75,9 @@ func imageShown(v *visit, f *form, stored, base, alt string) (shown *shownImage,
 	image, err := v.images().GetImage(v.ctx(), &imagesv1.GetImageRequest{Name: name})
 	switch {
 	case isNotFound(err) || status.Code(err) == codes.InvalidArgument: // kept for more than a day, or made up
-		f.set(keptImage, "")
+		if f.set(keptImage, ""); name != stored {
+			return imageShown(v, f, stored, base, alt)
+		}
 		return nil, false, nil
 	case err != nil:
 		return nil, false, err

@@ -37,10 +37,14 @@ func (s *site) embed(w http.ResponseWriter, r *http.Request) {
 	p := s.begin(w, r)
 	v := s.viewOf(r, p, c)
 	p.Title, p.NoIndex, p.Framed, p.Content = v.Title, true, true, v
-	if p.Embedder = s.embedder(r.Context(), name, r.URL.Query().Get("origin")); p.Embedder != "" {
+	origin, cache := r.URL.Query().Get("origin"), cachePublic
+	if p.Embedder = s.embedder(r.Context(), name, origin); p.Embedder != "" {
 		p.Script = s.height
+	} else if origin != "" {
+		// Whoever invents origins does not fill the memory that campaigns are answered from.
+		cache = cacheNever
 	}
-	s.answer(w, r, http.StatusOK, "embed", p, cachePublic)
+	s.answer(w, r, http.StatusOK, "embed", p, cache)
 }
 
 // framing is an origin as a policy may hold it: a policy is a list of words, and nothing of what a client sent may add to it.

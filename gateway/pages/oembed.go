@@ -108,7 +108,8 @@ func (s *site) oembed(w http.ResponseWriter, r *http.Request) {
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/json; charset=utf-8")
-	h.Set("Cache-Control", cacheMinutes)
+	// The answer depends on who asks, so shared caches do not keep it.
+	h.Set("Cache-Control", "private, max-age=300")
 	h.Del("X-Request-Id")
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)

@@ -28,7 +28,7 @@
   if (customElements.get("cagnotte-widget")) return;
 
   // Classic scripts know themselves while they run, deferred and async ones too; a module does not.
-  const script = document.currentScript ?? document.querySelector('script[src*="/widget.js"], script[src*="/widget/"]');
+  const script = document.currentScript ?? [...document.scripts].findLast((s) => /\/widget(\/[\w-]+)?\.js([?#]|$)/.test(s.src));
   // The address with a version is one level below the stable one.
   const base = script.src.replace(/widget(\/[\w-]+)?\.js.*/, "");
 

@@ -189,7 +189,7 @@ func (c Campaign) deadlinePassed(now time.Time) bool {
 
 // rank is its place in lists of what runs: 0 while it runs, 1 while it is paused or a draft, 2 when it is over. The SQL of the
 // lists computes it too.
-func (c Campaign) rank(now time.Time) int {
+func (c Campaign) rank(now time.Time) int16 {
 	switch {
 	case c.Over(now):
 		return 2

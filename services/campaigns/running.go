@@ -89,7 +89,7 @@ LIMIT @count`
 // rankedPosition is a campaign's place in a list of what runs. Time is its creation, or in the front page's list its
 // publication, where Collective counts too.
 type rankedPosition struct {
-	Rank       int
+	Rank       int16
 	Time       time.Time
 	Collective string
 	Campaign   string

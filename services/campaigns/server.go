@@ -181,7 +181,7 @@ func (s *server) present(ctx context.Context, list []Campaign) ([]*campaignsv1.C
 		return nil, err
 	}
 	now := s.service.now()
-	// The campaigns of a list are of one collective.
+	// Most lists are of one collective.
 	cards := map[string]bool{}
 	presented := make([]*campaignsv1.Campaign, len(list))
 	for i, c := range list {
@@ -191,9 +191,15 @@ func (s *server) present(ctx context.Context, list []Campaign) ([]*campaignsv1.C
 			form = memberProto
 		}
 		if _, known := cards[c.Name.Collective]; !known && c.AcceptsDonations(now) == nil {
-			if cards[c.Name.Collective], err = s.service.takesCards(ctx, c.Name.Collective); err != nil {
+			takes, err := s.service.takesCards(ctx, c.Name.Collective)
+			switch {
+			case err != nil && len(list) == 1:
 				return nil, err
+			case err != nil:
+				// One collective does not take the list from the others.
+				s.service.logger.WarnContext(ctx, "a list cannot say whether a collective takes cards", "collective", c.Name.Collective, "error", err)
 			}
+			cards[c.Name.Collective] = takes
 		}
 		c.fee, c.cards = s.service.fee, cards[c.Name.Collective]
 		presented[i] = form(c, progress[c.Name], now)

@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"google.golang.org/grpc/codes"
-
 	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/internal/calendar"
@@ -14,8 +12,8 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/wire"
 )
 
-// ListPublicExpenses is empty for a draft and for a missing campaign, as for one that shows none. So nobody finds a draft by
-// asking. Members get the same answer.
+// ListPublicExpenses is empty for a campaign that shows none. A draft is not found, like a missing campaign, so nobody finds
+// one by asking. Members get the same answer.
 func (s *server) ListPublicExpenses(ctx context.Context, req *treasuryv1.ListPublicExpensesRequest) (*treasuryv1.ListPublicExpensesResponse, error) {
 	name, err := campaigns.ParseName(req.GetParent())
 	if err != nil {
@@ -23,10 +21,12 @@ func (s *server) ListPublicExpenses(ctx context.Context, req *treasuryv1.ListPub
 	}
 	c, err := s.service.cfg.Campaigns.Get(ctx, name)
 	switch {
-	case errs.Code(err) == codes.NotFound, err == nil && (c.State == campaigns.StateDraft || !c.ExpensesShown):
-		return &treasuryv1.ListPublicExpensesResponse{}, nil
 	case err != nil:
 		return nil, err
+	case c.State == campaigns.StateDraft:
+		return nil, errs.NotFound(req.GetParent())
+	case !c.ExpensesShown:
+		return &treasuryv1.ListPublicExpensesResponse{}, nil
 	}
 	// No day of a document is later: see localDays.
 	first := publicPosition{Day: calendar.Day(time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC).Format(time.DateOnly))}
