@@ -133,7 +133,9 @@ func TestEveryPublicWriteIsLimitedOrProven(t *testing.T) {
 		"CreateDonation",          // TestFraudMovedToTheOnePathWithoutALimit
 		"CreatePledge",            // the same
 		"CreatePortalSession",     // a token that was mailed
+		"EraseReceiptDonor",       // a donation's id, which cannot be guessed; it erases once
 		"FinishPasskeySignIn",     // a ceremony that was begun
+		"IssueReceipt",            // a donation's id, which cannot be guessed; one receipt of each
 		"LookUpInvitation",        // a token that was mailed, and attempts are limited by network
 		"ReceiveStripeEvent",      // Stripe's signature
 		"RedeemManageLink",        // a token that was mailed

@@ -144,7 +144,8 @@ func TestWhatIsSetInTheDashboardIsTold(t *testing.T) {
 				return r.GetPaused() && r.GetResumeTime().AsTime().Equal(resumes) && r.GetNextDebitTime().AsTime().Equal(end)
 			})
 			page := e.URL + "/c/" + slug + "/avocate/monthly/" + m.name()[len(m.name())-36:]
-			text, _ := browse(t, page+"/open?lang=en", url.Values{"token": {openLink(t, m, box)}})
+			_, to := browse(t, page+"/open?lang=en", url.Values{"token": {openLink(t, m, box)}})
+			text, _ := browse(t, e.URL+to, nil)
 			for _, want := range []string{"It is paused until", "Next donation:", "It ends on", "This end was requested from Stripe.", "Stop my monthly donation", "Change the amount"} {
 				if !strings.Contains(text, want) {
 					t.Errorf("the page does not say %q: %s", want, text)
