@@ -18,7 +18,7 @@ func imageFields(c *campaignsv1.Campaign) []field {
 	fields := []field{
 		{Name: "etag", Kind: "hidden"},
 		{Name: keptImage, Kind: "hidden"},
-		{Name: "image", Label: "campaigns.image.file", Hint: "campaigns.image.hint", Kind: "file", Accept: "image/jpeg,image/png,image/webp,image/gif", Path: "image.content", Required: c.GetImage() == ""},
+		{Name: "image", Label: "campaigns.image.file", Hint: "campaigns.image.hint", Kind: "file", Accept: "image/jpeg,image/png,image/webp,image/gif", Path: "image.content"},
 	}
 	for _, lang := range languages {
 		if c.GetTexts()[lang] != nil {

@@ -50,7 +50,7 @@ test("an owner invites, gives another role and removes; who was removed is out a
       await page.getByRole("radio", { name: /^Lecture/ }).check();
       await page.getByRole("button", { name: "Changer le rôle" }).click();
       await page.getByText("Le rôle est changé.").waitFor();
-      assert.match(await page.getByRole("row").filter({ hasText: "Lucie" }).innerText(), /lecture/);
+      assert.match(await page.getByRole("row").filter({ hasText: "Lucie" }).innerText(), /Lecture/);
       // A member sees who is here, without their addresses, and manages nobody.
       await guest.goto(people);
       assert.equal(await guest.getByRole("row").filter({ hasText: "treasurer@" }).locator(".small").count(), 0);
