@@ -178,6 +178,7 @@ func TestALinkIsNotSpentByAFailingRead(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{SMTPURL: box.URL()})
 	m := payMonthly(t, e, "vallon")
 	m.wantBooked(1, 20_00)
+	m.becomes("its next debit is known", func(r *recurringv1.RecurringDonation) bool { return r.GetNextDebitTime() != nil })
 	page := e.URL + "/c/vallon/avocate/monthly/" + m.name()[len(m.name())-36:]
 	token := openLink(t, m, box)
 	owner, err := pgx.Connect(t.Context(), e.DatabaseURL)

@@ -59,6 +59,7 @@ func TestNobodyIsNamedAndNoSecretIsKept(t *testing.T) {
 	e := apptest.Start(t, apptest.Config{SMTPURL: box.URL(), LogTo: written})
 	m := payMonthly(t, e, "monthly")
 	m.wantBooked(1, 20_00)
+	m.becomes("its next debit is known", func(r *recurringv1.RecurringDonation) bool { return r.GetNextDebitTime() != nil })
 	token := openLink(t, m, box)
 	page := e.URL + "/c/monthly/avocate/monthly/" + m.name()[len(m.name())-36:]
 	browse(t, page+"?token="+token, nil)
