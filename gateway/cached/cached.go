@@ -210,7 +210,7 @@ func (h *Handler) begin(p *pattern, k key, r *http.Request) <-chan singleflight.
 // inLanguage is the key of a 404, whose text is in the reader's language on all routes.
 func inLanguage(k key, r *http.Request) key {
 	if k.language == "" {
-		k.language = text.PreferredLanguage(r.Header.Get("Accept-Language"))
+		k.language = text.PreferredLanguage(r.Header.Get("Accept-Language"), text.Languages)
 	}
 	return k
 }

@@ -105,7 +105,7 @@ func (p *pattern) keyOf(r *http.Request) (key, bool) {
 		}
 	}
 	if p.Language && chosen == "" {
-		k.language = text.PreferredLanguage(r.Header.Get("Accept-Language"))
+		k.language = text.PreferredLanguage(r.Header.Get("Accept-Language"), text.Languages)
 	}
 	return k, true
 }

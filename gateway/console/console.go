@@ -137,7 +137,7 @@ func New(c Config) (http.Handler, error) {
 		ageScriptURL:     c.Assets.Add("console-age.js", "text/javascript; charset=utf-8", ageScript),
 	}
 	var err error
-	if s.catalogues, err = text.Load(files, "strings/*.json"); err != nil {
+	if s.catalogues, err = text.Load(files, "strings/*.json", text.MemberLanguages); err != nil {
 		return nil, err
 	}
 	if s.templates, err = parse(); err != nil {

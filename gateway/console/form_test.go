@@ -29,7 +29,7 @@ var testFields = []field{
 // sent returns a visit with a form that was sent.
 func sent(t *testing.T, contentType, body string) *visit {
 	t.Helper()
-	all, err := text.Load(files, "strings/*.json")
+	all, err := text.Load(files, "strings/*.json", text.MemberLanguages)
 	if err != nil {
 		t.Fatal(err)
 	}

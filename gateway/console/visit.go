@@ -99,9 +99,9 @@ func (v *visit) who() string {
 
 // visit begins a request. Of what the client sent, the services get its address, the request's id and the session.
 func (c *console) visit(w http.ResponseWriter, r *http.Request) *visit {
-	lang := text.ExplicitLanguage(r)
+	lang := text.ExplicitLanguage(r, text.MemberLanguages)
 	if lang == "" {
-		lang = text.PreferredLanguage(r.Header.Get("Accept-Language"))
+		lang = text.PreferredLanguage(r.Header.Get("Accept-Language"), text.MemberLanguages)
 	}
 	v := &visit{Words: c.catalogues[lang], console: c, w: w, r: r}
 	v.carry()
@@ -151,7 +151,7 @@ func (v *visit) enter(r route) error {
 		return status.Error(codes.Unauthenticated, "there is no session")
 	}
 	v.me = me
-	if words := v.catalogues[me.GetLanguage()]; words != nil && text.ExplicitLanguage(v.r) == "" && v.Lang != words.Lang {
+	if words := v.catalogues[me.GetLanguage()]; words != nil && text.ExplicitLanguage(v.r, text.MemberLanguages) == "" && v.Lang != words.Lang {
 		v.Words = words
 		v.carry()
 	}

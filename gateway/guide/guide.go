@@ -59,7 +59,7 @@ func New(c Config) (http.Handler, error) {
 		icon:      c.Assets.Add("icon.svg", "image/svg+xml", design.Icon()),
 	}
 	var err error
-	if g.catalogues, err = text.Load(files, "strings/*.json"); err != nil {
+	if g.catalogues, err = text.Load(files, "strings/*.json", text.MemberLanguages); err != nil {
 		return nil, err
 	}
 	for _, name := range []string{"list", "article", "missing"} {
@@ -72,7 +72,7 @@ func New(c Config) (http.Handler, error) {
 		return nil, err
 	}
 	read := markdown.NewForGuide()
-	for _, lang := range text.Languages {
+	for _, lang := range text.MemberLanguages {
 		g.pages[lang] = map[string]article{}
 		for _, name := range order {
 			source, err := files.ReadFile("pages/" + lang + "/" + name + ".md")
@@ -170,12 +170,12 @@ func (g *guide) missing(w http.ResponseWriter, r *http.Request) {
 // begin chooses the language: ?lang=, else the browser's.
 func (g *guide) begin(w http.ResponseWriter, r *http.Request) *page {
 	p := &page{Style: g.style, Icon: g.icon}
-	lang := text.ExplicitLanguage(r)
+	lang := text.ExplicitLanguage(r, text.MemberLanguages)
 	if lang != "" {
 		p.Query = "?lang=" + lang
 	} else {
 		w.Header().Add("Vary", "Accept-Language")
-		lang = text.PreferredLanguage(r.Header.Get("Accept-Language"))
+		lang = text.PreferredLanguage(r.Header.Get("Accept-Language"), text.MemberLanguages)
 	}
 	p.Words = g.catalogues[lang]
 	p.OtherLanguage = "?lang=" + p.T("otherLanguageCode")

@@ -16,7 +16,7 @@ import (
 )
 
 func TestCatalogues(t *testing.T) {
-	all, err := text.Load(files, "strings/*.json")
+	all, err := text.Load(files, "strings/*.json", text.MemberLanguages)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +37,7 @@ func TestPages(t *testing.T) {
 		return w
 	}
 	paths, err := fs.Glob(files, "pages/*/*.md")
-	if err != nil || len(paths) != len(order)*len(text.Languages) {
+	if err != nil || len(paths) != len(order)*len(text.MemberLanguages) {
 		t.Errorf("%d files of pages, %v, and %d pages in the list", len(paths), err, len(order))
 	}
 	link := regexp.MustCompile(`(?:href|src)="(/(?:guide|assets)[^"]*)"`)
@@ -76,7 +76,7 @@ func TestPictures(t *testing.T) {
 	image := regexp.MustCompile(`<img src="(/assets/[^"]+)" width="(\d+)" height="(\d+)" loading="lazy" alt="([^"]*)"`)
 	written := regexp.MustCompile(`!\[([^\]]*)\]\((/guide/[^)]*)\)`)
 	shown := map[string]bool{}
-	for _, lang := range text.Languages {
+	for _, lang := range text.MemberLanguages {
 		for _, name := range order {
 			source, err := files.ReadFile("pages/" + lang + "/" + name + ".md")
 			if err != nil {

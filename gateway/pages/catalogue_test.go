@@ -8,7 +8,7 @@ import (
 )
 
 func TestCatalogues(t *testing.T) {
-	all, err := text.Load(files, "strings/*.json")
+	all, err := text.Load(files, "strings/*.json", text.Languages)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -152,7 +152,7 @@ func nextPage(r *http.Request, token string) string {
 		return ""
 	}
 	query := url.Values{"page": {token}}
-	if lang := text.ExplicitLanguage(r); lang != "" {
+	if lang := text.ExplicitLanguage(r, text.Languages); lang != "" {
 		query.Set("lang", lang)
 	}
 	return r.URL.Path + "?" + query.Encode()

@@ -74,9 +74,8 @@ func (s *site) donation(w http.ResponseWriter, r *http.Request) {
 	p := s.begin(w, r)
 	// The donor comes back from Stripe to an address without a language. The page is in the language in which the
 	// donation was made, unless the visitor chose another one.
-	if chosen, ok := s.catalogues[donation.GetLocale()]; ok && text.ExplicitLanguage(r) == "" {
+	if chosen, ok := s.catalogues[donation.GetLocale()]; ok && text.ExplicitLanguage(r, text.Languages) == "" {
 		p.Words = chosen
-		p.OtherLanguage = p.inOtherLanguage()
 	}
 	v := newDonationView(p.Words, donation)
 	collective, campaign := slugs(name)

@@ -98,7 +98,7 @@ func (s *site) backFromForm(w http.ResponseWriter, r *http.Request) {
 	}
 	collective, campaign := slugs(name)
 	target := "/c/" + collective + "/" + campaign
-	if lang := text.ExplicitLanguage(r); lang != "" {
+	if lang := text.ExplicitLanguage(r, text.Languages); lang != "" {
 		target += "?lang=" + lang
 	}
 	http.Redirect(w, r, target, http.StatusSeeOther)
@@ -167,8 +167,8 @@ func (s *site) formAgain(w http.ResponseWriter, r *http.Request, p *page, c *cam
 		v.PledgePath = v.Path + "/pledge"
 	}
 	p.Title, p.Content, p.NoIndex = p.T("errorTitle", "title", v.Title), v, true
-	// The address of this page is that of the form's post; its translation is the campaign's page.
-	p.OtherLanguage = v.Path + "?lang=" + p.T("otherLanguageCode")
+	// The address of this page is that of the form's post; its translations are the campaign's page.
+	p.InLanguage = v.Path + "?lang="
 	s.answer(w, r, code, "campaign", p, cacheNever)
 }
 

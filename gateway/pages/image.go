@@ -121,7 +121,7 @@ func (s *Site) Preview(w http.ResponseWriter, r *http.Request, shown Preview) {
 	p.Notice, p.Back, p.BackText = shown.Notice, shown.Back, shown.BackText
 	if r.Method == http.MethodPost {
 		// The other language would be another request, without what was sent.
-		p.OtherLanguage = ""
+		p.InLanguage = ""
 	}
 	s.pages.answer(w, r, http.StatusOK, previewName, p, cacheNever)
 }

@@ -73,7 +73,7 @@ func (s *site) monthlyPage(w http.ResponseWriter, r *http.Request) (name string,
 	base := "/c/" + collective + "/" + slug
 	v = monthlyView{Heading: p.T("monthlyTitle"), Path: base + "/monthly/" + id, DonationPath: base + "/donations/" + id + p.Query}
 	// A link to the other language would have to hold the token too.
-	p.OtherLanguage, p.NoIndex = "", true
+	p.InLanguage, p.NoIndex = "", true
 	return campaign + "/recurringDonations/" + id, p, v, true
 }
 
@@ -129,7 +129,7 @@ func (s *site) monthly(w http.ResponseWriter, r *http.Request) {
 		if query.Has("sent") {
 			v.Heading, v.Lead, v.Facts, v.AskLink = p.T("monthlySentTitle"), p.T("monthlySentLead"), []string{p.T("monthlySentHint")}, false
 		}
-		p.OtherLanguage = v.Path + "?lang=" + p.T("otherLanguageCode")
+		p.InLanguage = v.Path + "?lang="
 		s.answerMonthly(w, r, code, p, v)
 		return
 	}

@@ -56,7 +56,7 @@ func (s *site) linksAsked(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	p.OtherLanguage = v.Path + "?lang=" + p.T("otherLanguageCode")
+	p.InLanguage = v.Path + "?lang="
 	code, query := http.StatusOK, r.URL.Query()
 	switch problem := query.Get("problem"); problem {
 	case "":

@@ -126,7 +126,7 @@ func New(c Config) (*Site, error) {
 		foreign: http.NewCrossOriginProtection(),
 	}
 	var err error
-	if s.catalogues, err = text.Load(files, "strings/*.json"); err != nil {
+	if s.catalogues, err = text.Load(files, "strings/*.json", text.Languages); err != nil {
 		return nil, err
 	}
 	if s.drawn, err = newDrawings(); err != nil {
@@ -229,21 +229,18 @@ func canonical(next http.Handler) http.Handler {
 // answer depends on the browser's.
 func (s *site) begin(w http.ResponseWriter, r *http.Request) *page {
 	p := &page{Style: s.style, Icon: s.icon}
-	lang := text.ExplicitLanguage(r)
+	lang := text.ExplicitLanguage(r, text.Languages)
 	if lang != "" {
 		p.Query = "?lang=" + lang
 	} else {
 		w.Header().Add("Vary", "Accept-Language")
-		lang = text.PreferredLanguage(r.Header.Get("Accept-Language"))
+		lang = text.PreferredLanguage(r.Header.Get("Accept-Language"), text.Languages)
 	}
 	p.Words = s.catalogues[lang]
-	p.OtherLanguage = p.inOtherLanguage()
+	// It holds no path: one that begins with two slashes would lead to another site, and whoever made the address chose the path.
+	p.InLanguage = "?lang="
 	return p
 }
-
-// inOtherLanguage is the address of the page itself in the other language. It holds no path: one that begins with two
-// slashes would lead to another site, and whoever made the address chose the path.
-func (p *page) inOtherLanguage() string { return "?lang=" + p.T("otherLanguageCode") }
 
 // again is the address of the page itself, in its language.
 func (p *page) again() string {

@@ -201,9 +201,8 @@ func (s *site) slip(w http.ResponseWriter, r *http.Request) {
 	}
 	p := s.begin(w, r)
 	// The slip is in the language in which the pledge was made, unless the visitor chose another one.
-	if chosen, ok := s.catalogues[pledge.GetLocale()]; ok && text.ExplicitLanguage(r) == "" {
+	if chosen, ok := s.catalogues[pledge.GetLocale()]; ok && text.ExplicitLanguage(r, text.Languages) == "" {
 		p.Words = chosen
-		p.OtherLanguage = p.inOtherLanguage()
 	}
 	v := newSlipView(p.Words, c, pledge)
 	// There is no code for other currencies than the euro.

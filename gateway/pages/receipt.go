@@ -160,7 +160,7 @@ func (v *receiptView) setForm(p *page, o *receiptsv1.ReceiptOffer, company bool)
 			}
 			v.OtherKind = v.Path + "?kind=" + other + "&lang=" + p.Lang
 		}
-		p.OtherLanguage = v.Path + "?kind=" + v.Kind + "&lang=" + p.T("otherLanguageCode")
+		p.InLanguage = v.Path + "?kind=" + v.Kind + "&lang="
 	case receiptsv1.ReceiptOfferState_RECEIPT_OFFER_STATE_ISSUED:
 		v.Lead = p.T("receipt.issued", "number", o.GetNumber())
 	case receiptsv1.ReceiptOfferState_RECEIPT_OFFER_STATE_CANCELED:
@@ -188,7 +188,7 @@ func (s *site) issueReceipt(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	p.OtherLanguage = v.Path + "?lang=" + p.T("otherLanguageCode")
+	p.InLanguage = v.Path + "?lang="
 	if s.foreign.Check(r) != nil {
 		v.setForm(p, o, false)
 		v.RequestID = uuid.NewString()

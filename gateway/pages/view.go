@@ -19,8 +19,8 @@ type page struct {
 	Title, Description, Query string
 	// Style and Icon are addresses of our own files.
 	Style, Icon string
-	// OtherLanguage is this page in the other language; empty where it has no fixed address.
-	OtherLanguage string
+	// InLanguage is the address of this page up to the code of a language, such as "?lang="; empty where it has no fixed address.
+	InLanguage string
 	// NoIndex keeps search engines away from what is one person's.
 	NoIndex bool
 	// Feed is the address of the Atom feed of what the page is about; empty for none.
@@ -43,6 +43,19 @@ type page struct {
 	Problems []problem
 	// Content is the page's own part.
 	Content any
+}
+
+// languageLink leads to a page in another language.
+type languageLink struct{ Lang, Name, URL string }
+
+// Languages lead to the page in each of the other languages; none where it has no fixed address.
+func (p *page) Languages() (others []languageLink) {
+	for _, lang := range text.Languages {
+		if lang != p.Lang && p.InLanguage != "" {
+			others = append(others, languageLink{lang, text.LanguageName(lang), p.InLanguage + lang})
+		}
+	}
+	return others
 }
 
 // problem is what is wrong with what was sent. Field is the id of the element at fault; empty when none is.

@@ -14,7 +14,7 @@ import (
 
 // A deadline is the first instant after the last day on which donations are accepted, which is that of the collective.
 func TestTheDeadlineIsTheLastDayOfDonations(t *testing.T) {
-	all, err := text.Load(files, "strings/*.json")
+	all, err := text.Load(files, "strings/*.json", text.Languages)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +29,7 @@ func TestTheDeadlineIsTheLastDayOfDonations(t *testing.T) {
 }
 
 func TestTheProgressSaysWhatIsLeft(t *testing.T) {
-	all, err := text.Load(files, "strings/*.json")
+	all, err := text.Load(files, "strings/*.json", text.Languages)
 	if err != nil {
 		t.Fatal(err)
 	}

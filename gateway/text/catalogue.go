@@ -10,10 +10,29 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// Languages are those of the catalogues; the first is for everybody whose language is not among them.
-var Languages = []string{"fr", "en"}
+// Languages are those that donors read, and MemberLanguages those of the console, the guide and mails to members. The first is
+// for everybody whose language is not among them.
+var (
+	Languages       = codes(money.Languages())
+	MemberLanguages = []string{"fr", "en"}
+)
+
+func codes(languages []money.Language) (all []string) {
+	for _, language := range languages {
+		all = append(all, string(language))
+	}
+	return all
+}
+
+// names are what a language is called by those who speak it.
+var names = map[string]string{"fr": "Français", "en": "English", "oc": "Occitan", "br": "Brezhoneg", "es": "Español", "de": "Deutsch"}
+
+// LanguageName returns what a language is called by those who speak it.
+func LanguageName(lang string) string { return names[lang] }
 
 // Words are the sentences, amounts and days of one language.
 type Words struct {
@@ -21,25 +40,34 @@ type Words struct {
 	sentences map[string]sentence
 }
 
-// sentence is a text, with a form of its own for one of something.
-type sentence struct{ One, Other string }
+// sentence is a text, or one for each plural form of the language; Other alone is always there.
+type sentence struct{ One, Two, Few, Many, Other string }
 
 // UnmarshalJSON reads a string, or an object of plural forms.
 func (s *sentence) UnmarshalJSON(raw []byte) error {
 	if bytes.HasPrefix(raw, []byte(`"`)) {
 		return json.Unmarshal(raw, &s.Other)
 	}
-	var forms struct{ One, Other string }
+	type forms sentence // without this method
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&forms); err != nil {
+	if err := decoder.Decode((*forms)(s)); err != nil {
 		return err
 	}
-	*s = sentence(forms)
 	if s.One == "" || s.Other == "" {
 		return fmt.Errorf("a plural needs the forms one and other")
 	}
 	return nil
+}
+
+// plural reports whether the sentence has forms for numbers.
+func (s sentence) plural() bool { return s.One != "" }
+
+// forms are the sentence in all its forms, by their names in CLDR.
+func (s sentence) forms() map[string]string {
+	all := map[string]string{"one": s.One, "two": s.Two, "few": s.Few, "many": s.Many, "other": s.Other}
+	maps.DeleteFunc(all, func(_, text string) bool { return text == "" })
+	return all
 }
 
 // Catalogues are the words by language.
@@ -48,15 +76,15 @@ type Catalogues map[string]*Words
 // bare are the sections whose keys stand as they are in their files.
 var bare = []string{"strings", "pages"}
 
-// Load reads the files of every language that match the pattern, such as "strings/*.json". A language without a file, a
-// file that is not JSON and a key that two files have are errors.
-func Load(files fs.FS, pattern string) (Catalogues, error) {
+// Load reads the files of the languages that match the pattern, such as "strings/*.json". A language without a file, a file of
+// another language or that is not JSON, a key that two files have, and a plural without all forms of its language are errors.
+func Load(files fs.FS, pattern string, languages []string) (Catalogues, error) {
 	names, err := fs.Glob(files, pattern)
 	if err != nil {
 		return nil, err
 	}
 	all := Catalogues{}
-	for _, lang := range Languages {
+	for _, lang := range languages {
 		all[lang] = &Words{Lang: lang, sentences: map[string]sentence{}}
 	}
 	for _, name := range names {
@@ -79,6 +107,9 @@ func Load(files fs.FS, pattern string) (Catalogues, error) {
 			}
 			if _, twice := words.sentences[key]; twice {
 				return nil, fmt.Errorf("text: %s: a second sentence %s", name, key)
+			}
+			if got := slices.Sorted(maps.Keys(s.forms())); s.plural() && !slices.Equal(got, pluralForms[lang]) {
+				return nil, fmt.Errorf("text: %s: %s has the plural forms %v, not %v", name, key, got, pluralForms[lang])
 			}
 			words.sentences[key] = s
 		}
@@ -110,16 +141,18 @@ func (w *Words) T(key string, values ...string) string {
 	return fill(s.Other, values)
 }
 
-// N says a sentence about n of something, in its plural form; {n} in it is the number. French has one form for zero and
-// one, English for one alone.
+// Forms returns a sentence in all its plural forms, by their names in CLDR; "other" alone for one without a number.
+func (w *Words) Forms(key string) map[string]string { return w.sentences[key].forms() }
+
+// N says a sentence about n of something, in its plural form; {n} in it is the number.
 func (w *Words) N(key string, n int64, values ...string) string {
 	s, ok := w.sentences[key]
 	if !ok {
 		return key
 	}
 	form := s.Other
-	if s.One != "" && (n == 1 || n == 0 && w.Lang == "fr") {
-		form = s.One
+	if s.plural() {
+		form = s.forms()[pluralForm(w.Lang, n)]
 	}
 	return fill(form, append(values, "n", w.Number(n)))
 }
@@ -134,17 +167,10 @@ func fill(sentence string, values []string) string {
 
 // Number writes a whole number with its thousands: "1 700", "1,700", "−5".
 func (w *Words) Number(n int64) string {
-	digits := strconv.FormatInt(n, 10)
-	sign := ""
-	if strings.HasPrefix(digits, "-") {
-		sign, digits = "\u2212", digits[1:]
+	digits, negative := strings.CutPrefix(strconv.FormatInt(n, 10), "-")
+	number := money.Language(w.Lang).Group(digits)
+	if negative {
+		return "\u2212" + number
 	}
-	separator := "\u202f"
-	if w.Lang == "en" {
-		separator = ","
-	}
-	for at := len(digits) - 3; at > 0; at -= 3 {
-		digits = digits[:at] + separator + digits[at:]
-	}
-	return sign + digits
+	return number
 }

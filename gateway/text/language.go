@@ -7,17 +7,17 @@ import (
 	"strings"
 )
 
-// ExplicitLanguage returns the ?lang= that the visitor chose, or "".
-func ExplicitLanguage(r *http.Request) string {
-	if lang := r.URL.Query().Get("lang"); slices.Contains(Languages, lang) {
+// ExplicitLanguage returns the ?lang= that the visitor chose among the languages, or "".
+func ExplicitLanguage(r *http.Request, languages []string) string {
+	if lang := r.URL.Query().Get("lang"); slices.Contains(languages, lang) {
 		return lang
 	}
 	return ""
 }
 
-// PreferredLanguage returns the language of ours that Accept-Language likes best.
-func PreferredLanguage(header string) string {
-	best, bestQuality := Languages[0], 0.0
+// PreferredLanguage returns which of the languages Accept-Language likes best, and the first where it names none of them.
+func PreferredLanguage(header string, languages []string) string {
+	best, bestQuality := languages[0], 0.0
 	// Of two languages of one quality the first counts. A region is not compared: fr-BE is French.
 	for item := range strings.SplitSeq(header, ",") {
 		tag, parameter, _ := strings.Cut(strings.TrimSpace(item), ";")
@@ -26,7 +26,7 @@ func PreferredLanguage(header string) string {
 		if q, ok := strings.CutPrefix(strings.ReplaceAll(parameter, " ", ""), "q="); ok {
 			quality, _ = strconv.ParseFloat(q, 64)
 		}
-		if slices.Contains(Languages, lang) && quality > bestQuality {
+		if slices.Contains(languages, lang) && quality > bestQuality {
 			best, bestQuality = lang, quality
 		}
 	}

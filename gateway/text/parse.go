@@ -19,7 +19,7 @@ var (
 	ErrDay       = errors.New("text: this is not a day")
 )
 
-// ParseMoney reads an amount as people type it, in either language: "12,50", "12.50", "1 250,00 €". It never rounds.
+// ParseMoney reads an amount as people type it, in any of our languages: "12,50", "12.50", "1 250,00 €". It never rounds.
 func ParseMoney(typed, currency string) (*moneyv1.Money, error) {
 	amount, err := money.Parse(typed, money.Currency(currency))
 	switch {
@@ -31,11 +31,11 @@ func ParseMoney(typed, currency string) (*moneyv1.Money, error) {
 	return &moneyv1.Money{CurrencyCode: currency, AmountMinor: amount.Minor}, nil
 }
 
-// europeanDay is a day as it is written in French and British English, with any of the usual separators.
+// europeanDay is a day as it is written in all our languages, with any of the usual separators.
 var europeanDay = regexp.MustCompile(`^(\d{1,2})[/. -](\d{1,2})[/. -](\d{4})$`)
 
 // ParseDay reads a day as people type it or as a browser's field sends it, and writes it as YYYY-MM-DD: "31/12/2026",
-// "31.12.2026", "2026-12-31". The day comes before the month in both languages.
+// "31.12.2026", "2026-12-31". The day comes before the month in all our languages.
 func ParseDay(typed string) (string, error) {
 	typed = strings.TrimSpace(typed)
 	if m := europeanDay.FindStringSubmatch(typed); m != nil {

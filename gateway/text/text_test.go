@@ -11,23 +11,24 @@ import (
 
 func TestLoad(t *testing.T) {
 	for rule, files := range map[string]map[string]string{
-		"refuses a key twice":             {"strings.fr.json": `{"a.b": "x"}`, "a.fr.json": `{"b": "x"}`, "strings.en.json": `{"a": "x"}`},
-		"refuses a language that is lost": {"strings.fr.json": `{"a": "x"}`},
-		"refuses a name without language": {"strings.json": `{"a": "x"}`},
-		"refuses a plural of one form":    {"strings.fr.json": `{"a": {"one": "x"}}`, "strings.en.json": `{"a": "x"}`},
-		"refuses an unknown form":         {"strings.fr.json": `{"a": {"one": "x", "other": "y", "few": "z"}}`, "strings.en.json": `{"a": "x"}`},
+		"refuses a key twice":              {"strings.fr.json": `{"a.b": "x"}`, "a.fr.json": `{"b": "x"}`, "strings.en.json": `{"a": "x"}`},
+		"refuses a language that is lost":  {"strings.fr.json": `{"a": "x"}`},
+		"refuses a name without language":  {"strings.json": `{"a": "x"}`},
+		"refuses a plural of one form":     {"strings.fr.json": `{"a": {"one": "x"}}`, "strings.en.json": `{"a": "x"}`},
+		"refuses a form of another tongue": {"strings.fr.json": `{"a": {"one": "x", "other": "y", "few": "z"}}`, "strings.en.json": `{"a": "x"}`},
+		"refuses an unknown form":          {"strings.fr.json": `{"a": {"one": "x", "other": "y", "lots": "z"}}`, "strings.en.json": `{"a": "x"}`},
 	} {
 		t.Run(rule, func(t *testing.T) {
 			fs := fstest.MapFS{}
 			for name, body := range files {
 				fs[name] = &fstest.MapFile{Data: []byte(body)}
 			}
-			if _, err := Load(fs, "*.json"); err == nil {
+			if _, err := Load(fs, "*.json", MemberLanguages); err == nil {
 				t.Error("it loads")
 			}
 		})
 	}
-	all, err := Load(fstest.MapFS{"books.fr.json": {Data: []byte(`{"title": "Comptes"}`)}, "books.en.json": {Data: []byte(`{"title": "Books"}`)}}, "*.json")
+	all, err := Load(fstest.MapFS{"books.fr.json": {Data: []byte(`{"title": "Comptes"}`)}, "books.en.json": {Data: []byte(`{"title": "Books"}`)}}, "*.json", MemberLanguages)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +72,7 @@ func TestWords(t *testing.T) {
 	all, err := Load(fstest.MapFS{
 		"strings.fr.json": {Data: []byte(`{"waitSeconds": "{n} secondes", "waitMinutes": "{n} minutes", "dons": {"one": "{n} don", "other": "{n} dons"}}`)},
 		"strings.en.json": {Data: []byte(`{"dons": {"one": "{n} gift", "other": "{n} gifts"}}`)},
-	}, "*.json")
+	}, "*.json", MemberLanguages)
 	if err != nil {
 		t.Fatal(err)
 	}

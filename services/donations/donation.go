@@ -38,7 +38,7 @@ type Donation struct {
 	FeeCover money.Amount
 	// Recurring is the monthly donation that it is a month of; Nil for a single one.
 	Recurring uuid.UUID
-	// Locale is the language that the donor chose, "fr" or "en".
+	// Locale is the language that the donor chose, one of money.Languages.
 	Locale string
 	// ReturnURL is the page of the collective's own site to go back to; empty for none.
 	ReturnURL string
@@ -115,7 +115,7 @@ type Intent struct {
 	CoverFee bool
 	// Monthly starts a monthly donation, of which this donation is the first month.
 	Monthly bool
-	// Locale is "fr", also when empty, or "en".
+	// Locale is one of money.Languages; "fr" when empty.
 	Locale string
 	// ReturnURL is on one of the campaign's origins; empty for none.
 	ReturnURL string

@@ -1,6 +1,7 @@
 package money
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 )
@@ -12,7 +13,19 @@ type Language string
 const (
 	French  Language = "fr"
 	English Language = "en"
+	Occitan Language = "oc"
+	Breton  Language = "br"
+	Spanish Language = "es"
+	German  Language = "de"
 )
+
+// Languages returns the languages of donors. The first is for everybody whose language is not among them.
+func Languages() []Language {
+	return []Language{
+		French,
+		English,
+	}
+}
 
 const (
 	// minus stands before an amount below zero in texts for people; machines get a hyphen.
@@ -21,9 +34,31 @@ const (
 	narrowNoBreakSpace = "\u202f"
 )
 
-// Format writes the amount for people, after Unicode's CLDR: "1 234,50 €" in French and for every
-// language but English, whose form is "€1,234.50". The spaces do not break lines, and an amount below zero begins with the
-// minus sign U+2212.
+// Point returns the decimal separator of a language.
+func (l Language) Point() string {
+	if l == English {
+		return "."
+	}
+	return ","
+}
+
+// Group puts the separator of a language between the thousands of a number, which is digits alone. The spaces do not break
+// lines. Spanish separates from five digits on (CLDR's minimumGroupingDigits).
+func (l Language) Group(digits string) string {
+	switch {
+	case l == English:
+		return group(digits, ",")
+	case l == Spanish && len(digits) < 5:
+		return digits
+	case l == Spanish || l == German:
+		return group(digits, ".")
+	}
+	return group(digits, narrowNoBreakSpace)
+}
+
+// Format writes the amount for people, after Unicode's CLDR: "1 234,50 €" in French and for every language that has no form of
+// its own, "€1,234.50" in English, "1234,50 €" in Spanish, "1.234,50 €" in German. Occitan and Breton have the form of French,
+// in which their readers live. The spaces do not break lines, and an amount below zero begins with the minus sign U+2212.
 //
 // The tables are our own because golang.org/x/text/currency puts every symbol in front, whatever
 // the language.
@@ -32,23 +67,18 @@ func (a Amount) Format(lang Language) string {
 	if sign != "" {
 		sign = minus
 	}
-	if lang == English {
-		mark := symbol(a.Currency, English)
-		if mark == string(a.Currency) {
-			mark += noBreakSpace // a code, unlike a symbol, does not touch the number
-		}
-		text := sign + mark
-		text += group(whole, ",")
-		if fraction != "" {
-			text += "." + fraction
-		}
-		return text
-	}
-	text := sign + group(whole, narrowNoBreakSpace)
+	number := lang.Group(whole)
 	if fraction != "" {
-		text += "," + fraction
+		number += lang.Point() + fraction
 	}
-	return text + noBreakSpace + symbol(a.Currency, French)
+	mark := symbol(a.Currency, lang)
+	if lang != English {
+		return sign + number + noBreakSpace + mark
+	}
+	if mark == string(a.Currency) {
+		mark += noBreakSpace // a code, unlike a symbol, does not touch the number
+	}
+	return sign + mark + number
 }
 
 // Decimal writes the amount for machines and exports: "-1234.50", without groups or currency, with as many decimals as
@@ -91,22 +121,20 @@ func group(digits, separator string) string {
 	return strings.Join(parts, separator)
 }
 
+// symbols are what people write for a currency other than its code, after CLDR. French ones are for all languages without a
+// row of their own.
+var symbols = map[Language]map[Currency]string{
+	French:  {EUR: "€", "GBP": "£GB", "USD": "$US"},
+	English: {EUR: "€", "GBP": "£", "USD": "$", "JPY": "¥"},
+	Spanish: {EUR: "€", "USD": "US$"},
+	German:  {EUR: "€", "GBP": "£", "USD": "$", "JPY": "¥"},
+}
+
 // symbol returns what people write for a currency, or else its code.
 func symbol(c Currency, lang Language) string {
-	english := lang == English
-	switch {
-	case c == EUR:
-		return "€"
-	case c == "GBP" && english:
-		return "£"
-	case c == "GBP":
-		return "£GB"
-	case c == "USD" && english:
-		return "$"
-	case c == "USD":
-		return "$US"
-	case c == "JPY" && english:
-		return "¥"
+	known, ok := symbols[lang]
+	if !ok {
+		known = symbols[French]
 	}
-	return string(c)
+	return cmp.Or(known[c], string(c))
 }

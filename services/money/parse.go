@@ -81,18 +81,22 @@ func stripSign(number string) (negative bool, rest string) {
 	return negative, strings.TrimSpace(rest)
 }
 
-// names are what people write for a currency, in French and English; the longer of two that begin alike comes first.
+// names are what people write for a currency in our languages; the longer of two that begin alike comes first.
 var names = map[Currency][]string{
-	EUR:   {"euros", "euro"},
-	"USD": {"dollars", "dollar"},
-	"GBP": {"pounds", "pound", "livres", "livre"},
-	"CHF": {"francs", "franc"},
+	EUR:   {"euroioù", "euros", "euro", "èuros", "èuro"},
+	"USD": {"dollars", "dollar", "dólares", "dólar"},
+	"GBP": {"pounds", "pound", "livres", "livre", "libras", "libra", "pfund"},
+	"CHF": {"francos", "franco", "franken", "francs", "franc"},
 }
 
 // stripCurrency removes one name, symbol or code of the currency from either end.
 func stripCurrency(number string, currency Currency) string {
 	// A name may begin with the code, and the French symbol contain the English one.
-	for _, mark := range append(slices.Clone(names[currency]), symbol(currency, French), symbol(currency, English), string(currency)) {
+	marks := slices.Clone(names[currency])
+	for _, lang := range []Language{French, Spanish, English} {
+		marks = append(marks, symbol(currency, lang))
+	}
+	for _, mark := range append(marks, string(currency)) {
 		if len(number) < len(mark) {
 			continue
 		}

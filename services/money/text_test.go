@@ -122,10 +122,32 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// In these texts ~ is a thin no-break space, and _ is a no-break space.
+func TestFormatInEachLanguage(t *testing.T) {
+	plain := strings.NewReplacer(narrowNoBreakSpace, "~", noBreakSpace, "_").Replace
+	for _, amount := range []struct {
+		Amount
+		written map[Language]string
+	}{
+		{Amount{1234567, EUR}, map[Language]string{Occitan: "12~345,67_€", Breton: "12~345,67_€", Spanish: "12.345,67_€", German: "12.345,67_€"}},
+		{Amount{123450, EUR}, map[Language]string{Occitan: "1~234,50_€", Breton: "1~234,50_€", Spanish: "1234,50_€", German: "1.234,50_€"}},
+		{Amount{-500, "USD"}, map[Language]string{Occitan: "−5,00_$US", Breton: "−5,00_$US", Spanish: "−5,00_US$", German: "−5,00_$"}},
+		{Amount{500, "GBP"}, map[Language]string{Occitan: "5,00_£GB", Spanish: "5,00_GBP", German: "5,00_£"}},
+		{Amount{50000, "JPY"}, map[Language]string{Spanish: "50.000_JPY", German: "50.000_¥"}},
+	} {
+		for lang, want := range amount.written {
+			if got := plain(amount.Format(lang)); got != want {
+				t.Errorf("%v in %s: %q, want %q", amount.Amount, lang, got, want)
+			}
+		}
+	}
+}
+
 func TestParseReadsWhatFormatWrites(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		amount := amounts.Draw(t, "amount")
-		for _, text := range []string{amount.Format(French), amount.Format(English)} {
+		for _, lang := range []Language{French, English, Occitan, Breton, Spanish, German} {
+			text := amount.Format(lang)
 			if got, err := Parse(text, amount.Currency); err != nil || got != amount {
 				t.Fatalf("%v is written %q and read %v, %v", amount, text, got, err)
 			}
@@ -148,7 +170,7 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		for _, lang := range []Language{French, English} {
+		for _, lang := range Languages() {
 			if again, err := Parse(amount.Format(lang), amount.Currency); err != nil || again != amount {
 				t.Errorf("%q is %v, written %q, read %v, %v", text, amount, amount.Format(lang), again, err)
 			}

@@ -52,7 +52,7 @@ type NewPledge struct {
 	Campaign campaigns.Name
 	Amount   money.Amount
 	Method   Method
-	// Locale is "fr", also when empty, or "en".
+	// Locale is one of money.Languages; "fr" when empty.
 	Locale string
 	// Origin is that of the page that asks; empty when the caller is no browser.
 	Origin string

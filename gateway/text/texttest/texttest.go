@@ -24,17 +24,42 @@ var (
 	// label finds the keys that Go code gives to the fields of forms and to entries of the navigation.
 	label = regexp.MustCompile(`\b(?:Label|Hint|label): +"([a-z]+\.[\w.-]+)"`)
 	// loose finds high punctuation and quotes of French without a no-break space.
-	loose = regexp.MustCompile(`[^\x{00a0}\x{202f}][!?;:»]|«[^\x{00a0}\x{202f}]`)
+	loose  = regexp.MustCompile(`[^\x{00a0}\x{202f}][!?;:»]|«[^\x{00a0}\x{202f}]`)
+	spaced = regexp.MustCompile(`[\s\x{00a0}\x{202f}][!?;:»]`)
 	// address is what has a colon without a space.
 	address = regexp.MustCompile(`https?://\S+|[a-z]+:[a-z]|\b\d{1,2}:\d{2}\b`)
 )
+
+// Punctuation tells what a sentence has that its language does not print: French puts a no-break space before high
+// punctuation and inside of its quotes, the others none before it; Spanish opens questions and exclamations; German quotes
+// begin low. Straight quotes are of no language.
+func Punctuation(lang, said string) (wrong []string) {
+	said = address.ReplaceAllString(said, "")
+	if lang == "fr" && loose.MatchString(said) {
+		wrong = append(wrong, "no no-break space before high punctuation")
+	}
+	// Breton is set as French is, or as English: both are printed.
+	if spaced.MatchString(said) && !slices.Contains([]string{"fr", "br", "oc"}, lang) {
+		wrong = append(wrong, "a space before high punctuation")
+	}
+	if strings.ContainsAny(said, `'"`) {
+		wrong = append(wrong, "a straight quote")
+	}
+	if lang == "es" && (strings.Count(said, "?") != strings.Count(said, "¿") || strings.Count(said, "!") != strings.Count(said, "¡")) {
+		wrong = append(wrong, "a question or exclamation that is not opened")
+	}
+	if lang == "de" && strings.Count(said, "„") != strings.Count(said, "“") {
+		wrong = append(wrong, "quotes other than „ and “")
+	}
+	return wrong
+}
 
 // Check runs the tests. Files are the package's embedded templates, below the folder templates; the test runs in the
 // package's folder, whose Go files it reads.
 func Check(t *testing.T, all text.Catalogues, files fs.FS) {
 	t.Helper()
 	french := all["fr"]
-	for _, lang := range text.Languages[1:] {
+	for lang := range all {
 		if diff := cmp.Diff(french.Keys(), all[lang].Keys()); diff != "" {
 			t.Errorf("fr and %s have other keys:\n%s", lang, diff)
 		}
@@ -43,17 +68,21 @@ func Check(t *testing.T, all text.Catalogues, files fs.FS) {
 			if diff := cmp.Diff(ours, theirs); diff != "" {
 				t.Errorf("%s: fr and %s have other values:\n%s", key, lang, diff)
 			}
-		}
-	}
-	t.Run("French puts a no-break space before high punctuation", func(t *testing.T) {
-		for _, key := range french.Keys() {
-			for _, n := range []int64{1, 2} {
-				if said := french.N(key, n); loose.MatchString(address.ReplaceAllString(said, "")) {
-					t.Errorf("%s: %q", key, said)
-				}
+			// Package text refuses a plural without all forms of its language.
+			if (len(french.Forms(key)) > 1) != (len(all[lang].Forms(key)) > 1) {
+				t.Errorf("%s: a plural in one of fr and %s", key, lang)
 			}
 		}
-	})
+		t.Run(lang+" has its own punctuation", func(t *testing.T) {
+			for _, key := range all[lang].Keys() {
+				for _, said := range all[lang].Forms(key) {
+					for _, wrong := range Punctuation(lang, said) {
+						t.Errorf("%s: %s: %q", key, wrong, said)
+					}
+				}
+			}
+		})
+	}
 	t.Run("every sentence that is asked for exists", func(t *testing.T) {
 		templates, code := sources(t, files)
 		for path, source := range templates {
@@ -82,9 +111,8 @@ func Check(t *testing.T, all text.Catalogues, files fs.FS) {
 // values are the placeholders of a sentence in all its forms.
 func values(w *text.Words, key string) []string {
 	found := map[string]bool{}
-	for _, n := range []int64{1, 2} {
-		// {n} is filled by N; T leaves it.
-		for _, p := range append(placeholder.FindAllString(w.N(key, n), -1), placeholder.FindAllString(w.T(key), -1)...) {
+	for _, said := range w.Forms(key) {
+		for _, p := range placeholder.FindAllString(said, -1) {
 			found[p] = true
 		}
 	}

@@ -13,7 +13,7 @@ import (
 // valid for some minutes. It takes no idempotency key: each call may create another session, and none changes anything.
 func (c *Client) CreatePortalSession(ctx context.Context, account, customer, returnURL, locale string) (pageURL string, err error) {
 	body := &form.Values{}
-	form.AppendTo(body, &stripego.BillingPortalSessionParams{Customer: &customer, ReturnURL: &returnURL, Locale: &locale})
+	form.AppendTo(body, &stripego.BillingPortalSessionParams{Customer: &customer, ReturnURL: &returnURL, Locale: stripego.String(localeOf(locale))})
 	var answer struct {
 		stripego.APIResource
 		URL string `json:"url"`

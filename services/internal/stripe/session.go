@@ -86,7 +86,7 @@ type SessionParams struct {
 	Amount  money.Amount
 	// Title is what the payment page shows as the item.
 	Title string
-	// Locale is the page's language, "fr" or "en".
+	// Locale is the donor's language, one of [money.Languages].
 	Locale string
 	// ExpiresAt is when the page closes, 30 minutes to 24 hours from now, in whole seconds.
 	ExpiresAt time.Time
@@ -129,7 +129,7 @@ func (c *Client) CreateSession(ctx context.Context, p SessionParams) (Session, e
 			},
 			Quantity: stripego.Int64(1),
 		}},
-		Locale:     &p.Locale,
+		Locale:     stripego.String(localeOf(p.Locale)),
 		ExpiresAt:  stripego.Int64(p.ExpiresAt.Unix()),
 		SuccessURL: &p.SuccessURL,
 		CancelURL:  &p.CancelURL,

@@ -244,7 +244,7 @@ type Campaign struct {
 	// Public. `collectives/{collective}/campaigns/{campaign}`. It changes by RenameCampaign alone, and never once the campaign
 	// has a donation.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// Public. Title and story by language code ("fr", "en"); "fr" is required.
+	// Public. Title and story by language code; pages show "fr", "en", "oc", "br", "es" and "de". "fr" is required.
 	Texts map[string]*CampaignText `protobuf:"bytes,2,rep,name=texts,proto3" json:"texts,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Public. The sum that the campaign needs. Its currency is that of all amounts of the campaign.
 	Goal *v1.Money `protobuf:"bytes,3,opt,name=goal,proto3" json:"goal,omitempty"`

@@ -88,7 +88,7 @@ type NewsItem struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `collectives/{collective}/campaigns/{campaign}/news/{news_item}`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// Title and text by language code ("fr", "en"); "fr" is required.
+	// Title and text by language code; pages show "fr", "en", "oc", "br", "es" and "de". "fr" is required.
 	Texts map[string]*NewsText `protobuf:"bytes,2,rep,name=texts,proto3" json:"texts,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Its state.
 	State NewsState `protobuf:"varint,3,opt,name=state,proto3,enum=cagnotte.campaigns.v1.NewsState" json:"state,omitempty"`

@@ -31,7 +31,7 @@ type CollectiveProfile struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// OUTPUT_ONLY. The collective's name for people.
 	DisplayName string `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
-	// Texts by language code ("fr", "en"); "fr" is required when there is any.
+	// Texts by language code; pages show "fr", "en", "oc", "br", "es" and "de". "fr" is required when there is any.
 	Texts map[string]*CollectiveText `protobuf:"bytes,3,rep,name=texts,proto3" json:"texts,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Where the public writes to; may be empty.
 	ContactEmail string `protobuf:"bytes,4,opt,name=contact_email,json=contactEmail,proto3" json:"contact_email,omitempty"`

@@ -238,7 +238,8 @@ type Donation struct {
 	State DonationState `protobuf:"varint,3,opt,name=state,proto3,enum=cagnotte.donations.v1.DonationState" json:"state,omitempty"`
 	// The address where the donor pays; empty once the donation cannot be paid there.
 	CheckoutUrl string `protobuf:"bytes,4,opt,name=checkout_url,json=checkoutUrl,proto3" json:"checkout_url,omitempty"`
-	// The language of the payment page, "fr" or "en"; "fr" when a creation leaves it empty.
+	// The donor's language, that of our pages and mails: "fr", "en", "oc" (Occitan), "br" (Breton), "es" or "de"; "fr" when a
+	// creation leaves it empty. Stripe has no Occitan and no Breton, so its page is in French for these.
 	Locale string `protobuf:"bytes,5,opt,name=locale,proto3" json:"locale,omitempty"`
 	// When it was started.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
@@ -979,14 +980,13 @@ var File_cagnotte_donations_v1_donations_proto protoreflect.FileDescriptor
 
 const file_cagnotte_donations_v1_donations_proto_rawDesc = "" +
 	"\n" +
-	"%cagnotte/donations/v1/donations.proto\x12\x15cagnotte.donations.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd6\a\n" +
+	"%cagnotte/donations/v1/donations.proto\x12\x15cagnotte.donations.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe6\a\n" +
 	"\bDonation\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x128\n" +
 	"\x06amount\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\x12:\n" +
 	"\x05state\x18\x03 \x01(\x0e2$.cagnotte.donations.v1.DonationStateR\x05state\x12!\n" +
-	"\fcheckout_url\x18\x04 \x01(\tR\vcheckoutUrl\x12'\n" +
-	"\x06locale\x18\x05 \x01(\tB\x0f\xbaH\fr\n" +
-	"R\x00R\x02frR\x02enR\x06locale\x12;\n" +
+	"\fcheckout_url\x18\x04 \x01(\tR\vcheckoutUrl\x127\n" +
+	"\x06locale\x18\x05 \x01(\tB\x1f\xbaH\x1cr\x1aR\x00R\x02frR\x02enR\x02ocR\x02brR\x02esR\x02deR\x06locale\x12;\n" +
 	"\vcreate_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +

@@ -65,12 +65,22 @@ const maxAcceptLanguage = 500
 var catalogues embed.FS
 
 var (
-	// tags are our languages; the first is for callers who want none of them.
-	tags    = []language.Tag{language.English, language.French}
+	// tags are our languages, each with its catalogue; the first is for callers who want none of them.
+	tags = []language.Tag{
+		language.English,
+		language.French,
+	}
 	matcher = language.NewMatcher(tags)
 	// texts has the sentences of each language, by the names of the reasons.
-	texts = []map[string]string{catalogue("en"), catalogue("fr")}
+	texts = readAll(tags)
 )
+
+func readAll(tags []language.Tag) (all []map[string]string) {
+	for _, tag := range tags {
+		all = append(all, catalogue(tag.String()))
+	}
+	return all
+}
 
 // catalogue panics on a broken file, which is part of the program.
 func catalogue(tag string) (sentences map[string]string) {

@@ -167,7 +167,7 @@ type RecurringDonation struct {
 	Amount *v1.Money `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
 	// Its state.
 	State RecurringDonationState `protobuf:"varint,3,opt,name=state,proto3,enum=cagnotte.recurring.v1.RecurringDonationState" json:"state,omitempty"`
-	// The language that the donor chose, "fr" or "en".
+	// The language that the donor chose, such as "fr": see `locale` of a donation.
 	Locale string `protobuf:"bytes,4,opt,name=locale,proto3" json:"locale,omitempty"`
 	// Whether it ends with the paid month or before: no further month is charged.
 	CancelAtPeriodEnd bool `protobuf:"varint,5,opt,name=cancel_at_period_end,json=cancelAtPeriodEnd,proto3" json:"cancel_at_period_end,omitempty"`

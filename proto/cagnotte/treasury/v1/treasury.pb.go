@@ -924,7 +924,7 @@ type Pledge struct {
 	Amount *v1.Money `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
 	// How it is to come: cash, transfer or cheque.
 	Method OfflineMethod `protobuf:"varint,3,opt,name=method,proto3,enum=cagnotte.treasury.v1.OfflineMethod" json:"method,omitempty"`
-	// The language of the slip: "fr" when empty, or "en".
+	// The language of the slip: "fr" when empty, "en", "oc" (Occitan), "br" (Breton), "es" or "de".
 	Locale string `protobuf:"bytes,4,opt,name=locale,proto3" json:"locale,omitempty"`
 	// Output only. What to write on the transfer or the back of the cheque, such as "CAG-7K3M-9QXT".
 	Reference string `protobuf:"bytes,5,opt,name=reference,proto3" json:"reference,omitempty"`
@@ -3489,13 +3489,12 @@ const file_cagnotte_treasury_v1_treasury_proto_rawDesc = "" +
 	"\x06amount\x18\x04 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x06amount\x12\x1b\n" +
 	"\topen_date\x18\x05 \x01(\tR\bopenDate\x12\x19\n" +
 	"\bage_days\x18\x06 \x01(\x05R\aageDays\x12\x1a\n" +
-	"\bdocument\x18\a \x01(\tR\bdocument\"\x95\x04\n" +
+	"\bdocument\x18\a \x01(\tR\bdocument\"\xa5\x04\n" +
 	"\x06Pledge\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x128\n" +
 	"\x06amount\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\x12I\n" +
-	"\x06method\x18\x03 \x01(\x0e2#.cagnotte.treasury.v1.OfflineMethodB\f\xbaH\t\x82\x01\x06\x18\x01\x18\x02\x18\x03R\x06method\x12'\n" +
-	"\x06locale\x18\x04 \x01(\tB\x0f\xbaH\fr\n" +
-	"R\x00R\x02frR\x02enR\x06locale\x12\x1c\n" +
+	"\x06method\x18\x03 \x01(\x0e2#.cagnotte.treasury.v1.OfflineMethodB\f\xbaH\t\x82\x01\x06\x18\x01\x18\x02\x18\x03R\x06method\x127\n" +
+	"\x06locale\x18\x04 \x01(\tB\x1f\xbaH\x1cr\x1aR\x00R\x02frR\x02enR\x02ocR\x02brR\x02esR\x02deR\x06locale\x12\x1c\n" +
 	"\treference\x18\x05 \x01(\tR\treference\x127\n" +
 	"\x05state\x18\x06 \x01(\x0e2!.cagnotte.treasury.v1.PledgeStateR\x05state\x12>\n" +
 	"\btransfer\x18\a \x01(\v2\".cagnotte.treasury.v1.TransferSlipR\btransfer\x128\n" +
