@@ -106,7 +106,7 @@ FROM canceled AS r
 ORDER BY r.id`
 
 // CancelLostTx cancels the receipt of a donation whose dispute was lost. It is called in the transaction that stores that. It
-// changes nothing when repeated. If the dispute is won after all, or was about a part, the donor can have another one.
+// changes nothing when repeated. If the dispute is won after all, the donor can have another one.
 func (s *Service) CancelLostTx(ctx context.Context, tx pgx.Tx, donation uuid.UUID) error {
 	canceled, err := postgres.All(ctx, tx, scanCanceled, cancelLostSQL, pgx.NamedArgs{"donation": donation, "now": s.now()})
 	if err != nil {

@@ -206,13 +206,19 @@ const inStateSQL = `
 SELECT` + declarationColumns + `
 FROM receipts.declarations AS d
 WHERE d.collective = @collective
-	AND d.state = @state
+	AND d.state = @state`
+
+const holdInStateSQL = inStateSQL + `
 FOR SHARE OF d`
 
 // inStateTx returns a collective's declaration that is active or waits; ok is false for none. It stays in its state until the
 // transaction ends.
 func inStateTx(ctx context.Context, tx pgx.Tx, collective string, state DeclarationState) (d Declaration, ok bool, err error) {
-	d, err = postgres.One(ctx, tx, scanDeclaration, inStateSQL, pgx.NamedArgs{"collective": collective, "state": state})
+	return inState(ctx, tx, holdInStateSQL, collective, state)
+}
+
+func inState(ctx context.Context, db postgres.Querier, statement, collective string, state DeclarationState) (d Declaration, ok bool, err error) {
+	d, err = postgres.One(ctx, db, scanDeclaration, statement, pgx.NamedArgs{"collective": collective, "state": state})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Declaration{}, false, nil
 	}

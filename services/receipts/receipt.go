@@ -14,6 +14,7 @@ import (
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/audit"
 	"github.com/cagnotte/cagnotte/services/campaigns"
+	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
@@ -147,9 +148,9 @@ ORDER BY
 	r.created_at DESC,
 	r.id DESC`
 
-// ofDonationTx returns all receipts of a donation, the last one first.
-func ofDonationTx(ctx context.Context, tx pgx.Tx, donation uuid.UUID) ([]Receipt, error) {
-	return postgres.All(ctx, tx, scanReceipt, ofDonationSQL, pgx.NamedArgs{"donation": donation})
+// ofDonation returns all receipts of a donation, the last one first.
+func ofDonation(ctx context.Context, db postgres.Querier, donation uuid.UUID) ([]Receipt, error) {
+	return postgres.All(ctx, db, scanReceipt, ofDonationSQL, pgx.NamedArgs{"donation": donation})
 }
 
 // OfferState says whether a receipt can be had.
@@ -190,25 +191,26 @@ func (s *Service) GetOffer(ctx context.Context, campaign campaigns.Name, donatio
 	if o.Donation, err = s.cfg.Donations.Get(ctx, campaign, donation); err != nil {
 		return Offer{}, err
 	}
-	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
-		var err error
-		o, _, err = offerTx(ctx, tx, o.Donation)
-		return err
-	})
+	collective, err := s.cfg.Collectives.Get(ctx, campaign.Collective)
+	if err != nil {
+		return Offer{}, err
+	}
+	// Nothing is locked for a page that shows it: who issues asks again under locks.
+	o, _, err = offerOf(ctx, s.cfg.Pool, collective, o.Donation)
 	return o, err
 }
 
-// offerTx also returns all receipts of the donation, the last one first.
-func offerTx(ctx context.Context, tx pgx.Tx, d donations.Donation) (o Offer, all []Receipt, err error) {
+// offerOf also returns all receipts of the donation, the last one first.
+func offerOf(ctx context.Context, db postgres.Querier, c collectives.Collective, d donations.Donation) (o Offer, all []Receipt, err error) {
 	o.Donation = d
-	if all, err = ofDonationTx(ctx, tx, d.ID); err != nil {
+	if all, err = ofDonation(ctx, db, d.ID); err != nil {
 		return o, nil, err
 	}
-	active, declared, err := inStateTx(ctx, tx, d.Campaign.Collective, DeclarationActive)
+	active, declared, err := inState(ctx, db, inStateSQL, c.ID, DeclarationActive)
 	if err != nil {
 		return o, nil, err
 	}
-	keys, err := sealingTx(ctx, tx, d.Campaign.Collective)
+	keys, err := postgres.All(ctx, db, scanKey, sealingSQL, pgx.NamedArgs{"collective": c.ID})
 	if err != nil {
 		return o, nil, err
 	}
@@ -225,7 +227,8 @@ func offerTx(ctx context.Context, tx pgx.Tx, d donations.Donation) (o Offer, all
 		o.State, o.Amount = Issued, all[0].Amount
 	case len(all) > 0 && !all[0].Reissuable:
 		o.State = CanceledForGood
-	case !declared || len(keys) == 0:
+	// A suspended collective issues nothing more in its name.
+	case !declared || len(keys) == 0 || !c.SuspendTime.IsZero():
 		o.State = NotOffered
 	case !ok:
 		o.State = WithoutReceipt
@@ -334,7 +337,7 @@ func (s *Service) Issue(ctx context.Context, campaign campaigns.Name, donation, 
 		if d, err = s.cfg.Donations.LockTx(ctx, tx, donation); err != nil {
 			return postgres.Error(err)
 		}
-		offer, all, err := offerTx(ctx, tx, d)
+		offer, all, err := offerOf(ctx, tx, collective, d)
 		if err != nil {
 			return err
 		}

@@ -207,10 +207,12 @@ SELECT` + keyColumns + `
 FROM receipts.sealing_keys AS k
 WHERE k.collective = @collective
 	AND k.revoked_at IS NULL
-ORDER BY k.id
+ORDER BY k.id`
+
+const holdSealingSQL = sealingSQL + `
 FOR SHARE OF k`
 
 // sealingTx returns the keys that are sealed to. They stay so until the transaction ends.
 func sealingTx(ctx context.Context, tx pgx.Tx, collective string) ([]SealingKey, error) {
-	return postgres.All(ctx, tx, scanKey, sealingSQL, pgx.NamedArgs{"collective": collective})
+	return postgres.All(ctx, tx, scanKey, holdSealingSQL, pgx.NamedArgs{"collective": collective})
 }

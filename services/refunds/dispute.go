@@ -230,7 +230,8 @@ func (s *Service) applyDisputeTx(ctx context.Context, tx pgx.Tx, match donations
 	if _, err := tx.Exec(ctx, putDisputeSQL, named); err != nil {
 		return postgres.Error(err)
 	}
-	if is.Status == stripe.DisputeLost && s.cfg.LostTx != nil {
+	// A dispute that is lost although its money came back takes nothing, and may be read again at any time.
+	if is.Status == stripe.DisputeLost && (is.WithdrawnMinor > is.ReinstatedMinor || was.Status != is.Status) && s.cfg.LostTx != nil {
 		if err := s.cfg.LostTx(ctx, tx, d.ID); err != nil {
 			return err
 		}

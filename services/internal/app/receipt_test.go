@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	auditv1 "github.com/cagnotte/cagnotte/proto/cagnotte/audit/v1"
+	collectivesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	receiptsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/receipts/v1"
 	"github.com/cagnotte/cagnotte/services/internal/apptest"
@@ -323,6 +324,44 @@ func TestReceipts(t *testing.T) {
 		}
 		if o := d.offer(t, donation); o.GetState() != receiptsv1.ReceiptOfferState_RECEIPT_OFFER_STATE_DONATION_WITHOUT_RECEIPT {
 			t.Errorf("%v", o)
+		}
+	})
+	t.Run("a dispute that is lost and whose money comes back leaves the way to another one", func(t *testing.T) {
+		donation, charge, r := d.issued(t, 34_00)
+		id := d.mustDispute(t, charge, stripesim.Disputed{})
+		d.disputed(t, id, needsResponse)
+		if err := e.Sim.CloseDispute(id, false, false); err != nil {
+			t.Fatal(err)
+		}
+		d.disputed(t, id, lost)
+		if err := e.Sim.ReinstateDispute(id); err != nil {
+			t.Fatal(err)
+		}
+		e.Eventually("another receipt can be had", func() bool {
+			return d.offer(t, donation).GetState() == receiptsv1.ReceiptOfferState_RECEIPT_OFFER_STATE_OFFERED
+		})
+		next, err := d.issue(t, donation, uuid.NewString(), zoe())
+		if err != nil || next.GetReceipt().GetReplaces() != r.GetName() || next.GetReceipt().GetAmount().GetAmountMinor() != 34_00 {
+			t.Errorf("%v, %v", next.GetReceipt(), err)
+		}
+	})
+	t.Run("a suspended collective issues none, and those it issued stand", func(t *testing.T) {
+		donation, _ := d.paid(t, 15_00)
+		_, _, r := d.issued(t, 16_00)
+		group, operator := collectivesv1.NewCollectivesServiceClient(e.Conn), apptest.WithKey(t.Context(), e.OperatorKey)
+		if _, err := group.SuspendCollective(operator, &collectivesv1.SuspendCollectiveRequest{Name: d.collective, Reason: "Looked at"}); err != nil {
+			t.Fatal(err)
+		}
+		_, err := d.issue(t, donation, uuid.NewString(), zoe())
+		wantError(t, err, codes.FailedPrecondition, "RECEIPTS_NOT_OFFERED", "")
+		if got := d.get(t, r.GetName()); got.GetState() != receiptsv1.ReceiptState_RECEIPT_STATE_ISSUED {
+			t.Errorf("%v", got)
+		}
+		if _, err := group.ResumeCollective(operator, &collectivesv1.ResumeCollectiveRequest{Name: d.collective}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.issue(t, donation, uuid.NewString(), zoe()); err != nil {
+			t.Errorf("resumed: %v", err)
 		}
 	})
 	t.Run("a member cancels it, for good or to be replaced", func(t *testing.T) {
