@@ -1,13 +1,14 @@
-// Package markdown turns Markdown into HTML that is safe on our pages: the story of a campaign, and the pages of the guide.
 package markdown
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"html/template"
 	"regexp"
 	"strings"
 	"sync"
 
+	"github.com/maypok86/otter/v2"
 	"github.com/microcosm-cc/bluemonday"
 	"github.com/yuin/goldmark"
 	"github.com/yuin/goldmark/ast"
@@ -21,30 +22,25 @@ import (
 // linkRel goes on every link of a story: it is somebody else's text, and earns no rank.
 const linkRel = "noopener nofollow"
 
-// Renderer turns Markdown into HTML. It is safe for concurrent use.
-//
-// Two fences: goldmark drops raw HTML, and what it writes is then cut down to a
-// list of elements. Images are not in it, since each would tell another server who reads.
-//
-// A text that is made for it can take long to read, so each is read once, and one at a time: what it becomes depends on
-// the text alone, and is cached.
+// Renderer turns Markdown into HTML, each text once: see the package. It is safe for concurrent use.
 type Renderer struct {
 	markdown goldmark.Markdown
 	policy   *bluemonday.Policy
-
-	mu   sync.Mutex
-	told map[story]template.HTML
-	// size is how many bytes told holds.
-	size int
-	// telling lets one story be read at a time.
-	telling sync.Mutex
+	rendered *otter.Cache[textKey, template.HTML]
+	// rendering lets one text be rendered at a time.
+	rendering sync.Mutex
 }
 
-// story is a text in its language.
-type story struct{ lang, markdown string }
+// textKey is the hash of a text and its language.
+type textKey [sha256.Size]byte
 
-// maxTold bounds the memory of stories; beyond it all are read again.
-const maxTold = 16 << 20
+func keyOf(lang, markdown string) textKey {
+	// A language has no zero byte.
+	return sha256.Sum256([]byte(lang + "\x00" + markdown))
+}
+
+// maxRendered bounds the memory of what was rendered, in bytes: some hundred stories of 20 kB.
+const maxRendered = 16 << 20
 
 // New returns the renderer of members' texts. Their headings go below the page's own, and they have no pictures, since each
 // would tell another server who reads.
@@ -85,45 +81,35 @@ func newRenderer(policy *bluemonday.Policy, fit fitToPage) *Renderer {
 			goldmark.WithParserOptions(parser.WithASTTransformers(util.Prioritized(fit, 100), util.Prioritized(typesetter{}, 200))),
 		),
 		policy: policy,
-		told:   map[story]template.HTML{},
+		// It admits by frequency, so that drafts which a member looks at while typing drive out no story that is read.
+		rendered: otter.Must(&otter.Options[textKey, template.HTML]{
+			MaximumWeight: maxRendered,
+			Weigher:       func(k textKey, html template.HTML) uint32 { return uint32(len(k) + len(html)) },
+		}),
 	}
 }
 
 // Render returns a text as HTML; one that goldmark cannot read is left out.
 func (s *Renderer) Render(lang, markdown string) template.HTML {
-	key := story{lang, markdown}
-	if html, ok := s.known(key); ok {
+	key := keyOf(lang, markdown)
+	if html, ok := s.rendered.GetIfPresent(key); ok {
 		return html
 	}
-	s.telling.Lock()
-	defer s.telling.Unlock()
-	if html, ok := s.known(key); ok { // somebody else waited for the same
+	s.rendering.Lock()
+	defer s.rendering.Unlock()
+	if html, ok := s.rendered.GetIfPresent(key); ok { // somebody else waited for the same
 		return html
 	}
-	html := s.read(lang, markdown)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	// The text is the key and its HTML the value; both take memory.
-	if s.size += len(markdown) + len(html); s.size > maxTold {
-		clear(s.told)
-		s.size = len(markdown) + len(html)
-	}
-	s.told[key] = html
+	html := s.render(lang, markdown)
+	s.rendered.Set(key, html)
 	return html
 }
 
-func (s *Renderer) known(key story) (html template.HTML, ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	html, ok = s.told[key]
-	return html, ok
-}
-
-func (s *Renderer) read(lang, markdown string) template.HTML {
+func (s *Renderer) render(lang, markdown string) template.HTML {
 	var out bytes.Buffer
-	told := parser.NewContext()
-	told.Set(langKey, lang)
-	if err := s.markdown.Convert([]byte(markdown), &out, parser.WithContext(told)); err != nil {
+	context := parser.NewContext()
+	context.Set(langKey, lang)
+	if err := s.markdown.Convert([]byte(markdown), &out, parser.WithContext(context)); err != nil {
 		return ""
 	}
 	// Sanitised in the same expression: nothing else in this package makes a template.HTML. What is put in afterwards is our
