@@ -11,7 +11,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/text/unicode/norm"
-	"google.golang.org/grpc/codes"
 
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
@@ -100,18 +99,20 @@ func (s *Service) readiness(ctx context.Context, collective string) (r readiness
 
 // takesCards reports whether Stripe takes payments of the collective now.
 func (s *Service) takesCards(ctx context.Context, collective string) (bool, error) {
-	if s.takesDonations == nil {
-		return true, nil
+	taking, err := s.takingCards(ctx, []string{collective})
+	return taking[collective], err
+}
+
+// takingCards returns those of the collectives of which Stripe takes payments now.
+func (s *Service) takingCards(ctx context.Context, collectives []string) (map[string]bool, error) {
+	if s.takingDonations != nil {
+		return s.takingDonations(ctx, collectives)
 	}
-	// FAILED_PRECONDITION is that of an account that takes no payments. Anything else is no answer.
-	switch err := s.takesDonations(ctx, collective); errs.Code(err) {
-	case codes.OK:
-		return true, nil
-	case codes.FailedPrecondition:
-		return false, nil
-	default:
-		return false, err
+	all := map[string]bool{}
+	for _, collective := range collectives {
+		all[collective] = true
 	}
+	return all, nil
 }
 
 // Checklist returns what is ready, and what is missing, before the campaign is published; publishable says whether Publish

@@ -30,11 +30,8 @@ func TestChecklist(t *testing.T) {
 	s, pool, clock := fresh(t)
 	ctx := context.Background()
 	ready := false
-	s.takesDonations = func(context.Context, string) error {
-		if ready {
-			return nil
-		}
-		return errs.New(errorsv1.ErrorReason_STRIPE_ACCOUNT_NOT_READY, "not yet")
+	s.takingDonations = func(context.Context, []string) (map[string]bool, error) {
+		return map[string]bool{avocat.Collective: ready}, nil
 	}
 	mustCreate(t, s, avocat, lawyer())
 	got, publishable := states(t, s, avocat)
@@ -87,11 +84,8 @@ func TestNobodyPublishesWhatCannotBePaid(t *testing.T) {
 		}
 	}
 	ready := false
-	s.takesDonations = func(context.Context, string) error {
-		if ready {
-			return nil
-		}
-		return errs.New(errorsv1.ErrorReason_STRIPE_ACCOUNT_NOT_READY, "not yet")
+	s.takingDonations = func(context.Context, []string) (map[string]bool, error) {
+		return map[string]bool{avocat.Collective: ready}, nil
 	}
 	mustCreate(t, s, avocat, lawyer())
 	blocked := func() bool {

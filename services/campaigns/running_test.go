@@ -128,3 +128,42 @@ func TestOwnersAloneShowExpenses(t *testing.T) {
 		}
 	})
 }
+
+// A list of campaigns of many collectives asks once which of them take cards, and only about those that take donations.
+func TestAListAsksOnceWhoTakesCards(t *testing.T) {
+	s, _, _ := fresh(t)
+	var asked [][]string
+	s.takingDonations = func(_ context.Context, collectives []string) (map[string]bool, error) {
+		slices.Sort(collectives)
+		asked = append(asked, collectives)
+		return map[string]bool{"vallon": true}, nil
+	}
+	content := lawyer()
+	content.Listed = true
+	for _, name := range []Name{{Collective: "vallon", Campaign: "one"}, {Collective: "vallon", Campaign: "two"}, {Collective: "marseille", Campaign: "three"}} {
+		mustCreate(t, s, name, content)
+		if _, err := s.update(t.Context(), name, publish); err != nil {
+			t.Fatal(err)
+		}
+	}
+	server := NewServer(s, (&progressOf{}).get)
+	list, err := server.ListListedCampaigns(nobody, &campaignsv1.ListListedCampaignsRequest{Parent: "instance"})
+	if err != nil || len(list.GetCampaigns()) != 3 {
+		t.Fatalf("%d campaigns, %v", len(list.GetCampaigns()), err)
+	}
+	if len(asked) != 1 || !slices.Equal(asked[0], []string{"marseille", "vallon"}) {
+		t.Errorf("asked %v", asked)
+	}
+	for _, c := range list.GetCampaigns() {
+		if name, _ := ParseName(c.GetName()); c.GetAcceptingCards() != (name.Collective == "vallon") {
+			t.Errorf("%s takes cards: %v", name, c.GetAcceptingCards())
+		}
+	}
+	for _, name := range []string{"one", "two"} {
+		must(t, s.Pause, Name{Collective: "vallon", Campaign: name})
+	}
+	must(t, s.Pause, Name{Collective: "marseille", Campaign: "three"})
+	if _, err := server.ListListedCampaigns(nobody, &campaignsv1.ListListedCampaignsRequest{Parent: "instance"}); err != nil || len(asked) != 1 {
+		t.Errorf("paused: asked %v, %v", asked, err)
+	}
+}

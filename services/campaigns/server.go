@@ -2,6 +2,7 @@ package campaigns
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -171,35 +172,32 @@ func (s *server) present(ctx context.Context, list []Campaign) ([]*campaignsv1.C
 	if len(list) == 0 {
 		return nil, nil
 	}
-	// All names at once: progress reads the sums of a page together.
+	now := s.service.now()
+	// Progress and cards are read once for all.
 	names := make([]Name, len(list))
+	var open []string
 	for i, c := range list {
 		names[i] = c.Name
+		if c.AcceptsDonations(now) == nil && !slices.Contains(open, c.Name.Collective) {
+			open = append(open, c.Name.Collective)
+		}
 	}
 	progress, err := s.progress(ctx, names)
 	if err != nil {
 		return nil, err
 	}
-	now := s.service.now()
-	// Most lists are of one collective.
-	cards := map[string]bool{}
+	var cards map[string]bool
+	if len(open) > 0 {
+		if cards, err = s.service.takingCards(ctx, open); err != nil {
+			return nil, err
+		}
+	}
 	presented := make([]*campaignsv1.Campaign, len(list))
 	for i, c := range list {
 		// Members of the collective and the operator see more fields than the public.
 		form := publicProto
 		if isMember(ctx, c.Name.Collective) {
 			form = memberProto
-		}
-		if _, known := cards[c.Name.Collective]; !known && c.AcceptsDonations(now) == nil {
-			takes, err := s.service.takesCards(ctx, c.Name.Collective)
-			switch {
-			case err != nil && len(list) == 1:
-				return nil, err
-			case err != nil:
-				// One collective does not take the list from the others.
-				s.service.logger.WarnContext(ctx, "a list cannot say whether a collective takes cards", "collective", c.Name.Collective, "error", err)
-			}
-			cards[c.Name.Collective] = takes
 		}
 		c.fee, c.cards = s.service.fee, cards[c.Name.Collective]
 		presented[i] = form(c, progress[c.Name], now)

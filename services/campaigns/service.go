@@ -17,9 +17,9 @@ type Config struct {
 	Pool *pgxpool.Pool
 	// FeeEstimate is what donors may add to cover the fee. When zero, no donor may.
 	FeeEstimate FeeEstimate
-	// TakesDonations is FAILED_PRECONDITION for a collective whose Stripe account takes no payments. It is asked before a
-	// campaign is published, and for accepting_cards; when nil, all accounts do.
-	TakesDonations func(ctx context.Context, collective string) error
+	// TakingDonations returns those of the collectives whose Stripe account takes payments. It is asked before a campaign is
+	// published, and for accepting_cards, once for a list; when nil, all accounts do.
+	TakingDonations func(ctx context.Context, collectives []string) (map[string]bool, error)
 	// SecretKey keys the hashes of networks, which limit how many refused origins one adds.
 	SecretKey []byte
 	// Logger gets what callers are not told; slog.Default when nil.
@@ -34,10 +34,10 @@ type Service struct {
 	fee  FeeEstimate
 	now  func() time.Time
 
-	takesDonations func(ctx context.Context, collective string) error
-	logger         *slog.Logger
-	secretKey      []byte
-	refused        refusals
+	takingDonations func(ctx context.Context, collectives []string) (map[string]bool, error)
+	logger          *slog.Logger
+	secretKey       []byte
+	refused         refusals
 }
 
 // New returns a Service.
@@ -48,7 +48,7 @@ func New(c Config) *Service {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
-	return &Service{pool: c.Pool, fee: c.FeeEstimate, now: c.Now, takesDonations: c.TakesDonations, logger: c.Logger, secretKey: c.SecretKey}
+	return &Service{pool: c.Pool, fee: c.FeeEstimate, now: c.Now, takingDonations: c.TakingDonations, logger: c.Logger, secretKey: c.SecretKey}
 }
 
 // FeeEstimate returns the estimate by which donors cover the fee.

@@ -103,10 +103,11 @@ func (s *Service) tellAccountTx(ctx context.Context, tx pgx.Tx, account string, 
 	return nil
 }
 
-// connectionSQL returns a collective's account and what Stripe said about it. The platform's own account has no row in
+// connectionsSQL returns the accounts of collectives and what Stripe said about them. The platform's own account has no row in
 // connect.connections, so it counts as connected; what was never read is NULL.
-const connectionSQL = `
+const connectionsSQL = `
 SELECT
+	c.id,
 	c.stripe_account,
 	c.own_account_required,
 	coalesce(k.connected, true),
@@ -119,21 +120,39 @@ SELECT
 	CASE WHEN k.read_at > '-infinity' THEN k.read_at END
 FROM collectives.collectives AS c
 LEFT JOIN connect.connections AS k ON k.stripe_account = c.stripe_account
-WHERE c.id = @id`
+WHERE c.id = ANY (@ids)
+ORDER BY c.id`
 
-// connection returns what is stored; ownRequired says that the platform's account will not do.
-func (s *Service) connection(ctx context.Context, id string) (k Connection, ownRequired bool, err error) {
+// stored is what the database has of a collective's account.
+type stored struct {
+	Connection
+	// ownRequired says that the platform's account will not do.
+	ownRequired bool
+}
+
+// takesDonations reports whether Stripe takes payments of the collective now; see [Service.CheckTakesDonations].
+func (k stored) takesDonations() bool {
+	return k.Connected && (!k.Read || k.ChargesEnabled) && (!k.ownRequired || k.Account != "")
+}
+
+// connections returns what is stored of collectives; those that are missing are left out.
+func (s *Service) connections(ctx context.Context, ids []string) ([]stored, error) {
+	rows, err := s.cfg.Pool.Query(ctx, connectionsSQL, pgx.NamedArgs{"ids": ids})
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	found, err := pgx.CollectRows(rows, scanConnection)
+	return found, postgres.Error(err)
+}
+
+func scanConnection(row pgx.CollectableRow) (k stored, err error) {
 	var charges, payouts, details *bool
 	var deadline, read *time.Time
-	err = s.cfg.Pool.QueryRow(ctx, connectionSQL, pgx.NamedArgs{"id": id}).Scan(&k.Account, &ownRequired, &k.Connected,
+	err = row.Scan(&k.Collective, &k.Account, &k.ownRequired, &k.Connected,
 		&charges, &payouts, &details, &k.RequirementsDue, &deadline, &k.DisabledReason, &read)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return Connection{}, false, errs.NotFound(name(id))
-	}
 	if err != nil {
-		return Connection{}, false, postgres.Error(err)
+		return stored{}, err
 	}
-	k.Collective = id
 	if read != nil {
 		k.Read, k.ReadTime = true, read.UTC()
 		k.ChargesEnabled, k.PayoutsEnabled, k.DetailsSubmitted = *charges, *payouts, *details
@@ -141,7 +160,19 @@ func (s *Service) connection(ctx context.Context, id string) (k Connection, ownR
 	if deadline != nil {
 		k.Deadline = deadline.UTC()
 	}
-	return k, ownRequired, nil
+	return k, nil
+}
+
+// connection returns what is stored of one collective. NOT_FOUND when it is missing.
+func (s *Service) connection(ctx context.Context, id string) (stored, error) {
+	found, err := s.connections(ctx, []string{id})
+	if err == nil && len(found) == 0 {
+		err = errs.NotFound(name(id))
+	}
+	if err != nil {
+		return stored{}, err
+	}
+	return found[0], nil
 }
 
 // Disconnected is the FAILED_PRECONDITION (STRIPE_ACCOUNT_DISCONNECTED) of a collective whose account cannot be
@@ -154,25 +185,40 @@ func Disconnected(id string) error {
 // or NOT_FOUND when it is not there. It is not about papers that Stripe still wants: donations are given back, and monthly
 // donations ended, all the same.
 func (s *Service) CheckConnected(ctx context.Context, id string) error {
-	_, _, err := s.connected(ctx, id)
+	_, err := s.connected(ctx, id)
 	return err
 }
 
-func (s *Service) connected(ctx context.Context, id string) (k Connection, ownRequired bool, err error) {
-	k, ownRequired, err = s.connection(ctx, id)
+func (s *Service) connected(ctx context.Context, id string) (stored, error) {
+	k, err := s.connection(ctx, id)
 	if err == nil && !k.Connected {
 		err = Disconnected(id)
 	}
-	return k, ownRequired, err
+	return k, err
 }
 
 // CheckTakesDonations is CheckConnected, and FAILED_PRECONDITION (STRIPE_ACCOUNT_NOT_READY) for a collective for which Stripe
 // takes no payments now, or that must have an account of its own and has none. An account of which Stripe has told
 // nothing yet counts as ready: Stripe itself refuses the rest.
 func (s *Service) CheckTakesDonations(ctx context.Context, id string) error {
-	k, ownRequired, err := s.connected(ctx, id)
-	if err == nil && (k.Read && !k.ChargesEnabled || ownRequired && k.Account == "") {
+	k, err := s.connected(ctx, id)
+	if err == nil && !k.takesDonations() {
 		err = collectives.NotReady(id)
 	}
 	return err
+}
+
+// TakingDonations returns those of the collectives for which CheckTakesDonations is no error, by one query.
+func (s *Service) TakingDonations(ctx context.Context, ids []string) (map[string]bool, error) {
+	found, err := s.connections(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	taking := map[string]bool{}
+	for _, k := range found {
+		if k.takesDonations() {
+			taking[k.Collective] = true
+		}
+	}
+	return taking, nil
 }

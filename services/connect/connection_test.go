@@ -45,6 +45,14 @@ func TestAnAccountThatIsDisconnectedIsLeftAlone(t *testing.T) {
 			errstest.Want(t, err, codes.FailedPrecondition, errorsv1.ErrorReason_STRIPE_ACCOUNT_DISCONNECTED)
 			errstest.Want(t, s.CheckTakesDonations(ctx, "vallon"), codes.FailedPrecondition, errorsv1.ErrorReason_STRIPE_ACCOUNT_DISCONNECTED)
 		}
+		taking, err := s.TakingDonations(ctx, []string{"platform", "vallon", "missing"})
+		takes := map[string]bool{"platform": true}
+		if want {
+			takes["vallon"] = true
+		}
+		if diff := cmp.Diff(takes, taking); err != nil || diff != "" {
+			t.Errorf("%v (-want +got)\n%s", err, diff)
+		}
 		got, err := s.StripeAccounts(ctx)
 		if diff := cmp.Diff(accounts, got); err != nil || diff != "" {
 			t.Errorf("%v (-want +got)\n%s", err, diff)

@@ -25,6 +25,7 @@
 //	check                          refuses                                                  asked before
 //	[Service.CheckConnected]       a disconnected account                                   every call for a collective
 //	[Service.CheckTakesDonations]  also one that takes no payments, or that is missing      a donation
+//	[Service.TakingDonations]      the same, of many collectives at once                    a list of campaigns
 //
 // # The platform
 //

@@ -47,7 +47,7 @@ type onboarding struct {
 //     makes no account or no link: the platform is not set up for Connect, or does not control the account
 //   - UNAVAILABLE: STRIPE_UNAVAILABLE; the same request continues
 func (s *Service) StartOnboarding(ctx context.Context, id string, requestID uuid.UUID) (stripe.AccountLink, error) {
-	k, _, err := s.connection(ctx, id)
+	k, err := s.connection(ctx, id)
 	if err != nil {
 		return stripe.AccountLink{}, err
 	}
@@ -57,7 +57,7 @@ func (s *Service) StartOnboarding(ctx context.Context, id string, requestID uuid
 	if k.Account == "" {
 		if k.Account, err = s.openAccount(ctx, id); err != nil {
 			// Of two at once the other may have finished, and a donation been made to the account since.
-			is, _, readErr := s.connection(ctx, id)
+			is, readErr := s.connection(ctx, id)
 			if readErr != nil || is.Account == "" {
 				return stripe.AccountLink{}, err
 			}
@@ -73,7 +73,7 @@ func (s *Service) StartOnboarding(ctx context.Context, id string, requestID uuid
 
 // checkOwnAccount is FAILED_PRECONDITION (ACCOUNT_SHARED) for a collective whose account is another's too.
 func (s *Service) checkOwnAccount(ctx context.Context, id string) error {
-	k, _, err := s.connection(ctx, id)
+	k, err := s.connection(ctx, id)
 	if err != nil || k.Account == "" {
 		return err
 	}

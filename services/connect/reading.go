@@ -167,11 +167,11 @@ func (s *Service) keepAccountTx(ctx context.Context, tx pgx.Tx, a stripe.Account
 // Connection returns what is known of a collective's account. Somebody waits for one that takes no payments
 // yet, so it is read again soon, unless that was done a minute ago. A missing collective is NOT_FOUND.
 func (s *Service) Connection(ctx context.Context, id string) (Connection, error) {
-	k, _, err := s.connection(ctx, id)
+	k, err := s.connection(ctx, id)
 	if err != nil || k.Account == "" || k.Connected && k.ChargesEnabled && k.PayoutsEnabled || s.cfg.Jobs == nil {
-		return k, err
+		return k.Connection, err
 	}
-	return k, s.look(ctx, k.Account)
+	return k.Connection, s.look(ctx, k.Account)
 }
 
 // lookSQL notes that a reading was asked for. It changes no row if one was after @before, so of many requests at once

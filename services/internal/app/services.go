@@ -134,7 +134,7 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 		Pool: a.pool, Collectives: s.collectives, Notices: s.notices, Stripe: s.stripe, Jobs: jobs, PublicURL: cfg.PublicURL, Now: cfg.Now,
 	})
 	s.campaigns = campaigns.New(campaigns.Config{
-		Pool: a.pool, FeeEstimate: cfg.FeeEstimate, TakesDonations: s.connect.CheckTakesDonations, SecretKey: cfg.SecretKey, Logger: cfg.Logger, Now: cfg.Now,
+		Pool: a.pool, FeeEstimate: cfg.FeeEstimate, TakingDonations: s.connect.TakingDonations, SecretKey: cfg.SecretKey, Logger: cfg.Logger, Now: cfg.Now,
 	})
 	// The treasury and the bank reverse their own transactions, because they store more about them than the books do.
 	s.ledger = ledger.New(ledger.Config{
