@@ -1,6 +1,7 @@
 package text
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 	"time"
@@ -88,6 +89,9 @@ func (w *Words) Month(t time.Time) string {
 	c := calendars[w.Lang]
 	return w.write(c.month, "month", c.months[t.Month()-1], "year", strconv.Itoa(t.Year()))
 }
+
+// FirstOfMonth is the first of a month as a language writes it: "1er"; "1" where it is a number as the others are.
+func FirstOfMonth(lang string) string { return cmp.Or(calendars[lang].first, "1") }
 
 // Months returns the months of a language, in the form that a day with its year has them: "mai", "de mai de".
 func Months(lang string) []string {

@@ -1,17 +1,18 @@
-// <cagnotte-widget campaign="collectives/…/campaigns/…" lang="fr|en" return-url="…">
+// <cagnotte-widget campaign="collectives/…/campaigns/…" lang="fr|en|oc|br|es|de" return-url="…">
 //
 // Shows a campaign's progress and starts a donation, on any page of an origin that the campaign
-// allows. It loads nothing but the campaign from the server that it came from, keeps no cookie
-// and stores nothing. What stands inside the element is shown until the campaign is there, and
+// allows. It loads nothing but the campaign and the sentences of one language, from the server that it came from, keeps no
+// cookie and stores nothing. What stands inside the element is shown until the campaign is there, and
 // when it cannot be: put a link to the campaign's page there.
 //
-// The server puts the style sheet, the catalogues and words.js in place of the strings in braces, and leaves out comments
-// that have a line of their own.
+// The server puts the style sheet, the languages and words.js in place of the strings in braces, and leaves out comments that
+// have a line of their own.
 (() => {
   "use strict";
 
   const CSS = "{{css}}";
-  const STRINGS = "{{strings}}";
+  /** The languages, each with what is said while nothing else of it could be read. */
+  const AWAY = "{{away}}";
   /** The time between two looks at the progress, and the longest, when nothing moves. */
   const POLL_MS = 30_000;
   const POLL_MAX_MS = 300_000;
@@ -71,16 +72,16 @@
     }
   }
 
-  async function call(path, body) {
+  async function call(path, body, cache = "no-cache") {
     let response, answer;
     try {
-      response = await fetch(`${base}v1/${path}`, {
+      response = await fetch(base + path, {
         method: body ? "POST" : "GET",
         headers: body ? { "Content-Type": "application/json" } : {},
         body: body && JSON.stringify(body),
         credentials: "omit",
         // What is asked for again is asked for by its ETag, and comes only when it is another.
-        cache: body ? "no-store" : "no-cache",
+        cache: body ? "no-store" : cache,
         referrerPolicy: "no-referrer",
         signal: AbortSignal.timeout(TIMEOUT_MS),
       });
@@ -94,6 +95,15 @@
     throw new Failure(reason, Math.max(1, Math.ceil(parseFloat(delay) || 60)));
   }
 
+  const catalogues = {};
+
+  /** The sentences of a language, once for all widgets of a page. */
+  function sentences(lang) {
+    return (catalogues[lang] ??= call(`widget/${lang}.json`, undefined, "default").catch(() => {
+      delete catalogues[lang];
+    }));
+  }
+
   /**
    * The campaign, for the first time. A browser tells a script the same of a server that is away and of an origin that is not
    * allowed. Answers that are errors can be read from any page, as our script can: so where the script is there and the
@@ -101,13 +111,13 @@
    */
   async function first(name) {
     try {
-      return await call(name);
+      return await call(`v1/${name}`);
     } catch (error) {
       if (error.reason !== "NETWORK") throw error;
       const there = await fetch(script.src, { method: "HEAD", cache: "no-store" })
         .then((response) => response.ok, () => false);
       if (!there) throw error;
-      return call(name).catch((again) => {
+      return call(`v1/${name}`).catch((again) => {
         throw again.reason === "NETWORK" ? new Failure("ORIGIN") : again;
       });
     }
@@ -194,7 +204,7 @@
 
     get #lang() {
       const lang = (this.closest("[lang]")?.lang ?? "").slice(0, 2).toLowerCase();
-      return lang in STRINGS ? lang : "fr";
+      return lang in AWAY ? lang : "fr";
     }
 
     /** Where to come back to: this page without its query and fragment, which may tell who came
@@ -218,19 +228,23 @@
     }
 
     async #refresh() {
-      const name = this.#name;
+      const name = this.#name, lang = this.#lang;
+      // They come beside the campaign.
+      const asked = sentences(lang);
       let moved = false;
       try {
         if (!/^collectives\/[a-z0-9-]+\/campaigns\/[a-z0-9-]+$/.test(name)) throw new Failure("ATTRIBUTE");
-        const campaign = await this.#read(name);
+        const [campaign, said] = await Promise.all([this.#read(name), asked]);
         if (name !== this.#name || !this.isConnected) return;
+        if (!said) throw new Failure("NETWORK");
         moved = JSON.stringify(campaign) !== JSON.stringify(this.#campaign);
         this.#campaign = campaign;
-        this.#words = new Words(this.#lang, campaign.goal.currency_code);
+        this.#words = new Words(said, campaign.goal.currency_code);
         this.#render();
       } catch (error) {
         // What is already shown stays: a poll that fails is no news to anybody.
-        if (!this.#campaign && name === this.#name) this.#renderFailure(error);
+        const said = await asked;
+        if (!this.#campaign && name === this.#name) this.#renderFailure(error, lang, said);
         if (!(error instanceof Failure)) throw error;
       } finally {
         if (this.isConnected) this.#later(moved);
@@ -241,12 +255,12 @@
     async #read(name) {
       const known = this.#campaign;
       if (known) {
-        const { settled, pending, revision } = await call(`${name}/progress`);
+        const { settled, pending, revision } = await call(`v1/${name}/progress`);
         if (revision === known.revision) return { ...known, progress: { settled, pending } };
       }
-      const campaign = await (known ? call(name) : first(name));
+      const campaign = await (known ? call(`v1/${name}`) : first(name));
       // Without the other ways the card is still right.
-      this.#ways = campaign.accepting_donations ? ((await call(`${name}/pledgeMethods`).catch(() => ({}))).methods ?? []) : [];
+      this.#ways = campaign.accepting_donations ? ((await call(`v1/${name}/pledgeMethods`).catch(() => ({}))).methods ?? []) : [];
       return campaign;
     }
 
@@ -271,10 +285,10 @@
      * A draft and a name that does not exist are one cause here, because the API answers the same for both to who has no key:
      * a stranger who guesses names must not learn what a collective prepares. Its members read in the console which it is.
      */
-    #renderFailure({ reason }) {
-      const words = new Words(this.#lang, "EUR");
-      const owner = { ATTRIBUTE: "ownerAttribute", ORIGIN: "ownerOrigin", NOT_FOUND: "ownerUnknown", INVALID_ARGUMENT: "ownerUnknown" }[reason];
-      const page = reason === "ORIGIN" && `${base}c/${this.#path}?lang=${words.lang}`;
+    #renderFailure({ reason }, lang, said) {
+      const words = said && new Words(said, "EUR");
+      const owner = words && { ATTRIBUTE: "ownerAttribute", ORIGIN: "ownerOrigin", NOT_FOUND: "ownerUnknown", INVALID_ARGUMENT: "ownerUnknown" }[reason];
+      const page = reason === "ORIGIN" && `${base}c/${this.#path}?lang=${lang}`;
       let advice = null;
       if (owner) {
         const [collective, campaign] = this.#path.split("/");
@@ -286,9 +300,9 @@
           h("a", { href: check, part: "link" }, words.say("ownerCheck")));
       }
       this.#shown = "";
-      this.#replace(h("section", { class: "card away", part: "card", lang: words.lang, dir: words.say("direction") },
-        h("div", {}, h("p", { part: "error" }, words.say(owner ? "errorHere" : "errorLoad")),
-          page ? h("p", {}, h("a", { class: "button", href: page, part: "link" }, words.say("elsewhere"))) : h("slot"), advice)));
+      this.#replace(h("section", { class: "card away", part: "card", lang, dir: said?.direction },
+        h("div", {}, h("p", { part: "error" }, owner ? words.say("errorHere") : AWAY[lang]),
+          page && owner ? h("p", {}, h("a", { class: "button", href: page, part: "link" }, words.say("elsewhere"))) : h("slot"), advice)));
     }
 
     /** Builds everything once, and again only when more than the progress changed, so that nobody
@@ -344,7 +358,7 @@
     #otherWays(path, name) {
       const words = this.#words;
       // A way of a later server than this script is not named.
-      const ways = this.#ways.filter((way) => way in STRINGS.fr);
+      const ways = this.#ways.filter((way) => way in words.said);
       return ways.length
         ? this.#link("ways", words.say("pledge", { ways: words.list(ways.map((way) => words.say(way))) }), `${path}/pledge?lang=${words.lang}`, name) : null;
     }
@@ -506,7 +520,7 @@
       this.#say();
       this.#setBusy(true);
       try {
-        const donation = await call(`${this.#name}/donations`, { ...body, request_id: this.#requests.get(request) });
+        const donation = await call(`v1/${this.#name}/donations`, { ...body, request_id: this.#requests.get(request) });
         if (!donation.checkout_url && again) {
           // That donation is over, paid or expired: this is a new donation.
           this.#requests.delete(request);

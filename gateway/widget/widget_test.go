@@ -16,6 +16,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cagnotte/cagnotte/gateway/text"
+	"github.com/cagnotte/cagnotte/gateway/text/texttest"
 	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
 	"github.com/cagnotte/cagnotte/services/money"
 )
@@ -23,13 +25,26 @@ import (
 // maxWireBytes is the bar of the project: everything that the widget loads before the click.
 const maxWireBytes = 12_000
 
+func script() ([]byte, error) {
+	catalogues, err := read()
+	if err != nil {
+		return nil, err
+	}
+	return assemble(catalogues)
+}
+
 func get(t *testing.T, header ...string) *http.Response {
+	t.Helper()
+	return getPath(t, StablePath, header...)
+}
+
+func getPath(t *testing.T, path string, header ...string) *http.Response {
 	t.Helper()
 	handler, err := New()
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := httptest.NewRequest(http.MethodGet, "/widget.js", nil)
+	r := httptest.NewRequest(http.MethodGet, path, nil)
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 	}
@@ -44,9 +59,14 @@ func TestScript(t *testing.T) {
 		if got := response.Header.Get("Content-Encoding"); got != "gzip" {
 			t.Fatalf("Content-Encoding is %q", got)
 		}
-		t.Logf("%d bytes compressed", response.ContentLength)
-		if response.ContentLength <= 0 || response.ContentLength > maxWireBytes {
-			t.Errorf("it weighs %d bytes, %d at most", response.ContentLength, maxWireBytes)
+		// A page shows the words of one language.
+		for _, lang := range money.Languages() {
+			said := getPath(t, SentencesPath(string(lang)), "Accept-Encoding", "gzip, br")
+			weight := response.ContentLength + said.ContentLength
+			t.Logf("%d bytes compressed, %d of them in %s", weight, said.ContentLength, lang)
+			if response.ContentLength <= 0 || said.ContentLength <= 0 || weight > maxWireBytes {
+				t.Errorf("it weighs %d bytes in %s, %d at most", weight, lang, maxWireBytes)
+			}
 		}
 	})
 	t.Run("is plain to whoever takes no gzip", func(t *testing.T) {
@@ -87,7 +107,7 @@ func TestScript(t *testing.T) {
 		}
 	})
 	t.Run("names no other server", func(t *testing.T) {
-		script, err := assemble()
+		script, err := script()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -103,7 +123,7 @@ func TestScript(t *testing.T) {
 }
 
 func TestDecimals(t *testing.T) {
-	script, err := assemble()
+	script, err := script()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,29 +150,43 @@ func TestDecimals(t *testing.T) {
 func TestCatalogues(t *testing.T) {
 	french := catalogue(t, "fr")
 	used := regexp.MustCompile(`\{\w+\}`)
-	for _, lang := range languages[1:] {
+	for _, lang := range text.Languages {
 		other := catalogue(t, lang)
 		if diff := cmp.Diff(slices.Sorted(maps.Keys(french)), slices.Sorted(maps.Keys(other))); diff != "" {
 			t.Errorf("fr and %s have other keys:\n%s", lang, diff)
 		}
-		for key, text := range french {
-			mine, theirs := used.FindAllString(text, -1), used.FindAllString(other[key], -1)
+		for key, said := range french {
+			mine, theirs := used.FindAllString(said, -1), used.FindAllString(other[key], -1)
 			slices.Sort(mine)
 			slices.Sort(theirs)
 			if !slices.Equal(mine, theirs) {
 				t.Errorf("%s: fr has %v, %s has %v", key, mine, lang, theirs)
 			}
+			for _, wrong := range texttest.Punctuation(lang, other[key]) {
+				t.Errorf("%s in %s has %s: %q", key, lang, wrong, other[key])
+			}
 		}
 	}
-	t.Run("French puts a no-break space before high punctuation", func(t *testing.T) {
-		for key, text := range french {
-			if regexp.MustCompile(`[^\x{00a0}\x{202f}][!?;:»]|«[^\x{00a0}\x{202f}]`).MatchString(text) {
-				t.Errorf("%s: %q", key, text)
+	t.Run("each language is sent whole, with its locale", func(t *testing.T) {
+		for _, lang := range text.Languages {
+			response := getPath(t, SentencesPath(lang))
+			var said map[string]any
+			if err := json.NewDecoder(response.Body).Decode(&said); err != nil {
+				t.Fatal(err)
+			}
+			if said["lang"] != lang || said["locale"] == "" || said["locale"] == nil || said["give"] != catalogue(t, lang)["give"] {
+				t.Errorf("%s: %v", lang, said)
+			}
+			if _, own := said["months"]; own != slices.Contains([]string{"oc", "br"}, lang) {
+				t.Errorf("%s has months: %v", lang, own)
+			}
+			if h := response.Header; h.Get("Access-Control-Allow-Origin") != "*" || !strings.Contains(h.Get("Cache-Control"), "max-age=300") {
+				t.Errorf("%s: %v", lang, h)
 			}
 		}
 	})
 	t.Run("every sentence is used", func(t *testing.T) {
-		script, err := assemble()
+		script, err := script()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -161,8 +195,8 @@ func TestCatalogues(t *testing.T) {
 			if _, way := treasuryv1.OfflineMethod_value[key]; way {
 				continue
 			}
-			// Once in each catalogue, and once where it is said.
-			if bytes.Count(script, []byte(`"`+key+`"`)) <= len(languages) {
+			// Two are read without being said: the direction, and what the script has of each language.
+			if key != "direction" && key != away && !bytes.Contains(script, []byte(`"`+key+`"`)) {
 				t.Errorf("%s is said nowhere", key)
 			}
 		}

@@ -1,16 +1,18 @@
-// How the widget writes and reads money, dates and sentences. A part of widget.js, which has STRINGS.
+// How the widget writes and reads money, dates and sentences. A part of widget.js.
 
 // Decimals of a currency as Stripe counts them; browsers' tables differ for some.
 const NO_DECIMALS = "BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF UGX VND VUV XAF XOF XPF";
 const THREE_DECIMALS = "BHD IQD JOD KWD LYD OMR TND";
 /** What people write for a currency beside its sign and its code, as in package money. */
-const NAMES = { EUR: "euros?", USD: "dollars?", GBP: "pounds?|livres?", CHF: "francs?" };
+const NAMES = { EUR: "euroioù|[eè]uros?", USD: "dollars?|dólar(?:es)?", GBP: "pounds?|livres?|libras?|pfund", CHF: "franco?s?|franken" };
 
 /** Money, dates and sentences of one language and currency. */
 class Words {
-  constructor(lang, currency) {
-    this.lang = lang;
-    this.locale = lang === "en" ? "en-GB" : "fr-FR";
+  /** Said are the sentences, with their language, its locale in browsers, and months where browsers may not know any. */
+  constructor(said, currency) {
+    this.said = said;
+    this.lang = said.lang;
+    this.locale = said.locale;
     this.currency = currency;
     this.digits = NO_DECIMALS.includes(currency) ? 0 : THREE_DECIMALS.includes(currency) ? 3 : 2;
     this.symbol = this.#format({}).formatToParts(0).find((part) => part.type === "currency").value;
@@ -34,21 +36,23 @@ class Words {
 
   // A day, YYYY-MM-DD, which is midnight of UTC to Date: it is the same day for readers of all zones.
   date(day) {
+    const [year, month, number] = day.split("-").map(Number), { months } = this.said;
+    if (months) return `${number === 1 ? months[0] : number}\u00a0${months[month]} ${year}`;
     return new Intl.DateTimeFormat(this.locale, { dateStyle: "long", timeZone: "UTC" }).format(new Date(day));
   }
 
   wait(seconds) {
     const [value, unit] = seconds > 90 ? [Math.ceil(seconds / 60), "minute"] : [seconds, "second"];
-    return new Intl.NumberFormat(this.locale, { style: "unit", unit, unitDisplay: "long" }).format(value);
+    return new Intl.NumberFormat(this.locale, { style: "unit", unit, unitDisplay: this.said.months ? "short" : "long" }).format(value);
   }
 
   /** "par virement, par chèque ou en espèces". */
   list(items) {
-    return new Intl.ListFormat(this.locale, { type: "disjunction" }).format(items);
+    return [items.slice(0, -1).join(", "), items.at(-1)].filter(Boolean).join(` ${this.say("or")} `);
   }
 
   say(key, values = {}) {
-    return STRINGS[this.lang][key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
+    return this.said[key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
   }
 
   /** What somebody typed, in minor units; null when it is no amount. The rule is that of package money, whose test reads the
