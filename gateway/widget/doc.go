@@ -6,14 +6,15 @@
 //	  <a href="https://dons.example/c/x/y">Donner</a>
 //	</cagnotte-widget>
 //
-// The script is written by hand, for browsers as they are, and assembled here out of
-// widget.js, words.js and widget.css. The words of the page's language come beside the campaign, one file a language, because all
-// of them would weigh too much; unknown languages get French. It promises: nothing is loaded from elsewhere, no cookie, no storage, no HTML parsed, no inline style or script, so that a
-// host page needs no more in its content policy than
+// The script is written by hand, for browsers as they are, and assembled here out of widget.js, words.js and widget.css. The
+// words of the page's language come beside the campaign, one file a language, because all of them would weigh too much; unknown languages get French. It promises: nothing is loaded from
+// elsewhere, no cookie, no storage, no HTML parsed, no inline style or script, so that a host page needs no more in its content
+// policy than
 //
 //	script-src https://dons.example; connect-src https://dons.example
 //
-// and 12 kB at most on the wire, words included. The height that the page reserves keeps what stands below in its place: see KEPT in widget.js.
+// and 12 kB at most on the wire, words included. The height that the page reserves keeps what stands
+// below in its place: see KEPT in widget.js.
 //
 //	state        what a donor sees                                what the page's owner is told
 //	before       what stands inside the element

@@ -48,7 +48,8 @@ class Words {
 
   /** "par virement, par chèque ou en espèces". */
   list(items) {
-    return [items.slice(0, -1).join(", "), items.at(-1)].filter(Boolean).join(` ${this.say("or")} `);
+    // The server leaves out plain spaces behind commas.
+    return [items.slice(0, -1).join(",\u0020"), items.at(-1)].filter(Boolean).join(` ${this.say("or")} `);
   }
 
   say(key, values = {}) {
