@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 	"time"
 
@@ -21,6 +22,7 @@ import (
 	"github.com/cagnotte/cagnotte/gateway/guide"
 	"github.com/cagnotte/cagnotte/gateway/pages"
 	"github.com/cagnotte/cagnotte/gateway/reference"
+	"github.com/cagnotte/cagnotte/gateway/text"
 	"github.com/cagnotte/cagnotte/gateway/widget"
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
 )
@@ -37,6 +39,9 @@ type Options struct {
 	// PublicURL is where browsers reach the gateway, such as "https://dons.example"; with https,
 	// answers ask browsers to stay with https.
 	PublicURL string
+	// OnionURL is the address of the same service in the Tor network, such as "http://….onion", which answers to browsers name:
+	// Tor Browser offers to go there. Empty: there is none.
+	OnionURL string
 	// Host are the lines of who runs the service, for the legal notice and the page about privacy. Empty: neither says it.
 	Host []string
 	// TrustedProxies are the networks whose X-Forwarded-For is believed. None when empty.
@@ -170,6 +175,8 @@ func routes(conn grpc.ClientConnInterface, embedding *cors, o Options) ([]route,
 		{"/sitemap.xml", noBody, only(http.MethodGet, site)},
 		{"/robots.txt", noBody, only(http.MethodGet, site)},
 		{"/proof", noBody, site},
+		{"/donations/", noBody, site},
+		{"/monthly/", noBody, site},
 		{"/stripe/", noBody, site},
 		{"/console", formBody, members},
 		{"/console/", formBody, members},
@@ -232,8 +239,21 @@ func withHeaders(o Options, next http.Handler) http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		maps.Copy(w.Header(), common)
+		if o.OnionURL != "" {
+			w.Header().Set("Onion-Location", o.OnionURL+onionPath(r.URL))
+		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// onionPath is the path with the language, and nothing else of the query: an answer that many share must not repeat what one
+// of them sent, and a token belongs into no header.
+func onionPath(u *url.URL) string {
+	path := u.EscapedPath()
+	if lang := text.ExplicitLanguage(&http.Request{URL: u}); lang != "" {
+		path += "?lang=" + lang
+	}
+	return path
 }
 
 // orJSON answers what is not there: browsers get the page for it, programs the error in JSON.

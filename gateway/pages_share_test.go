@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"html"
+	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
@@ -353,4 +354,67 @@ func TestSitemap(t *testing.T) {
 		got := send(t, "GET", front.URL+"/robots.txt", "")
 		holds(t, got.body, "User-agent: *", "Disallow: /console", "Sitemap: "+publicURL+"/sitemap.xml")
 	})
+}
+
+// What those around a donor may see of a discreet collective names neither it nor the cause.
+func TestDiscreetPages(t *testing.T) {
+	discreet := func() *campaignsv1.Campaign {
+		c := vallon()
+		c.CollectiveDiscreet = true
+		return c
+	}
+	b := &backend{
+		getCampaign: func(*campaignsv1.GetCampaignRequest) (*campaignsv1.Campaign, error) { return discreet(), nil },
+		listCampaigns: func(*campaignsv1.ListCampaignsRequest) (*campaignsv1.ListCampaignsResponse, error) {
+			return &campaignsv1.ListCampaignsResponse{Campaigns: []*campaignsv1.Campaign{discreet()}}, nil
+		},
+	}
+	front := serve(t, b, gateway.Options{PublicURL: publicURL, Uncached: true})
+	for _, path := range []string{"/c/vallon", campaignPath, campaignPath + "/news", campaignPath + "/embed", campaignPath + "?lang=en"} {
+		got := send(t, "GET", front.URL+path, "")
+		if got.StatusCode != http.StatusOK {
+			t.Fatalf("%s: %d", path, got.StatusCode)
+		}
+		head := headOf(got.body)
+		title := "<title>Don</title>"
+		if strings.HasSuffix(path, "en") {
+			title = "<title>Donation</title>"
+		}
+		holds(t, head, title, "noindex")
+		lacks(t, head, "og:", "canonical", "description", "ld+json", "oembed", "caméras", "Vallon")
+	}
+	if got := send(t, "GET", front.URL+"/oembed?url="+url.QueryEscape(publicURL+campaignPath), ""); got.StatusCode != http.StatusNotFound {
+		t.Errorf("a preview is answered: %d %s", got.StatusCode, got.body)
+	}
+	refused := send(t, "POST", front.URL+campaignPath+"/give", "amount=x")
+	holds(t, headOf(refused.body), "<title>Erreur\u202f: Don</title>")
+}
+
+// An address that names a donation alone leads to its page, with its query, and is nobody else's to keep.
+func TestDiscreetAddresses(t *testing.T) {
+	b := &backend{locateDonation: func(r *donationsv1.LocateDonationRequest) (*donationsv1.LocateDonationResponse, error) {
+		if r.GetName() != "instance/donations/"+donationID {
+			return nil, fail(codes.NotFound, "NOT_FOUND")
+		}
+		return &donationsv1.LocateDonationResponse{Name: "collectives/vallon/campaigns/cameras/donations/" + donationID}, nil
+	}}
+	front := serve(t, b, gateway.Options{PublicURL: publicURL, OnionURL: "http://" + strings.Repeat("a", 56) + ".onion"})
+	for path, want := range map[string]string{
+		"/donations/" + donationID + "?lang=en":          campaignPath + "/donations/" + donationID + "?lang=en",
+		"/monthly/" + donationID + "?token=secret&lang=": campaignPath + "/monthly/" + donationID + "?token=secret&lang=",
+	} {
+		got := send(t, "GET", front.URL+path, "")
+		if got.StatusCode != http.StatusSeeOther || got.Header.Get("Location") != want || got.Header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: %d to %q, %q", path, got.StatusCode, got.Header.Get("Location"), got.Header.Get("Cache-Control"))
+		}
+		onion := got.Header.Get("Onion-Location")
+		if at, _, _ := strings.Cut(path, "?"); !strings.HasPrefix(onion, "http://aaaa") || !strings.Contains(onion, ".onion"+at) || strings.Contains(onion, "secret") {
+			t.Errorf("%s: Onion-Location %q", path, onion)
+		}
+	}
+	for _, path := range []string{"/donations/x", "/monthly/" + strings.Repeat("0", 36)} {
+		if got := send(t, "GET", front.URL+path, ""); got.StatusCode != http.StatusNotFound {
+			t.Errorf("%s: %d", path, got.StatusCode)
+		}
+	}
 }

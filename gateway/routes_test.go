@@ -21,6 +21,8 @@ func TestEveryRouteSaysWhatBodyItTakes(t *testing.T) {
 		"/oembed":                     noBody,    // GetCampaign, CheckOrigin
 		"/sitemap.xml":                noBody,    // ListListedCampaigns
 		"/robots.txt":                 noBody,    // no call
+		"/donations/":                 noBody,    // LocateDonation
+		"/monthly/":                   noBody,    // LocateDonation
 		"/stripe/":                    noBody,    // pages; no call
 		"/console":                    formBody,  // pages: calls with a member's session
 		"/console/":                   formBody,  // pages: calls with a member's session

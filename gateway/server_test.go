@@ -61,6 +61,7 @@ type backend struct {
 	checkOrigin    func(*campaignsv1.CheckOriginRequest) (*campaignsv1.CheckOriginResponse, error)
 	createDonation func(*donationsv1.CreateDonationRequest) (*donationsv1.Donation, error)
 	donationStatus func(*donationsv1.GetDonationStatusRequest) (*donationsv1.DonationStatus, error)
+	locateDonation func(*donationsv1.LocateDonationRequest) (*donationsv1.LocateDonationResponse, error)
 	exportLedger   func(*exportsv1.ExportLedgerRequest, grpc.ServerStreamingServer[httpbody.HttpBody]) error
 	donationProof  func(*ledgerv1.GetDonationProofRequest) (*ledgerv1.DonationProof, error)
 	receiveEvent   func(*webhooksv1.ReceiveStripeEventRequest) (*webhooksv1.ReceiveStripeEventResponse, error)
@@ -144,6 +145,10 @@ func (b *backend) GetDonationStatus(_ context.Context, r *donationsv1.GetDonatio
 		return b.donationStatus(r)
 	}
 	return &donationsv1.DonationStatus{Name: r.GetName(), Amount: euros(2000), Outcome: donationsv1.DonationOutcome_DONATION_OUTCOME_RECEIVED}, nil
+}
+
+func (b *backend) LocateDonation(_ context.Context, r *donationsv1.LocateDonationRequest) (*donationsv1.LocateDonationResponse, error) {
+	return b.locateDonation(r)
 }
 
 func (b *backend) GetDonationProof(_ context.Context, r *ledgerv1.GetDonationProofRequest) (*ledgerv1.DonationProof, error) {

@@ -22,6 +22,7 @@ func (s *site) campaign(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p := s.begin(w, r)
+	p.Discreet = c.GetCollectiveDiscreet()
 	v := s.viewOf(r, p, c)
 	s.fill(r.Context(), p, &v, c)
 	v.Links = s.shareLinksOf(p.Words, v)

@@ -75,6 +75,7 @@ func (s *site) collective(w http.ResponseWriter, r *http.Request) {
 	}
 	p := s.begin(w, r)
 	v := collectiveView{Path: "/c/" + collective, Name: list.GetCampaigns()[0].GetCollectiveDisplayName(), First: token == ""}
+	p.Discreet = list.GetCampaigns()[0].GetCollectiveDiscreet()
 	v.Lists = s.campaignLists(r.Context(), p.Words, list.GetCampaigns())
 	v.More = nextPage(r, list.GetNextPageToken())
 	p.Title, p.Description = v.Name, p.T("collectiveTitle", "collective", v.Name)

@@ -37,6 +37,7 @@ func (s *site) embed(w http.ResponseWriter, r *http.Request) {
 	p := s.begin(w, r)
 	v := s.viewOf(r, p, c)
 	p.Title, p.NoIndex, p.Framed, p.Content = v.Title, true, true, v
+	p.Discreet = c.GetCollectiveDiscreet()
 	origin, cache := r.URL.Query().Get("origin"), cachePublic
 	if p.Embedder = s.embedder(r.Context(), name, origin); p.Embedder != "" {
 		p.Script = s.height

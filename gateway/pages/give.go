@@ -167,6 +167,7 @@ func (s *site) formAgain(w http.ResponseWriter, r *http.Request, p *page, c *cam
 		v.PledgePath = v.Path + "/pledge"
 	}
 	p.Title, p.Content, p.NoIndex = p.T("errorTitle", "title", v.Title), v, true
+	p.Discreet = c.GetCollectiveDiscreet()
 	// The address of this page is that of the form's post; its translations are the campaign's page.
 	p.InLanguage = v.Path + "?lang="
 	s.answer(w, r, code, "campaign", p, cacheNever)

@@ -84,6 +84,7 @@ func (s *site) newsPageOf(w http.ResponseWriter, r *http.Request) (*campaignsv1.
 		return nil, newsPage{}, nil, false
 	}
 	p := s.begin(w, r)
+	p.Discreet = c.GetCollectiveDiscreet()
 	collective, campaign := slugs(name)
 	v := newsPage{
 		Collective: c.GetCollectiveDisplayName(), CollectivePath: "/c/" + collective, CampaignPath: "/c/" + collective + "/" + campaign,

@@ -69,7 +69,8 @@ func (s *site) oembed(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c, err := s.campaigns.GetCampaign(r.Context(), &campaignsv1.GetCampaignRequest{Name: name})
-	if isNotFound(err) {
+	// A discreet collective has no previews on other sites.
+	if isNotFound(err) || c.GetCollectiveDiscreet() {
 		http.Error(w, "oembed: url is the address of no campaign here", http.StatusNotFound)
 		return
 	}

@@ -148,6 +148,8 @@ func New(c Config) (*Site, error) {
 	mux.HandleFunc("GET /{$}", s.front)
 	mux.HandleFunc("GET "+privacyPath, s.privacy)
 	mux.HandleFunc("GET /proof", s.proofCheck)
+	mux.HandleFunc("GET /donations/{donation}", s.locate)
+	mux.HandleFunc("GET /monthly/{donation}", s.locate)
 	mux.HandleFunc("GET /stripe/back", s.stripeBack)
 	mux.HandleFunc("GET /stripe/expired", s.stripeExpired)
 	mux.HandleFunc("GET /images/{collective}/{image}/{width}", s.image)
@@ -250,8 +252,15 @@ func (p *page) again() string {
 	return p.Query
 }
 
-// answer writes a page whole, or nothing of it.
+// answer writes a page whole, or nothing of it. The tab, the browser's history and previews of links to a discreet page tell
+// nothing of the cause.
 func (s *site) answer(w http.ResponseWriter, r *http.Request, code int, name string, p *page, cache string) {
+	if p.Discreet {
+		p.Title, p.Description, p.Share, p.NoIndex = p.T("discreetTitle"), "", nil, true
+		if len(p.Problems) > 0 {
+			p.Title = p.T("errorTitle", "title", p.Title)
+		}
+	}
 	var body bytes.Buffer
 	if err := s.templates[name].ExecuteTemplate(&body, "layout", p); err != nil {
 		s.logger.ErrorContext(r.Context(), "a page cannot be rendered", "template", name, "error", err)

@@ -28,6 +28,10 @@ func (s *site) privacy(w http.ResponseWriter, r *http.Request) {
 		{"long", p.T("privacy.longTitle"), []string{p.T("privacy.longBooks"), p.T("privacy.longEvents"), p.T("privacy.longNetwork"), p.T("privacy.longBackups")}},
 		{"stripe", p.T("privacy.stripeTitle"), []string{p.T("privacy.stripeAsks"), p.T("privacy.stripeWho"), p.T("privacy.stripeMail"), p.T("privacy.stripeOwn")}},
 		{"bank", p.T("privacy.bankTitle"), []string{p.T("privacy.bankLine"), p.T("privacy.bankTransfer"), p.T("privacy.bankCheque"), p.T("privacy.bankCash")}},
+		{"named", p.T("privacy.namedTitle"), []string{
+			p.T("privacy.namedChoice"), p.T("privacy.namedBank"), p.T("privacy.namedStripe"), p.T("privacy.namedMail"), p.T("privacy.namedHistory"),
+			p.T("privacy.namedNetwork"), p.T("privacy.namedReceipt"),
+		}},
 		{"site", p.T("privacy.siteTitle"), []string{p.T("privacy.siteVisit"), p.T("privacy.siteScript"), p.T("privacy.siteFrame")}},
 		{"seen", p.T("privacy.seenTitle"), []string{p.T("privacy.seenSum"), p.T("privacy.seenPage"), p.T("privacy.seenMembers"), p.T("privacy.seenFollow")}},
 		{"cookies", p.T("privacy.cookiesTitle"), []string{p.T("privacy.cookiesNone"), p.T("privacy.cookiesMembers")}},

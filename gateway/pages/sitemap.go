@@ -52,6 +52,10 @@ func (s *site) sitemap(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		for _, c := range list.GetCampaigns() {
+			// Search engines are told on the pages of discreet collectives to leave them out.
+			if c.GetCollectiveDiscreet() {
+				continue
+			}
 			collective, campaign := slugs(c.GetName())
 			if !collectives[collective] {
 				collectives[collective] = true

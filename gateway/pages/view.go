@@ -23,6 +23,8 @@ type page struct {
 	InLanguage string
 	// NoIndex keeps search engines away from what is one person's.
 	NoIndex bool
+	// Discreet says that the collective asks for discretion: see site.answer.
+	Discreet bool
 	// Feed is the address of the Atom feed of what the page is about; empty for none.
 	Feed string
 	// Share is what the head says to those who show a link to the page; nil for a page that is no public one.

@@ -149,6 +149,7 @@ var matrix = map[string]string{
 	"cagnotte.donations.v1.DonationsService/GetDonation":       "UPPPPP",
 	"cagnotte.donations.v1.DonationsService/ListDonations":     "UPPPPP",
 	"cagnotte.donations.v1.DonationsService/GetDonationStatus": "PPPPPP",
+	"cagnotte.donations.v1.DonationsService/LocateDonation":    "PPPPPP",
 
 	"cagnotte.receipts.v1.ReceiptsService/CreateReceiptDeclaration":   "UPNNNN",
 	"cagnotte.receipts.v1.ReceiptsService/GetReceiptDeclaration":      "UPNPPP",

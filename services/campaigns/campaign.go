@@ -150,6 +150,8 @@ type Campaign struct {
 	timeZone string
 	// CollectiveSuspended: the operator suspended the collective.
 	CollectiveSuspended bool
+	// CollectiveDiscreet: the collective asks that nothing names its cause to those around a donor.
+	CollectiveDiscreet bool
 	// PublishTime is when it was first published; zero for a draft.
 	PublishTime time.Time
 	// CloseTime is when it was closed; zero while it is not.

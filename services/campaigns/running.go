@@ -43,7 +43,8 @@ const (
 	c.version,
 	g.display_name,
 	g.time_zone,
-	g.suspended_at IS NOT NULL`
+	g.suspended_at IS NOT NULL,
+	g.discreet`
 
 	rankedTables = `
 FROM campaigns.campaigns AS c

@@ -249,6 +249,7 @@ func publicProto(c Campaign, p Progress, now time.Time) *campaignsv1.Campaign {
 		AcceptingCards:        c.AcceptsDonations(now) == nil && c.cards,
 		CollectiveDisplayName: c.CollectiveDisplayName,
 		CollectiveSuspended:   c.CollectiveSuspended,
+		CollectiveDiscreet:    c.CollectiveDiscreet,
 		PublishTime:           wire.Time(c.PublishTime),
 		CloseTime:             wire.Time(c.CloseTime),
 		FeeEstimate:           feeToProto(c.fee, c.Currency),

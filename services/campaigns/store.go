@@ -42,7 +42,8 @@ SELECT
 	c.version,
 	g.display_name,
 	g.time_zone,
-	g.suspended_at IS NOT NULL
+	g.suspended_at IS NOT NULL,
+	g.discreet
 FROM campaigns.campaigns AS c
 JOIN collectives.collectives AS g ON g.id = c.collective
 WHERE c.collective = @collective
@@ -102,7 +103,8 @@ SELECT
 	c.version,
 	g.display_name,
 	g.time_zone,
-	g.suspended_at IS NOT NULL
+	g.suspended_at IS NOT NULL,
+	g.discreet
 FROM campaigns.campaigns AS c
 JOIN collectives.collectives AS g ON g.id = c.collective
 WHERE c.collective = @collective
@@ -390,7 +392,7 @@ func scan(r pgx.CollectableRow) (Campaign, error) {
 	)
 	if err := r.Scan(&c.Name.Collective, &c.Name.Campaign, &texts, &c.Currency, &c.Goal.Minor, &presets,
 		&c.Minimum.Minor, &c.Maximum.Minor, &deadline, &stages, &c.AllowedOrigins, &image, &c.Listed, &c.ExpensesShown,
-		&c.Event.Date, &c.Event.Time, &c.Event.Place, &c.State, &published, &closed, &c.CreateTime, &c.UpdateTime, &c.version, &c.CollectiveDisplayName, &c.timeZone, &c.CollectiveSuspended); err != nil {
+		&c.Event.Date, &c.Event.Time, &c.Event.Place, &c.State, &published, &closed, &c.CreateTime, &c.UpdateTime, &c.version, &c.CollectiveDisplayName, &c.timeZone, &c.CollectiveSuspended, &c.CollectiveDiscreet); err != nil {
 		return Campaign{}, err
 	}
 	if image != nil {

@@ -39,8 +39,9 @@ func TestDiscretion(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, text := startMail(r, names, "https://cagnotte.example/x")
-		if !strings.Contains(text, "https://cagnotte.example/x") {
+		page := e.donations.managePage(r, names)
+		_, text := startMail(r, names, page)
+		if !strings.HasSuffix(page, "/monthly/"+r.ID.String()) || !strings.Contains(text, page) {
 			t.Errorf("the mail says %q", text)
 		}
 		return text
@@ -60,8 +61,19 @@ func TestDiscretion(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if form := said(false); form.Get(suffix) != "DON" || form.Has(whose) {
-		t.Errorf("the discreet session says %v", form)
+	for _, monthly := range []bool{false, true} {
+		form := said(monthly)
+		if !monthly && form.Get(suffix) != "DON" || form.Has(whose) || form.Get("line_items[0][price_data][product_data][name]") != "Don" {
+			t.Errorf("the discreet session says %v", form)
+		}
+		for name, values := range form {
+			if said := strings.ToLower(strings.Join(values, " ")); strings.Contains(said, "vallon") || strings.Contains(said, "avocate") {
+				t.Errorf("the discreet session names the cause in %s: %s", name, said)
+			}
+		}
+		if back := form.Get("success_url"); !strings.HasPrefix(back, "https://cagnotte.example/donations/") {
+			t.Errorf("Stripe leads back to %s", back)
+		}
 	}
 	if text := names(); strings.Contains(text, "Vallon") || strings.Contains(text, "avocate") || strings.Contains(text, "{") {
 		t.Errorf("the discreet mail says %q", text)

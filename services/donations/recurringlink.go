@@ -246,16 +246,17 @@ func (s *Service) mailLink(ctx context.Context, job *river.Job[linkArgs]) error 
 		return err
 	}
 	// The page is in the language of the donation, which is also that of the mail.
-	link := s.managePage(r) + "?" + url.Values{"token": {token}, "lang": {r.Locale}}.Encode()
+	link := s.managePage(r, names) + "?" + url.Values{"token": {token}, "lang": {r.Locale}}.Encode()
 	subject, text := linkMail(r, names, link)
 	return s.cfg.Mail.Deliver(ctx, job.JobRow, mail.Message{
 		To: to, Subject: subject, Text: text, ID: uuid.NewSHA1(r.ID, []byte(token)).String(),
 	})
 }
 
-// managePage is the address of a monthly donation's page, without its query. By itself it opens nothing.
-func (s *Service) managePage(r Recurring) string {
-	return s.cfg.PublicURL + "/c/" + r.Campaign.Collective + "/" + r.Campaign.Campaign + "/monthly/" + r.ID.String()
+// managePage is the address of a monthly donation's page, without its query. By itself it opens nothing. It names no more than
+// the mail may.
+func (s *Service) managePage(r Recurring, names mailNames) string {
+	return s.pageBase(r.Campaign, names == mailNames{}) + "/monthly/" + r.ID.String()
 }
 
 // mailNames are what a mail calls the collective and the campaign; zero where the collective asks for discretion.
@@ -470,5 +471,10 @@ func (s *Service) PortalURL(ctx context.Context, campaign campaigns.Name, id uui
 	if err := s.changeable(ctx, r); err != nil {
 		return "", err
 	}
-	return s.cfg.Stripe.CreatePortalSession(ctx, r.StripeAccount, r.Customer, s.donationPage(r.Campaign, r.ID, r.Locale), r.Locale)
+	collective, err := s.cfg.Collectives.Get(ctx, campaign.Collective)
+	if err != nil {
+		return "", err
+	}
+	page := s.donationPage(r.Campaign, r.ID, r.Locale, collective.Discreet)
+	return s.cfg.Stripe.CreatePortalSession(ctx, r.StripeAccount, r.Customer, page, r.Locale)
 }

@@ -72,7 +72,7 @@ func (s *Service) mailStart(ctx context.Context, job *river.Job[startArgs]) erro
 	if err != nil {
 		return err
 	}
-	subject, text := startMail(r, names, s.managePage(r)+"?lang="+r.Locale)
+	subject, text := startMail(r, names, s.managePage(r, names)+"?lang="+r.Locale)
 	return s.cfg.Mail.Deliver(ctx, job.JobRow, mail.Message{
 		To: to, Subject: subject, Text: text, ID: uuid.NewSHA1(r.ID, []byte("start")).String(),
 	})

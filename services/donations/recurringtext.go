@@ -17,6 +17,8 @@ var textFiles embed.FS
 // donorWords are the texts for donors in one language: on Stripe's page, and in mails about monthly donations.
 type donorWords struct {
 	language money.Language
+	// Item is what Stripe's page sells where it must not name the campaign.
+	Item string
 	// OnceNote and Note are shown on Stripe's page, above the button, for a single and for a monthly donation.
 	OnceNote, Note string
 	// LinkSubject and LinkText are those of the mail with a link, StartSubject and StartText those of the mail at the start.

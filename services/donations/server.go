@@ -2,16 +2,19 @@ package donations
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"strings"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	moneyv1 "github.com/cagnotte/cagnotte/proto/cagnotte/money/v1"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/page"
+	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/rpc"
 	"github.com/cagnotte/cagnotte/services/internal/wire"
 	"github.com/cagnotte/cagnotte/services/money"
@@ -92,6 +95,22 @@ func (s *server) GetDonationStatus(ctx context.Context, req *donationsv1.GetDona
 		Disputed:          d.DisputedMinor > 0,
 		AmountDisputed:    disputed(d),
 	}, nil
+}
+
+// LocateDonation answers a donation's name by its id.
+func (s *server) LocateDonation(ctx context.Context, req *donationsv1.LocateDonationRequest) (*donationsv1.LocateDonationResponse, error) {
+	id, err := uuid.Parse(strings.TrimPrefix(req.GetName(), "instance/donations/"))
+	if err != nil {
+		return nil, errs.NotFound(req.GetName())
+	}
+	d, err := s.service.byID(ctx, id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, errs.NotFound(req.GetName())
+	}
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	return &donationsv1.LocateDonationResponse{Name: d.Name()}, nil
 }
 
 // ListDonations binds its page tokens to the filter, so that a token continues the same list only. The surplus payments

@@ -120,21 +120,22 @@ const neutralSuffix = "DON"
 
 func (s *Service) sessionParams(d Donation, campaign campaigns.Campaign, collective collectives.Collective) stripe.SessionParams {
 	// An account of its own bears the collective's name on the page. A shared one bears the platform's.
-	suffix, whose := stripe.StatementSuffix(collective.ID), ""
+	title, suffix, whose := campaign.Title(d.Locale), stripe.StatementSuffix(collective.ID), ""
 	if d.StripeAccount == "" {
 		whose = collective.DisplayName
 	}
+	// Stripe's mails to the donor repeat the title.
 	if collective.Discreet {
-		suffix, whose = neutralSuffix, ""
+		title, suffix, whose = wordsIn(d.Locale).Item, neutralSuffix, ""
 	}
 	// Both addresses are the one page that shows the donation's state, which is read here and not taken from the address.
-	page := s.donationPage(d.Campaign, d.ID, d.Locale)
+	page := s.donationPage(d.Campaign, d.ID, d.Locale, collective.Discreet)
 	return stripe.SessionParams{
 		Account:    d.StripeAccount,
 		Donation:   d.ID,
 		Attempt:    d.attempt,
 		Amount:     d.Amount,
-		Title:      campaign.Title(d.Locale),
+		Title:      title,
 		Locale:     d.Locale,
 		ExpiresAt:  d.ExpireTime,
 		SuccessURL: page,
@@ -147,9 +148,18 @@ func (s *Service) sessionParams(d Donation, campaign campaigns.Campaign, collect
 	}
 }
 
-// donationPage is the address of the page that shows a donation.
-func (s *Service) donationPage(c campaigns.Name, id uuid.UUID, locale string) string {
-	return s.cfg.PublicURL + "/c/" + c.Collective + "/" + c.Campaign + "/donations/" + id.String() + "?lang=" + locale
+// donationPage is the address of the page that shows a donation. A discreet one names nothing but the donation, and leads
+// there: see LocateDonation.
+func (s *Service) donationPage(c campaigns.Name, id uuid.UUID, locale string, discreet bool) string {
+	return s.pageBase(c, discreet) + "/donations/" + id.String() + "?lang=" + locale
+}
+
+// pageBase is what the addresses of a campaign's pages begin with.
+func (s *Service) pageBase(c campaigns.Name, discreet bool) string {
+	if discreet {
+		return s.cfg.PublicURL
+	}
+	return s.cfg.PublicURL + "/c/" + c.Collective + "/" + c.Campaign
 }
 
 // The first turn makes the first attempt. An attempt whose session would close too soon is replaced by a new one.

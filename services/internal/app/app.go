@@ -78,6 +78,7 @@ func Start(ctx context.Context, cfg Config) (_ *App, err error) {
 	}
 	handler, err := gateway.New(a.rpc.Conn(), gateway.Options{
 		PublicURL:       cfg.PublicURL,
+		OnionURL:        cfg.OnionURL,
 		Host:            cfg.Host,
 		TrustedProxies:  cfg.TrustedProxies,
 		CheckoutOrigins: checkoutOrigins(cfg),

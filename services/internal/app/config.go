@@ -2,11 +2,13 @@ package app
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -38,6 +40,8 @@ type Config struct {
 	StripeConnectWebhookSecrets []string
 	// PublicURL is CAGNOTTE_PUBLIC_URL without a slash at its end: the address for browsers. It is required.
 	PublicURL string
+	// OnionURL is CAGNOTTE_ONION_URL, the address in the Tor network, which pages name to Tor Browser. Empty: there is none.
+	OnionURL string
 	// Host is CAGNOTTE_HOST, the lines of who runs the service, for the legal notice. Empty: the pages do not say.
 	Host []string
 	// HTTPAddr, GRPCAddr and AdminAddr are CAGNOTTE_HTTP_ADDR, CAGNOTTE_GRPC_ADDR and CAGNOTTE_ADMIN_ADDR, where to listen.
@@ -120,6 +124,9 @@ func FromEnv(getenv func(string) string) (Config, error) {
 		}
 	}
 	if cfg.PublicURL, err = baseURL("CAGNOTTE_PUBLIC_URL", getenv("CAGNOTTE_PUBLIC_URL")); err != nil {
+		return Config{}, err
+	}
+	if cfg.OnionURL, err = onionURL(getenv("CAGNOTTE_ONION_URL")); err != nil {
 		return Config{}, err
 	}
 	if cfg.Host, err = hostLines(getenv("CAGNOTTE_HOST")); err != nil {
@@ -216,6 +223,22 @@ func baseURL(name, value string) (string, error) {
 	}
 	if u.Scheme != "https" && !(u.Scheme == "http" && isLoopback(u.Hostname())) {
 		return "", fmt.Errorf("%s: must begin with https:// (http:// is for this machine only)", name)
+	}
+	return u.Scheme + "://" + u.Host, nil
+}
+
+// onionHost is the address of an onion service of version 3, the only one that Tor still has: 56 letters of base32.
+var onionHost = regexp.MustCompile(`^([a-z0-9-]+\.)*[a-z2-7]{56}\.onion(:[0-9]{1,5})?$`)
+
+// onionURL reads CAGNOTTE_ONION_URL. Tor encrypts by itself, so http is as good as https.
+func onionURL(value string) (string, error) {
+	if value == "" {
+		return "", nil
+	}
+	u, err := url.Parse(value)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || !onionHost.MatchString(u.Host) || u.User != nil ||
+		strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+		return "", errors.New("CAGNOTTE_ONION_URL: must be http:// and the name of an onion service: 56 letters and digits, then .onion")
 	}
 	return u.Scheme + "://" + u.Host, nil
 }

@@ -238,6 +238,7 @@ var kinds = map[string]kind{
 	"/cagnotte.donations.v1.DonationsService/GetDonation":       read,
 	"/cagnotte.donations.v1.DonationsService/ListDonations":     read,
 	"/cagnotte.donations.v1.DonationsService/GetDonationStatus": read,
+	"/cagnotte.donations.v1.DonationsService/LocateDonation":    read,
 
 	"/cagnotte.refunds.v1.RefundsService/CreateRefund":  write,
 	"/cagnotte.refunds.v1.RefundsService/GetRefund":     read,

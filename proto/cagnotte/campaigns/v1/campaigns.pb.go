@@ -303,9 +303,12 @@ type Campaign struct {
 	// TreasuryService.ListPublicExpenses. False by default. Owners alone change it.
 	ExpensesShown bool `protobuf:"varint,61,opt,name=expenses_shown,json=expensesShown,proto3" json:"expenses_shown,omitempty"`
 	// Public. Where and when the campaign takes place, such as a festival at free price; absent for a campaign that is no event.
-	Event         *Event `protobuf:"bytes,62,opt,name=event,proto3" json:"event,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Event *Event `protobuf:"bytes,62,opt,name=event,proto3" json:"event,omitempty"`
+	// OUTPUT_ONLY. Public. Whether the collective asks for discretion (`Collective.discreet`): what shows the campaign names
+	// neither it nor the collective in titles, previews and addresses, which those around a donor may see.
+	CollectiveDiscreet bool `protobuf:"varint,70,opt,name=collective_discreet,json=collectiveDiscreet,proto3" json:"collective_discreet,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *Campaign) Reset() {
@@ -532,6 +535,13 @@ func (x *Campaign) GetEvent() *Event {
 		return x.Event
 	}
 	return nil
+}
+
+func (x *Campaign) GetCollectiveDiscreet() bool {
+	if x != nil {
+		return x.CollectiveDiscreet
+	}
+	return false
 }
 
 // When and where a campaign of this kind takes place. It may be in the past.
@@ -2264,7 +2274,7 @@ var File_cagnotte_campaigns_v1_campaigns_proto protoreflect.FileDescriptor
 
 const file_cagnotte_campaigns_v1_campaigns_proto_rawDesc = "" +
 	"\n" +
-	"%cagnotte/campaigns/v1/campaigns.proto\x12\x15cagnotte.campaigns.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbb\f\n" +
+	"%cagnotte/campaigns/v1/campaigns.proto\x12\x15cagnotte.campaigns.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xec\f\n" +
 	"\bCampaign\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12Z\n" +
 	"\x05texts\x18\x02 \x03(\v2*.cagnotte.campaigns.v1.Campaign.TextsEntryB\x18\xbaH\x15\x9a\x01\x12\x10\f\"\x0er\f2\n" +
@@ -2298,7 +2308,8 @@ const file_cagnotte_campaigns_v1_campaigns_proto_rawDesc = "" +
 	"\rdeadline_date\x18+ \x01(\tR\fdeadlineDate\x12\x16\n" +
 	"\x06listed\x18< \x01(\bR\x06listed\x12%\n" +
 	"\x0eexpenses_shown\x18= \x01(\bR\rexpensesShown\x122\n" +
-	"\x05event\x18> \x01(\v2\x1c.cagnotte.campaigns.v1.EventR\x05event\x1a]\n" +
+	"\x05event\x18> \x01(\v2\x1c.cagnotte.campaigns.v1.EventR\x05event\x12/\n" +
+	"\x13collective_discreet\x18F \x01(\bR\x12collectiveDiscreet\x1a]\n" +
 	"\n" +
 	"TextsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x129\n" +

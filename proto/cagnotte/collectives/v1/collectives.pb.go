@@ -68,8 +68,9 @@ type Collective struct {
 	// The changes of this collective's settings that wait for a second person,
 	// `collectives/{collective}/pendingChanges/{pending_change}`. Only in answers of UpdateCollective.
 	PendingChanges []string `protobuf:"bytes,50,rep,name=pending_changes,json=pendingChanges,proto3" json:"pending_changes,omitempty"`
-	// Whether donors' bank statements and mails do not name the collective and its campaigns: some people must not be seen
-	// giving.
+	// Whether what those around a donor may see names neither the collective nor its campaigns: some people must not be seen
+	// giving. That is bank statements of single donations by card, Stripe's payment page and its mails, our mails to donors,
+	// the addresses in both, and titles and previews of public pages, which search engines do not list then.
 	Discreet      bool `protobuf:"varint,60,opt,name=discreet,proto3" json:"discreet,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

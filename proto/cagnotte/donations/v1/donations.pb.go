@@ -227,6 +227,98 @@ func (DonationOutcome) EnumDescriptor() ([]byte, []int) {
 	return file_cagnotte_donations_v1_donations_proto_rawDescGZIP(), []int{2}
 }
 
+// See DonationsService.LocateDonation.
+type LocateDonationRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `instance/donations/{donation}`, whichever collective it is of.
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LocateDonationRequest) Reset() {
+	*x = LocateDonationRequest{}
+	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LocateDonationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LocateDonationRequest) ProtoMessage() {}
+
+func (x *LocateDonationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LocateDonationRequest.ProtoReflect.Descriptor instead.
+func (*LocateDonationRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_donations_v1_donations_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *LocateDonationRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// See DonationsService.LocateDonation.
+type LocateDonationResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `collectives/{collective}/campaigns/{campaign}/donations/{donation}`.
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LocateDonationResponse) Reset() {
+	*x = LocateDonationResponse{}
+	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LocateDonationResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LocateDonationResponse) ProtoMessage() {}
+
+func (x *LocateDonationResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LocateDonationResponse.ProtoReflect.Descriptor instead.
+func (*LocateDonationResponse) Descriptor() ([]byte, []int) {
+	return file_cagnotte_donations_v1_donations_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *LocateDonationResponse) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
 // One donation, as members see it, and its donor when it is created.
 type Donation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -279,7 +371,7 @@ type Donation struct {
 
 func (x *Donation) Reset() {
 	*x = Donation{}
-	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[0]
+	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -291,7 +383,7 @@ func (x *Donation) String() string {
 func (*Donation) ProtoMessage() {}
 
 func (x *Donation) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[0]
+	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -304,7 +396,7 @@ func (x *Donation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Donation.ProtoReflect.Descriptor instead.
 func (*Donation) Descriptor() ([]byte, []int) {
-	return file_cagnotte_donations_v1_donations_proto_rawDescGZIP(), []int{0}
+	return file_cagnotte_donations_v1_donations_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Donation) GetName() string {
@@ -455,7 +547,7 @@ type SurplusPayment struct {
 
 func (x *SurplusPayment) Reset() {
 	*x = SurplusPayment{}
-	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[1]
+	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -467,7 +559,7 @@ func (x *SurplusPayment) String() string {
 func (*SurplusPayment) ProtoMessage() {}
 
 func (x *SurplusPayment) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[1]
+	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -480,7 +572,7 @@ func (x *SurplusPayment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SurplusPayment.ProtoReflect.Descriptor instead.
 func (*SurplusPayment) Descriptor() ([]byte, []int) {
-	return file_cagnotte_donations_v1_donations_proto_rawDescGZIP(), []int{1}
+	return file_cagnotte_donations_v1_donations_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *SurplusPayment) GetPaymentIntent() string {
@@ -539,7 +631,7 @@ type DonationStatus struct {
 
 func (x *DonationStatus) Reset() {
 	*x = DonationStatus{}
-	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[2]
+	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -551,7 +643,7 @@ func (x *DonationStatus) String() string {
 func (*DonationStatus) ProtoMessage() {}
 
 func (x *DonationStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[2]
+	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -564,7 +656,7 @@ func (x *DonationStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DonationStatus.ProtoReflect.Descriptor instead.
 func (*DonationStatus) Descriptor() ([]byte, []int) {
-	return file_cagnotte_donations_v1_donations_proto_rawDescGZIP(), []int{2}
+	return file_cagnotte_donations_v1_donations_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *DonationStatus) GetName() string {
@@ -675,7 +767,7 @@ type CreateDonationRequest struct {
 
 func (x *CreateDonationRequest) Reset() {
 	*x = CreateDonationRequest{}
-	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[3]
+	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -687,7 +779,7 @@ func (x *CreateDonationRequest) String() string {
 func (*CreateDonationRequest) ProtoMessage() {}
 
 func (x *CreateDonationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[3]
+	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -700,7 +792,7 @@ func (x *CreateDonationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateDonationRequest.ProtoReflect.Descriptor instead.
 func (*CreateDonationRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_donations_v1_donations_proto_rawDescGZIP(), []int{3}
+	return file_cagnotte_donations_v1_donations_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *CreateDonationRequest) GetParent() string {
@@ -749,7 +841,7 @@ type GetDonationRequest struct {
 
 func (x *GetDonationRequest) Reset() {
 	*x = GetDonationRequest{}
-	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[4]
+	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -761,7 +853,7 @@ func (x *GetDonationRequest) String() string {
 func (*GetDonationRequest) ProtoMessage() {}
 
 func (x *GetDonationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[4]
+	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -774,7 +866,7 @@ func (x *GetDonationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDonationRequest.ProtoReflect.Descriptor instead.
 func (*GetDonationRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_donations_v1_donations_proto_rawDescGZIP(), []int{4}
+	return file_cagnotte_donations_v1_donations_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GetDonationRequest) GetName() string {
@@ -805,7 +897,7 @@ type ListDonationsRequest struct {
 
 func (x *ListDonationsRequest) Reset() {
 	*x = ListDonationsRequest{}
-	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[5]
+	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -817,7 +909,7 @@ func (x *ListDonationsRequest) String() string {
 func (*ListDonationsRequest) ProtoMessage() {}
 
 func (x *ListDonationsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[5]
+	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -830,7 +922,7 @@ func (x *ListDonationsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDonationsRequest.ProtoReflect.Descriptor instead.
 func (*ListDonationsRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_donations_v1_donations_proto_rawDescGZIP(), []int{5}
+	return file_cagnotte_donations_v1_donations_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListDonationsRequest) GetParent() string {
@@ -888,7 +980,7 @@ type ListDonationsResponse struct {
 
 func (x *ListDonationsResponse) Reset() {
 	*x = ListDonationsResponse{}
-	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[6]
+	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -900,7 +992,7 @@ func (x *ListDonationsResponse) String() string {
 func (*ListDonationsResponse) ProtoMessage() {}
 
 func (x *ListDonationsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[6]
+	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -913,7 +1005,7 @@ func (x *ListDonationsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDonationsResponse.ProtoReflect.Descriptor instead.
 func (*ListDonationsResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_donations_v1_donations_proto_rawDescGZIP(), []int{6}
+	return file_cagnotte_donations_v1_donations_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListDonationsResponse) GetDonations() []*Donation {
@@ -941,7 +1033,7 @@ type GetDonationStatusRequest struct {
 
 func (x *GetDonationStatusRequest) Reset() {
 	*x = GetDonationStatusRequest{}
-	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[7]
+	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -953,7 +1045,7 @@ func (x *GetDonationStatusRequest) String() string {
 func (*GetDonationStatusRequest) ProtoMessage() {}
 
 func (x *GetDonationStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[7]
+	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -966,7 +1058,7 @@ func (x *GetDonationStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDonationStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetDonationStatusRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_donations_v1_donations_proto_rawDescGZIP(), []int{7}
+	return file_cagnotte_donations_v1_donations_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetDonationStatusRequest) GetName() string {
@@ -980,7 +1072,11 @@ var File_cagnotte_donations_v1_donations_proto protoreflect.FileDescriptor
 
 const file_cagnotte_donations_v1_donations_proto_rawDesc = "" +
 	"\n" +
-	"%cagnotte/donations/v1/donations.proto\x12\x15cagnotte.donations.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe6\a\n" +
+	"%cagnotte/donations/v1/donations.proto\x12\x15cagnotte.donations.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"V\n" +
+	"\x15LocateDonationRequest\x12=\n" +
+	"\x04name\x18\x01 \x01(\tB)\xbaH&r$2\"^instance/donations/[0-9a-f-]{36}$R\x04name\",\n" +
+	"\x16LocateDonationResponse\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"\xe6\a\n" +
 	"\bDonation\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x128\n" +
 	"\x06amount\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\x12:\n" +
@@ -1073,12 +1169,13 @@ const file_cagnotte_donations_v1_donations_proto_rawDesc = "" +
 	"\x1bDONATION_OUTCOME_CONFIRMING\x10\x02\x12\x1d\n" +
 	"\x19DONATION_OUTCOME_RECEIVED\x10\x03\x12\x1d\n" +
 	"\x19DONATION_OUTCOME_NOT_PAID\x10\x04\x12\x1d\n" +
-	"\x19DONATION_OUTCOME_REFUNDED\x10\x052\xc5\x05\n" +
+	"\x19DONATION_OUTCOME_REFUNDED\x10\x052\xe5\x06\n" +
 	"\x10DonationsService\x12\x9c\x01\n" +
 	"\x0eCreateDonation\x12,.cagnotte.donations.v1.CreateDonationRequest\x1a\x1f.cagnotte.donations.v1.Donation\";\x82\xd3\xe4\x93\x025:\x01*\"0/v1/{parent=collectives/*/campaigns/*}/donations\x12\x93\x01\n" +
 	"\vGetDonation\x12).cagnotte.donations.v1.GetDonationRequest\x1a\x1f.cagnotte.donations.v1.Donation\"8\x82\xd3\xe4\x93\x022\x120/v1/{name=collectives/*/campaigns/*/donations/*}\x12\xcc\x01\n" +
 	"\rListDonations\x12+.cagnotte.donations.v1.ListDonationsRequest\x1a,.cagnotte.donations.v1.ListDonationsResponse\"`\x82\xd3\xe4\x93\x02ZZ&\x12$/v1/{parent=collectives/*}/donations\x120/v1/{parent=collectives/*/campaigns/*}/donations\x12\xac\x01\n" +
-	"\x11GetDonationStatus\x12/.cagnotte.donations.v1.GetDonationStatusRequest\x1a%.cagnotte.donations.v1.DonationStatus\"?\x82\xd3\xe4\x93\x029\x127/v1/{name=collectives/*/campaigns/*/donations/*/status}BFZDgithub.com/cagnotte/cagnotte/proto/cagnotte/donations/v1;donationsv1b\x06proto3"
+	"\x11GetDonationStatus\x12/.cagnotte.donations.v1.GetDonationStatusRequest\x1a%.cagnotte.donations.v1.DonationStatus\"?\x82\xd3\xe4\x93\x029\x127/v1/{name=collectives/*/campaigns/*/donations/*/status}\x12\x9d\x01\n" +
+	"\x0eLocateDonation\x12,.cagnotte.donations.v1.LocateDonationRequest\x1a-.cagnotte.donations.v1.LocateDonationResponse\".\x82\xd3\xe4\x93\x02(\x12&/v1/{name=instance/donations/*}:locateBFZDgithub.com/cagnotte/cagnotte/proto/cagnotte/donations/v1;donationsv1b\x06proto3"
 
 var (
 	file_cagnotte_donations_v1_donations_proto_rawDescOnce sync.Once
@@ -1093,58 +1190,62 @@ func file_cagnotte_donations_v1_donations_proto_rawDescGZIP() []byte {
 }
 
 var file_cagnotte_donations_v1_donations_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_cagnotte_donations_v1_donations_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_cagnotte_donations_v1_donations_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_cagnotte_donations_v1_donations_proto_goTypes = []any{
 	(Recurrence)(0),                  // 0: cagnotte.donations.v1.Recurrence
 	(DonationState)(0),               // 1: cagnotte.donations.v1.DonationState
 	(DonationOutcome)(0),             // 2: cagnotte.donations.v1.DonationOutcome
-	(*Donation)(nil),                 // 3: cagnotte.donations.v1.Donation
-	(*SurplusPayment)(nil),           // 4: cagnotte.donations.v1.SurplusPayment
-	(*DonationStatus)(nil),           // 5: cagnotte.donations.v1.DonationStatus
-	(*CreateDonationRequest)(nil),    // 6: cagnotte.donations.v1.CreateDonationRequest
-	(*GetDonationRequest)(nil),       // 7: cagnotte.donations.v1.GetDonationRequest
-	(*ListDonationsRequest)(nil),     // 8: cagnotte.donations.v1.ListDonationsRequest
-	(*ListDonationsResponse)(nil),    // 9: cagnotte.donations.v1.ListDonationsResponse
-	(*GetDonationStatusRequest)(nil), // 10: cagnotte.donations.v1.GetDonationStatusRequest
-	(*v1.Money)(nil),                 // 11: cagnotte.money.v1.Money
-	(*timestamppb.Timestamp)(nil),    // 12: google.protobuf.Timestamp
+	(*LocateDonationRequest)(nil),    // 3: cagnotte.donations.v1.LocateDonationRequest
+	(*LocateDonationResponse)(nil),   // 4: cagnotte.donations.v1.LocateDonationResponse
+	(*Donation)(nil),                 // 5: cagnotte.donations.v1.Donation
+	(*SurplusPayment)(nil),           // 6: cagnotte.donations.v1.SurplusPayment
+	(*DonationStatus)(nil),           // 7: cagnotte.donations.v1.DonationStatus
+	(*CreateDonationRequest)(nil),    // 8: cagnotte.donations.v1.CreateDonationRequest
+	(*GetDonationRequest)(nil),       // 9: cagnotte.donations.v1.GetDonationRequest
+	(*ListDonationsRequest)(nil),     // 10: cagnotte.donations.v1.ListDonationsRequest
+	(*ListDonationsResponse)(nil),    // 11: cagnotte.donations.v1.ListDonationsResponse
+	(*GetDonationStatusRequest)(nil), // 12: cagnotte.donations.v1.GetDonationStatusRequest
+	(*v1.Money)(nil),                 // 13: cagnotte.money.v1.Money
+	(*timestamppb.Timestamp)(nil),    // 14: google.protobuf.Timestamp
 }
 var file_cagnotte_donations_v1_donations_proto_depIdxs = []int32{
-	11, // 0: cagnotte.donations.v1.Donation.amount:type_name -> cagnotte.money.v1.Money
+	13, // 0: cagnotte.donations.v1.Donation.amount:type_name -> cagnotte.money.v1.Money
 	1,  // 1: cagnotte.donations.v1.Donation.state:type_name -> cagnotte.donations.v1.DonationState
-	12, // 2: cagnotte.donations.v1.Donation.create_time:type_name -> google.protobuf.Timestamp
-	12, // 3: cagnotte.donations.v1.Donation.update_time:type_name -> google.protobuf.Timestamp
-	12, // 4: cagnotte.donations.v1.Donation.pay_time:type_name -> google.protobuf.Timestamp
-	12, // 5: cagnotte.donations.v1.Donation.book_time:type_name -> google.protobuf.Timestamp
-	12, // 6: cagnotte.donations.v1.Donation.expire_time:type_name -> google.protobuf.Timestamp
-	11, // 7: cagnotte.donations.v1.Donation.fee_cover:type_name -> cagnotte.money.v1.Money
-	11, // 8: cagnotte.donations.v1.Donation.amount_refunded:type_name -> cagnotte.money.v1.Money
-	4,  // 9: cagnotte.donations.v1.Donation.surplus_payments:type_name -> cagnotte.donations.v1.SurplusPayment
-	11, // 10: cagnotte.donations.v1.Donation.amount_disputed:type_name -> cagnotte.money.v1.Money
-	11, // 11: cagnotte.donations.v1.SurplusPayment.amount:type_name -> cagnotte.money.v1.Money
-	11, // 12: cagnotte.donations.v1.SurplusPayment.amount_refunded:type_name -> cagnotte.money.v1.Money
-	11, // 13: cagnotte.donations.v1.DonationStatus.amount:type_name -> cagnotte.money.v1.Money
+	14, // 2: cagnotte.donations.v1.Donation.create_time:type_name -> google.protobuf.Timestamp
+	14, // 3: cagnotte.donations.v1.Donation.update_time:type_name -> google.protobuf.Timestamp
+	14, // 4: cagnotte.donations.v1.Donation.pay_time:type_name -> google.protobuf.Timestamp
+	14, // 5: cagnotte.donations.v1.Donation.book_time:type_name -> google.protobuf.Timestamp
+	14, // 6: cagnotte.donations.v1.Donation.expire_time:type_name -> google.protobuf.Timestamp
+	13, // 7: cagnotte.donations.v1.Donation.fee_cover:type_name -> cagnotte.money.v1.Money
+	13, // 8: cagnotte.donations.v1.Donation.amount_refunded:type_name -> cagnotte.money.v1.Money
+	6,  // 9: cagnotte.donations.v1.Donation.surplus_payments:type_name -> cagnotte.donations.v1.SurplusPayment
+	13, // 10: cagnotte.donations.v1.Donation.amount_disputed:type_name -> cagnotte.money.v1.Money
+	13, // 11: cagnotte.donations.v1.SurplusPayment.amount:type_name -> cagnotte.money.v1.Money
+	13, // 12: cagnotte.donations.v1.SurplusPayment.amount_refunded:type_name -> cagnotte.money.v1.Money
+	13, // 13: cagnotte.donations.v1.DonationStatus.amount:type_name -> cagnotte.money.v1.Money
 	2,  // 14: cagnotte.donations.v1.DonationStatus.outcome:type_name -> cagnotte.donations.v1.DonationOutcome
-	12, // 15: cagnotte.donations.v1.DonationStatus.create_time:type_name -> google.protobuf.Timestamp
-	11, // 16: cagnotte.donations.v1.DonationStatus.fee_cover:type_name -> cagnotte.money.v1.Money
-	11, // 17: cagnotte.donations.v1.DonationStatus.amount_refunded:type_name -> cagnotte.money.v1.Money
-	11, // 18: cagnotte.donations.v1.DonationStatus.amount_disputed:type_name -> cagnotte.money.v1.Money
-	3,  // 19: cagnotte.donations.v1.CreateDonationRequest.donation:type_name -> cagnotte.donations.v1.Donation
+	14, // 15: cagnotte.donations.v1.DonationStatus.create_time:type_name -> google.protobuf.Timestamp
+	13, // 16: cagnotte.donations.v1.DonationStatus.fee_cover:type_name -> cagnotte.money.v1.Money
+	13, // 17: cagnotte.donations.v1.DonationStatus.amount_refunded:type_name -> cagnotte.money.v1.Money
+	13, // 18: cagnotte.donations.v1.DonationStatus.amount_disputed:type_name -> cagnotte.money.v1.Money
+	5,  // 19: cagnotte.donations.v1.CreateDonationRequest.donation:type_name -> cagnotte.donations.v1.Donation
 	0,  // 20: cagnotte.donations.v1.CreateDonationRequest.recurrence:type_name -> cagnotte.donations.v1.Recurrence
 	1,  // 21: cagnotte.donations.v1.ListDonationsRequest.states:type_name -> cagnotte.donations.v1.DonationState
-	12, // 22: cagnotte.donations.v1.ListDonationsRequest.start_time:type_name -> google.protobuf.Timestamp
-	12, // 23: cagnotte.donations.v1.ListDonationsRequest.end_time:type_name -> google.protobuf.Timestamp
-	3,  // 24: cagnotte.donations.v1.ListDonationsResponse.donations:type_name -> cagnotte.donations.v1.Donation
-	6,  // 25: cagnotte.donations.v1.DonationsService.CreateDonation:input_type -> cagnotte.donations.v1.CreateDonationRequest
-	7,  // 26: cagnotte.donations.v1.DonationsService.GetDonation:input_type -> cagnotte.donations.v1.GetDonationRequest
-	8,  // 27: cagnotte.donations.v1.DonationsService.ListDonations:input_type -> cagnotte.donations.v1.ListDonationsRequest
-	10, // 28: cagnotte.donations.v1.DonationsService.GetDonationStatus:input_type -> cagnotte.donations.v1.GetDonationStatusRequest
-	3,  // 29: cagnotte.donations.v1.DonationsService.CreateDonation:output_type -> cagnotte.donations.v1.Donation
-	3,  // 30: cagnotte.donations.v1.DonationsService.GetDonation:output_type -> cagnotte.donations.v1.Donation
-	9,  // 31: cagnotte.donations.v1.DonationsService.ListDonations:output_type -> cagnotte.donations.v1.ListDonationsResponse
-	5,  // 32: cagnotte.donations.v1.DonationsService.GetDonationStatus:output_type -> cagnotte.donations.v1.DonationStatus
-	29, // [29:33] is the sub-list for method output_type
-	25, // [25:29] is the sub-list for method input_type
+	14, // 22: cagnotte.donations.v1.ListDonationsRequest.start_time:type_name -> google.protobuf.Timestamp
+	14, // 23: cagnotte.donations.v1.ListDonationsRequest.end_time:type_name -> google.protobuf.Timestamp
+	5,  // 24: cagnotte.donations.v1.ListDonationsResponse.donations:type_name -> cagnotte.donations.v1.Donation
+	8,  // 25: cagnotte.donations.v1.DonationsService.CreateDonation:input_type -> cagnotte.donations.v1.CreateDonationRequest
+	9,  // 26: cagnotte.donations.v1.DonationsService.GetDonation:input_type -> cagnotte.donations.v1.GetDonationRequest
+	10, // 27: cagnotte.donations.v1.DonationsService.ListDonations:input_type -> cagnotte.donations.v1.ListDonationsRequest
+	12, // 28: cagnotte.donations.v1.DonationsService.GetDonationStatus:input_type -> cagnotte.donations.v1.GetDonationStatusRequest
+	3,  // 29: cagnotte.donations.v1.DonationsService.LocateDonation:input_type -> cagnotte.donations.v1.LocateDonationRequest
+	5,  // 30: cagnotte.donations.v1.DonationsService.CreateDonation:output_type -> cagnotte.donations.v1.Donation
+	5,  // 31: cagnotte.donations.v1.DonationsService.GetDonation:output_type -> cagnotte.donations.v1.Donation
+	11, // 32: cagnotte.donations.v1.DonationsService.ListDonations:output_type -> cagnotte.donations.v1.ListDonationsResponse
+	7,  // 33: cagnotte.donations.v1.DonationsService.GetDonationStatus:output_type -> cagnotte.donations.v1.DonationStatus
+	4,  // 34: cagnotte.donations.v1.DonationsService.LocateDonation:output_type -> cagnotte.donations.v1.LocateDonationResponse
+	30, // [30:35] is the sub-list for method output_type
+	25, // [25:30] is the sub-list for method input_type
 	25, // [25:25] is the sub-list for extension type_name
 	25, // [25:25] is the sub-list for extension extendee
 	0,  // [0:25] is the sub-list for field type_name
@@ -1161,7 +1262,7 @@ func file_cagnotte_donations_v1_donations_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cagnotte_donations_v1_donations_proto_rawDesc), len(file_cagnotte_donations_v1_donations_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   8,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

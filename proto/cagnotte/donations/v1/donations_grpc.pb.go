@@ -25,6 +25,7 @@ const (
 	DonationsService_GetDonation_FullMethodName       = "/cagnotte.donations.v1.DonationsService/GetDonation"
 	DonationsService_ListDonations_FullMethodName     = "/cagnotte.donations.v1.DonationsService/ListDonations"
 	DonationsService_GetDonationStatus_FullMethodName = "/cagnotte.donations.v1.DonationsService/GetDonationStatus"
+	DonationsService_LocateDonation_FullMethodName    = "/cagnotte.donations.v1.DonationsService/LocateDonation"
 )
 
 // DonationsServiceClient is the client API for DonationsService service.
@@ -53,6 +54,10 @@ type DonationsServiceClient interface {
 	// Asking about an open donation makes the service read it at Stripe again, so that a lost webhook does not keep a
 	// donor waiting.
 	GetDonationStatus(ctx context.Context, in *GetDonationStatusRequest, opts ...grpc.CallOption) (*DonationStatus, error)
+	// Answers the name of a donation of which only the id is known. Public: the id cannot be guessed. Addresses that must name
+	// neither collective nor campaign hold the id alone: see `Collective.discreet`. A monthly donation has the id of its first
+	// donation.
+	LocateDonation(ctx context.Context, in *LocateDonationRequest, opts ...grpc.CallOption) (*LocateDonationResponse, error)
 }
 
 type donationsServiceClient struct {
@@ -103,6 +108,16 @@ func (c *donationsServiceClient) GetDonationStatus(ctx context.Context, in *GetD
 	return out, nil
 }
 
+func (c *donationsServiceClient) LocateDonation(ctx context.Context, in *LocateDonationRequest, opts ...grpc.CallOption) (*LocateDonationResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(LocateDonationResponse)
+	err := c.cc.Invoke(ctx, DonationsService_LocateDonation_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // DonationsServiceServer is the server API for DonationsService service.
 // All implementations must embed UnimplementedDonationsServiceServer
 // for forward compatibility.
@@ -129,6 +144,10 @@ type DonationsServiceServer interface {
 	// Asking about an open donation makes the service read it at Stripe again, so that a lost webhook does not keep a
 	// donor waiting.
 	GetDonationStatus(context.Context, *GetDonationStatusRequest) (*DonationStatus, error)
+	// Answers the name of a donation of which only the id is known. Public: the id cannot be guessed. Addresses that must name
+	// neither collective nor campaign hold the id alone: see `Collective.discreet`. A monthly donation has the id of its first
+	// donation.
+	LocateDonation(context.Context, *LocateDonationRequest) (*LocateDonationResponse, error)
 	mustEmbedUnimplementedDonationsServiceServer()
 }
 
@@ -150,6 +169,9 @@ func (UnimplementedDonationsServiceServer) ListDonations(context.Context, *ListD
 }
 func (UnimplementedDonationsServiceServer) GetDonationStatus(context.Context, *GetDonationStatusRequest) (*DonationStatus, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetDonationStatus not implemented")
+}
+func (UnimplementedDonationsServiceServer) LocateDonation(context.Context, *LocateDonationRequest) (*LocateDonationResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method LocateDonation not implemented")
 }
 func (UnimplementedDonationsServiceServer) mustEmbedUnimplementedDonationsServiceServer() {}
 func (UnimplementedDonationsServiceServer) testEmbeddedByValue()                          {}
@@ -244,6 +266,24 @@ func _DonationsService_GetDonationStatus_Handler(srv interface{}, ctx context.Co
 	return interceptor(ctx, in, info, handler)
 }
 
+func _DonationsService_LocateDonation_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(LocateDonationRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DonationsServiceServer).LocateDonation(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DonationsService_LocateDonation_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DonationsServiceServer).LocateDonation(ctx, req.(*LocateDonationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // DonationsService_ServiceDesc is the grpc.ServiceDesc for DonationsService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -266,6 +306,10 @@ var DonationsService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetDonationStatus",
 			Handler:    _DonationsService_GetDonationStatus_Handler,
+		},
+		{
+			MethodName: "LocateDonation",
+			Handler:    _DonationsService_LocateDonation_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
