@@ -250,7 +250,7 @@ func withHeaders(o Options, next http.Handler) http.Handler {
 // of them sent, and a token belongs into no header.
 func onionPath(u *url.URL) string {
 	path := u.EscapedPath()
-	if lang := text.ExplicitLanguage(&http.Request{URL: u}); lang != "" {
+	if lang := text.ExplicitLanguage(&http.Request{URL: u}, text.Languages); lang != "" {
 		path += "?lang=" + lang
 	}
 	return path
