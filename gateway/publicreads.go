@@ -15,6 +15,7 @@ func publicReads(c *cors) []cached.Route {
 		{Pattern: "/v1/collectives/*/campaigns", CacheControl: cacheShared, Query: []string{"page_size", "page_token"}},
 		{Pattern: "/v1/collectives/*/campaigns/*/news", CacheControl: cacheShared, Query: []string{"page_size", "page_token"}},
 		{Pattern: "/v1/collectives/*/campaigns/*/news/*", CacheControl: cacheShared},
+		{Pattern: "/v1/collectives/*/campaigns/*/donationBatches", CacheControl: cacheShared, Query: []string{"page_size", "page_token"}},
 		{Pattern: "/v1/collectives/*/campaigns/*/publicExpenses", CacheControl: cacheShared, Query: []string{"page_size", "page_token"}},
 		{Pattern: "/v1/instance/listedCampaigns", CacheControl: cacheShared, Query: []string{"page_size", "page_token"}},
 		{Pattern: "/c/*/*/embed", Language: true, Lenient: true, Query: []string{"origin"}},

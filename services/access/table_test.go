@@ -145,11 +145,12 @@ var matrix = map[string]string{
 	"cagnotte.campaigns.v1.NewsService/WithdrawNewsItem": "UPPNNN",
 	"cagnotte.campaigns.v1.NewsService/DeleteNewsItem":   "UPPNNN",
 
-	"cagnotte.donations.v1.DonationsService/CreateDonation":    "PPPPPP",
-	"cagnotte.donations.v1.DonationsService/GetDonation":       "UPPPPP",
-	"cagnotte.donations.v1.DonationsService/ListDonations":     "UPPPPP",
-	"cagnotte.donations.v1.DonationsService/GetDonationStatus": "PPPPPP",
-	"cagnotte.donations.v1.DonationsService/LocateDonation":    "PPPPPP",
+	"cagnotte.donations.v1.DonationsService/CreateDonation":      "PPPPPP",
+	"cagnotte.donations.v1.DonationsService/GetDonation":         "UPPPPP",
+	"cagnotte.donations.v1.DonationsService/ListDonations":       "UPPPPP",
+	"cagnotte.donations.v1.DonationsService/GetDonationStatus":   "PPPPPP",
+	"cagnotte.donations.v1.DonationsService/LocateDonation":      "PPPPPP",
+	"cagnotte.donations.v1.DonationsService/ListDonationBatches": "PPPPPP",
 
 	"cagnotte.receipts.v1.ReceiptsService/CreateReceiptDeclaration":   "UPNNNN",
 	"cagnotte.receipts.v1.ReceiptsService/GetReceiptDeclaration":      "UPNPPP",

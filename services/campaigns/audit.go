@@ -21,6 +21,7 @@ func (c Campaign) auditFields() audit.Fields {
 		"image":           c.Image,
 		"listed":          strconv.FormatBool(c.Listed),
 		"expenses_shown":  strconv.FormatBool(c.ExpensesShown),
+		"donations_shown": strconv.FormatBool(c.DonationsShown),
 	}
 	if c.Event != (Event{}) {
 		fields["event"] = strings.Join(strings.Fields(c.Event.Date+" "+c.Event.Time+" "+c.Event.Place), " ")

@@ -135,6 +135,8 @@ type Shown struct {
 	Listed bool
 	// ExpensesShown: its page shows its expenses one by one.
 	ExpensesShown bool
+	// DonationsShown: its page shows donations in batches, unless the collective is discreet.
+	DonationsShown bool
 }
 
 // Campaign is what money is raised for.

@@ -38,7 +38,7 @@ var isPublic = map[protoreflect.Name]bool{
 	"create_time": false, "update_time": false, "etag": false,
 	"fee_estimate": true, "spent": true, "collective_discreet": true,
 	"collective_suspended": true, "image": true, "revision": true, "deadline_date": true,
-	"listed": true, "expenses_shown": true, "event": true,
+	"listed": true, "expenses_shown": true, "donations_shown": true, "event": true,
 }
 
 // full is a campaign with something in every field.
@@ -48,7 +48,7 @@ func full() Campaign {
 		PublishTime: start, CloseTime: start, CreateTime: start, UpdateTime: start, version: 7,
 	}
 	c.Currency, c.fee, c.cards, c.Image = "EUR", DefaultFeeEstimate, true, strings.Repeat("a", 64)
-	c.Listed, c.ExpensesShown, c.CollectiveDiscreet = true, true, true
+	c.Listed, c.ExpensesShown, c.DonationsShown, c.CollectiveDiscreet = true, true, true, true
 	c.Event = Event{Date: "2026-08-15", Time: "19:30", Place: "Salle des fêtes"}
 	for lang, text := range c.Texts {
 		text.ImageAlt = "Une rue"

@@ -32,6 +32,7 @@ const (
 	c.image,
 	c.listed,
 	c.expenses_shown,
+	c.donations_shown,
 	coalesce(to_char(c.event_date, 'YYYY-MM-DD'), ''),
 	c.event_time,
 	c.event_place,

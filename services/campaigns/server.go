@@ -224,7 +224,7 @@ func imagePrefix(collective string) string { return "collectives/" + collective 
 func collectiveOf(parent string) string { return strings.TrimPrefix(parent, "collectives/") }
 
 // writable are the fields that an update may change: those of contentToProto.
-var writable = []string{"texts", "goal", "presets", "minimum", "maximum", "deadline", "stages", "allowed_origins", "image", "listed", "expenses_shown", "event"}
+var writable = []string{"texts", "goal", "presets", "minimum", "maximum", "deadline", "stages", "allowed_origins", "image", "listed", "expenses_shown", "donations_shown", "event"}
 
 // publicProto has the public fields alone. A field is here because it was decided to be public.
 func publicProto(c Campaign, p Progress, now time.Time) *campaignsv1.Campaign {
@@ -256,6 +256,7 @@ func publicProto(c Campaign, p Progress, now time.Time) *campaignsv1.Campaign {
 		Image:                 content.Image,
 		Listed:                content.Listed,
 		ExpensesShown:         content.ExpensesShown,
+		DonationsShown:        content.DonationsShown,
 		Event:                 content.Event,
 	}
 	public.Revision = revisionOf(public)
@@ -292,6 +293,7 @@ func contentToProto(collective string, c Content) *campaignsv1.Campaign {
 		AllowedOrigins: c.AllowedOrigins,
 		Listed:         c.Listed,
 		ExpensesShown:  c.ExpensesShown,
+		DonationsShown: c.DonationsShown,
 	}
 	if c.Event != (Event{}) {
 		p.Event = &campaignsv1.Event{Date: c.Event.Date, Time: c.Event.Time, Place: c.Event.Place}
@@ -322,7 +324,7 @@ func contentFromProto(collective string, p *campaignsv1.Campaign) Content {
 		Minimum:        wire.Amount(p.GetMinimum()),
 		Maximum:        wire.Amount(p.GetMaximum()),
 		AllowedOrigins: p.GetAllowedOrigins(),
-		Shown:          Shown{Listed: p.GetListed(), ExpensesShown: p.GetExpensesShown()},
+		Shown:          Shown{Listed: p.GetListed(), ExpensesShown: p.GetExpensesShown(), DonationsShown: p.GetDonationsShown()},
 		Event:          Event{Date: p.GetEvent().GetDate(), Time: p.GetEvent().GetTime(), Place: p.GetEvent().GetPlace()},
 	}
 	if p.GetDeadline() != nil {

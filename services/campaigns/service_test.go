@@ -330,7 +330,7 @@ func TestUpdateOfPublished(t *testing.T) {
 		errstest.Want(t, err, codes.FailedPrecondition, errorsv1.ErrorReason_CAMPAIGN_CLOSED)
 	})
 	t.Run("lets what is shown change once closed", func(t *testing.T) {
-		for _, shown := range []Shown{{Listed: true}, {Listed: true, ExpensesShown: true}, {}} {
+		for _, shown := range []Shown{{Listed: true}, {Listed: true, ExpensesShown: true}, {DonationsShown: true}, {}} {
 			c, err := s.Update(ctx, avocat, "", func(c *Content) error { c.Shown = shown; return nil })
 			if err != nil || c.Shown != shown {
 				t.Errorf("%v: %v, %v", shown, c.Shown, err)

@@ -31,6 +31,7 @@ SELECT
 	c.image,
 	c.listed,
 	c.expenses_shown,
+	c.donations_shown,
 	coalesce(to_char(c.event_date, 'YYYY-MM-DD'), ''),
 	c.event_time,
 	c.event_place,
@@ -92,6 +93,7 @@ SELECT
 	c.image,
 	c.listed,
 	c.expenses_shown,
+	c.donations_shown,
 	coalesce(to_char(c.event_date, 'YYYY-MM-DD'), ''),
 	c.event_time,
 	c.event_place,
@@ -168,6 +170,7 @@ INSERT INTO campaigns.campaigns (
 	image,
 	listed,
 	expenses_shown,
+	donations_shown,
 	event_date,
 	event_time,
 	event_place,
@@ -190,6 +193,7 @@ VALUES (
 	@image,
 	@listed,
 	@expenses_shown,
+	@donations_shown,
 	@event_date,
 	@event_time,
 	@event_place,
@@ -245,6 +249,7 @@ SET
 	image = @image,
 	listed = @listed,
 	expenses_shown = @expenses_shown,
+	donations_shown = @donations_shown,
 	event_date = @event_date,
 	event_time = @event_time,
 	event_place = @event_place,
@@ -340,7 +345,7 @@ func contentArgs(name Name, c Content) (pgx.NamedArgs, error) {
 	args["deadline"] = orNull(c.Deadline)
 	args["stages"] = stagesJSON
 	args["allowed_origins"] = c.AllowedOrigins
-	args["listed"], args["expenses_shown"] = c.Listed, c.ExpensesShown
+	args["listed"], args["expenses_shown"], args["donations_shown"] = c.Listed, c.ExpensesShown, c.DonationsShown
 	args["event_date"], args["event_time"], args["event_place"] = orEmpty(c.Event.Date), c.Event.Time, c.Event.Place
 	// NULL refers to no image.
 	args["image"] = nil
@@ -391,7 +396,7 @@ func scan(r pgx.CollectableRow) (Campaign, error) {
 		image                       *string
 	)
 	if err := r.Scan(&c.Name.Collective, &c.Name.Campaign, &texts, &c.Currency, &c.Goal.Minor, &presets,
-		&c.Minimum.Minor, &c.Maximum.Minor, &deadline, &stages, &c.AllowedOrigins, &image, &c.Listed, &c.ExpensesShown,
+		&c.Minimum.Minor, &c.Maximum.Minor, &deadline, &stages, &c.AllowedOrigins, &image, &c.Listed, &c.ExpensesShown, &c.DonationsShown,
 		&c.Event.Date, &c.Event.Time, &c.Event.Place, &c.State, &published, &closed, &c.CreateTime, &c.UpdateTime, &c.version, &c.CollectiveDisplayName, &c.timeZone, &c.CollectiveSuspended, &c.CollectiveDiscreet); err != nil {
 		return Campaign{}, err
 	}

@@ -224,6 +224,9 @@ func TestAPageOfAListTouchesItsOwnRows(t *testing.T) {
 		"a campaign's progress": {pendingSQL, pgx.NamedArgs{
 			"collectives": []string{"vallon"}, "campaigns": []string{"avocate"},
 		}},
+		"what was booked on a day": {bookedSQL, pgx.NamedArgs{
+			"collective": "vallon", "campaign": "avocate", "start_time": early.End, "end_time": early.End.AddDate(0, 0, 1),
+		}},
 		"monthly: a quiet campaign": {listRecurringOfCampaignSQL, quiet.args(names(recurringStates, nil), newest, 11)},
 		"monthly: a collective":     {listRecurringOfCollectiveSQL, all.args(names(recurringStates, nil), newest, 11)},
 		"monthly: a rare state":     {listRecurringOfCollectiveSQL, pastDue.args(nil, newest, 11)},

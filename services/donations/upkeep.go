@@ -38,8 +38,8 @@ WHERE d.state = 'created'
 	AND d.checkout_session_id IS NULL
 	AND coalesce(d.session_expires_at, d.created_at) <= @before`
 
-// upkeep deletes limits and links that are over, expires donations that cannot be paid any more, and has Stripe asked about
-// donations whose end no event told.
+// upkeep deletes limits and links that are over, expires donations that cannot be paid any more, has Stripe asked about
+// donations whose end no event told, and makes batches of what was booked.
 func (s *Service) upkeep(ctx context.Context) error {
 	if err := s.limits().Forget(ctx, s.cfg.Pool, s.now()); err != nil {
 		return fmt.Errorf("forget limits: %w", err)
@@ -53,6 +53,9 @@ func (s *Service) upkeep(ctx context.Context) error {
 	}
 	if err := s.lookAtOverdue(ctx); err != nil {
 		return fmt.Errorf("look at overdue donations: %w", err)
+	}
+	if err := s.makeBatches(ctx); err != nil {
+		return fmt.Errorf("make batches of donations: %w", err)
 	}
 	return nil
 }

@@ -71,7 +71,7 @@ func TestEachFieldIsUpdatedAlone(t *testing.T) {
 				Presets: make([]*moneyv1.Money, 0), Minimum: &moneyv1.Money{CurrencyCode: "euro"}, Maximum: &moneyv1.Money{CurrencyCode: "euro"},
 				Stages: []*campaignsv1.Stage{{Titles: map[string]string{"français": ""}}}, AllowedOrigins: []string{"x", "x"},
 			},
-			writable: []string{"texts", "goal", "presets", "minimum", "maximum", "deadline", "stages", "allowed_origins", "image", "listed", "expenses_shown", "event", "goal.amount_minor"},
+			writable: []string{"texts", "goal", "presets", "minimum", "maximum", "deadline", "stages", "allowed_origins", "image", "listed", "expenses_shown", "donations_shown", "event", "goal.amount_minor"},
 			update: func(ctx context.Context, conn grpc.ClientConnInterface, sent proto.Message, mask *fieldmaskpb.FieldMask) (proto.Message, error) {
 				return campaignsv1.NewCampaignsServiceClient(conn).UpdateCampaign(ctx,
 					&campaignsv1.UpdateCampaignRequest{Campaign: sent.(*campaignsv1.Campaign), UpdateMask: mask})

@@ -234,11 +234,12 @@ var kinds = map[string]kind{
 	"/cagnotte.campaigns.v1.NewsService/WithdrawNewsItem": write,
 	"/cagnotte.campaigns.v1.NewsService/DeleteNewsItem":   write,
 
-	"/cagnotte.donations.v1.DonationsService/CreateDonation":    waits,
-	"/cagnotte.donations.v1.DonationsService/GetDonation":       read,
-	"/cagnotte.donations.v1.DonationsService/ListDonations":     read,
-	"/cagnotte.donations.v1.DonationsService/GetDonationStatus": read,
-	"/cagnotte.donations.v1.DonationsService/LocateDonation":    read,
+	"/cagnotte.donations.v1.DonationsService/CreateDonation":      waits,
+	"/cagnotte.donations.v1.DonationsService/GetDonation":         read,
+	"/cagnotte.donations.v1.DonationsService/ListDonations":       read,
+	"/cagnotte.donations.v1.DonationsService/GetDonationStatus":   read,
+	"/cagnotte.donations.v1.DonationsService/LocateDonation":      read,
+	"/cagnotte.donations.v1.DonationsService/ListDonationBatches": read,
 
 	"/cagnotte.refunds.v1.RefundsService/CreateRefund":  write,
 	"/cagnotte.refunds.v1.RefundsService/GetRefund":     read,

@@ -66,7 +66,7 @@ type CampaignsServiceClient interface {
 	// Lists the campaigns of all collectives that chose to be on the front page (`listed`), those that run first, and of these the
 	// newest. Public, and without drafts and suspended collectives.
 	ListListedCampaigns(ctx context.Context, in *ListListedCampaignsRequest, opts ...grpc.CallOption) (*ListListedCampaignsResponse, error)
-	// Changes a campaign. Of a closed one, only `listed` and `expenses_shown` change (CAMPAIGN_CLOSED). The currency is fixed once it is published (CURRENCY_FIXED). A
+	// Changes a campaign. Of a closed one, only `listed`, `expenses_shown` and `donations_shown` change (CAMPAIGN_CLOSED). The currency is fixed once it is published (CURRENCY_FIXED). A
 	// stale `etag` is ABORTED (ETAG_MISMATCH).
 	UpdateCampaign(ctx context.Context, in *UpdateCampaignRequest, opts ...grpc.CallOption) (*Campaign, error)
 	// Opens a draft to the public and to donations. Publishing a published campaign changes nothing. A stale `etag` is ABORTED
@@ -299,7 +299,7 @@ type CampaignsServiceServer interface {
 	// Lists the campaigns of all collectives that chose to be on the front page (`listed`), those that run first, and of these the
 	// newest. Public, and without drafts and suspended collectives.
 	ListListedCampaigns(context.Context, *ListListedCampaignsRequest) (*ListListedCampaignsResponse, error)
-	// Changes a campaign. Of a closed one, only `listed` and `expenses_shown` change (CAMPAIGN_CLOSED). The currency is fixed once it is published (CURRENCY_FIXED). A
+	// Changes a campaign. Of a closed one, only `listed`, `expenses_shown` and `donations_shown` change (CAMPAIGN_CLOSED). The currency is fixed once it is published (CURRENCY_FIXED). A
 	// stale `etag` is ABORTED (ETAG_MISMATCH).
 	UpdateCampaign(context.Context, *UpdateCampaignRequest) (*Campaign, error)
 	// Opens a draft to the public and to donations. Publishing a published campaign changes nothing. A stale `etag` is ABORTED

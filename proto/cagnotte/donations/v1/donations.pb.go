@@ -1072,7 +1072,7 @@ var File_cagnotte_donations_v1_donations_proto protoreflect.FileDescriptor
 
 const file_cagnotte_donations_v1_donations_proto_rawDesc = "" +
 	"\n" +
-	"%cagnotte/donations/v1/donations.proto\x12\x15cagnotte.donations.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"V\n" +
+	"%cagnotte/donations/v1/donations.proto\x12\x15cagnotte.donations.v1\x1a\x1bbuf/validate/validate.proto\x1a#cagnotte/donations/v1/batches.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"V\n" +
 	"\x15LocateDonationRequest\x12=\n" +
 	"\x04name\x18\x01 \x01(\tB)\xbaH&r$2\"^instance/donations/[0-9a-f-]{36}$R\x04name\",\n" +
 	"\x16LocateDonationResponse\x12\x12\n" +
@@ -1169,13 +1169,14 @@ const file_cagnotte_donations_v1_donations_proto_rawDesc = "" +
 	"\x1bDONATION_OUTCOME_CONFIRMING\x10\x02\x12\x1d\n" +
 	"\x19DONATION_OUTCOME_RECEIVED\x10\x03\x12\x1d\n" +
 	"\x19DONATION_OUTCOME_NOT_PAID\x10\x04\x12\x1d\n" +
-	"\x19DONATION_OUTCOME_REFUNDED\x10\x052\xe5\x06\n" +
+	"\x19DONATION_OUTCOME_REFUNDED\x10\x052\xa4\b\n" +
 	"\x10DonationsService\x12\x9c\x01\n" +
 	"\x0eCreateDonation\x12,.cagnotte.donations.v1.CreateDonationRequest\x1a\x1f.cagnotte.donations.v1.Donation\";\x82\xd3\xe4\x93\x025:\x01*\"0/v1/{parent=collectives/*/campaigns/*}/donations\x12\x93\x01\n" +
 	"\vGetDonation\x12).cagnotte.donations.v1.GetDonationRequest\x1a\x1f.cagnotte.donations.v1.Donation\"8\x82\xd3\xe4\x93\x022\x120/v1/{name=collectives/*/campaigns/*/donations/*}\x12\xcc\x01\n" +
 	"\rListDonations\x12+.cagnotte.donations.v1.ListDonationsRequest\x1a,.cagnotte.donations.v1.ListDonationsResponse\"`\x82\xd3\xe4\x93\x02ZZ&\x12$/v1/{parent=collectives/*}/donations\x120/v1/{parent=collectives/*/campaigns/*}/donations\x12\xac\x01\n" +
 	"\x11GetDonationStatus\x12/.cagnotte.donations.v1.GetDonationStatusRequest\x1a%.cagnotte.donations.v1.DonationStatus\"?\x82\xd3\xe4\x93\x029\x127/v1/{name=collectives/*/campaigns/*/donations/*/status}\x12\x9d\x01\n" +
-	"\x0eLocateDonation\x12,.cagnotte.donations.v1.LocateDonationRequest\x1a-.cagnotte.donations.v1.LocateDonationResponse\".\x82\xd3\xe4\x93\x02(\x12&/v1/{name=instance/donations/*}:locateBFZDgithub.com/cagnotte/cagnotte/proto/cagnotte/donations/v1;donationsv1b\x06proto3"
+	"\x0eLocateDonation\x12,.cagnotte.donations.v1.LocateDonationRequest\x1a-.cagnotte.donations.v1.LocateDonationResponse\".\x82\xd3\xe4\x93\x02(\x12&/v1/{name=instance/donations/*}:locate\x12\xbc\x01\n" +
+	"\x13ListDonationBatches\x121.cagnotte.donations.v1.ListDonationBatchesRequest\x1a2.cagnotte.donations.v1.ListDonationBatchesResponse\">\x82\xd3\xe4\x93\x028\x126/v1/{parent=collectives/*/campaigns/*}/donationBatchesBFZDgithub.com/cagnotte/cagnotte/proto/cagnotte/donations/v1;donationsv1b\x06proto3"
 
 var (
 	file_cagnotte_donations_v1_donations_proto_rawDescOnce sync.Once
@@ -1192,21 +1193,23 @@ func file_cagnotte_donations_v1_donations_proto_rawDescGZIP() []byte {
 var file_cagnotte_donations_v1_donations_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
 var file_cagnotte_donations_v1_donations_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_cagnotte_donations_v1_donations_proto_goTypes = []any{
-	(Recurrence)(0),                  // 0: cagnotte.donations.v1.Recurrence
-	(DonationState)(0),               // 1: cagnotte.donations.v1.DonationState
-	(DonationOutcome)(0),             // 2: cagnotte.donations.v1.DonationOutcome
-	(*LocateDonationRequest)(nil),    // 3: cagnotte.donations.v1.LocateDonationRequest
-	(*LocateDonationResponse)(nil),   // 4: cagnotte.donations.v1.LocateDonationResponse
-	(*Donation)(nil),                 // 5: cagnotte.donations.v1.Donation
-	(*SurplusPayment)(nil),           // 6: cagnotte.donations.v1.SurplusPayment
-	(*DonationStatus)(nil),           // 7: cagnotte.donations.v1.DonationStatus
-	(*CreateDonationRequest)(nil),    // 8: cagnotte.donations.v1.CreateDonationRequest
-	(*GetDonationRequest)(nil),       // 9: cagnotte.donations.v1.GetDonationRequest
-	(*ListDonationsRequest)(nil),     // 10: cagnotte.donations.v1.ListDonationsRequest
-	(*ListDonationsResponse)(nil),    // 11: cagnotte.donations.v1.ListDonationsResponse
-	(*GetDonationStatusRequest)(nil), // 12: cagnotte.donations.v1.GetDonationStatusRequest
-	(*v1.Money)(nil),                 // 13: cagnotte.money.v1.Money
-	(*timestamppb.Timestamp)(nil),    // 14: google.protobuf.Timestamp
+	(Recurrence)(0),                     // 0: cagnotte.donations.v1.Recurrence
+	(DonationState)(0),                  // 1: cagnotte.donations.v1.DonationState
+	(DonationOutcome)(0),                // 2: cagnotte.donations.v1.DonationOutcome
+	(*LocateDonationRequest)(nil),       // 3: cagnotte.donations.v1.LocateDonationRequest
+	(*LocateDonationResponse)(nil),      // 4: cagnotte.donations.v1.LocateDonationResponse
+	(*Donation)(nil),                    // 5: cagnotte.donations.v1.Donation
+	(*SurplusPayment)(nil),              // 6: cagnotte.donations.v1.SurplusPayment
+	(*DonationStatus)(nil),              // 7: cagnotte.donations.v1.DonationStatus
+	(*CreateDonationRequest)(nil),       // 8: cagnotte.donations.v1.CreateDonationRequest
+	(*GetDonationRequest)(nil),          // 9: cagnotte.donations.v1.GetDonationRequest
+	(*ListDonationsRequest)(nil),        // 10: cagnotte.donations.v1.ListDonationsRequest
+	(*ListDonationsResponse)(nil),       // 11: cagnotte.donations.v1.ListDonationsResponse
+	(*GetDonationStatusRequest)(nil),    // 12: cagnotte.donations.v1.GetDonationStatusRequest
+	(*v1.Money)(nil),                    // 13: cagnotte.money.v1.Money
+	(*timestamppb.Timestamp)(nil),       // 14: google.protobuf.Timestamp
+	(*ListDonationBatchesRequest)(nil),  // 15: cagnotte.donations.v1.ListDonationBatchesRequest
+	(*ListDonationBatchesResponse)(nil), // 16: cagnotte.donations.v1.ListDonationBatchesResponse
 }
 var file_cagnotte_donations_v1_donations_proto_depIdxs = []int32{
 	13, // 0: cagnotte.donations.v1.Donation.amount:type_name -> cagnotte.money.v1.Money
@@ -1239,13 +1242,15 @@ var file_cagnotte_donations_v1_donations_proto_depIdxs = []int32{
 	10, // 27: cagnotte.donations.v1.DonationsService.ListDonations:input_type -> cagnotte.donations.v1.ListDonationsRequest
 	12, // 28: cagnotte.donations.v1.DonationsService.GetDonationStatus:input_type -> cagnotte.donations.v1.GetDonationStatusRequest
 	3,  // 29: cagnotte.donations.v1.DonationsService.LocateDonation:input_type -> cagnotte.donations.v1.LocateDonationRequest
-	5,  // 30: cagnotte.donations.v1.DonationsService.CreateDonation:output_type -> cagnotte.donations.v1.Donation
-	5,  // 31: cagnotte.donations.v1.DonationsService.GetDonation:output_type -> cagnotte.donations.v1.Donation
-	11, // 32: cagnotte.donations.v1.DonationsService.ListDonations:output_type -> cagnotte.donations.v1.ListDonationsResponse
-	7,  // 33: cagnotte.donations.v1.DonationsService.GetDonationStatus:output_type -> cagnotte.donations.v1.DonationStatus
-	4,  // 34: cagnotte.donations.v1.DonationsService.LocateDonation:output_type -> cagnotte.donations.v1.LocateDonationResponse
-	30, // [30:35] is the sub-list for method output_type
-	25, // [25:30] is the sub-list for method input_type
+	15, // 30: cagnotte.donations.v1.DonationsService.ListDonationBatches:input_type -> cagnotte.donations.v1.ListDonationBatchesRequest
+	5,  // 31: cagnotte.donations.v1.DonationsService.CreateDonation:output_type -> cagnotte.donations.v1.Donation
+	5,  // 32: cagnotte.donations.v1.DonationsService.GetDonation:output_type -> cagnotte.donations.v1.Donation
+	11, // 33: cagnotte.donations.v1.DonationsService.ListDonations:output_type -> cagnotte.donations.v1.ListDonationsResponse
+	7,  // 34: cagnotte.donations.v1.DonationsService.GetDonationStatus:output_type -> cagnotte.donations.v1.DonationStatus
+	4,  // 35: cagnotte.donations.v1.DonationsService.LocateDonation:output_type -> cagnotte.donations.v1.LocateDonationResponse
+	16, // 36: cagnotte.donations.v1.DonationsService.ListDonationBatches:output_type -> cagnotte.donations.v1.ListDonationBatchesResponse
+	31, // [31:37] is the sub-list for method output_type
+	25, // [25:31] is the sub-list for method input_type
 	25, // [25:25] is the sub-list for extension type_name
 	25, // [25:25] is the sub-list for extension extendee
 	0,  // [0:25] is the sub-list for field type_name
@@ -1256,6 +1261,7 @@ func file_cagnotte_donations_v1_donations_proto_init() {
 	if File_cagnotte_donations_v1_donations_proto != nil {
 		return
 	}
+	file_cagnotte_donations_v1_batches_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

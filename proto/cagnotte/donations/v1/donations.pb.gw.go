@@ -303,6 +303,59 @@ func local_request_DonationsService_LocateDonation_0(ctx context.Context, marsha
 	return msg, metadata, err
 }
 
+var filter_DonationsService_ListDonationBatches_0 = &utilities.DoubleArray{Encoding: map[string]int{"parent": 0}, Base: []int{1, 1, 0}, Check: []int{0, 1, 2}}
+
+func request_DonationsService_ListDonationBatches_0(ctx context.Context, marshaler runtime.Marshaler, client DonationsServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq ListDonationBatchesRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	val, ok := pathParams["parent"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "parent")
+	}
+	protoReq.Parent, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "parent", err)
+	}
+	if err := req.ParseForm(); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_DonationsService_ListDonationBatches_0); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	msg, err := client.ListDonationBatches(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	return msg, metadata, err
+}
+
+func local_request_DonationsService_ListDonationBatches_0(ctx context.Context, marshaler runtime.Marshaler, server DonationsServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq ListDonationBatchesRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	val, ok := pathParams["parent"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "parent")
+	}
+	protoReq.Parent, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "parent", err)
+	}
+	if err := req.ParseForm(); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_DonationsService_ListDonationBatches_0); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	msg, err := server.ListDonationBatches(ctx, &protoReq)
+	return msg, metadata, err
+}
+
 // RegisterDonationsServiceHandlerServer registers the http handlers for service DonationsService to "mux".
 // UnaryRPC     :call DonationsServiceServer directly.
 // StreamingRPC :currently unsupported pending https://github.com/grpc/grpc-go/issues/906.
@@ -428,6 +481,26 @@ func RegisterDonationsServiceHandlerServer(ctx context.Context, mux *runtime.Ser
 			return
 		}
 		forward_DonationsService_LocateDonation_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
+	mux.Handle(http.MethodGet, pattern_DonationsService_ListDonationBatches_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		var stream runtime.ServerTransportStream
+		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/cagnotte.donations.v1.DonationsService/ListDonationBatches", runtime.WithHTTPPathPattern("/v1/{parent=collectives/*/campaigns/*}/donationBatches"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := local_request_DonationsService_ListDonationBatches_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_DonationsService_ListDonationBatches_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
 
 	return nil
@@ -571,23 +644,42 @@ func RegisterDonationsServiceHandlerClient(ctx context.Context, mux *runtime.Ser
 		}
 		forward_DonationsService_LocateDonation_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodGet, pattern_DonationsService_ListDonationBatches_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/cagnotte.donations.v1.DonationsService/ListDonationBatches", runtime.WithHTTPPathPattern("/v1/{parent=collectives/*/campaigns/*}/donationBatches"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_DonationsService_ListDonationBatches_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_DonationsService_ListDonationBatches_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	return nil
 }
 
 var (
-	pattern_DonationsService_CreateDonation_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3, 2, 4}, []string{"v1", "collectives", "campaigns", "parent", "donations"}, ""))
-	pattern_DonationsService_GetDonation_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 2, 3, 1, 0, 4, 6, 5, 4}, []string{"v1", "collectives", "campaigns", "donations", "name"}, ""))
-	pattern_DonationsService_ListDonations_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3, 2, 4}, []string{"v1", "collectives", "campaigns", "parent", "donations"}, ""))
-	pattern_DonationsService_ListDonations_1     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "collectives", "parent", "donations"}, ""))
-	pattern_DonationsService_GetDonationStatus_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 2, 3, 1, 0, 2, 4, 4, 7, 5, 5}, []string{"v1", "collectives", "campaigns", "donations", "status", "name"}, ""))
-	pattern_DonationsService_LocateDonation_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 3, 5, 3}, []string{"v1", "instance", "donations", "name"}, "locate"))
+	pattern_DonationsService_CreateDonation_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3, 2, 4}, []string{"v1", "collectives", "campaigns", "parent", "donations"}, ""))
+	pattern_DonationsService_GetDonation_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 2, 3, 1, 0, 4, 6, 5, 4}, []string{"v1", "collectives", "campaigns", "donations", "name"}, ""))
+	pattern_DonationsService_ListDonations_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3, 2, 4}, []string{"v1", "collectives", "campaigns", "parent", "donations"}, ""))
+	pattern_DonationsService_ListDonations_1       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "collectives", "parent", "donations"}, ""))
+	pattern_DonationsService_GetDonationStatus_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 2, 3, 1, 0, 2, 4, 4, 7, 5, 5}, []string{"v1", "collectives", "campaigns", "donations", "status", "name"}, ""))
+	pattern_DonationsService_LocateDonation_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 3, 5, 3}, []string{"v1", "instance", "donations", "name"}, "locate"))
+	pattern_DonationsService_ListDonationBatches_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3, 2, 4}, []string{"v1", "collectives", "campaigns", "parent", "donationBatches"}, ""))
 )
 
 var (
-	forward_DonationsService_CreateDonation_0    = runtime.ForwardResponseMessage
-	forward_DonationsService_GetDonation_0       = runtime.ForwardResponseMessage
-	forward_DonationsService_ListDonations_0     = runtime.ForwardResponseMessage
-	forward_DonationsService_ListDonations_1     = runtime.ForwardResponseMessage
-	forward_DonationsService_GetDonationStatus_0 = runtime.ForwardResponseMessage
-	forward_DonationsService_LocateDonation_0    = runtime.ForwardResponseMessage
+	forward_DonationsService_CreateDonation_0      = runtime.ForwardResponseMessage
+	forward_DonationsService_GetDonation_0         = runtime.ForwardResponseMessage
+	forward_DonationsService_ListDonations_0       = runtime.ForwardResponseMessage
+	forward_DonationsService_ListDonations_1       = runtime.ForwardResponseMessage
+	forward_DonationsService_GetDonationStatus_0   = runtime.ForwardResponseMessage
+	forward_DonationsService_LocateDonation_0      = runtime.ForwardResponseMessage
+	forward_DonationsService_ListDonationBatches_0 = runtime.ForwardResponseMessage
 )

@@ -21,11 +21,12 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	DonationsService_CreateDonation_FullMethodName    = "/cagnotte.donations.v1.DonationsService/CreateDonation"
-	DonationsService_GetDonation_FullMethodName       = "/cagnotte.donations.v1.DonationsService/GetDonation"
-	DonationsService_ListDonations_FullMethodName     = "/cagnotte.donations.v1.DonationsService/ListDonations"
-	DonationsService_GetDonationStatus_FullMethodName = "/cagnotte.donations.v1.DonationsService/GetDonationStatus"
-	DonationsService_LocateDonation_FullMethodName    = "/cagnotte.donations.v1.DonationsService/LocateDonation"
+	DonationsService_CreateDonation_FullMethodName      = "/cagnotte.donations.v1.DonationsService/CreateDonation"
+	DonationsService_GetDonation_FullMethodName         = "/cagnotte.donations.v1.DonationsService/GetDonation"
+	DonationsService_ListDonations_FullMethodName       = "/cagnotte.donations.v1.DonationsService/ListDonations"
+	DonationsService_GetDonationStatus_FullMethodName   = "/cagnotte.donations.v1.DonationsService/GetDonationStatus"
+	DonationsService_LocateDonation_FullMethodName      = "/cagnotte.donations.v1.DonationsService/LocateDonation"
+	DonationsService_ListDonationBatches_FullMethodName = "/cagnotte.donations.v1.DonationsService/ListDonationBatches"
 )
 
 // DonationsServiceClient is the client API for DonationsService service.
@@ -58,6 +59,10 @@ type DonationsServiceClient interface {
 	// neither collective nor campaign hold the id alone: see `Collective.discreet`. A monthly donation has the id of its first
 	// donation.
 	LocateDonation(ctx context.Context, in *LocateDonationRequest, opts ...grpc.CallOption) (*LocateDonationResponse, error)
+	// Lists a campaign's donations by card or debit in batches, newest first: no names, amounts in steps, whole days. Public; empty
+	// while the campaign does not show them (`donations_shown`), or its collective is `discreet`. A draft is NOT_FOUND. A batch
+	// that was answered once never changes, whatever becomes of its donations.
+	ListDonationBatches(ctx context.Context, in *ListDonationBatchesRequest, opts ...grpc.CallOption) (*ListDonationBatchesResponse, error)
 }
 
 type donationsServiceClient struct {
@@ -118,6 +123,16 @@ func (c *donationsServiceClient) LocateDonation(ctx context.Context, in *LocateD
 	return out, nil
 }
 
+func (c *donationsServiceClient) ListDonationBatches(ctx context.Context, in *ListDonationBatchesRequest, opts ...grpc.CallOption) (*ListDonationBatchesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListDonationBatchesResponse)
+	err := c.cc.Invoke(ctx, DonationsService_ListDonationBatches_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // DonationsServiceServer is the server API for DonationsService service.
 // All implementations must embed UnimplementedDonationsServiceServer
 // for forward compatibility.
@@ -148,6 +163,10 @@ type DonationsServiceServer interface {
 	// neither collective nor campaign hold the id alone: see `Collective.discreet`. A monthly donation has the id of its first
 	// donation.
 	LocateDonation(context.Context, *LocateDonationRequest) (*LocateDonationResponse, error)
+	// Lists a campaign's donations by card or debit in batches, newest first: no names, amounts in steps, whole days. Public; empty
+	// while the campaign does not show them (`donations_shown`), or its collective is `discreet`. A draft is NOT_FOUND. A batch
+	// that was answered once never changes, whatever becomes of its donations.
+	ListDonationBatches(context.Context, *ListDonationBatchesRequest) (*ListDonationBatchesResponse, error)
 	mustEmbedUnimplementedDonationsServiceServer()
 }
 
@@ -172,6 +191,9 @@ func (UnimplementedDonationsServiceServer) GetDonationStatus(context.Context, *G
 }
 func (UnimplementedDonationsServiceServer) LocateDonation(context.Context, *LocateDonationRequest) (*LocateDonationResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method LocateDonation not implemented")
+}
+func (UnimplementedDonationsServiceServer) ListDonationBatches(context.Context, *ListDonationBatchesRequest) (*ListDonationBatchesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListDonationBatches not implemented")
 }
 func (UnimplementedDonationsServiceServer) mustEmbedUnimplementedDonationsServiceServer() {}
 func (UnimplementedDonationsServiceServer) testEmbeddedByValue()                          {}
@@ -284,6 +306,24 @@ func _DonationsService_LocateDonation_Handler(srv interface{}, ctx context.Conte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _DonationsService_ListDonationBatches_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListDonationBatchesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DonationsServiceServer).ListDonationBatches(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DonationsService_ListDonationBatches_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DonationsServiceServer).ListDonationBatches(ctx, req.(*ListDonationBatchesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // DonationsService_ServiceDesc is the grpc.ServiceDesc for DonationsService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -310,6 +350,10 @@ var DonationsService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "LocateDonation",
 			Handler:    _DonationsService_LocateDonation_Handler,
+		},
+		{
+			MethodName: "ListDonationBatches",
+			Handler:    _DonationsService_ListDonationBatches_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
