@@ -36,7 +36,7 @@ var isPublic = map[protoreflect.Name]bool{
 	"deadline": true, "stages": true, "allowed_origins": false, "state": true, "progress": true,
 	"accepting_donations": true, "accepting_cards": true, "collective_display_name": true, "publish_time": true, "close_time": true,
 	"create_time": false, "update_time": false, "etag": false,
-	"fee_estimate": true, "spent": true, "collective_discreet": true,
+	"fee_estimate": true, "spent": true, "collective_discreet": true, "collective_time_zone": true,
 	"collective_suspended": true, "image": true, "revision": true, "deadline_date": true,
 	"listed": true, "expenses_shown": true, "donations_shown": true, "event": true,
 }
@@ -45,7 +45,7 @@ var isPublic = map[protoreflect.Name]bool{
 func full() Campaign {
 	c := Campaign{
 		Name: avocat, Content: lawyer(), State: StatePublished, CollectiveDisplayName: "Vallon",
-		PublishTime: start, CloseTime: start, CreateTime: start, UpdateTime: start, version: 7,
+		PublishTime: start, CloseTime: start, CreateTime: start, UpdateTime: start, version: 7, timeZone: "Europe/Paris",
 	}
 	c.Currency, c.fee, c.cards, c.Image = "EUR", DefaultFeeEstimate, true, strings.Repeat("a", 64)
 	c.Listed, c.ExpensesShown, c.DonationsShown, c.CollectiveDiscreet = true, true, true, true

@@ -250,6 +250,7 @@ func publicProto(c Campaign, p Progress, now time.Time) *campaignsv1.Campaign {
 		CollectiveDisplayName: c.CollectiveDisplayName,
 		CollectiveSuspended:   c.CollectiveSuspended,
 		CollectiveDiscreet:    c.CollectiveDiscreet,
+		CollectiveTimeZone:    c.timeZone,
 		PublishTime:           wire.Time(c.PublishTime),
 		CloseTime:             wire.Time(c.CloseTime),
 		FeeEstimate:           feeToProto(c.fee, c.Currency),

@@ -310,8 +310,10 @@ type Campaign struct {
 	// Public. Whether its page shows donations in batches, without names and with amounts in steps: see
 	// DonationsService.ListDonationBatches. False by default. It shows nothing while the collective is `discreet`.
 	DonationsShown bool `protobuf:"varint,71,opt,name=donations_shown,json=donationsShown,proto3" json:"donations_shown,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// OUTPUT_ONLY. Public. The IANA zone in which the collective's days begin, such as "Europe/Paris".
+	CollectiveTimeZone string `protobuf:"bytes,72,opt,name=collective_time_zone,json=collectiveTimeZone,proto3" json:"collective_time_zone,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *Campaign) Reset() {
@@ -552,6 +554,13 @@ func (x *Campaign) GetDonationsShown() bool {
 		return x.DonationsShown
 	}
 	return false
+}
+
+func (x *Campaign) GetCollectiveTimeZone() string {
+	if x != nil {
+		return x.CollectiveTimeZone
+	}
+	return ""
 }
 
 // When and where a campaign of this kind takes place. It may be in the past.
@@ -2284,7 +2293,7 @@ var File_cagnotte_campaigns_v1_campaigns_proto protoreflect.FileDescriptor
 
 const file_cagnotte_campaigns_v1_campaigns_proto_rawDesc = "" +
 	"\n" +
-	"%cagnotte/campaigns/v1/campaigns.proto\x12\x15cagnotte.campaigns.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x95\r\n" +
+	"%cagnotte/campaigns/v1/campaigns.proto\x12\x15cagnotte.campaigns.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc7\r\n" +
 	"\bCampaign\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12Z\n" +
 	"\x05texts\x18\x02 \x03(\v2*.cagnotte.campaigns.v1.Campaign.TextsEntryB\x18\xbaH\x15\x9a\x01\x12\x10\f\"\x0er\f2\n" +
@@ -2320,7 +2329,8 @@ const file_cagnotte_campaigns_v1_campaigns_proto_rawDesc = "" +
 	"\x0eexpenses_shown\x18= \x01(\bR\rexpensesShown\x122\n" +
 	"\x05event\x18> \x01(\v2\x1c.cagnotte.campaigns.v1.EventR\x05event\x12/\n" +
 	"\x13collective_discreet\x18F \x01(\bR\x12collectiveDiscreet\x12'\n" +
-	"\x0fdonations_shown\x18G \x01(\bR\x0edonationsShown\x1a]\n" +
+	"\x0fdonations_shown\x18G \x01(\bR\x0edonationsShown\x120\n" +
+	"\x14collective_time_zone\x18H \x01(\tR\x12collectiveTimeZone\x1a]\n" +
 	"\n" +
 	"TextsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x129\n" +
