@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/cagnotte/cagnotte/gateway"
+	"github.com/cagnotte/cagnotte/gateway/text"
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 )
@@ -342,11 +343,19 @@ func TestSitemap(t *testing.T) {
 		for _, u := range read.URLs {
 			locations = append(locations, strings.TrimPrefix(u.Location, publicURL))
 		}
-		want := []string{"/", "/?lang=en", "/c/vallon", "/c/vallon?lang=en", campaignPath, campaignPath + "?lang=en", "/c/vallon/recours"}
+		var want []string
+		for _, path := range []string{"/", "/c/vallon"} {
+			want = append(want, path)
+			for _, lang := range text.Languages[1:] {
+				want = append(want, path+"?lang="+lang)
+			}
+		}
+		campaigns := len(want)
+		want = append(want, campaignPath, campaignPath+"?lang=en", "/c/vallon/recours")
 		if diff := cmp.Diff(want, locations); diff != "" {
 			t.Error(diff)
 		}
-		if links := read.URLs[4].Links; len(links) != 3 || links[1].Lang != "en" || links[1].URL != publicURL+campaignPath+"?lang=en" {
+		if links := read.URLs[campaigns].Links; len(links) != 3 || links[1].Lang != "en" || links[1].URL != publicURL+campaignPath+"?lang=en" {
 			t.Errorf("the campaign in other languages: %v", links)
 		}
 	})

@@ -190,12 +190,14 @@
     return { ...said, checkpoint };
   };
 
-  const { lang } = document.documentElement;
+  // Not all browsers know Occitan and Breton: days and amounts are then in figures, as French has them.
+  const known = Intl.DateTimeFormat.supportedLocalesOf(document.documentElement.lang).length > 0;
+  const lang = known ? document.documentElement.lang : "fr", dateStyle = known ? "long" : "short";
   const money = (minor, currency) => {
     const format = new Intl.NumberFormat(lang, { style: "currency", currency });
     return format.format(Number(minor) / 10 ** format.resolvedOptions().maximumFractionDigits);
   };
-  const day = (micros) => new Date(Number(micros / 1000n)).toLocaleDateString(lang, { dateStyle: "long" });
+  const day = (micros) => new Date(Number(micros / 1000n)).toLocaleDateString(lang, { dateStyle });
 
   /** The amount of a transaction: what it changes on the accounts of one side, so a fee is not added to what it is taken from. */
   const amountsOf = (entries) => {
@@ -234,7 +236,7 @@
           sentence("place", {
             number: new Intl.NumberFormat(lang).format(head.number),
             size: new Intl.NumberFormat(lang).format(checkpoint.size),
-            time: checkpoint.signedAt.toLocaleString(lang, { dateStyle: "long", timeStyle: "short" }),
+            time: checkpoint.signedAt.toLocaleString(lang, { dateStyle, timeStyle: "short" }),
           }),
           sentence("compare"),
         );

@@ -69,6 +69,8 @@ var (
 	tags = []language.Tag{
 		language.English,
 		language.French,
+		language.Spanish,
+		language.German,
 	}
 	matcher = language.NewMatcher(tags)
 	// texts has the sentences of each language, by the names of the reasons.

@@ -48,7 +48,7 @@ func TestEachReasonIsInItsBlock(t *testing.T) {
 }
 
 // languages are those of the catalogues.
-var languages = []string{"en", "fr"}
+var languages = []string{"en", "fr", "es", "de"}
 
 func TestEachReasonHasATextInEachLanguage(t *testing.T) {
 	files, err := filepath.Glob("strings.*.json")
@@ -85,8 +85,10 @@ func TestTextsFollowTheCallersLanguage(t *testing.T) {
 		"fr":                             "fr",
 		"fr-CA,fr;q=0.9,en;q=0.8":        "fr",
 		"en-GB, fr;q=0.5":                "en",
-		"de, fr;q=0.5":                   "fr",
-		"de":                             "en",
+		"de, fr;q=0.5":                   "de",
+		"es-MX":                          "es",
+		"it, fr;q=0.5":                   "fr",
+		"it":                             "en",
 		"fr;q=0, en":                     "en",
 		"\x00;;;q=":                      "en",
 		strings.Repeat("fr-CA,", 10_000): "en",
