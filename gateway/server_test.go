@@ -62,6 +62,7 @@ type backend struct {
 	createDonation func(*donationsv1.CreateDonationRequest) (*donationsv1.Donation, error)
 	donationStatus func(*donationsv1.GetDonationStatusRequest) (*donationsv1.DonationStatus, error)
 	locateDonation func(*donationsv1.LocateDonationRequest) (*donationsv1.LocateDonationResponse, error)
+	batches        func(*donationsv1.ListDonationBatchesRequest) (*donationsv1.ListDonationBatchesResponse, error)
 	exportLedger   func(*exportsv1.ExportLedgerRequest, grpc.ServerStreamingServer[httpbody.HttpBody]) error
 	donationProof  func(*ledgerv1.GetDonationProofRequest) (*ledgerv1.DonationProof, error)
 	receiveEvent   func(*webhooksv1.ReceiveStripeEventRequest) (*webhooksv1.ReceiveStripeEventResponse, error)

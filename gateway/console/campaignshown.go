@@ -10,6 +10,7 @@ func shownFields(v *visit) []field {
 	fields := []field{
 		{Name: "etag", Kind: "hidden"},
 		{Name: "listed", Label: "campaigns.shown.listed", Hint: "campaigns.shown.listedHint", Kind: "checkbox", Path: "campaign.listed"},
+		{Name: "donations", Label: "campaigns.shown.donations", Hint: "campaigns.shown.donationsHint", Kind: "checkbox", Path: "campaign.donations_shown"},
 	}
 	if v.can(owner) {
 		fields = append(fields, field{
@@ -25,7 +26,7 @@ func campaignsShownForm(v *visit) error {
 		return err
 	}
 	f := v.newForm(shownFields(v), "etag", c.GetEtag())
-	for name, on := range map[string]bool{"listed": c.GetListed(), "expenses": c.GetExpensesShown()} {
+	for name, on := range map[string]bool{"listed": c.GetListed(), "expenses": c.GetExpensesShown(), "donations": c.GetDonationsShown()} {
 		if on {
 			f.set(name, "yes")
 		}
@@ -48,12 +49,12 @@ func campaignsShown(v *visit) error {
 	if err != nil {
 		return err
 	}
-	paths := []string{"listed"}
+	paths := []string{"listed", "donations_shown"}
 	if v.can(owner) {
 		paths = append(paths, "expenses_shown")
 	}
 	err = updateCampaign(v, &campaignsv1.Campaign{
-		Name: c.GetName(), Etag: etagOf(f), Listed: f.Checked("listed"), ExpensesShown: f.Checked("expenses"),
+		Name: c.GetName(), Etag: etagOf(f), Listed: f.Checked("listed"), DonationsShown: f.Checked("donations"), ExpensesShown: f.Checked("expenses"),
 	}, paths...)
 	if err == nil {
 		return v.done("campaigns.saved", campaignPath(v, c)+"/shown")

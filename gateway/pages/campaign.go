@@ -32,12 +32,13 @@ func (s *site) campaign(w http.ResponseWriter, r *http.Request) {
 	s.answer(w, r, http.StatusOK, "campaign", p, cachePublic)
 }
 
-// fill adds to a campaign what stands beside its form: story, picture, accounts and news.
+// fill adds to a campaign what stands beside its form: story, picture, accounts, donations and news.
 func (s *site) fill(ctx context.Context, p *page, v *campaignView, c *campaignsv1.Campaign) {
 	v.Story = s.stories.Render(v.TextLang, c.GetTexts()[v.TextLang].GetStory())
 	v.Summary = markdown.Summary(v.Story, summaryLength)
 	v.Image = s.imageOf(ctx, c, v.TextLang)
 	v.Accounts = s.accountsOf(ctx, p.Words, c)
+	v.Batches = s.batchesOf(ctx, p.Words, c)
 	v.News, v.MoreNews = s.latestNews(ctx, p.Words, c.GetName(), v.Path)
 	if len(v.News) > 0 {
 		v.FeedPath = feedPath(v.Path, p.Words)

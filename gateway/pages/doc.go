@@ -13,7 +13,7 @@
 //	GET  /c/{collective}                                  who it is, its campaigns, its books, its legal notice
 //	GET  /c/{collective}/monthly                          asks for an address, and has links to monthly donations mailed there
 //	POST /c/{collective}/monthly/link                     does so; by GET it says what came of it
-//	GET  /c/{collective}/{campaign}                       story, progress, stages, form, accounts, news
+//	GET  /c/{collective}/{campaign}                       story, progress, stages, form, accounts, latest donations, news
 //	GET  /c/{collective}/{campaign}/news                  its news; …/news/{item} is one, …/news.atom the feed
 //	GET  …/picture.png, …/poster.pdf, …/qr.svg, …/qr.png  what is drawn of a campaign: beside a shared link, for a wall, to scan
 //	GET  /oembed, /sitemap.xml, /robots.txt               for sites that embed links, and for search engines

@@ -33,7 +33,7 @@ func (s *site) privacy(w http.ResponseWriter, r *http.Request) {
 			p.T("privacy.namedNetwork"), p.T("privacy.namedReceipt"),
 		}},
 		{"site", p.T("privacy.siteTitle"), []string{p.T("privacy.siteVisit"), p.T("privacy.siteScript"), p.T("privacy.siteFrame")}},
-		{"seen", p.T("privacy.seenTitle"), []string{p.T("privacy.seenSum"), p.T("privacy.seenPage"), p.T("privacy.seenMembers"), p.T("privacy.seenFollow")}},
+		{"seen", p.T("privacy.seenTitle"), []string{p.T("privacy.seenSum"), p.T("privacy.seenBatches"), p.T("privacy.seenPage"), p.T("privacy.seenMembers"), p.T("privacy.seenFollow")}},
 		{"cookies", p.T("privacy.cookiesTitle"), []string{p.T("privacy.cookiesNone"), p.T("privacy.cookiesMembers")}},
 		{"logs", p.T("privacy.logsTitle"), []string{p.T("privacy.logsOurs"), p.T("privacy.logsProxy")}},
 		{"rights", p.T("privacy.rightsTitle"), []string{p.T("privacy.rightsWho"), p.T("privacy.rightsFind"), p.T("privacy.rightsComplain")}},

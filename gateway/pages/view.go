@@ -116,6 +116,8 @@ type campaignView struct {
 	Summary string
 	// Accounts is what was raised and spent; nil where the campaign does not show it.
 	Accounts *accountsView
+	// Batches are the latest donations, some days together; none where the campaign does not show them.
+	Batches []batchView
 	// News are the newest items. MoreNews says that there are others, and FeedPath is the Atom feed.
 	News     []newsView
 	MoreNews bool

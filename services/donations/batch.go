@@ -17,7 +17,18 @@ const (
 	stepGivers = 3
 )
 
-// Batch is what everybody may see of the donations of some days; see the package's doc.
+// Batch is what everybody may see of the donations of some days.
+//
+// It ends with the first day (UTC) on which it has batchSize donations, of which batchGivers are not months of the same monthly
+// donation, and is made batchDelay after that day. It is a function of the days of its donations, of the steps of their
+// amounts, and of their sum. So it tells no hour and no amount, and nothing of a donation to somebody who watched the campaign's
+// progress rise: that shows the amount and the second of each booking. To somebody who read the progress before and after its days,
+// and so may know the sum, it tells of no donation where in its step it is (tells). Where several were booked in one
+// second, it tells their number and steps.
+//
+// What happens later changes no batch: refunds and disputes leave amount and day of booking as they were, a donation whose event is
+// late is booked late, and a trigger lets booked_at never change. Batches have no day in common, so the difference of two reads
+// is whole batches. Expenses and stages, which are public sums too, are made of no donation.
 type Batch struct {
 	// First and Last are days in UTC.
 	First, Last calendar.Day

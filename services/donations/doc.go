@@ -33,6 +33,9 @@
 //   - Two functions move a donation, both in the caller's transaction and both without effect when repeated:
 //     [Service.ApplySessionTx] by what a session says, [Service.BookTx] by what was posted to the ledger.
 //   - A donation that was paid twice keeps both payments (surplus.go). It is received until both went back.
+//   - Batches of donations, which everybody may see, add nothing to what progress, which anybody reads each second, tells of
+//     hours and amounts ([Batch], batch.go). They are made of amounts and days of booking, which never change, and stored: a
+//     refund or a late event changes none. They are for campaigns whose members chose so, and no discreet collective has any.
 //   - Whoever locks several donations locks them in the order of their ids.
 //
 // # Pages that close

@@ -110,6 +110,16 @@ func work(t *testing.T, spec string) {
 				FROM generate_series(1, 120) AS n`),
 			// Has somebody pay at Stripe for what is no donation: 5 €.
 			"unknown-receipt": func(url.Values) (any, error) { return nil, payForPoster(t.Context(), program) },
+			// Makes batches of donations, whose days are long over, and has the collective ask for discretion, and no longer.
+			"batches": run(`INSERT INTO donations.batches (collective, campaign, first_day, last_day, donation_count, currency, more_than, up_to, step_counts)
+				SELECT c.collective, c.id, b.first_day, b.last_day, b.donation_count, 'EUR', b.more_than, b.up_to, b.step_counts
+				FROM campaigns.campaigns AS c, (VALUES
+					('2026-05-01'::date, '2026-05-03'::date, 17, '{0,1500,7000}'::bigint[], '{1500,7000,0}'::bigint[], '{9,5,3}'::bigint[]),
+					('2026-05-04', '2026-05-04', 6, '{}', '{}', '{}')
+				) AS b (first_day, last_day, donation_count, more_than, up_to, step_counts)
+				WHERE c.collective = 'vallon-contre-cameras' AND c.state = 'published'`),
+			"discreet":     run("UPDATE collectives.collectives SET discreet = true WHERE id = 'vallon-contre-cameras'"),
+			"not-discreet": run("UPDATE collectives.collectives SET discreet = false WHERE id = 'vallon-contre-cameras'"),
 			// Has a second person approve refunds of more than 10 €.
 			"refund-limit": run("UPDATE collectives.collectives SET refund_approval_minor = 1000, refund_approval_currency = 'EUR'"),
 			// Has a bank dispute the newest payment, or warn of fraud about it.
