@@ -24,6 +24,8 @@ func Languages() []Language {
 	return []Language{
 		French,
 		English,
+		Occitan,
+		Breton,
 		Spanish,
 		German,
 	}

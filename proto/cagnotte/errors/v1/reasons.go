@@ -71,6 +71,8 @@ var (
 		language.French,
 		language.Spanish,
 		language.German,
+		language.Make("oc"),
+		language.Make("br"),
 	}
 	matcher = language.NewMatcher(tags)
 	// texts has the sentences of each language, by the names of the reasons.

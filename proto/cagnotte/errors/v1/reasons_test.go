@@ -48,7 +48,7 @@ func TestEachReasonIsInItsBlock(t *testing.T) {
 }
 
 // languages are those of the catalogues.
-var languages = []string{"en", "fr", "es", "de"}
+var languages = []string{"en", "fr", "es", "de", "oc", "br"}
 
 func TestEachReasonHasATextInEachLanguage(t *testing.T) {
 	files, err := filepath.Glob("strings.*.json")
@@ -87,6 +87,9 @@ func TestTextsFollowTheCallersLanguage(t *testing.T) {
 		"en-GB, fr;q=0.5":                "en",
 		"de, fr;q=0.5":                   "de",
 		"es-MX":                          "es",
+		"oc, fr;q=0.9":                   "oc",
+		"oc-FR":                          "oc",
+		"br-FR,br;q=0.9,fr;q=0.8":        "br",
 		"it, fr;q=0.5":                   "fr",
 		"it":                             "en",
 		"fr;q=0, en":                     "en",
