@@ -49,8 +49,8 @@ var largeBodies = map[string]struct {
 	"/images":                {12 << 20, imagesv1.ImagesService_CreateImage_FullMethodName},                 // a picture, 8 MiB in base64
 }
 
-// Budget limits the bytes that the bodies of requests hold at once. Take takes n bytes in the name of a caller, and returns
-// the function that gives them back; ok is false when there are not enough. Package places has one.
+// Budget limits what requests hold at once. Take takes n of it in the name of a caller, and returns the function that gives
+// it back; ok is false when there is not enough. Package places has one.
 type Budget interface {
 	Take(ctx context.Context, whom string, n int64) (release func(), ok bool)
 }

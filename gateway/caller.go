@@ -90,8 +90,13 @@ func clientAddress(r *http.Request, proxies []netip.Prefix) netip.Addr {
 // networkFrom returns the network of the client, /24 for IPv4 and /48 for IPv6, which has one share of the budget. Empty
 // when the address is unknown.
 func networkFrom(ctx context.Context) string {
-	address, err := netip.ParseAddr(outgoing(ctx, addressKey))
-	if err != nil {
+	address, _ := netip.ParseAddr(outgoing(ctx, addressKey))
+	return networkOf(address)
+}
+
+// networkOf is the network of an address; empty for none.
+func networkOf(address netip.Addr) string {
+	if !address.IsValid() {
 		return ""
 	}
 	bits := 48

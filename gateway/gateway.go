@@ -54,8 +54,10 @@ type Options struct {
 	PortalOrigins []string
 	// Uncached renders each answer anew, for tests of what is rendered. False: public reads are shared for a second.
 	Uncached bool
-	// Bodies limits the memory that bodies of requests take in the process; no limit when nil.
+	// Bodies limits the memory that bodies of requests take in the process, in bytes; no limit when nil.
 	Bodies Budget
+	// Reads limits how many public reads are rendered at once, by one for each; no limit when nil.
+	Reads Budget
 	// Now is the clock; time.Now when nil.
 	Now func() time.Time
 	// Logger gets what callers are not told; slog.Default when nil.
@@ -78,7 +80,7 @@ func New(conn grpc.ClientConnInterface, o Options) (http.Handler, error) {
 		o.PortalOrigins = []string{"https://billing.stripe.com"}
 	}
 	embedding := newCORS(conn, o)
-	all, err := routes(conn, embedding, o)
+	all, page, err := routes(conn, embedding, o)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +93,9 @@ func New(conn grpc.ClientConnInterface, o Options) (http.Handler, error) {
 	if o.Uncached {
 		return whole, nil
 	}
-	front, err := cached.New(cached.Config{Next: whole, Routes: publicReads(embedding), Logger: o.Logger})
+	front, err := cached.New(cached.Config{
+		Next: whole, Routes: publicReads(embedding), Place: placesOf(o), Busy: withHeaders(o, withCaller(o, busy(page))), Logger: o.Logger,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -117,17 +121,17 @@ type route struct {
 	handler http.Handler
 }
 
-// routes returns all addresses. A test compares them with a list.
-func routes(conn grpc.ClientConnInterface, embedding *cors, o Options) ([]route, error) {
+// routes returns all addresses, and the page that answers when there is no place for a read. A test compares them with a list.
+func routes(conn grpc.ClientConnInterface, embedding *cors, o Options) (all []route, busy http.Handler, err error) {
 	// One budget is shared by all routes that read bodies.
 	b := &bodies{budget: o.Bodies, keys: accessv1.NewAccessServiceClient(conn)}
 	rest, err := newREST(conn, b, o.Logger)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	script, err := widget.New()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	assets := design.NewAssets()
 	site, err := pages.New(pages.Config{
@@ -140,7 +144,7 @@ func routes(conn grpc.ClientConnInterface, embedding *cors, o Options) ([]route,
 		Logger:          o.Logger,
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	members, err := console.New(console.Config{
 		Conn:      conn,
@@ -154,15 +158,15 @@ func routes(conn grpc.ClientConnInterface, embedding *cors, o Options) ([]route,
 		Logger:    o.Logger,
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	manual, err := guide.New(guide.Config{Assets: assets})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	api, err := reference.Handler(orJSON(site))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	// Browsers get the page for what is not there, programs get JSON: see orJSON.
 	return []route{
@@ -193,7 +197,7 @@ func routes(conn grpc.ClientConnInterface, embedding *cors, o Options) ([]route,
 		{"/openapi.json", noBody, only(http.MethodGet, asset.New(openAPI, "application/json", "public, max-age=300"))},
 		{widget.StablePath, noBody, only(http.MethodGet, script)},
 		{widget.VersionPrefix, noBody, only(http.MethodGet, version(script))},
-	}, nil
+	}, http.HandlerFunc(site.Busy), nil
 }
 
 // version answers the present version of the script, and 404 for all others: see package widget.

@@ -1,8 +1,11 @@
 package gateway_test
 
 import (
+	"context"
 	"net/http"
+	"net/netip"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -114,4 +117,46 @@ func TestPublicReadsAreShared(t *testing.T) {
 			}
 		}
 	})
+}
+
+// oneNetwork has a place for each network but one.
+type oneNetwork struct {
+	refused string
+	seen    sync.Map
+}
+
+func (o *oneNetwork) Take(_ context.Context, whom string, n int64) (func(), bool) {
+	o.seen.Store(whom, n)
+	return func() {}, whom != o.refused
+}
+
+func TestReadsHavePlacesByNetwork(t *testing.T) {
+	b := &backend{}
+	places := &oneNetwork{refused: "192.0.2.0/24"}
+	front := serve(t, b, gateway.Options{PublicURL: publicURL, Reads: places, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
+	for _, path := range []string{"/v1/" + campaignName, "/v1/" + campaignName + "?form=all", campaignPath, "/", "/sitemap.xml?%zz"} {
+		got := send(t, "GET", front.URL+path, "", "X-Forwarded-For", "192.0.2.7")
+		if got.StatusCode != 503 || got.Header.Get("Retry-After") == "" || got.Header.Get("Cache-Control") != "no-store" || got.Header.Get("X-Content-Type-Options") == "" {
+			t.Errorf("%s: got %d, %v", path, got.StatusCode, got.Header)
+		}
+		if api := strings.HasPrefix(path, "/v1/"); api != strings.Contains(got.body, "TOO_BUSY") || api == strings.Contains(got.body, "<html") {
+			t.Errorf("%s: got %s", path, got.body)
+		}
+		want := 200
+		if strings.HasSuffix(path, "form=all") {
+			want = 400
+		}
+		if got := send(t, "GET", front.URL+path, "", "X-Forwarded-For", "198.51.100.7"); got.StatusCode != want {
+			t.Errorf("%s: another network got %d", path, got.StatusCode)
+		}
+		// What is in memory takes no place.
+		if want == 200 {
+			if got := send(t, "GET", front.URL+path, "", "X-Forwarded-For", "192.0.2.7"); got.StatusCode != 200 {
+				t.Errorf("%s: got %d of what is there", path, got.StatusCode)
+			}
+		}
+	}
+	if n, ok := places.seen.Load("198.51.100.0/24"); !ok || n != int64(1) {
+		t.Errorf("another network took %v places", n)
+	}
 }

@@ -19,7 +19,7 @@ func TestEveryRouteSaysWhatBodyItTakes(t *testing.T) {
 		"/c/":                         formBody,  // pages: public calls, and those that wait for Stripe
 		"/images/":                    noBody,    // GetImageContent
 		"/oembed":                     noBody,    // GetCampaign, CheckOrigin
-		"/sitemap.xml":                noBody,    // ListListedCampaigns
+		"/sitemap.xml":                noBody,    // GetSitemap
 		"/robots.txt":                 noBody,    // no call
 		"/donations/":                 noBody,    // LocateDonation
 		"/monthly/":                   noBody,    // LocateDonation
@@ -41,7 +41,7 @@ func TestEveryRouteSaysWhatBodyItTakes(t *testing.T) {
 		"/widget/":                    noBody,    // a file; no call
 	}
 	conn := &inprocgrpc.Channel{}
-	all, err := routes(conn, newCORS(conn, Options{}), Options{})
+	all, _, err := routes(conn, newCORS(conn, Options{}), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -54,6 +54,7 @@ type backend struct {
 	getCampaign    func(*campaignsv1.GetCampaignRequest) (*campaignsv1.Campaign, error)
 	listCampaigns  func(*campaignsv1.ListCampaignsRequest) (*campaignsv1.ListCampaignsResponse, error)
 	listListed     func(*campaignsv1.ListListedCampaignsRequest) (*campaignsv1.ListListedCampaignsResponse, error)
+	sitemap        func(*campaignsv1.GetSitemapRequest) (*campaignsv1.Sitemap, error)
 	listNews       func(*campaignsv1.ListNewsItemsRequest) (*campaignsv1.ListNewsItemsResponse, error)
 	getNews        func(*campaignsv1.GetNewsItemRequest) (*campaignsv1.NewsItem, error)
 	profile        func(*collectivesv1.GetCollectiveProfileRequest) (*collectivesv1.CollectiveProfile, error)
@@ -90,6 +91,13 @@ func (b *backend) ListCampaigns(_ context.Context, r *campaignsv1.ListCampaignsR
 		return b.listCampaigns(r)
 	}
 	return &campaignsv1.ListCampaignsResponse{Campaigns: []*campaignsv1.Campaign{vallon()}}, nil
+}
+
+func (b *backend) GetSitemap(_ context.Context, r *campaignsv1.GetSitemapRequest) (*campaignsv1.Sitemap, error) {
+	if b.sitemap != nil {
+		return b.sitemap(r)
+	}
+	return &campaignsv1.Sitemap{}, nil
 }
 
 func (b *backend) ListListedCampaigns(_ context.Context, r *campaignsv1.ListListedCampaignsRequest) (*campaignsv1.ListListedCampaignsResponse, error) {

@@ -43,13 +43,18 @@ type answer struct {
 	plain, packed *form
 	// made is when the render began, so that nothing in it is older.
 	made time.Time
+	// keep is how long it may be given to anybody.
+	keep time.Duration
+	// refused: there was no place for the render. Another client may have one.
+	refused bool
 	// refresh is when the next render is due, and expire when nobody gets this answer without asking for another; both in
 	// nanoseconds since made.
 	refresh, expire atomic.Int64
 }
 
-// newAnswer takes over what was recorded. shared adds what caches need.
-func newAnswer(status int, header http.Header, body []byte, made time.Time, shared bool) *answer {
+// newAnswer takes over what was recorded. shared adds what caches need. last is the answer before, or nil: what did not change
+// is not compressed again.
+func newAnswer(status int, header http.Header, body []byte, made time.Time, shared bool, last *answer) *answer {
 	a := &answer{status: status, made: made}
 	if !shared {
 		a.plain = &form{body: body, whole: fieldsOf(header, "", "", len(body))}
@@ -62,7 +67,13 @@ func newAnswer(status int, header http.Header, body []byte, made time.Time, shar
 	sum := sha256.Sum256(body)
 	tag := base64.RawURLEncoding.EncodeToString(sum[:12])
 	a.plain = newForm(header, body, `"`+tag+`"`, "")
-	if packed := pack(header.Get("Content-Type"), body); packed != nil {
+	var packed []byte
+	if last != nil && last.packed != nil && last.plain.etag == a.plain.etag {
+		packed = last.packed.body
+	} else {
+		packed = pack(header.Get("Content-Type"), body)
+	}
+	if packed != nil {
 		a.packed = newForm(header, packed, `"`+tag+`-gz"`, "gzip")
 	}
 	return a

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/maypok86/otter/v2"
@@ -18,15 +19,16 @@ import (
 )
 
 const (
-	// freshFor is how old an answer can be that is given without asking for another, and renewAfter when one begins to ask.
-	freshFor   = time.Second
-	renewAfter = freshFor / 2
+	// freshFor is how old an answer can be that is given without asking for another. At half of it one begins to ask.
+	freshFor = time.Second
 	// lastGoodFor is how old an answer can be while renders fail, such as during a restart of the database.
 	lastGoodFor = 30 * time.Second
 	// patience is how long a request waits for a render where there is a last good answer, and retryAfter the time between
 	// two renders that fail.
 	patience   = time.Second
 	retryAfter = time.Second
+	// placeWait is how long a request waits for a place.
+	placeWait = time.Second
 	// renderFor bounds a render. It is longer than a call of the gateway's.
 	renderFor = 20 * time.Second
 )
@@ -39,6 +41,11 @@ type Config struct {
 	Routes []Route
 	// Bytes bounds the answers 200; 64 MiB when zero. MissingBytes bounds those that say 404; 4 MiB when zero.
 	Bytes, MissingBytes uint64
+	// Place takes a place for a render in the name of the request's client, and returns what gives it back, to be called once.
+	// It waits for one that long at most; ok is false when there is none then. Nil: as many are rendered at once as are asked
+	// for. Busy answers who found none; it is required with Place.
+	Place func(r *http.Request, wait time.Duration) (release func(), ok bool)
+	Busy  http.Handler
 	// Now tells the time; time.Now when nil.
 	Now func() time.Time
 	// Logger gets what no visitor is told; slog.Default when nil.
@@ -48,6 +55,8 @@ type Config struct {
 // Handler answers public reads from memory, and passes on the rest. It is safe for concurrent use.
 type Handler struct {
 	next     http.Handler
+	place    func(*http.Request, time.Duration) (func(), bool)
+	busy     http.Handler
 	patterns []pattern
 	now      func() time.Time
 	logger   *slog.Logger
@@ -58,7 +67,10 @@ type Handler struct {
 
 // New returns a Handler, or an error for a pattern that cannot be one.
 func New(c Config) (*Handler, error) {
-	h := &Handler{next: c.Next, now: c.Now, logger: c.Logger}
+	h := &Handler{next: c.Next, place: c.Place, busy: c.Busy, now: c.Now, logger: c.Logger}
+	if h.place == nil {
+		h.place = func(*http.Request, time.Duration) (func(), bool) { return func() {}, true }
+	}
 	if h.now == nil {
 		h.now = time.Now
 	}
@@ -74,13 +86,13 @@ func New(c Config) (*Handler, error) {
 		h.patterns = append(h.patterns, pattern{route, segments})
 	}
 	var err, merr error
-	h.answers, err = room(c.Bytes, 64<<20, lastGoodFor)
-	h.missing, merr = room(c.MissingBytes, 4<<20, freshFor)
+	h.answers, err = room(c.Bytes, 64<<20)
+	h.missing, merr = room(c.MissingBytes, 4<<20)
 	return h, errors.Join(err, merr)
 }
 
 // room is a cache of so many bytes, or its default. An entry leaves it when nobody may get it any more.
-func room(bytes, standard uint64, keep time.Duration) (*otter.Cache[key, *answer], error) {
+func room(bytes, standard uint64) (*otter.Cache[key, *answer], error) {
 	if bytes == 0 {
 		bytes = standard
 	}
@@ -89,15 +101,20 @@ func room(bytes, standard uint64, keep time.Duration) (*otter.Cache[key, *answer
 		Weigher: func(k key, a *answer) uint32 {
 			return a.weight() + uint32(len(k.path)+len(k.query))
 		},
-		ExpiryCalculator: otter.ExpiryWriting[key, *answer](keep),
+		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[key, *answer]) time.Duration { return e.Value.keep }),
 	})
 }
 
 // ServeHTTP answers from memory what it has, and renders what it may keep.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	p, k, ok := h.find(r)
-	if !ok {
+	p := h.find(r)
+	if p == nil {
 		h.next.ServeHTTP(w, r)
+		return
+	}
+	k, ok := p.keyOf(r)
+	if !ok {
+		h.alone(w, r)
 		return
 	}
 	found, now := h.stored(k, r), h.now()
@@ -106,39 +123,87 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if due := found.refresh.Load(); int64(age) >= due && int64(age) < found.expire.Load() && found.status == http.StatusOK {
 			// One of all who come now begins the next render, and nobody waits for it.
 			if found.refresh.CompareAndSwap(due, int64(age+retryAfter)) {
-				h.begin(p, k, r)
+				h.begin(p, k, r, &place{take: h.place})
 			}
 		}
 		if int64(age) < found.expire.Load() {
 			h.give(p, found, w, r)
 			return
 		}
-		if age >= lastGoodFor || found.status != http.StatusOK {
+		if age >= found.keep || found.status != http.StatusOK {
 			found = nil
 		}
 	}
-	rendered := h.await(r.Context(), h.begin(p, k, r), found)
+	rendered := h.await(r.Context(), h.begin(p, k, r, &place{take: h.place}), found)
+	if rendered != nil && rendered.refused {
+		// There was no place for who asked first.
+		leave, ok := h.place(r, placeWait)
+		if !ok {
+			h.busy.ServeHTTP(w, r)
+			return
+		}
+		mine := &place{leave: leave}
+		// It stays unused when somebody else renders.
+		defer mine.giveBack()
+		if rendered, _ = h.answers.GetIfPresent(k); rendered == nil || int64(h.now().Sub(rendered.made)) >= rendered.expire.Load() {
+			rendered = h.await(r.Context(), h.begin(p, k, r, mine), nil)
+		}
+	}
 	switch {
 	case rendered == nil:
 		// The client left.
-	case rendered.status == http.StatusTooManyRequests:
-		h.next.ServeHTTP(w, r)
+	case rendered.refused || rendered.status == http.StatusTooManyRequests:
+		// It was refused to who asked first.
+		h.alone(w, r)
 	default:
 		h.give(p, rendered, w, r)
 	}
 }
 
-// find returns the route and the key of a request whose answer is shared.
-func (h *Handler) find(r *http.Request) (*pattern, key, bool) {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead || r.URL.RawPath != "" || r.Header["Authorization"] != nil {
-		return nil, key{}, false
+// place is that of one render: take takes it when the render begins, unless it was taken before, and leave gives it back.
+type place struct {
+	take  func(*http.Request, time.Duration) (func(), bool)
+	leave func()
+	// owned says that the render or who waits for it has it.
+	owned atomic.Bool
+}
+
+// enter returns what gives the place back; false when there is none.
+func (p *place) enter(r *http.Request) (leave func(), ok bool) {
+	if p.leave == nil {
+		return p.take(r, 0)
+	}
+	return p.leave, p.owned.CompareAndSwap(false, true)
+}
+
+// giveBack gives a place back that no render uses.
+func (p *place) giveBack() {
+	if p.owned.CompareAndSwap(false, true) {
+		p.leave()
+	}
+}
+
+// find returns the route of a read whose answer may be shared; nil for none.
+func (h *Handler) find(r *http.Request) *pattern {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return nil
 	}
 	p := match(h.patterns, r.URL.Path)
-	if p == nil {
-		return nil, key{}, false
+	if p == nil || p.Keyed && r.Header["Authorization"] != nil {
+		return nil
 	}
-	k, ok := p.keyOf(r)
-	return p, k, ok
+	return p
+}
+
+// alone answers one request of a route from behind, when its answer cannot be shared.
+func (h *Handler) alone(w http.ResponseWriter, r *http.Request) {
+	leave, ok := h.place(r, placeWait)
+	if !ok {
+		h.busy.ServeHTTP(w, r)
+		return
+	}
+	defer leave()
+	h.next.ServeHTTP(w, r)
 }
 
 // stored returns what is kept for the key; nil for nothing.
@@ -183,12 +248,14 @@ func (h *Handler) await(ctx context.Context, rendering <-chan singleflight.Resul
 }
 
 // begin renders an answer and keeps it, once for all who ask meanwhile.
-func (h *Handler) begin(p *pattern, k key, r *http.Request) <-chan singleflight.Result {
+func (h *Handler) begin(p *pattern, k key, r *http.Request, in *place) <-chan singleflight.Result {
 	missing := inLanguage(k, r)
 	request := k.request(missing.language, r)
 	return h.renders.DoChan(missing.flight(), func() (any, error) {
-		a := h.render(p, k, request)
+		a := h.render(p, k, request, in)
 		switch {
+		case a.refused:
+			// It says nothing of the handler behind.
 		case a.status == http.StatusOK && a.plain.etag != "":
 			h.answers.Set(k, a)
 		case a.status == http.StatusNotFound:
@@ -200,7 +267,7 @@ func (h *Handler) begin(p *pattern, k key, r *http.Request) <-chan singleflight.
 				// The age until which the last good answer is given without another attempt.
 				until := int64(h.now().Sub(last.made) + retryAfter)
 				last.refresh.Store(until)
-				last.expire.Store(min(until, int64(lastGoodFor)))
+				last.expire.Store(min(until, int64(last.keep)))
 			}
 		}
 		return a, nil
@@ -216,7 +283,7 @@ func inLanguage(k key, r *http.Request) key {
 }
 
 // render asks the handler behind. It never fails: an error is an answer, too.
-func (h *Handler) render(p *pattern, k key, request *http.Request) (rendered *answer) {
+func (h *Handler) render(p *pattern, k key, request *http.Request, in *place) (rendered *answer) {
 	ctx, cancel := context.WithTimeout(context.Background(), renderFor)
 	defer cancel()
 	made := h.now()
@@ -224,11 +291,17 @@ func (h *Handler) render(p *pattern, k key, request *http.Request) (rendered *an
 		// A panic here would end the program, because it is in no goroutine of the server's.
 		if cause := recover(); cause != nil {
 			h.logger.ErrorContext(ctx, "a public answer cannot be rendered", "path", k.path, "panic", cause)
-			rendered = newAnswer(http.StatusInternalServerError, http.Header{}, nil, made, false)
+			rendered = newAnswer(http.StatusInternalServerError, http.Header{}, nil, made, false, nil)
 		}
 	}()
+	request = request.WithContext(ctx)
+	leave, ok := in.enter(request)
+	if !ok {
+		return &answer{status: http.StatusServiceUnavailable, refused: true}
+	}
+	defer leave()
 	record := &recorder{header: http.Header{}}
-	h.next.ServeHTTP(record, request.WithContext(ctx))
+	h.next.ServeHTTP(record, request)
 	status, header := record.result()
 	if status == http.StatusOK && p.CacheControl != "" {
 		header.Set("Cache-Control", p.CacheControl)
@@ -236,9 +309,16 @@ func (h *Handler) render(p *pattern, k key, request *http.Request) (rendered *an
 		header.Add("Vary", "Authorization")
 	}
 	shared := status == http.StatusOK && strings.HasPrefix(header.Get("Cache-Control"), "public") && header.Get("Set-Cookie") == ""
-	a := newAnswer(status, header, record.body.Bytes(), made, shared)
-	a.refresh.Store(int64(renewAfter))
-	a.expire.Store(int64(freshFor))
+	last, _ := h.answers.GetEntryQuietly(k)
+	a := newAnswer(status, header, record.body.Bytes(), made, shared, last.Value)
+	fresh := freshFor
+	if a.keep = freshFor; status == http.StatusOK {
+		fresh = p.fresh()
+		// It is the last good one for as long after it would have been asked for again.
+		a.keep = fresh - freshFor + lastGoodFor
+	}
+	a.refresh.Store(int64(fresh / 2))
+	a.expire.Store(int64(fresh))
 	return a
 }
 

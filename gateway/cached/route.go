@@ -1,10 +1,12 @@
 package cached
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/cagnotte/cagnotte/gateway/text"
 )
@@ -15,9 +17,14 @@ type Route struct {
 	Pattern string
 	// Query are the parameters that the answer depends on.
 	Query []string
-	// Lenient: other parameters are ignored, as those that are added to links on their way. When false, a request with another
-	// parameter passes through.
+	// Lenient: whatever else the query has is ignored, such as what is added to links on their way. When false, such a request
+	// passes through.
 	Lenient bool
+	// Keyed: who sends a key sees more, so a request with Authorization passes through. When false, the header is ignored, as by
+	// the handler behind.
+	Keyed bool
+	// Fresh is how old an answer may be that is given without asking for another; a second when zero.
+	Fresh time.Duration
 	// Language: the answer depends on ?lang= and on Accept-Language. Query need not have "lang".
 	Language bool
 	// CacheControl replaces that of an answer 200 to who has no key. Empty: only what says so itself is kept.
@@ -94,8 +101,15 @@ func plain(s string) bool {
 	return s != "" && len(s) <= 128 && s[0] != '.'
 }
 
+// fresh is the route's, or the standard.
+func (p *pattern) fresh() time.Duration { return cmp.Or(p.Fresh, freshFor) }
+
 // keyOf returns what the answer depends on; false when the request is not one whose answer is shared.
 func (p *pattern) keyOf(r *http.Request) (key, bool) {
+	// A slash that was escaped belongs to a segment. Whatever else was escaped is the same address.
+	if raw := r.URL.RawPath; strings.Contains(raw, "%2f") || strings.Contains(raw, "%2F") {
+		return key{}, false
+	}
 	k := key{path: r.URL.Path}
 	chosen := ""
 	if r.URL.RawQuery != "" {
@@ -112,11 +126,9 @@ func (p *pattern) keyOf(r *http.Request) (key, bool) {
 
 // canonical returns the parameters that the route knows in one order, and the language among them.
 func (p *pattern) canonical(raw string) (query, language string, ok bool) {
-	if len(raw) > maxQuery {
-		return "", "", false
-	}
+	// What cannot be read is left out of what is given.
 	given, err := url.ParseQuery(raw)
-	if err != nil {
+	if !p.Lenient && (err != nil || len(raw) > maxQuery) {
 		return "", "", false
 	}
 	known := url.Values{}
@@ -128,9 +140,12 @@ func (p *pattern) canonical(raw string) (query, language string, ok bool) {
 				language = values[0]
 				known.Set(name, language)
 			}
-		case slices.Contains(p.Query, name) && len(values) == 1:
-			known.Set(name, values[0])
-		case slices.Contains(p.Query, name) || !p.Lenient:
+		case slices.Contains(p.Query, name) && (p.Lenient || len(values) == 1):
+			// The first counts, as for pages. One that is longer than any of ours is none.
+			if len(values[0]) <= maxQuery {
+				known.Set(name, values[0])
+			}
+		case !p.Lenient:
 			return "", "", false
 		}
 	}

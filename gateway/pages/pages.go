@@ -339,10 +339,18 @@ func (s *site) failed(w http.ResponseWriter, r *http.Request, err error) {
 	if !isGone(r.Context()) {
 		s.logger.WarnContext(r.Context(), "a page lacks what it shows", "code", status.Code(err).String())
 	}
+	s.away(w, r, "10")
+}
+
+// Busy answers a read when too many are under way.
+func (s *Site) Busy(w http.ResponseWriter, r *http.Request) { s.pages.away(w, r, "2") }
+
+// away is the page that cannot be shown now, but after so many seconds.
+func (s *site) away(w http.ResponseWriter, r *http.Request, retryAfter string) {
 	p := s.begin(w, r)
 	p.Title, p.NoIndex = p.T("awayTitle"), true
 	p.Content = messageView{Heading: p.Title, Paragraphs: []string{p.T("awayText")}}
-	w.Header().Set("Retry-After", "10")
+	w.Header().Set("Retry-After", retryAfter)
 	s.answer(w, r, http.StatusServiceUnavailable, "message", p, cacheNever)
 }
 

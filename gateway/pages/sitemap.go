@@ -4,16 +4,10 @@ import (
 	"bytes"
 	"encoding/xml"
 	"net/http"
+	"slices"
 
 	"github.com/cagnotte/cagnotte/gateway/text"
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
-)
-
-const (
-	// sitemapPage is how many campaigns one call reads, and maxSitemap how many a sitemap names. With their languages they are
-	// far below the 50,000 addresses and 50 MB that https://www.sitemaps.org allows.
-	sitemapPage = 200
-	maxSitemap  = 5_000
 )
 
 // sitemapURL is one address of a sitemap, with the same page in other languages.
@@ -43,29 +37,19 @@ func (s *site) sitemap(w http.ResponseWriter, r *http.Request) {
 	}
 	all := sitemapFile{XHTML: "http://www.w3.org/1999/xhtml"}
 	all.URLs = s.inSitemap(all.URLs, "/", text.Languages)
+	listed, err := s.campaigns.GetSitemap(r.Context(), &campaignsv1.GetSitemapRequest{Name: "instance/sitemap"})
+	if err != nil {
+		s.failed(w, r, err)
+		return
+	}
 	collectives := map[string]bool{}
-	request := &campaignsv1.ListListedCampaignsRequest{Parent: "instance", PageSize: sitemapPage}
-	for read := 0; read < maxSitemap; read += sitemapPage {
-		list, err := s.campaigns.ListListedCampaigns(r.Context(), request)
-		if err != nil {
-			s.failed(w, r, err)
-			return
+	for _, c := range listed.GetCampaigns() {
+		collective, campaign := slugs(c.GetCampaign())
+		if !collectives[collective] {
+			collectives[collective] = true
+			all.URLs = s.inSitemap(all.URLs, "/c/"+collective, text.Languages)
 		}
-		for _, c := range list.GetCampaigns() {
-			// Search engines are told on the pages of discreet collectives to leave them out.
-			if c.GetCollectiveDiscreet() {
-				continue
-			}
-			collective, campaign := slugs(c.GetName())
-			if !collectives[collective] {
-				collectives[collective] = true
-				all.URLs = s.inSitemap(all.URLs, "/c/"+collective, text.Languages)
-			}
-			all.URLs = s.inSitemap(all.URLs, "/c/"+collective+"/"+campaign, languagesOf(c.GetTexts()))
-		}
-		if request.PageToken = list.GetNextPageToken(); request.PageToken == "" {
-			break
-		}
+		all.URLs = s.inSitemap(all.URLs, "/c/"+collective+"/"+campaign, known(c.GetLanguages()))
 	}
 	body := bytes.NewBufferString(xml.Header)
 	if err := xml.NewEncoder(body).Encode(all); err != nil {
@@ -74,6 +58,11 @@ func (s *site) sitemap(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answerText(w, r, "application/xml; charset=utf-8", body.Bytes())
+}
+
+// known are those of the languages that the pages have, in their order.
+func known(languages []string) []string {
+	return slices.DeleteFunc(slices.Clone(text.Languages), func(lang string) bool { return !slices.Contains(languages, lang) })
 }
 
 // inSitemap adds a page in each of its languages.

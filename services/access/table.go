@@ -138,6 +138,7 @@ var table = map[string]rule{
 	"/cagnotte.campaigns.v1.CampaignsService/ListCampaigns":  {public: true},
 	// The front page is everybody's.
 	"/cagnotte.campaigns.v1.CampaignsService/ListListedCampaigns": {public: true},
+	"/cagnotte.campaigns.v1.CampaignsService/GetSitemap":          {public: true},
 	"/cagnotte.campaigns.v1.CampaignsService/UpdateCampaign":      {allow: owner | editor, field: "campaign.name", resource: "campaigns"},
 	"/cagnotte.campaigns.v1.CampaignsService/PublishCampaign":     {allow: owner | editor, field: "name", resource: "campaigns"},
 	"/cagnotte.campaigns.v1.CampaignsService/PauseCampaign":       {allow: owner | editor, field: "name", resource: "campaigns"},

@@ -124,6 +124,7 @@ var matrix = map[string]string{
 	"cagnotte.campaigns.v1.CampaignsService/GetProgress":         "PPPPPP",
 	"cagnotte.campaigns.v1.CampaignsService/ListCampaigns":       "PPPPPP",
 	"cagnotte.campaigns.v1.CampaignsService/ListListedCampaigns": "PPPPPP",
+	"cagnotte.campaigns.v1.CampaignsService/GetSitemap":          "PPPPPP",
 	"cagnotte.campaigns.v1.CampaignsService/UpdateCampaign":      "UPPNNN",
 	"cagnotte.campaigns.v1.CampaignsService/PublishCampaign":     "UPPNNN",
 	"cagnotte.campaigns.v1.CampaignsService/PauseCampaign":       "UPPNNN",

@@ -84,6 +84,7 @@ func Start(ctx context.Context, cfg Config) (_ *App, err error) {
 		CheckoutOrigins: checkoutOrigins(cfg),
 		PortalOrigins:   portalOrigins(cfg),
 		Bodies:          a.bodies,
+		Reads:           places.New(publicReads),
 		Now:             cfg.Now,
 		Logger:          cfg.Logger,
 	})

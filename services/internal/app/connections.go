@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/cagnotte/cagnotte/services/internal/places"
 )
@@ -16,6 +17,10 @@ var (
 	httpConnections = places.Config{All: 4096, Each: 256}
 	grpcConnections = places.Config{All: 1024, Each: 64}
 )
+
+// publicReads is how many pages and answers for everybody are rendered at once, and by one network. Each is for a second or
+// more the answer to all who ask, so a network that reads what is there needs few.
+var publicReads = places.Config{All: 32, Each: 8, Wait: time.Second, Line: 256}
 
 // limited refuses connections beyond a listener's number: it closes them at once, so that nobody waits behind one who
 // keeps what it has.

@@ -212,6 +212,7 @@ var kinds = map[string]kind{
 	"/cagnotte.campaigns.v1.CampaignsService/GetCampaign":         read,
 	"/cagnotte.campaigns.v1.CampaignsService/GetProgress":         read,
 	"/cagnotte.campaigns.v1.CampaignsService/ListListedCampaigns": read,
+	"/cagnotte.campaigns.v1.CampaignsService/GetSitemap":          read,
 	"/cagnotte.campaigns.v1.CampaignsService/ListCampaigns":       read,
 	"/cagnotte.campaigns.v1.CampaignsService/UpdateCampaign":      write,
 	"/cagnotte.campaigns.v1.CampaignsService/PublishCampaign":     write,

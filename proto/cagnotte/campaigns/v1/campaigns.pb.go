@@ -1371,6 +1371,162 @@ func (x *ListListedCampaignsResponse) GetNextPageToken() string {
 	return ""
 }
 
+// Asks for the sitemap.
+type GetSitemapRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `instance/sitemap`.
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetSitemapRequest) Reset() {
+	*x = GetSitemapRequest{}
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetSitemapRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetSitemapRequest) ProtoMessage() {}
+
+func (x *GetSitemapRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetSitemapRequest.ProtoReflect.Descriptor instead.
+func (*GetSitemapRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *GetSitemapRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// Where the campaigns of the front page are.
+type Sitemap struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `instance/sitemap`.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The campaigns, those first that were published last.
+	Campaigns     []*SitemapCampaign `protobuf:"bytes,2,rep,name=campaigns,proto3" json:"campaigns,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Sitemap) Reset() {
+	*x = Sitemap{}
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Sitemap) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Sitemap) ProtoMessage() {}
+
+func (x *Sitemap) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Sitemap.ProtoReflect.Descriptor instead.
+func (*Sitemap) Descriptor() ([]byte, []int) {
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *Sitemap) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Sitemap) GetCampaigns() []*SitemapCampaign {
+	if x != nil {
+		return x.Campaigns
+	}
+	return nil
+}
+
+// One campaign of the sitemap.
+type SitemapCampaign struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name: `collectives/{collective}/campaigns/{campaign}`.
+	Campaign string `protobuf:"bytes,1,opt,name=campaign,proto3" json:"campaign,omitempty"`
+	// The languages of its texts, such as `fr`, in alphabetical order.
+	Languages     []string `protobuf:"bytes,2,rep,name=languages,proto3" json:"languages,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SitemapCampaign) Reset() {
+	*x = SitemapCampaign{}
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SitemapCampaign) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SitemapCampaign) ProtoMessage() {}
+
+func (x *SitemapCampaign) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SitemapCampaign.ProtoReflect.Descriptor instead.
+func (*SitemapCampaign) Descriptor() ([]byte, []int) {
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *SitemapCampaign) GetCampaign() string {
+	if x != nil {
+		return x.Campaign
+	}
+	return ""
+}
+
+func (x *SitemapCampaign) GetLanguages() []string {
+	if x != nil {
+		return x.Languages
+	}
+	return nil
+}
+
 // Asks to change a campaign.
 type UpdateCampaignRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1385,7 +1541,7 @@ type UpdateCampaignRequest struct {
 
 func (x *UpdateCampaignRequest) Reset() {
 	*x = UpdateCampaignRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[14]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1397,7 +1553,7 @@ func (x *UpdateCampaignRequest) String() string {
 func (*UpdateCampaignRequest) ProtoMessage() {}
 
 func (x *UpdateCampaignRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[14]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1410,7 +1566,7 @@ func (x *UpdateCampaignRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateCampaignRequest.ProtoReflect.Descriptor instead.
 func (*UpdateCampaignRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{14}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *UpdateCampaignRequest) GetCampaign() *Campaign {
@@ -1440,7 +1596,7 @@ type PublishCampaignRequest struct {
 
 func (x *PublishCampaignRequest) Reset() {
 	*x = PublishCampaignRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[15]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1452,7 +1608,7 @@ func (x *PublishCampaignRequest) String() string {
 func (*PublishCampaignRequest) ProtoMessage() {}
 
 func (x *PublishCampaignRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[15]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1465,7 +1621,7 @@ func (x *PublishCampaignRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishCampaignRequest.ProtoReflect.Descriptor instead.
 func (*PublishCampaignRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{15}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *PublishCampaignRequest) GetName() string {
@@ -1493,7 +1649,7 @@ type PauseCampaignRequest struct {
 
 func (x *PauseCampaignRequest) Reset() {
 	*x = PauseCampaignRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[16]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1505,7 +1661,7 @@ func (x *PauseCampaignRequest) String() string {
 func (*PauseCampaignRequest) ProtoMessage() {}
 
 func (x *PauseCampaignRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[16]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1518,7 +1674,7 @@ func (x *PauseCampaignRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseCampaignRequest.ProtoReflect.Descriptor instead.
 func (*PauseCampaignRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{16}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *PauseCampaignRequest) GetName() string {
@@ -1539,7 +1695,7 @@ type ResumeCampaignRequest struct {
 
 func (x *ResumeCampaignRequest) Reset() {
 	*x = ResumeCampaignRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[17]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1551,7 +1707,7 @@ func (x *ResumeCampaignRequest) String() string {
 func (*ResumeCampaignRequest) ProtoMessage() {}
 
 func (x *ResumeCampaignRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[17]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1564,7 +1720,7 @@ func (x *ResumeCampaignRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeCampaignRequest.ProtoReflect.Descriptor instead.
 func (*ResumeCampaignRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{17}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ResumeCampaignRequest) GetName() string {
@@ -1585,7 +1741,7 @@ type CloseCampaignRequest struct {
 
 func (x *CloseCampaignRequest) Reset() {
 	*x = CloseCampaignRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[18]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1597,7 +1753,7 @@ func (x *CloseCampaignRequest) String() string {
 func (*CloseCampaignRequest) ProtoMessage() {}
 
 func (x *CloseCampaignRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[18]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1610,7 +1766,7 @@ func (x *CloseCampaignRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseCampaignRequest.ProtoReflect.Descriptor instead.
 func (*CloseCampaignRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{18}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CloseCampaignRequest) GetName() string {
@@ -1633,7 +1789,7 @@ type CopyCampaignRequest struct {
 
 func (x *CopyCampaignRequest) Reset() {
 	*x = CopyCampaignRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[19]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1645,7 +1801,7 @@ func (x *CopyCampaignRequest) String() string {
 func (*CopyCampaignRequest) ProtoMessage() {}
 
 func (x *CopyCampaignRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[19]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1658,7 +1814,7 @@ func (x *CopyCampaignRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CopyCampaignRequest.ProtoReflect.Descriptor instead.
 func (*CopyCampaignRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{19}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CopyCampaignRequest) GetName() string {
@@ -1690,7 +1846,7 @@ type RenameCampaignRequest struct {
 
 func (x *RenameCampaignRequest) Reset() {
 	*x = RenameCampaignRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[20]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1702,7 +1858,7 @@ func (x *RenameCampaignRequest) String() string {
 func (*RenameCampaignRequest) ProtoMessage() {}
 
 func (x *RenameCampaignRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[20]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1715,7 +1871,7 @@ func (x *RenameCampaignRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenameCampaignRequest.ProtoReflect.Descriptor instead.
 func (*RenameCampaignRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{20}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *RenameCampaignRequest) GetName() string {
@@ -1752,7 +1908,7 @@ type DeleteCampaignRequest struct {
 
 func (x *DeleteCampaignRequest) Reset() {
 	*x = DeleteCampaignRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[21]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1764,7 +1920,7 @@ func (x *DeleteCampaignRequest) String() string {
 func (*DeleteCampaignRequest) ProtoMessage() {}
 
 func (x *DeleteCampaignRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[21]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1777,7 +1933,7 @@ func (x *DeleteCampaignRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteCampaignRequest.ProtoReflect.Descriptor instead.
 func (*DeleteCampaignRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{21}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *DeleteCampaignRequest) GetName() string {
@@ -1805,7 +1961,7 @@ type GetPublishChecklistRequest struct {
 
 func (x *GetPublishChecklistRequest) Reset() {
 	*x = GetPublishChecklistRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[22]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1817,7 +1973,7 @@ func (x *GetPublishChecklistRequest) String() string {
 func (*GetPublishChecklistRequest) ProtoMessage() {}
 
 func (x *GetPublishChecklistRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[22]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1830,7 +1986,7 @@ func (x *GetPublishChecklistRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPublishChecklistRequest.ProtoReflect.Descriptor instead.
 func (*GetPublishChecklistRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{22}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *GetPublishChecklistRequest) GetName() string {
@@ -1855,7 +2011,7 @@ type PublishChecklist struct {
 
 func (x *PublishChecklist) Reset() {
 	*x = PublishChecklist{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[23]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1867,7 +2023,7 @@ func (x *PublishChecklist) String() string {
 func (*PublishChecklist) ProtoMessage() {}
 
 func (x *PublishChecklist) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[23]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1880,7 +2036,7 @@ func (x *PublishChecklist) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishChecklist.ProtoReflect.Descriptor instead.
 func (*PublishChecklist) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{23}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *PublishChecklist) GetName() string {
@@ -1924,7 +2080,7 @@ type ChecklistItem struct {
 
 func (x *ChecklistItem) Reset() {
 	*x = ChecklistItem{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[24]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1936,7 +2092,7 @@ func (x *ChecklistItem) String() string {
 func (*ChecklistItem) ProtoMessage() {}
 
 func (x *ChecklistItem) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[24]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1949,7 +2105,7 @@ func (x *ChecklistItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChecklistItem.ProtoReflect.Descriptor instead.
 func (*ChecklistItem) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{24}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ChecklistItem) GetSubject() ChecklistSubject {
@@ -2002,7 +2158,7 @@ type ListRefusedOriginsRequest struct {
 
 func (x *ListRefusedOriginsRequest) Reset() {
 	*x = ListRefusedOriginsRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[25]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2014,7 +2170,7 @@ func (x *ListRefusedOriginsRequest) String() string {
 func (*ListRefusedOriginsRequest) ProtoMessage() {}
 
 func (x *ListRefusedOriginsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[25]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2027,7 +2183,7 @@ func (x *ListRefusedOriginsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRefusedOriginsRequest.ProtoReflect.Descriptor instead.
 func (*ListRefusedOriginsRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{25}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListRefusedOriginsRequest) GetParent() string {
@@ -2064,7 +2220,7 @@ type ListRefusedOriginsResponse struct {
 
 func (x *ListRefusedOriginsResponse) Reset() {
 	*x = ListRefusedOriginsResponse{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[26]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2076,7 +2232,7 @@ func (x *ListRefusedOriginsResponse) String() string {
 func (*ListRefusedOriginsResponse) ProtoMessage() {}
 
 func (x *ListRefusedOriginsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[26]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2089,7 +2245,7 @@ func (x *ListRefusedOriginsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRefusedOriginsResponse.ProtoReflect.Descriptor instead.
 func (*ListRefusedOriginsResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{26}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ListRefusedOriginsResponse) GetRefusedOrigins() []*RefusedOrigin {
@@ -2125,7 +2281,7 @@ type RefusedOrigin struct {
 
 func (x *RefusedOrigin) Reset() {
 	*x = RefusedOrigin{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[27]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2137,7 +2293,7 @@ func (x *RefusedOrigin) String() string {
 func (*RefusedOrigin) ProtoMessage() {}
 
 func (x *RefusedOrigin) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[27]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2150,7 +2306,7 @@ func (x *RefusedOrigin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefusedOrigin.ProtoReflect.Descriptor instead.
 func (*RefusedOrigin) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{27}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *RefusedOrigin) GetOrigin() string {
@@ -2201,7 +2357,7 @@ type CheckOriginRequest struct {
 
 func (x *CheckOriginRequest) Reset() {
 	*x = CheckOriginRequest{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[28]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2213,7 +2369,7 @@ func (x *CheckOriginRequest) String() string {
 func (*CheckOriginRequest) ProtoMessage() {}
 
 func (x *CheckOriginRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[28]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2226,7 +2382,7 @@ func (x *CheckOriginRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckOriginRequest.ProtoReflect.Descriptor instead.
 func (*CheckOriginRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{28}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *CheckOriginRequest) GetName() string {
@@ -2254,7 +2410,7 @@ type CheckOriginResponse struct {
 
 func (x *CheckOriginResponse) Reset() {
 	*x = CheckOriginResponse{}
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[29]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2266,7 +2422,7 @@ func (x *CheckOriginResponse) String() string {
 func (*CheckOriginResponse) ProtoMessage() {}
 
 func (x *CheckOriginResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[29]
+	mi := &file_cagnotte_campaigns_v1_campaigns_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2279,7 +2435,7 @@ func (x *CheckOriginResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckOriginResponse.ProtoReflect.Descriptor instead.
 func (*CheckOriginResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{29}
+	return file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *CheckOriginResponse) GetAllowed() bool {
@@ -2393,7 +2549,16 @@ const file_cagnotte_campaigns_v1_campaigns_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\x84\x01\n" +
 	"\x1bListListedCampaignsResponse\x12=\n" +
 	"\tcampaigns\x18\x01 \x03(\v2\x1f.cagnotte.campaigns.v1.CampaignR\tcampaigns\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x99\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"@\n" +
+	"\x11GetSitemapRequest\x12+\n" +
+	"\x04name\x18\x01 \x01(\tB\x17\xbaH\x14r\x12\n" +
+	"\x10instance/sitemapR\x04name\"c\n" +
+	"\aSitemap\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12D\n" +
+	"\tcampaigns\x18\x02 \x03(\v2&.cagnotte.campaigns.v1.SitemapCampaignR\tcampaigns\"K\n" +
+	"\x0fSitemapCampaign\x12\x1a\n" +
+	"\bcampaign\x18\x01 \x01(\tR\bcampaign\x12\x1c\n" +
+	"\tlanguages\x18\x02 \x03(\tR\tlanguages\"\x99\x01\n" +
 	"\x15UpdateCampaignRequest\x12C\n" +
 	"\bcampaign\x18\x01 \x01(\v2\x1f.cagnotte.campaigns.v1.CampaignB\x06\xbaH\x03\xc8\x01\x01R\bcampaign\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
@@ -2476,13 +2641,15 @@ const file_cagnotte_campaigns_v1_campaigns_proto_rawDesc = "" +
 	"\x14CAMPAIGN_STATE_DRAFT\x10\x01\x12\x1c\n" +
 	"\x18CAMPAIGN_STATE_PUBLISHED\x10\x02\x12\x19\n" +
 	"\x15CAMPAIGN_STATE_PAUSED\x10\x03\x12\x19\n" +
-	"\x15CAMPAIGN_STATE_CLOSED\x10\x042\xe6\x13\n" +
+	"\x15CAMPAIGN_STATE_CLOSED\x10\x042\xe3\x14\n" +
 	"\x10CampaignsService\x12\x97\x01\n" +
 	"\x0eCreateCampaign\x12,.cagnotte.campaigns.v1.CreateCampaignRequest\x1a\x1f.cagnotte.campaigns.v1.Campaign\"6\x82\xd3\xe4\x93\x020:\bcampaign\"$/v1/{parent=collectives/*}/campaigns\x12\x87\x01\n" +
 	"\vGetCampaign\x12).cagnotte.campaigns.v1.GetCampaignRequest\x1a\x1f.cagnotte.campaigns.v1.Campaign\",\x82\xd3\xe4\x93\x02&\x12$/v1/{name=collectives/*/campaigns/*}\x12\x98\x01\n" +
 	"\vGetProgress\x12).cagnotte.campaigns.v1.GetProgressRequest\x1a'.cagnotte.campaigns.v1.CampaignProgress\"5\x82\xd3\xe4\x93\x02/\x12-/v1/{name=collectives/*/campaigns/*/progress}\x12\x98\x01\n" +
 	"\rListCampaigns\x12+.cagnotte.campaigns.v1.ListCampaignsRequest\x1a,.cagnotte.campaigns.v1.ListCampaignsResponse\",\x82\xd3\xe4\x93\x02&\x12$/v1/{parent=collectives/*}/campaigns\x12\xab\x01\n" +
-	"\x13ListListedCampaigns\x121.cagnotte.campaigns.v1.ListListedCampaignsRequest\x1a2.cagnotte.campaigns.v1.ListListedCampaignsResponse\"-\x82\xd3\xe4\x93\x02'\x12%/v1/{parent=instance}/listedCampaigns\x12\xa0\x01\n" +
+	"\x13ListListedCampaigns\x121.cagnotte.campaigns.v1.ListListedCampaignsRequest\x1a2.cagnotte.campaigns.v1.ListListedCampaignsResponse\"-\x82\xd3\xe4\x93\x02'\x12%/v1/{parent=instance}/listedCampaigns\x12{\n" +
+	"\n" +
+	"GetSitemap\x12(.cagnotte.campaigns.v1.GetSitemapRequest\x1a\x1e.cagnotte.campaigns.v1.Sitemap\"#\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/{name=instance/sitemap}\x12\xa0\x01\n" +
 	"\x0eUpdateCampaign\x12,.cagnotte.campaigns.v1.UpdateCampaignRequest\x1a\x1f.cagnotte.campaigns.v1.Campaign\"?\x82\xd3\xe4\x93\x029:\bcampaign2-/v1/{campaign.name=collectives/*/campaigns/*}\x12\x9a\x01\n" +
 	"\x0fPublishCampaign\x12-.cagnotte.campaigns.v1.PublishCampaignRequest\x1a\x1f.cagnotte.campaigns.v1.Campaign\"7\x82\xd3\xe4\x93\x021:\x01*\",/v1/{name=collectives/*/campaigns/*}:publish\x12\x94\x01\n" +
 	"\rPauseCampaign\x12+.cagnotte.campaigns.v1.PauseCampaignRequest\x1a\x1f.cagnotte.campaigns.v1.Campaign\"5\x82\xd3\xe4\x93\x02/:\x01*\"*/v1/{name=collectives/*/campaigns/*}:pause\x12\x97\x01\n" +
@@ -2508,7 +2675,7 @@ func file_cagnotte_campaigns_v1_campaigns_proto_rawDescGZIP() []byte {
 }
 
 var file_cagnotte_campaigns_v1_campaigns_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_cagnotte_campaigns_v1_campaigns_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
+var file_cagnotte_campaigns_v1_campaigns_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_cagnotte_campaigns_v1_campaigns_proto_goTypes = []any{
 	(ChecklistSubject)(0),               // 0: cagnotte.campaigns.v1.ChecklistSubject
 	(ChecklistState)(0),                 // 1: cagnotte.campaigns.v1.ChecklistState
@@ -2527,103 +2694,109 @@ var file_cagnotte_campaigns_v1_campaigns_proto_goTypes = []any{
 	(*ListCampaignsResponse)(nil),       // 14: cagnotte.campaigns.v1.ListCampaignsResponse
 	(*ListListedCampaignsRequest)(nil),  // 15: cagnotte.campaigns.v1.ListListedCampaignsRequest
 	(*ListListedCampaignsResponse)(nil), // 16: cagnotte.campaigns.v1.ListListedCampaignsResponse
-	(*UpdateCampaignRequest)(nil),       // 17: cagnotte.campaigns.v1.UpdateCampaignRequest
-	(*PublishCampaignRequest)(nil),      // 18: cagnotte.campaigns.v1.PublishCampaignRequest
-	(*PauseCampaignRequest)(nil),        // 19: cagnotte.campaigns.v1.PauseCampaignRequest
-	(*ResumeCampaignRequest)(nil),       // 20: cagnotte.campaigns.v1.ResumeCampaignRequest
-	(*CloseCampaignRequest)(nil),        // 21: cagnotte.campaigns.v1.CloseCampaignRequest
-	(*CopyCampaignRequest)(nil),         // 22: cagnotte.campaigns.v1.CopyCampaignRequest
-	(*RenameCampaignRequest)(nil),       // 23: cagnotte.campaigns.v1.RenameCampaignRequest
-	(*DeleteCampaignRequest)(nil),       // 24: cagnotte.campaigns.v1.DeleteCampaignRequest
-	(*GetPublishChecklistRequest)(nil),  // 25: cagnotte.campaigns.v1.GetPublishChecklistRequest
-	(*PublishChecklist)(nil),            // 26: cagnotte.campaigns.v1.PublishChecklist
-	(*ChecklistItem)(nil),               // 27: cagnotte.campaigns.v1.ChecklistItem
-	(*ListRefusedOriginsRequest)(nil),   // 28: cagnotte.campaigns.v1.ListRefusedOriginsRequest
-	(*ListRefusedOriginsResponse)(nil),  // 29: cagnotte.campaigns.v1.ListRefusedOriginsResponse
-	(*RefusedOrigin)(nil),               // 30: cagnotte.campaigns.v1.RefusedOrigin
-	(*CheckOriginRequest)(nil),          // 31: cagnotte.campaigns.v1.CheckOriginRequest
-	(*CheckOriginResponse)(nil),         // 32: cagnotte.campaigns.v1.CheckOriginResponse
-	nil,                                 // 33: cagnotte.campaigns.v1.Campaign.TextsEntry
-	nil,                                 // 34: cagnotte.campaigns.v1.Stage.TitlesEntry
-	(*v1.Money)(nil),                    // 35: cagnotte.money.v1.Money
-	(*timestamppb.Timestamp)(nil),       // 36: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),       // 37: google.protobuf.FieldMask
-	(*emptypb.Empty)(nil),               // 38: google.protobuf.Empty
+	(*GetSitemapRequest)(nil),           // 17: cagnotte.campaigns.v1.GetSitemapRequest
+	(*Sitemap)(nil),                     // 18: cagnotte.campaigns.v1.Sitemap
+	(*SitemapCampaign)(nil),             // 19: cagnotte.campaigns.v1.SitemapCampaign
+	(*UpdateCampaignRequest)(nil),       // 20: cagnotte.campaigns.v1.UpdateCampaignRequest
+	(*PublishCampaignRequest)(nil),      // 21: cagnotte.campaigns.v1.PublishCampaignRequest
+	(*PauseCampaignRequest)(nil),        // 22: cagnotte.campaigns.v1.PauseCampaignRequest
+	(*ResumeCampaignRequest)(nil),       // 23: cagnotte.campaigns.v1.ResumeCampaignRequest
+	(*CloseCampaignRequest)(nil),        // 24: cagnotte.campaigns.v1.CloseCampaignRequest
+	(*CopyCampaignRequest)(nil),         // 25: cagnotte.campaigns.v1.CopyCampaignRequest
+	(*RenameCampaignRequest)(nil),       // 26: cagnotte.campaigns.v1.RenameCampaignRequest
+	(*DeleteCampaignRequest)(nil),       // 27: cagnotte.campaigns.v1.DeleteCampaignRequest
+	(*GetPublishChecklistRequest)(nil),  // 28: cagnotte.campaigns.v1.GetPublishChecklistRequest
+	(*PublishChecklist)(nil),            // 29: cagnotte.campaigns.v1.PublishChecklist
+	(*ChecklistItem)(nil),               // 30: cagnotte.campaigns.v1.ChecklistItem
+	(*ListRefusedOriginsRequest)(nil),   // 31: cagnotte.campaigns.v1.ListRefusedOriginsRequest
+	(*ListRefusedOriginsResponse)(nil),  // 32: cagnotte.campaigns.v1.ListRefusedOriginsResponse
+	(*RefusedOrigin)(nil),               // 33: cagnotte.campaigns.v1.RefusedOrigin
+	(*CheckOriginRequest)(nil),          // 34: cagnotte.campaigns.v1.CheckOriginRequest
+	(*CheckOriginResponse)(nil),         // 35: cagnotte.campaigns.v1.CheckOriginResponse
+	nil,                                 // 36: cagnotte.campaigns.v1.Campaign.TextsEntry
+	nil,                                 // 37: cagnotte.campaigns.v1.Stage.TitlesEntry
+	(*v1.Money)(nil),                    // 38: cagnotte.money.v1.Money
+	(*timestamppb.Timestamp)(nil),       // 39: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),       // 40: google.protobuf.FieldMask
+	(*emptypb.Empty)(nil),               // 41: google.protobuf.Empty
 }
 var file_cagnotte_campaigns_v1_campaigns_proto_depIdxs = []int32{
-	33, // 0: cagnotte.campaigns.v1.Campaign.texts:type_name -> cagnotte.campaigns.v1.Campaign.TextsEntry
-	35, // 1: cagnotte.campaigns.v1.Campaign.goal:type_name -> cagnotte.money.v1.Money
-	35, // 2: cagnotte.campaigns.v1.Campaign.presets:type_name -> cagnotte.money.v1.Money
-	35, // 3: cagnotte.campaigns.v1.Campaign.minimum:type_name -> cagnotte.money.v1.Money
-	35, // 4: cagnotte.campaigns.v1.Campaign.maximum:type_name -> cagnotte.money.v1.Money
-	36, // 5: cagnotte.campaigns.v1.Campaign.deadline:type_name -> google.protobuf.Timestamp
+	36, // 0: cagnotte.campaigns.v1.Campaign.texts:type_name -> cagnotte.campaigns.v1.Campaign.TextsEntry
+	38, // 1: cagnotte.campaigns.v1.Campaign.goal:type_name -> cagnotte.money.v1.Money
+	38, // 2: cagnotte.campaigns.v1.Campaign.presets:type_name -> cagnotte.money.v1.Money
+	38, // 3: cagnotte.campaigns.v1.Campaign.minimum:type_name -> cagnotte.money.v1.Money
+	38, // 4: cagnotte.campaigns.v1.Campaign.maximum:type_name -> cagnotte.money.v1.Money
+	39, // 5: cagnotte.campaigns.v1.Campaign.deadline:type_name -> google.protobuf.Timestamp
 	7,  // 6: cagnotte.campaigns.v1.Campaign.stages:type_name -> cagnotte.campaigns.v1.Stage
 	2,  // 7: cagnotte.campaigns.v1.Campaign.state:type_name -> cagnotte.campaigns.v1.CampaignState
 	8,  // 8: cagnotte.campaigns.v1.Campaign.progress:type_name -> cagnotte.campaigns.v1.Progress
-	36, // 9: cagnotte.campaigns.v1.Campaign.publish_time:type_name -> google.protobuf.Timestamp
-	36, // 10: cagnotte.campaigns.v1.Campaign.close_time:type_name -> google.protobuf.Timestamp
-	36, // 11: cagnotte.campaigns.v1.Campaign.create_time:type_name -> google.protobuf.Timestamp
-	36, // 12: cagnotte.campaigns.v1.Campaign.update_time:type_name -> google.protobuf.Timestamp
-	35, // 13: cagnotte.campaigns.v1.Campaign.spent:type_name -> cagnotte.money.v1.Money
+	39, // 9: cagnotte.campaigns.v1.Campaign.publish_time:type_name -> google.protobuf.Timestamp
+	39, // 10: cagnotte.campaigns.v1.Campaign.close_time:type_name -> google.protobuf.Timestamp
+	39, // 11: cagnotte.campaigns.v1.Campaign.create_time:type_name -> google.protobuf.Timestamp
+	39, // 12: cagnotte.campaigns.v1.Campaign.update_time:type_name -> google.protobuf.Timestamp
+	38, // 13: cagnotte.campaigns.v1.Campaign.spent:type_name -> cagnotte.money.v1.Money
 	5,  // 14: cagnotte.campaigns.v1.Campaign.fee_estimate:type_name -> cagnotte.campaigns.v1.FeeEstimate
 	4,  // 15: cagnotte.campaigns.v1.Campaign.event:type_name -> cagnotte.campaigns.v1.Event
-	35, // 16: cagnotte.campaigns.v1.FeeEstimate.fixed:type_name -> cagnotte.money.v1.Money
-	34, // 17: cagnotte.campaigns.v1.Stage.titles:type_name -> cagnotte.campaigns.v1.Stage.TitlesEntry
-	35, // 18: cagnotte.campaigns.v1.Stage.amount:type_name -> cagnotte.money.v1.Money
-	35, // 19: cagnotte.campaigns.v1.Stage.spent:type_name -> cagnotte.money.v1.Money
-	35, // 20: cagnotte.campaigns.v1.Progress.settled:type_name -> cagnotte.money.v1.Money
-	35, // 21: cagnotte.campaigns.v1.Progress.pending:type_name -> cagnotte.money.v1.Money
+	38, // 16: cagnotte.campaigns.v1.FeeEstimate.fixed:type_name -> cagnotte.money.v1.Money
+	37, // 17: cagnotte.campaigns.v1.Stage.titles:type_name -> cagnotte.campaigns.v1.Stage.TitlesEntry
+	38, // 18: cagnotte.campaigns.v1.Stage.amount:type_name -> cagnotte.money.v1.Money
+	38, // 19: cagnotte.campaigns.v1.Stage.spent:type_name -> cagnotte.money.v1.Money
+	38, // 20: cagnotte.campaigns.v1.Progress.settled:type_name -> cagnotte.money.v1.Money
+	38, // 21: cagnotte.campaigns.v1.Progress.pending:type_name -> cagnotte.money.v1.Money
 	3,  // 22: cagnotte.campaigns.v1.CreateCampaignRequest.campaign:type_name -> cagnotte.campaigns.v1.Campaign
-	35, // 23: cagnotte.campaigns.v1.CampaignProgress.settled:type_name -> cagnotte.money.v1.Money
-	35, // 24: cagnotte.campaigns.v1.CampaignProgress.pending:type_name -> cagnotte.money.v1.Money
+	38, // 23: cagnotte.campaigns.v1.CampaignProgress.settled:type_name -> cagnotte.money.v1.Money
+	38, // 24: cagnotte.campaigns.v1.CampaignProgress.pending:type_name -> cagnotte.money.v1.Money
 	3,  // 25: cagnotte.campaigns.v1.ListCampaignsResponse.campaigns:type_name -> cagnotte.campaigns.v1.Campaign
 	3,  // 26: cagnotte.campaigns.v1.ListListedCampaignsResponse.campaigns:type_name -> cagnotte.campaigns.v1.Campaign
-	3,  // 27: cagnotte.campaigns.v1.UpdateCampaignRequest.campaign:type_name -> cagnotte.campaigns.v1.Campaign
-	37, // 28: cagnotte.campaigns.v1.UpdateCampaignRequest.update_mask:type_name -> google.protobuf.FieldMask
-	27, // 29: cagnotte.campaigns.v1.PublishChecklist.items:type_name -> cagnotte.campaigns.v1.ChecklistItem
-	0,  // 30: cagnotte.campaigns.v1.ChecklistItem.subject:type_name -> cagnotte.campaigns.v1.ChecklistSubject
-	1,  // 31: cagnotte.campaigns.v1.ChecklistItem.state:type_name -> cagnotte.campaigns.v1.ChecklistState
-	30, // 32: cagnotte.campaigns.v1.ListRefusedOriginsResponse.refused_origins:type_name -> cagnotte.campaigns.v1.RefusedOrigin
-	36, // 33: cagnotte.campaigns.v1.RefusedOrigin.first_time:type_name -> google.protobuf.Timestamp
-	36, // 34: cagnotte.campaigns.v1.RefusedOrigin.last_time:type_name -> google.protobuf.Timestamp
-	6,  // 35: cagnotte.campaigns.v1.Campaign.TextsEntry.value:type_name -> cagnotte.campaigns.v1.CampaignText
-	9,  // 36: cagnotte.campaigns.v1.CampaignsService.CreateCampaign:input_type -> cagnotte.campaigns.v1.CreateCampaignRequest
-	10, // 37: cagnotte.campaigns.v1.CampaignsService.GetCampaign:input_type -> cagnotte.campaigns.v1.GetCampaignRequest
-	11, // 38: cagnotte.campaigns.v1.CampaignsService.GetProgress:input_type -> cagnotte.campaigns.v1.GetProgressRequest
-	13, // 39: cagnotte.campaigns.v1.CampaignsService.ListCampaigns:input_type -> cagnotte.campaigns.v1.ListCampaignsRequest
-	15, // 40: cagnotte.campaigns.v1.CampaignsService.ListListedCampaigns:input_type -> cagnotte.campaigns.v1.ListListedCampaignsRequest
-	17, // 41: cagnotte.campaigns.v1.CampaignsService.UpdateCampaign:input_type -> cagnotte.campaigns.v1.UpdateCampaignRequest
-	18, // 42: cagnotte.campaigns.v1.CampaignsService.PublishCampaign:input_type -> cagnotte.campaigns.v1.PublishCampaignRequest
-	19, // 43: cagnotte.campaigns.v1.CampaignsService.PauseCampaign:input_type -> cagnotte.campaigns.v1.PauseCampaignRequest
-	20, // 44: cagnotte.campaigns.v1.CampaignsService.ResumeCampaign:input_type -> cagnotte.campaigns.v1.ResumeCampaignRequest
-	21, // 45: cagnotte.campaigns.v1.CampaignsService.CloseCampaign:input_type -> cagnotte.campaigns.v1.CloseCampaignRequest
-	22, // 46: cagnotte.campaigns.v1.CampaignsService.CopyCampaign:input_type -> cagnotte.campaigns.v1.CopyCampaignRequest
-	23, // 47: cagnotte.campaigns.v1.CampaignsService.RenameCampaign:input_type -> cagnotte.campaigns.v1.RenameCampaignRequest
-	24, // 48: cagnotte.campaigns.v1.CampaignsService.DeleteCampaign:input_type -> cagnotte.campaigns.v1.DeleteCampaignRequest
-	25, // 49: cagnotte.campaigns.v1.CampaignsService.GetPublishChecklist:input_type -> cagnotte.campaigns.v1.GetPublishChecklistRequest
-	28, // 50: cagnotte.campaigns.v1.CampaignsService.ListRefusedOrigins:input_type -> cagnotte.campaigns.v1.ListRefusedOriginsRequest
-	31, // 51: cagnotte.campaigns.v1.CampaignsService.CheckOrigin:input_type -> cagnotte.campaigns.v1.CheckOriginRequest
-	3,  // 52: cagnotte.campaigns.v1.CampaignsService.CreateCampaign:output_type -> cagnotte.campaigns.v1.Campaign
-	3,  // 53: cagnotte.campaigns.v1.CampaignsService.GetCampaign:output_type -> cagnotte.campaigns.v1.Campaign
-	12, // 54: cagnotte.campaigns.v1.CampaignsService.GetProgress:output_type -> cagnotte.campaigns.v1.CampaignProgress
-	14, // 55: cagnotte.campaigns.v1.CampaignsService.ListCampaigns:output_type -> cagnotte.campaigns.v1.ListCampaignsResponse
-	16, // 56: cagnotte.campaigns.v1.CampaignsService.ListListedCampaigns:output_type -> cagnotte.campaigns.v1.ListListedCampaignsResponse
-	3,  // 57: cagnotte.campaigns.v1.CampaignsService.UpdateCampaign:output_type -> cagnotte.campaigns.v1.Campaign
-	3,  // 58: cagnotte.campaigns.v1.CampaignsService.PublishCampaign:output_type -> cagnotte.campaigns.v1.Campaign
-	3,  // 59: cagnotte.campaigns.v1.CampaignsService.PauseCampaign:output_type -> cagnotte.campaigns.v1.Campaign
-	3,  // 60: cagnotte.campaigns.v1.CampaignsService.ResumeCampaign:output_type -> cagnotte.campaigns.v1.Campaign
-	3,  // 61: cagnotte.campaigns.v1.CampaignsService.CloseCampaign:output_type -> cagnotte.campaigns.v1.Campaign
-	3,  // 62: cagnotte.campaigns.v1.CampaignsService.CopyCampaign:output_type -> cagnotte.campaigns.v1.Campaign
-	3,  // 63: cagnotte.campaigns.v1.CampaignsService.RenameCampaign:output_type -> cagnotte.campaigns.v1.Campaign
-	38, // 64: cagnotte.campaigns.v1.CampaignsService.DeleteCampaign:output_type -> google.protobuf.Empty
-	26, // 65: cagnotte.campaigns.v1.CampaignsService.GetPublishChecklist:output_type -> cagnotte.campaigns.v1.PublishChecklist
-	29, // 66: cagnotte.campaigns.v1.CampaignsService.ListRefusedOrigins:output_type -> cagnotte.campaigns.v1.ListRefusedOriginsResponse
-	32, // 67: cagnotte.campaigns.v1.CampaignsService.CheckOrigin:output_type -> cagnotte.campaigns.v1.CheckOriginResponse
-	52, // [52:68] is the sub-list for method output_type
-	36, // [36:52] is the sub-list for method input_type
-	36, // [36:36] is the sub-list for extension type_name
-	36, // [36:36] is the sub-list for extension extendee
-	0,  // [0:36] is the sub-list for field type_name
+	19, // 27: cagnotte.campaigns.v1.Sitemap.campaigns:type_name -> cagnotte.campaigns.v1.SitemapCampaign
+	3,  // 28: cagnotte.campaigns.v1.UpdateCampaignRequest.campaign:type_name -> cagnotte.campaigns.v1.Campaign
+	40, // 29: cagnotte.campaigns.v1.UpdateCampaignRequest.update_mask:type_name -> google.protobuf.FieldMask
+	30, // 30: cagnotte.campaigns.v1.PublishChecklist.items:type_name -> cagnotte.campaigns.v1.ChecklistItem
+	0,  // 31: cagnotte.campaigns.v1.ChecklistItem.subject:type_name -> cagnotte.campaigns.v1.ChecklistSubject
+	1,  // 32: cagnotte.campaigns.v1.ChecklistItem.state:type_name -> cagnotte.campaigns.v1.ChecklistState
+	33, // 33: cagnotte.campaigns.v1.ListRefusedOriginsResponse.refused_origins:type_name -> cagnotte.campaigns.v1.RefusedOrigin
+	39, // 34: cagnotte.campaigns.v1.RefusedOrigin.first_time:type_name -> google.protobuf.Timestamp
+	39, // 35: cagnotte.campaigns.v1.RefusedOrigin.last_time:type_name -> google.protobuf.Timestamp
+	6,  // 36: cagnotte.campaigns.v1.Campaign.TextsEntry.value:type_name -> cagnotte.campaigns.v1.CampaignText
+	9,  // 37: cagnotte.campaigns.v1.CampaignsService.CreateCampaign:input_type -> cagnotte.campaigns.v1.CreateCampaignRequest
+	10, // 38: cagnotte.campaigns.v1.CampaignsService.GetCampaign:input_type -> cagnotte.campaigns.v1.GetCampaignRequest
+	11, // 39: cagnotte.campaigns.v1.CampaignsService.GetProgress:input_type -> cagnotte.campaigns.v1.GetProgressRequest
+	13, // 40: cagnotte.campaigns.v1.CampaignsService.ListCampaigns:input_type -> cagnotte.campaigns.v1.ListCampaignsRequest
+	15, // 41: cagnotte.campaigns.v1.CampaignsService.ListListedCampaigns:input_type -> cagnotte.campaigns.v1.ListListedCampaignsRequest
+	17, // 42: cagnotte.campaigns.v1.CampaignsService.GetSitemap:input_type -> cagnotte.campaigns.v1.GetSitemapRequest
+	20, // 43: cagnotte.campaigns.v1.CampaignsService.UpdateCampaign:input_type -> cagnotte.campaigns.v1.UpdateCampaignRequest
+	21, // 44: cagnotte.campaigns.v1.CampaignsService.PublishCampaign:input_type -> cagnotte.campaigns.v1.PublishCampaignRequest
+	22, // 45: cagnotte.campaigns.v1.CampaignsService.PauseCampaign:input_type -> cagnotte.campaigns.v1.PauseCampaignRequest
+	23, // 46: cagnotte.campaigns.v1.CampaignsService.ResumeCampaign:input_type -> cagnotte.campaigns.v1.ResumeCampaignRequest
+	24, // 47: cagnotte.campaigns.v1.CampaignsService.CloseCampaign:input_type -> cagnotte.campaigns.v1.CloseCampaignRequest
+	25, // 48: cagnotte.campaigns.v1.CampaignsService.CopyCampaign:input_type -> cagnotte.campaigns.v1.CopyCampaignRequest
+	26, // 49: cagnotte.campaigns.v1.CampaignsService.RenameCampaign:input_type -> cagnotte.campaigns.v1.RenameCampaignRequest
+	27, // 50: cagnotte.campaigns.v1.CampaignsService.DeleteCampaign:input_type -> cagnotte.campaigns.v1.DeleteCampaignRequest
+	28, // 51: cagnotte.campaigns.v1.CampaignsService.GetPublishChecklist:input_type -> cagnotte.campaigns.v1.GetPublishChecklistRequest
+	31, // 52: cagnotte.campaigns.v1.CampaignsService.ListRefusedOrigins:input_type -> cagnotte.campaigns.v1.ListRefusedOriginsRequest
+	34, // 53: cagnotte.campaigns.v1.CampaignsService.CheckOrigin:input_type -> cagnotte.campaigns.v1.CheckOriginRequest
+	3,  // 54: cagnotte.campaigns.v1.CampaignsService.CreateCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	3,  // 55: cagnotte.campaigns.v1.CampaignsService.GetCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	12, // 56: cagnotte.campaigns.v1.CampaignsService.GetProgress:output_type -> cagnotte.campaigns.v1.CampaignProgress
+	14, // 57: cagnotte.campaigns.v1.CampaignsService.ListCampaigns:output_type -> cagnotte.campaigns.v1.ListCampaignsResponse
+	16, // 58: cagnotte.campaigns.v1.CampaignsService.ListListedCampaigns:output_type -> cagnotte.campaigns.v1.ListListedCampaignsResponse
+	18, // 59: cagnotte.campaigns.v1.CampaignsService.GetSitemap:output_type -> cagnotte.campaigns.v1.Sitemap
+	3,  // 60: cagnotte.campaigns.v1.CampaignsService.UpdateCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	3,  // 61: cagnotte.campaigns.v1.CampaignsService.PublishCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	3,  // 62: cagnotte.campaigns.v1.CampaignsService.PauseCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	3,  // 63: cagnotte.campaigns.v1.CampaignsService.ResumeCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	3,  // 64: cagnotte.campaigns.v1.CampaignsService.CloseCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	3,  // 65: cagnotte.campaigns.v1.CampaignsService.CopyCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	3,  // 66: cagnotte.campaigns.v1.CampaignsService.RenameCampaign:output_type -> cagnotte.campaigns.v1.Campaign
+	41, // 67: cagnotte.campaigns.v1.CampaignsService.DeleteCampaign:output_type -> google.protobuf.Empty
+	29, // 68: cagnotte.campaigns.v1.CampaignsService.GetPublishChecklist:output_type -> cagnotte.campaigns.v1.PublishChecklist
+	32, // 69: cagnotte.campaigns.v1.CampaignsService.ListRefusedOrigins:output_type -> cagnotte.campaigns.v1.ListRefusedOriginsResponse
+	35, // 70: cagnotte.campaigns.v1.CampaignsService.CheckOrigin:output_type -> cagnotte.campaigns.v1.CheckOriginResponse
+	54, // [54:71] is the sub-list for method output_type
+	37, // [37:54] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_cagnotte_campaigns_v1_campaigns_proto_init() }
@@ -2637,7 +2810,7 @@ func file_cagnotte_campaigns_v1_campaigns_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cagnotte_campaigns_v1_campaigns_proto_rawDesc), len(file_cagnotte_campaigns_v1_campaigns_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   32,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -27,6 +27,7 @@ const (
 	CampaignsService_GetProgress_FullMethodName         = "/cagnotte.campaigns.v1.CampaignsService/GetProgress"
 	CampaignsService_ListCampaigns_FullMethodName       = "/cagnotte.campaigns.v1.CampaignsService/ListCampaigns"
 	CampaignsService_ListListedCampaigns_FullMethodName = "/cagnotte.campaigns.v1.CampaignsService/ListListedCampaigns"
+	CampaignsService_GetSitemap_FullMethodName          = "/cagnotte.campaigns.v1.CampaignsService/GetSitemap"
 	CampaignsService_UpdateCampaign_FullMethodName      = "/cagnotte.campaigns.v1.CampaignsService/UpdateCampaign"
 	CampaignsService_PublishCampaign_FullMethodName     = "/cagnotte.campaigns.v1.CampaignsService/PublishCampaign"
 	CampaignsService_PauseCampaign_FullMethodName       = "/cagnotte.campaigns.v1.CampaignsService/PauseCampaign"
@@ -66,6 +67,9 @@ type CampaignsServiceClient interface {
 	// Lists the campaigns of all collectives that chose to be on the front page (`listed`), those that run first, and of these the
 	// newest. Public, and without drafts and suspended collectives.
 	ListListedCampaigns(ctx context.Context, in *ListListedCampaignsRequest, opts ...grpc.CallOption) (*ListListedCampaignsResponse, error)
+	// Answers where the campaigns of the front page are, for search engines: at most 5,000, those that were published last, and none of
+	// a discreet collective. Public.
+	GetSitemap(ctx context.Context, in *GetSitemapRequest, opts ...grpc.CallOption) (*Sitemap, error)
 	// Changes a campaign. Of a closed one, only `listed`, `expenses_shown` and `donations_shown` change (CAMPAIGN_CLOSED). The currency is fixed once it is published (CURRENCY_FIXED). A
 	// stale `etag` is ABORTED (ETAG_MISMATCH).
 	UpdateCampaign(ctx context.Context, in *UpdateCampaignRequest, opts ...grpc.CallOption) (*Campaign, error)
@@ -157,6 +161,16 @@ func (c *campaignsServiceClient) ListListedCampaigns(ctx context.Context, in *Li
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListListedCampaignsResponse)
 	err := c.cc.Invoke(ctx, CampaignsService_ListListedCampaigns_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *campaignsServiceClient) GetSitemap(ctx context.Context, in *GetSitemapRequest, opts ...grpc.CallOption) (*Sitemap, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Sitemap)
+	err := c.cc.Invoke(ctx, CampaignsService_GetSitemap_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -299,6 +313,9 @@ type CampaignsServiceServer interface {
 	// Lists the campaigns of all collectives that chose to be on the front page (`listed`), those that run first, and of these the
 	// newest. Public, and without drafts and suspended collectives.
 	ListListedCampaigns(context.Context, *ListListedCampaignsRequest) (*ListListedCampaignsResponse, error)
+	// Answers where the campaigns of the front page are, for search engines: at most 5,000, those that were published last, and none of
+	// a discreet collective. Public.
+	GetSitemap(context.Context, *GetSitemapRequest) (*Sitemap, error)
 	// Changes a campaign. Of a closed one, only `listed`, `expenses_shown` and `donations_shown` change (CAMPAIGN_CLOSED). The currency is fixed once it is published (CURRENCY_FIXED). A
 	// stale `etag` is ABORTED (ETAG_MISMATCH).
 	UpdateCampaign(context.Context, *UpdateCampaignRequest) (*Campaign, error)
@@ -360,6 +377,9 @@ func (UnimplementedCampaignsServiceServer) ListCampaigns(context.Context, *ListC
 }
 func (UnimplementedCampaignsServiceServer) ListListedCampaigns(context.Context, *ListListedCampaignsRequest) (*ListListedCampaignsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListListedCampaigns not implemented")
+}
+func (UnimplementedCampaignsServiceServer) GetSitemap(context.Context, *GetSitemapRequest) (*Sitemap, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetSitemap not implemented")
 }
 func (UnimplementedCampaignsServiceServer) UpdateCampaign(context.Context, *UpdateCampaignRequest) (*Campaign, error) {
 	return nil, status.Error(codes.Unimplemented, "method UpdateCampaign not implemented")
@@ -501,6 +521,24 @@ func _CampaignsService_ListListedCampaigns_Handler(srv interface{}, ctx context.
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(CampaignsServiceServer).ListListedCampaigns(ctx, req.(*ListListedCampaignsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CampaignsService_GetSitemap_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetSitemapRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CampaignsServiceServer).GetSitemap(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CampaignsService_GetSitemap_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CampaignsServiceServer).GetSitemap(ctx, req.(*GetSitemapRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -729,6 +767,10 @@ var CampaignsService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListListedCampaigns",
 			Handler:    _CampaignsService_ListListedCampaigns_Handler,
+		},
+		{
+			MethodName: "GetSitemap",
+			Handler:    _CampaignsService_GetSitemap_Handler,
 		},
 		{
 			MethodName: "UpdateCampaign",
