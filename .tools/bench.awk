@@ -23,6 +23,8 @@ BEGIN {
 	at_least("Reads/progress-304", "of-nginx", 0.3, "its progress, not changed, to nginx", "reads/s", "nginx/s")
 	at_least("Reads/page", "of-nginx", 0.3, "its page with a story of 20 kB, to nginx", "reads/s", "nginx/s")
 	at_least("Reads/script", "of-nginx", 0.8, "the widget's script, to nginx", "reads/s", "nginx/s")
+	at_least("Story", "of-short", 0.7, "a page with a story of 20 kB, to 200 bytes", "reads/s", "short-reads/s")
+	at_most("ReadsBesideAHog", "slower", 10, "p99 of a read while one network asks for all", "beside-p99-ms", "quiet-p99-ms")
 	at_most("StartWhileRead", "slower", 2, "p99 of a donation while 10,000 poll, to alone", "read-p99-ms", "quiet-p99-ms")
 	at_most("Burst", "calls/donation", 0.1, "calls to Stripe for a donation of a burst")
 }

@@ -20,7 +20,7 @@ var (
 
 // publicReads is how many pages and answers for everybody are rendered at once, and by one network. Each is for a second or
 // more the answer to all who ask, so a network that reads what is there needs few.
-var publicReads = places.Config{All: 32, Each: 8, Wait: time.Second, Line: 256}
+var publicReads = places.Config{All: 32, Each: 4, Wait: time.Second, Line: 256}
 
 // limited refuses connections beyond a listener's number: it closes them at once, so that nobody waits behind one who
 // keeps what it has.

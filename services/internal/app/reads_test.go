@@ -117,6 +117,125 @@ func BenchmarkStartWhileRead(b *testing.B) {
 	}
 }
 
+// BenchmarkStory reads a page with a story of 20 kB and one with a story of 200 bytes. of-short is the ratio of reads a second:
+// what the story costs is its bytes on the wire.
+func BenchmarkStory(b *testing.B) {
+	e := apptest.Start(b, apptest.Config{NoContract: true, LogTo: io.Discard})
+	long, _ := longStory(b, e)
+	short, shortKey := e.Campaign("court")
+	setStory(b, e, short, shortKey, "Deux cents octets. "+strings.Repeat("Merci. ", 26))
+	pageOf := func(campaign string) string {
+		return strings.NewReplacer("collectives/", "/c/", "/campaigns/", "/").Replace(campaign) + "?lang=fr"
+	}
+	for b.Loop() {
+		var ofLong, ofShort float64
+		for range 2 {
+			ofLong += readRate(b, e.URL, pageOf(long), "")
+			ofShort += readRate(b, e.URL, pageOf(short), "")
+		}
+		b.ReportMetric(0, "ns/op")
+		b.ReportMetric(ofLong/2, "reads/s")
+		b.ReportMetric(ofShort/2, "short-reads/s")
+		b.ReportMetric(ofLong/ofShort, "of-short")
+	}
+}
+
+const (
+	// hogs are the connections of one network that asks, as fast as it is answered, for what is not in memory.
+	hogs = 64
+	// honestReads are how many others read for each figure, each from a network of its own.
+	honestReads = 500
+)
+
+// BenchmarkReadsBesideAHog has others read what must be rendered, one after the other, first alone, then while one network asks
+// for all that it can. slower is the ratio of the times below which 99 of 100 stay. Each read of the others must be answered.
+func BenchmarkReadsBesideAHog(b *testing.B) {
+	e := apptest.Start(b, apptest.Config{
+		NoContract: true, LogTo: io.Discard, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+	})
+	campaign, _ := longStory(b, e)
+	page := strings.NewReplacer("collectives/", "/c/", "/campaigns/", "/").Replace(campaign)
+	var asked atomic.Int64
+	// Each of these is rendered: no two have the same origin, token or parameter.
+	odd := func() string {
+		n := asked.Add(1)
+		return fmt.Sprintf([]string{
+			page + "/embed?origin=https://hog%d.example", "/?page=%d", "/c/vallon?page=%d", "/v1/" + campaign + "?odd=%d",
+			"/v1/instance/listedCampaigns?page_size=%d", page + "-%d",
+		}[n%6], n)
+	}
+	for b.Loop() {
+		quiet := honestTimes(b, e, page)
+		ctx, cancel := context.WithCancel(b.Context())
+		var hogging sync.WaitGroup
+		var answered, refused atomic.Int64
+		for range hogs {
+			hogging.Go(func() { hog(ctx, b, e, odd, &answered, &refused) })
+		}
+		time.Sleep(time.Second)
+		before, begin := answered.Load(), time.Now()
+		beside := honestTimes(b, e, page)
+		rate := float64(answered.Load()-before) / time.Since(begin).Seconds()
+		cancel()
+		hogging.Wait()
+		b.ReportMetric(0, "ns/op")
+		b.ReportMetric(quiet.Seconds()*1000, "quiet-p99-ms")
+		b.ReportMetric(beside.Seconds()*1000, "beside-p99-ms")
+		b.ReportMetric(beside.Seconds()/quiet.Seconds(), "slower")
+		b.ReportMetric(rate, "hog-answers/s")
+		b.ReportMetric(float64(refused.Load())/float64(max(1, answered.Load())), "hog-refused")
+	}
+}
+
+// hog asks for one thing after the other until ctx ends.
+func hog(ctx context.Context, b *testing.B, e *apptest.Env, path func() string, answered, refused *atomic.Int64) {
+	conn, err := net.Dial("tcp", strings.TrimPrefix(e.URL, "http://"))
+	if err != nil {
+		b.Error(err)
+		return
+	}
+	defer conn.Close()
+	answers := bufio.NewReaderSize(conn, 64<<10)
+	for ctx.Err() == nil {
+		status, err := readOnce(conn, answers, from("192.0.2.1", readRequest(e.URL, path(), "")))
+		if err != nil {
+			b.Error(err)
+			return
+		}
+		answered.Add(1)
+		if status == http.StatusServiceUnavailable {
+			refused.Add(1)
+		}
+	}
+}
+
+// from adds the address that a proxy says a request comes from.
+func from(address string, request []byte) []byte {
+	return append(request[:len(request)-2:len(request)-2], "X-Forwarded-For: "+address+"\r\n\r\n"...)
+}
+
+// honestTimes reads frames of as many sites, and returns the time below which 99 of 100 stayed.
+func honestTimes(b *testing.B, e *apptest.Env, page string) time.Duration {
+	b.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(e.URL, "http://"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer conn.Close()
+	answers := bufio.NewReaderSize(conn, 64<<10)
+	times := make([]time.Duration, honestReads)
+	for i := range times {
+		request := from(fmt.Sprintf("10.%d.%d.1", i/250, i%250), readRequest(e.URL, page+"/embed?origin=https://"+uuid.NewString()+".example", ""))
+		begin := time.Now()
+		if status, err := readOnce(conn, answers, request); err != nil || status != http.StatusOK {
+			b.Fatalf("a read is answered %d, %v", status, err)
+		}
+		times[i] = time.Since(begin)
+	}
+	slices.Sort(times)
+	return times[honestReads*99/100]
+}
+
 // nginxProgram finds nginx, or skips.
 func nginxProgram(b *testing.B) string {
 	b.Helper()
@@ -192,7 +311,13 @@ func longStory(b *testing.B, e *apptest.Env) (campaign, key string) {
 	for i := 0; story.Len() < 19_900; i++ {
 		fmt.Fprintf(&story, "Le **%d** mars, la mairie a posé la caméra nᵒ %d.\n\n", i%31+1, i)
 	}
-	text := &campaignsv1.CampaignText{Title: "Une avocate", Story: string([]rune(story.String())[:min(19_000, len([]rune(story.String())))])}
+	setStory(b, e, campaign, key, string([]rune(story.String())[:min(19_000, len([]rune(story.String())))]))
+	return campaign, key
+}
+
+func setStory(b *testing.B, e *apptest.Env, campaign, key, story string) {
+	b.Helper()
+	text := &campaignsv1.CampaignText{Title: "Une avocate", Story: story}
 	_, err := campaignsv1.NewCampaignsServiceClient(e.Conn).UpdateCampaign(apptest.WithKey(b.Context(), key), &campaignsv1.UpdateCampaignRequest{
 		Campaign:   &campaignsv1.Campaign{Name: campaign, Texts: map[string]*campaignsv1.CampaignText{"fr": text}},
 		UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"texts"}},
@@ -200,7 +325,6 @@ func longStory(b *testing.B, e *apptest.Env) (campaign, key string) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	return campaign, key
 }
 
 // fetchGzip returns an answer's bytes as they come over the wire, compressed or not, and its ETag.
