@@ -3,51 +3,18 @@ package campaigns
 import (
 	"context"
 
-	"github.com/jackc/pgx/v5"
-
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
-	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
-// maxSitemap is how many campaigns a sitemap names. With their languages they are far below the 50,000 addresses and 50 MB that
-// https://www.sitemaps.org allows.
-const maxSitemap = 5_000
-
-// sitemapSQL returns names and languages of what the front page lists, by campaigns_listed_idx. Pages of discreet collectives
-// tell search engines to leave them out.
-const sitemapSQL = `
-SELECT
-	c.collective,
-	c.id,
-	ARRAY(
-		SELECT k.lang
-		FROM jsonb_object_keys(c.texts) AS k (lang)
-		ORDER BY k.lang
-	)
-FROM campaigns.campaigns AS c
-JOIN collectives.collectives AS g ON g.id = c.collective
-WHERE c.listed
-	AND c.state <> 'draft'
-	AND g.suspended_at IS NULL
-	AND NOT g.discreet
-ORDER BY
-	c.published_at DESC,
-	c.collective DESC,
-	c.id DESC
-LIMIT @count`
-
-// GetSitemap answers everybody alike, by one query.
+// GetSitemap answers everybody alike.
 func (s *server) GetSitemap(ctx context.Context, req *campaignsv1.GetSitemapRequest) (*campaignsv1.Sitemap, error) {
-	rows, err := s.service.pool.Query(ctx, sitemapSQL, pgx.NamedArgs{"count": maxSitemap})
+	found, err := s.service.sitemap(ctx)
 	if err != nil {
-		return nil, postgres.Error(err)
+		return nil, err
 	}
-	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*campaignsv1.SitemapCampaign, error) {
-		var name Name
-		c := &campaignsv1.SitemapCampaign{}
-		err := row.Scan(&name.Collective, &name.Campaign, &c.Languages)
-		c.Campaign = name.String()
-		return c, err
-	})
-	return &campaignsv1.Sitemap{Name: req.GetName(), Campaigns: found}, postgres.Error(err)
+	all := &campaignsv1.Sitemap{Name: req.GetName()}
+	for _, c := range found {
+		all.Campaigns = append(all.Campaigns, &campaignsv1.SitemapCampaign{Campaign: c.Name.String(), Languages: c.Languages})
+	}
+	return all, nil
 }
