@@ -30,16 +30,40 @@ func amountFields(v *visit, c *campaignsv1.Campaign) []field {
 func stageFields(v *visit, c *campaignsv1.Campaign, i int) []field {
 	path := fmt.Sprintf("campaign.stages[%d]", i)
 	n := "-" + strconv.Itoa(i)
-	return []field{
+	fields := []field{
 		{Name: "stage-id" + n, Kind: "hidden"},
-		{Name: "stage-fr" + n, Label: "campaigns.stage.fr", Required: true, Max: 120, Spellcheck: true, Path: path + `.titles["fr"]`},
-		{Name: "stage-en" + n, Label: "campaigns.stage.en", Max: 120, Spellcheck: true, Path: path + `.titles["en"]`},
 		{Name: "stage-amount" + n, Label: "campaigns.stage.amount", Kind: "money", Required: true, Suffix: v.CurrencySymbol(c.GetGoal().GetCurrencyCode()), Path: path + ".amount"},
 	}
+	for _, lang := range stageLanguages(c) {
+		fields = append(fields, field{
+			Name: "stage-" + lang + n, Label: "campaigns.stage." + lang, Required: lang == "fr", Max: 120, Spellcheck: true, Path: fmt.Sprintf("%s.titles[%q]", path, lang),
+		})
+	}
+	return fields
+}
+
+// stageLanguages are those in which stages are named: those of members, and those in which the campaign has texts or names.
+func stageLanguages(c *campaignsv1.Campaign) (named []string) {
+	for _, lang := range languages {
+		named = append(named, lang)
+		if slices.Contains(text.MemberLanguages, lang) || c.GetTexts()[lang] != nil {
+			continue
+		}
+		if !slices.ContainsFunc(c.GetStages(), func(s *campaignsv1.Stage) bool { return s.GetTitles()[lang] != "" }) {
+			named = named[:len(named)-1]
+		}
+	}
+	return named
 }
 
 // stageParts are the beginnings of the names of a stage's fields.
-var stageParts = []string{"stage-id-", "stage-fr-", "stage-en-", "stage-amount-"}
+var stageParts = func() []string {
+	parts := []string{"stage-id-", "stage-amount-"}
+	for _, lang := range languages {
+		parts = append(parts, "stage-"+lang+"-")
+	}
+	return parts
+}()
 
 func campaignsAmountsForm(v *visit) error {
 	c, err := campaignOf(v)
@@ -55,10 +79,11 @@ func campaignsAmountsForm(v *visit) error {
 	f.set("presets", strings.Join(presets, "; "))
 	for i, stage := range c.GetStages() {
 		f.fields = append(f.fields, stageFields(v, c, i)...)
-		for part, value := range map[string]string{
-			"stage-id-": stage.GetId(), "stage-fr-": stage.GetTitles()["fr"], "stage-en-": stage.GetTitles()["en"], "stage-amount-": v.FieldMoney(stage.GetAmount()),
-		} {
-			f.set(part+strconv.Itoa(i), value)
+		n := strconv.Itoa(i)
+		f.set("stage-id-"+n, stage.GetId())
+		f.set("stage-amount-"+n, v.FieldMoney(stage.GetAmount()))
+		for _, lang := range stageLanguages(c) {
+			f.set("stage-"+lang+"-"+n, stage.GetTitles()[lang])
 		}
 	}
 	return campaignsShowAmounts(v, c, f, nil)
@@ -66,10 +91,12 @@ func campaignsAmountsForm(v *visit) error {
 
 // stageRow is a stage in the form, with the buttons that move it.
 type stageRow struct {
-	Number, Count    int
-	Index            int
-	First, Last      bool
-	ID, FR, EN, Cost *fieldView
+	Number, Count int
+	Index         int
+	First, Last   bool
+	ID, Cost      *fieldView
+	// Names are one a language.
+	Names []*fieldView
 }
 
 // amountsPage has the form's fields but the stages', and the stages.
@@ -90,8 +117,12 @@ func campaignsShowAmounts(v *visit, c *campaignsv1.Campaign, f *form, refusal er
 	}
 	for i := range count {
 		row := stageRow{Number: i + 1, Count: count, Index: i, First: i == 0, Last: i == count-1}
-		for part, view := range map[string]**fieldView{"stage-id-": &row.ID, "stage-fr-": &row.FR, "stage-en-": &row.EN, "stage-amount-": &row.Cost} {
-			*view, _ = f.Field(part + strconv.Itoa(i)) // it is there
+		n := strconv.Itoa(i)
+		row.ID, _ = f.Field("stage-id-" + n) // each is there
+		row.Cost, _ = f.Field("stage-amount-" + n)
+		for _, lang := range stageLanguages(c) {
+			name, _ := f.Field("stage-" + lang + "-" + n)
+			row.Names = append(row.Names, name)
 		}
 		a.Stages = append(a.Stages, row)
 	}
@@ -221,15 +252,17 @@ func amountsOf(v *visit, f *form, c *campaignsv1.Campaign) *campaignsv1.Campaign
 	}
 	for i := range stageCount(f) {
 		n := strconv.Itoa(i)
-		stage := &campaignsv1.Stage{Id: f.Value("stage-id-" + n), Amount: f.money("stage-amount-"+n, currency), Titles: map[string]string{"fr": f.Value("stage-fr-" + n)}}
-		if en := f.Value("stage-en-" + n); en != "" {
-			stage.Titles["en"] = en
+		stage := &campaignsv1.Stage{Id: f.Value("stage-id-" + n), Amount: f.money("stage-amount-"+n, currency), Titles: map[string]string{}}
+		for _, lang := range stageLanguages(c) {
+			if name := f.Value("stage-" + lang + "-" + n); name != "" || lang == "fr" {
+				stage.Titles[lang] = name
+			}
 		}
 		// The titles of other languages stay.
 		for _, stored := range c.GetStages() {
 			if stored.GetId() == stage.GetId() {
 				for lang, title := range stored.GetTitles() {
-					if !slices.Contains(languages, lang) {
+					if !slices.Contains(stageLanguages(c), lang) {
 						stage.Titles[lang] = title
 					}
 				}

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/cagnotte/cagnotte/gateway/pages"
+	"github.com/cagnotte/cagnotte/gateway/text"
 	accessv1 "github.com/cagnotte/cagnotte/proto/cagnotte/access/v1"
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	imagesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/images/v1"
@@ -19,16 +20,17 @@ import (
 var writers = []accessv1.Role{owner, editor}
 
 const (
-	// maxCampaignForm holds two stories of 20,000 characters, three bytes each once a form has encoded them.
-	maxCampaignForm = 512 << 10
+	// maxCampaignForm holds stories of 20,000 characters in six languages: six bytes a letter with an accent, once a form has
+	// encoded it, and most letters are one.
+	maxCampaignForm = 1 << 20
 	// maxImageForm holds a picture of 8 MiB.
 	maxImageForm = 9 << 20
 	// maxStages is how many stages a campaign may have.
 	maxStages = 20
 )
 
-// languages are those in which members write, French first.
-var languages = []string{"fr", "en"}
+// languages are those in which members write for donors, French first.
+var languages = text.Languages
 
 // campaignsSection has the campaigns: list, texts, amounts and stages, image, sites, checklist, and what becomes of them.
 func campaignsSection() section {

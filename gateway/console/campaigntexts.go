@@ -7,10 +7,11 @@ import (
 
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
+	"github.com/cagnotte/cagnotte/gateway/text"
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 )
 
-// textFields are the texts in both languages.
+// textFields are the texts in all languages.
 func textFields(v *visit, c *campaignsv1.Campaign) []field {
 	fields := []field{{Name: "etag", Kind: "hidden"}}
 	for _, lang := range languages {
@@ -47,19 +48,24 @@ func campaignsTextsForm(v *visit) error {
 type languageFields struct {
 	Name, Lang string
 	Fields     []*fieldView
+	// Folds: it is the first of the languages that most texts have none of, which are folded together; Open unfolds them.
+	Folds, Open bool
 }
 
 // byLanguage sorts the fields of a form, whose names end in a language.
 func byLanguage(v *visit, f *form) (columns []languageFields) {
-	for _, lang := range languages {
-		column := languageFields{Name: v.T("campaigns.language." + lang), Lang: lang}
+	folded, open := len(text.MemberLanguages), false
+	for i, lang := range languages {
+		column := languageFields{Name: v.T("campaigns.language." + lang), Lang: lang, Folds: i == folded}
 		for _, field := range f.Fields() {
 			if strings.HasSuffix(field.Name, "-"+lang) {
 				column.Fields = append(column.Fields, field)
+				open = open || i >= folded && (field.Value != "" || field.Error != "")
 			}
 		}
 		columns = append(columns, column)
 	}
+	columns[folded].Open = open
 	return columns
 }
 

@@ -102,7 +102,7 @@ func newsList(v *visit) error {
 	return v.show("news/list", v.T("news.of", "campaign", p.Campaign), p)
 }
 
-// newsFields are the texts in both languages.
+// newsFields are the texts in all languages.
 func newsFields() []field {
 	fields := []field{{Name: "etag", Kind: "hidden"}}
 	for _, lang := range languages {
