@@ -25,6 +25,7 @@ var floatsAllowed = map[string]string{
 	"gateway/text/language.go":                              "quality values of Accept-Language",
 	"gateway/typeface/typeface.go":                          "sizes of letters",
 	"gateway/widget/widget.js":                              "seconds of Retry-After",
+	"services/bank/statement/workbook.go":                   "amounts, since a workbook has no other numbers: each cell is rounded to six decimals, and refused where the currency has fewer",
 	"services/cmd/cagnotte/progress.go":                     "the share of entries that are verified",
 	"services/cmd/cagnotte-dev/demo.go":                     "a random draw, which picks one of a list of round sums",
 	"services/exports/xlsx.go":                              "widths of columns; and amounts, since a spreadsheet has no other numbers: each cell is the double nearest to its decimal",

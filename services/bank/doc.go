@@ -40,7 +40,7 @@
 //     be a name, the pledge and the owed expenses that its text names, and a keyed hash that recognises it in another file.
 //     A preview answers the texts of the file to who sent it, and stores nothing.
 //   - The parts of a split line add up to it. The database checks it when the transaction ends.
-//   - Movements of CAMT.053 and CSV files, or of CSV files with other columns, have other hashes. So a file of another form
+//   - Movements of files of two formats, or of CSV files with other columns, have other hashes. So a file of another form
 //     is refused on days that have lines.
 //
 // # What it does not do

@@ -151,11 +151,11 @@ func (s *Service) read(ctx context.Context, i Import, at place) (statement.Detec
 	return detected, read, err
 }
 
-// fileHash recognises a file that was imported before. A CSV file with other balances than it was imported with is another
+// fileHash recognises a file that was imported before. A CSV or QIF file with other balances than it was imported with is another
 // file: it has no new lines, and its statement has the balances.
 func fileHash(asked, detected statement.File) [sha256.Size]byte {
 	content := sha256.Sum256(asked.Content)
-	if detected.CSV == nil || asked.Opening == nil && asked.Closing == nil {
+	if !detected.TakesBalances() || asked.Opening == nil && asked.Closing == nil {
 		return content
 	}
 	told := content[:]

@@ -97,6 +97,18 @@ var problemKinds = map[statement.ProblemKind]bankv1.BankStatementProblemKind{
 	statement.ProblemAccounts:      bankv1.BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_ACCOUNTS,
 	statement.ProblemAmbiguous:     bankv1.BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_AMBIGUOUS,
 	statement.ProblemNoAccount:     bankv1.BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_NO_ACCOUNT,
+	statement.ProblemIntraday:      bankv1.BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_INTRADAY,
+	statement.ProblemNotification:  bankv1.BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_NOTIFICATION,
+}
+
+var fileFormats = map[statement.Format]bankv1.BankFileFormat{
+	"":                 bankv1.BankFileFormat_BANK_FILE_FORMAT_CAMT053,
+	statement.CAMT053:  bankv1.BankFileFormat_BANK_FILE_FORMAT_CAMT053,
+	statement.CSV:      bankv1.BankFileFormat_BANK_FILE_FORMAT_CSV,
+	statement.OFX:      bankv1.BankFileFormat_BANK_FILE_FORMAT_OFX,
+	statement.CFONB120: bankv1.BankFileFormat_BANK_FILE_FORMAT_CFONB120,
+	statement.MT940:    bankv1.BankFileFormat_BANK_FILE_FORMAT_MT940,
+	statement.QIF:      bankv1.BankFileFormat_BANK_FILE_FORMAT_QIF,
 }
 
 // previewToProto answers a preview: its statements as those of an import, without names.
@@ -107,7 +119,7 @@ func previewToProto(p Preview) *bankv1.ImportBankStatementResponse {
 		preview.Format, preview.Csv = bankv1.BankFileFormat_BANK_FILE_FORMAT_CSV, csvToProto(p.File.CSV)
 		preview.Encoding = preview.GetCsv().GetEncoding()
 	case p.File.Content != nil:
-		preview.Format = bankv1.BankFileFormat_BANK_FILE_FORMAT_CAMT053
+		preview.Format = fileFormats[p.File.Format]
 	}
 	answer := &bankv1.ImportBankStatementResponse{
 		Preview: preview, LeftOutAccounts: p.OtherAccounts, NotBookedLineCount: int32(p.NotBooked),

@@ -145,45 +145,11 @@ func readCAMT(content []byte, account string) (Contents, error) {
 	if err != nil {
 		return Contents{}, err
 	}
-	var accounts []string
-	// Every statement must name its account, also those that are not read: else money of another account might be
-	// booked.
-	for i, s := range all {
-		of := s.account()
-		if of == "" || len(of) > 40 {
-			return Contents{}, unreadable("statement %d names no account", i+1)
-		}
-		if !slices.Contains(accounts, of) {
-			accounts = append(accounts, of)
-		}
+	parts := make([]part, len(all))
+	for i, statement := range all {
+		parts[i] = part{account: statement.account(), parse: statement.parse}
 	}
-	switch {
-	case account == "" && len(accounts) > 1:
-		return Contents{}, with(refused(errorsv1.ErrorReason_STATEMENT_ACCOUNTS, "account",
-			"is required, since the file has several accounts: "+strings.Join(accounts, ", ")), Problem{Kind: ProblemAccounts, Accounts: accounts})
-	case account == "":
-		account = accounts[0]
-	// The account in the settings, or the one that the caller named, is not in the file.
-	case !slices.Contains(accounts, account):
-		return Contents{}, errOtherAccount(accounts...)
-	}
-	contents := Contents{OtherAccounts: slices.DeleteFunc(accounts, func(a string) bool { return a == account })}
-	movements := 0
-	for i, s := range all {
-		if s.account() != account {
-			continue
-		}
-		parsed, err := s.parse(i + 1)
-		if err != nil {
-			return Contents{}, err
-		}
-		// A batch is one entry and many movements, so they are counted once they are parsed.
-		if movements += len(parsed.Movements); movements > maxMovements {
-			return Contents{}, with(unreadable("it has more than %d movements", maxMovements), Problem{Kind: ProblemTooLarge})
-		}
-		contents.Statements = append(contents.Statements, *parsed)
-	}
-	return contents, nil
+	return choose(parts, account)
 }
 
 // camtEncoding finds the encoding in the first line of a document.

@@ -18,18 +18,26 @@ type Detected struct {
 	Columns []string
 }
 
-// Detect finds out how a file is to be read: as CAMT.053, or as CSV whose columns are recognised by their titles, or by what
-// is in them. It never guesses at money: when the sign or the decimal mark of amounts is not certain, the file is refused.
+// Detect finds out how a file is to be read, by its content and never by its name: in one of the formats, from an archive or a
+// workbook, or as CSV whose columns are recognised by their titles, or by what is in them. It never guesses at money: when the sign or the decimal mark of amounts is not certain, the file is refused.
 // What it finds out is a [CSVFormat], with which [Read] reads and checks the file like any other.
 //
 // Errors, all INVALID_ARGUMENT: STATEMENT_FORMAT_UNKNOWN; STATEMENT_UNREADABLE; BANK_ACCOUNT_MISMATCH when a column names
 // another account than OwnAccount.
 func Detect(f File) (Detected, error) {
-	if kind := otherKind(f.Content); kind != "" {
-		return Detected{}, unknownFormat(kind, "must be CAMT.053 or CSV")
+	var err error
+	if f.Content, err = unpack(f.Content); err != nil {
+		return Detected{}, err
 	}
-	if begins := bytes.TrimLeft(bytes.TrimPrefix(f.Content, []byte("\ufeff")), " \t\r\n"); bytes.HasPrefix(begins, []byte("<")) {
-		f.CSV = nil
+	f.CSV, f.Format = nil, formatOf(f.Content)
+	kind := otherKind(f.Content)
+	if f.Format == CAMT053 && kind == "" {
+		kind = otherReportIn(f.Content)
+	}
+	if kind != "" && (f.Format == CSV || f.Format == CAMT053) {
+		return Detected{}, unknownFormat(kind, "must be CAMT.053, OFX, CFONB 120, MT940, QIF, CSV or XLSX")
+	}
+	if f.Format != CSV {
 		return Detected{File: f}, nil
 	}
 	text, err := CSVFormat{}.decode(f.Content)
@@ -82,12 +90,11 @@ func otherKind(content []byte) ProblemKind {
 	switch {
 	case begins("%PDF"):
 		return ProblemPDF
-	// A ZIP archive, as all newer workbooks are, and the container of the old ones.
+	// The container of workbooks before XLSX, and an archive in an archive.
 	case begins("PK\x03\x04", "\xd0\xcf\x11\xe0"):
 		return ProblemWorkbook
-	// Money and Quicken, SWIFT MT940, a photograph, a web page, and what has bytes that no text has.
-	case begins("OFXHEADER", "!Type", ":20:", "{1:", "\xff\xd8", "\x89PNG", "<!DOCTYPE", "<html", "<HTML", "<OFX", "<?OFX"),
-		bytes.IndexByte(content, 0) >= 0:
+	// A photograph, a web page, and what has bytes that no text has.
+	case begins("\xff\xd8", "\x89PNG", "<!DOCTYPE", "<html", "<HTML"), bytes.IndexByte(content, 0) >= 0:
 		return ProblemNotAStatement
 	}
 	return ""

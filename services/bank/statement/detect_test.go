@@ -123,10 +123,10 @@ func TestFilesThatCannotBeToldAreRefused(t *testing.T) {
 		accounts      []string
 	}{
 		"a PDF":                      {content: "%PDF-1.4 ...", want: ProblemPDF},
-		"a workbook":                 {content: "PK\x03\x04...", want: ProblemWorkbook},
+		"a broken archive":           {content: "PK\x03\x04...", want: ProblemBroken},
 		"an old workbook":            {content: "\xd0\xcf\x11\xe0...", want: ProblemWorkbook},
 		"a file of Money":            {content: "OFXHEADER:100\nDATA:OFXSGML\n<OFX>", want: ProblemNotAStatement},
-		"MT940":                      {content: ":20:STARTUMS\n:25:1/2\n", want: ProblemNotAStatement},
+		"MT940 without balances":     {content: ":20:STARTUMS\n:25:1/2\n", want: ProblemColumns},
 		"a photograph":               {content: "\xff\xd8\xff\xe0\x00", want: ProblemNotAStatement},
 		"UTF-16":                     {content: "\xff\xfeD\x00a\x00", want: ProblemNotAStatement},
 		"a letter":                   {content: "Bonjour,\nvoici le relevé.\n", want: ProblemColumns},

@@ -5,10 +5,16 @@
 //
 // # Formats
 //
-//	CAMT.053   ISO 20022, versions 02 to 08      camt.go
-//	CSV        in the form that a CSVFormat tells   csv.go, csvwords.go
+//	CAMT.053   ISO 20022, from version 02 on         camt.go
+//	OFX        versions 1 and 2                      ofx.go
+//	CFONB 120  of French banks                       cfonb.go
+//	MT940      of SWIFT                              mt940.go
+//	QIF        of Quicken                            qif.go
+//	CSV        in the form that a CSVFormat tells    csv.go, csvwords.go
+//	XLSX, ZIP  unpacked first                        unpack.go, workbook.go
 //
-// A format is one file with one function that returns Contents; [Read] chooses it. [Detect] finds out which one a file has
+// A format is one file with one function that returns Contents; [Read] chooses it, and account.go the account that is meant.
+// format.go recognises them. [Detect] finds out which one a file has
 // and, of a CSV file, makes the CSVFormat by titles and contents (detect.go, detect*.go). A [Problem] says for people why a file is refused.
 //
 // # Invariants

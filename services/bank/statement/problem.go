@@ -29,6 +29,8 @@ const (
 	ProblemAccounts      ProblemKind = "accounts"
 	ProblemAmbiguous     ProblemKind = "ambiguous"
 	ProblemNoAccount     ProblemKind = "no_account"
+	ProblemIntraday      ProblemKind = "intraday"
+	ProblemNotification  ProblemKind = "notification"
 )
 
 // Problem says what is wrong with a file. It is the cause of the errors of [Read] and [Detect].

@@ -17,11 +17,13 @@ const maxMovements = 10_000
 // File is a file to read, and what the caller knows about it.
 type File struct {
 	Content []byte
-	// CSV tells how to read a CSV file; nil for CAMT.053, which needs none of the next four.
+	// Format is how it is written; empty for CAMT053, or for CSV when there is a CSVFormat.
+	Format Format
+	// CSV tells how to read a CSV file; nil for the other formats.
 	CSV *CSVFormat
-	// Currency is that of the amounts in a CSV file.
+	// Currency is that of the amounts in a CSV or QIF file, and in an OFX file that names none.
 	Currency money.Currency
-	// Opening and Closing are the balances around a CSV file; nil when they are unknown.
+	// Opening and Closing are the balances around a CSV or QIF file; nil when they are unknown.
 	Opening, Closing *money.Amount
 	// Account is the account that is meant; empty for OwnAccount.
 	Account string
@@ -33,11 +35,11 @@ type File struct {
 
 // Contents is what a file says of the account that is meant.
 type Contents struct {
-	// Statements are in the order of the file. A CSV file has exactly one.
+	// Statements are in the order of the file. A CSV or QIF file has exactly one.
 	Statements []Statement
 	// OtherAccounts are the accounts in the file that were not read.
 	OtherAccounts []string
-	// NotBooked is how many lines of a CSV file were skipped because their state says that they are not booked.
+	// NotBooked is how many lines are no money and were left out: not booked yet, declined, or of zero.
 	NotBooked int
 }
 
@@ -51,6 +53,8 @@ type Statement struct {
 	// ClosingOn is the day of the closing balance, or of the last movement.
 	ClosingOn calendar.Day
 	Movements []Movement
+	// notBooked is how many lines were left out: see Contents.
+	notBooked int
 }
 
 // Continues reports whether a statement begins where another one ends, so that no movement is in both.
@@ -89,10 +93,19 @@ func Read(f File) (Contents, error) {
 	}
 	var contents Contents
 	var err error
-	if f.CSV == nil {
-		contents, err = readCAMT(f.Content, account)
-	} else {
+	switch f.format() {
+	case CSV:
 		contents, err = f.readCSV(account)
+	case OFX:
+		contents, err = readOFX(f.Content, account, f.Currency)
+	case CFONB120:
+		contents, err = readCFONB(f.Content, account)
+	case MT940:
+		contents, err = readMT940(f.Content, account)
+	case QIF:
+		contents, err = f.readQIF(account)
+	default:
+		contents, err = readCAMT(f.Content, account)
 	}
 	if err != nil {
 		return Contents{}, err
@@ -105,12 +118,30 @@ func Read(f File) (Contents, error) {
 	return contents, nil
 }
 
+// format is the file's own, or what its CSVFormat says.
+func (f File) format() Format {
+	switch {
+	case f.CSV != nil:
+		return CSV
+	case f.Format == "":
+		return CAMT053
+	}
+	return f.Format
+}
+
+// TakesBalances reports whether the format has no balances, which can be told beside the file then.
+func (f File) TakesBalances() bool { return f.format() == CSV || f.format() == QIF }
+
 // readCSV reads the file as the one statement that a CSV file is.
 func (f File) readCSV(account string) (Contents, error) {
 	if account == "" {
 		return Contents{}, with(errs.Invalid("account", "is required, since the collective's settings have no IBAN"), Problem{Kind: ProblemNoAccount})
 	}
-	content, err := readCSV(f.Content, *f.CSV, f.Currency)
+	text, err := unpack(f.Content)
+	if err != nil {
+		return Contents{}, err
+	}
+	content, err := readCSV(text, *f.CSV, f.Currency)
 	if err != nil {
 		return Contents{}, err
 	}
@@ -124,8 +155,13 @@ func (f File) readCSV(account string) (Contents, error) {
 // Form names the format, and of a CSV file the columns that make one movement the same in another file. Files of two
 // forms cannot recognise each other's movements.
 func (f File) Form() string {
-	if f.CSV == nil {
-		return "camt.053"
+	switch format := f.format(); format {
+	case CSV:
+	// Its amounts have no currency of their own.
+	case QIF:
+		return string(format) + " " + string(f.Currency)
+	default:
+		return string(format)
 	}
 	return fmt.Sprintf("csv %s %d %d %v", f.Currency, f.CSV.Date, f.CSV.Reference, f.CSV.Text)
 }

@@ -104,8 +104,16 @@ const (
 	BankFileFormat_BANK_FILE_FORMAT_UNSPECIFIED BankFileFormat = 0
 	// CAMT.053.
 	BankFileFormat_BANK_FILE_FORMAT_CAMT053 BankFileFormat = 1
-	// CSV.
+	// CSV, or the first sheet of a workbook.
 	BankFileFormat_BANK_FILE_FORMAT_CSV BankFileFormat = 2
+	// OFX, version 1 or 2.
+	BankFileFormat_BANK_FILE_FORMAT_OFX BankFileFormat = 3
+	// CFONB 120.
+	BankFileFormat_BANK_FILE_FORMAT_CFONB120 BankFileFormat = 4
+	// MT940.
+	BankFileFormat_BANK_FILE_FORMAT_MT940 BankFileFormat = 5
+	// QIF.
+	BankFileFormat_BANK_FILE_FORMAT_QIF BankFileFormat = 6
 )
 
 // Enum value maps for BankFileFormat.
@@ -114,11 +122,19 @@ var (
 		0: "BANK_FILE_FORMAT_UNSPECIFIED",
 		1: "BANK_FILE_FORMAT_CAMT053",
 		2: "BANK_FILE_FORMAT_CSV",
+		3: "BANK_FILE_FORMAT_OFX",
+		4: "BANK_FILE_FORMAT_CFONB120",
+		5: "BANK_FILE_FORMAT_MT940",
+		6: "BANK_FILE_FORMAT_QIF",
 	}
 	BankFileFormat_value = map[string]int32{
 		"BANK_FILE_FORMAT_UNSPECIFIED": 0,
 		"BANK_FILE_FORMAT_CAMT053":     1,
 		"BANK_FILE_FORMAT_CSV":         2,
+		"BANK_FILE_FORMAT_OFX":         3,
+		"BANK_FILE_FORMAT_CFONB120":    4,
+		"BANK_FILE_FORMAT_MT940":       5,
+		"BANK_FILE_FORMAT_QIF":         6,
 	}
 )
 
@@ -155,11 +171,11 @@ type BankStatementProblemKind int32
 const (
 	// Another reason, which the description tells.
 	BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_UNSPECIFIED BankStatementProblemKind = 0
-	// It is neither CAMT.053 nor a CSV file.
+	// It is no file of a format that is read.
 	BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_NOT_A_STATEMENT BankStatementProblemKind = 1
 	// It is a PDF file.
 	BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_PDF BankStatementProblemKind = 2
-	// It is a workbook of a spreadsheet program.
+	// It is a workbook of a spreadsheet program that cannot be read, such as one from before XLSX.
 	BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_WORKBOOK BankStatementProblemKind = 3
 	// It is a CSV file whose columns of days and amounts are not recognised.
 	BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_COLUMNS BankStatementProblemKind = 4
@@ -191,6 +207,10 @@ const (
 	BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_AMBIGUOUS BankStatementProblemKind = 17
 	// The account is not known: the collective's settings have no IBAN, and the request names none.
 	BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_NO_ACCOUNT BankStatementProblemKind = 18
+	// It is a CAMT.052: the movements of a day that is not over.
+	BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_INTRADAY BankStatementProblemKind = 19
+	// It is a CAMT.054: notifications of single movements, without balances.
+	BankStatementProblemKind_BANK_STATEMENT_PROBLEM_KIND_NOTIFICATION BankStatementProblemKind = 20
 )
 
 // Enum value maps for BankStatementProblemKind.
@@ -215,6 +235,8 @@ var (
 		16: "BANK_STATEMENT_PROBLEM_KIND_FORM_CHANGED",
 		17: "BANK_STATEMENT_PROBLEM_KIND_AMBIGUOUS",
 		18: "BANK_STATEMENT_PROBLEM_KIND_NO_ACCOUNT",
+		19: "BANK_STATEMENT_PROBLEM_KIND_INTRADAY",
+		20: "BANK_STATEMENT_PROBLEM_KIND_NOTIFICATION",
 	}
 	BankStatementProblemKind_value = map[string]int32{
 		"BANK_STATEMENT_PROBLEM_KIND_UNSPECIFIED":     0,
@@ -236,6 +258,8 @@ var (
 		"BANK_STATEMENT_PROBLEM_KIND_FORM_CHANGED":    16,
 		"BANK_STATEMENT_PROBLEM_KIND_AMBIGUOUS":       17,
 		"BANK_STATEMENT_PROBLEM_KIND_NO_ACCOUNT":      18,
+		"BANK_STATEMENT_PROBLEM_KIND_INTRADAY":        19,
+		"BANK_STATEMENT_PROBLEM_KIND_NOTIFICATION":    20,
 	}
 )
 
@@ -1455,7 +1479,8 @@ type ImportBankStatementRequest_Csv struct {
 }
 
 type ImportBankStatementRequest_Detect struct {
-	// As the file itself tells: CAMT.053, or CSV whose columns are recognised by their titles and contents.
+	// As the file itself tells: CAMT.053, OFX 1 and 2, CFONB 120, MT940, QIF, or a table (CSV, XLSX) whose columns are
+	// recognised by their titles and contents. Any of them may be in a ZIP archive.
 	Detect bool `protobuf:"varint,11,opt,name=detect,proto3,oneof"`
 }
 
@@ -3148,11 +3173,15 @@ const file_cagnotte_bank_v1_bank_proto_rawDesc = "" +
 	"\x17BANK_LINE_STATE_MATCHED\x10\x03\x12\x1b\n" +
 	"\x17BANK_LINE_STATE_IGNORED\x10\x04\x12\x19\n" +
 	"\x15BANK_LINE_STATE_SPLIT\x10\x05\x12\x1d\n" +
-	"\x19BANK_LINE_STATE_WITHDRAWN\x10\x06*j\n" +
+	"\x19BANK_LINE_STATE_WITHDRAWN\x10\x06*\xd9\x01\n" +
 	"\x0eBankFileFormat\x12 \n" +
 	"\x1cBANK_FILE_FORMAT_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18BANK_FILE_FORMAT_CAMT053\x10\x01\x12\x18\n" +
-	"\x14BANK_FILE_FORMAT_CSV\x10\x02*\xbb\x06\n" +
+	"\x14BANK_FILE_FORMAT_CSV\x10\x02\x12\x18\n" +
+	"\x14BANK_FILE_FORMAT_OFX\x10\x03\x12\x1d\n" +
+	"\x19BANK_FILE_FORMAT_CFONB120\x10\x04\x12\x1a\n" +
+	"\x16BANK_FILE_FORMAT_MT940\x10\x05\x12\x18\n" +
+	"\x14BANK_FILE_FORMAT_QIF\x10\x06*\x93\a\n" +
 	"\x18BankStatementProblemKind\x12+\n" +
 	"'BANK_STATEMENT_PROBLEM_KIND_UNSPECIFIED\x10\x00\x12/\n" +
 	"+BANK_STATEMENT_PROBLEM_KIND_NOT_A_STATEMENT\x10\x01\x12#\n" +
@@ -3173,7 +3202,9 @@ const file_cagnotte_bank_v1_bank_proto_rawDesc = "" +
 	"$BANK_STATEMENT_PROBLEM_KIND_ACCOUNTS\x10\x0f\x12,\n" +
 	"(BANK_STATEMENT_PROBLEM_KIND_FORM_CHANGED\x10\x10\x12)\n" +
 	"%BANK_STATEMENT_PROBLEM_KIND_AMBIGUOUS\x10\x11\x12*\n" +
-	"&BANK_STATEMENT_PROBLEM_KIND_NO_ACCOUNT\x10\x12*\x9d\x03\n" +
+	"&BANK_STATEMENT_PROBLEM_KIND_NO_ACCOUNT\x10\x12\x12(\n" +
+	"$BANK_STATEMENT_PROBLEM_KIND_INTRADAY\x10\x13\x12,\n" +
+	"(BANK_STATEMENT_PROBLEM_KIND_NOTIFICATION\x10\x14*\x9d\x03\n" +
 	"\x16BankLineSuggestionKind\x12)\n" +
 	"%BANK_LINE_SUGGESTION_KIND_UNSPECIFIED\x10\x00\x12$\n" +
 	" BANK_LINE_SUGGESTION_KIND_PLEDGE\x10\x01\x12%\n" +
