@@ -378,9 +378,9 @@ func TestWhatDonorsSeeOfTheirWays(t *testing.T) {
 		holds(t, page(), "confirmation par votre banque", "5 jours ouvrés environ")
 	})
 	t.Run("a page that closed is opened again where that is possible", func(t *testing.T) {
-		status = &donationsv1.DonationStatus{Amount: euros(2000), Outcome: donationsv1.DonationOutcome_DONATION_OUTCOME_NOT_PAID, CheckoutUrl: "https://checkout.stripe.com/r/1"}
-		holds(t, page(), `href="https://checkout.stripe.com/r/1"`)
-		status.CheckoutUrl = ""
+		status = &donationsv1.DonationStatus{Amount: euros(2000), Outcome: donationsv1.DonationOutcome_DONATION_OUTCOME_NOT_PAID, Reopenable: true}
+		holds(t, page(), `method="post" action="`+campaignPath+"/donations/"+donationID+`/reopen`, "Continuer vers le paiement")
+		status.Reopenable = false
 		holds(t, page(), `href="`+campaignPath+`"`, "Faire un don")
 	})
 	t.Run("a monthly donation says so, and leads to a link", func(t *testing.T) {

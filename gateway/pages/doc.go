@@ -21,6 +21,7 @@
 //	GET  /c/{collective}/{campaign}/badge.svg             progress as a picture
 //	POST /c/{collective}/{campaign}/give                  starts a donation -> Stripe Checkout
 //	GET  /c/{collective}/{campaign}/donations/{donation}      the truth about one donation
+//	POST …/donations/{donation}/reopen                        -> its payment page, opened again
 //	GET, POST …/donations/{donation}/receipt              its tax receipt: the form -> the PDF; …/erase erases who gave
 //	GET  /c/{collective}/{campaign}/monthly/{recurring}   a monthly donation, for whom a link was mailed to
 //	POST …/link, …/open, …/change, …/portal, …/stop       what its donor does with it

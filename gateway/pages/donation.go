@@ -2,6 +2,7 @@ package pages
 
 import (
 	"context"
+	"errors"
 	"html/template"
 	"net/http"
 	"net/url"
@@ -21,8 +22,9 @@ import (
 // donationView is the truth about one donation.
 type donationView struct {
 	Tone, Sign, Heading, Lead, Text string
-	// CheckoutURL is where it can still be paid, AgainPath where another donation can be made.
-	CheckoutURL, AgainPath string
+	// CheckoutURL is where it can still be paid. A post to ReopenPath opens its page again, and AgainPath is where another
+	// donation can be made.
+	CheckoutURL, ReopenPath, AgainPath string
 	// State is the outcome in a word: what a page that waits compares.
 	State string
 	// Waiting says that the answer may still change by itself; SelfPath asks again. After each of Waits, in seconds, a script
@@ -71,6 +73,56 @@ func (s *site) donation(w http.ResponseWriter, r *http.Request) {
 		s.failed(w, r, err)
 		return
 	}
+	s.showDonation(w, r, name, donation, nil)
+}
+
+// errForeign: the form was posted by a page of another site.
+var errForeign = errors.New("the form is of another site")
+
+// reopen opens the payment page of a donation again, and sends the donor there. What was paid meanwhile, or is refused, is
+// told on the donation's page.
+func (s *site) reopen(w http.ResponseWriter, r *http.Request) {
+	name, ok := campaignName(r)
+	if !ok || !donationPattern.MatchString(r.PathValue("donation")) {
+		s.missing(w, r)
+		return
+	}
+	name += "/donations/" + r.PathValue("donation")
+	// A page of another site may not count in the donor's limits.
+	refused := errForeign
+	if s.foreign.Check(r) == nil {
+		var donation *donationsv1.DonationStatus
+		donation, refused = s.donations.ReopenDonation(r.Context(), &donationsv1.ReopenDonationRequest{Name: name})
+		if refused == nil && at(donation.GetCheckoutUrl(), s.checkoutOrigins) {
+			w.Header().Set("Cache-Control", cacheNever)
+			w.Header().Set("Location", donation.GetCheckoutUrl())
+			w.WriteHeader(http.StatusSeeOther)
+			return
+		}
+		if refused == nil {
+			s.backToDonation(w, r)
+			return
+		}
+	}
+	donation, err := s.status(r.Context(), name+"/status", false)
+	if err != nil {
+		s.failed(w, r, err)
+		return
+	}
+	s.showDonation(w, r, strings.TrimSuffix(name, "/donations/"+r.PathValue("donation")), donation, refused)
+}
+
+// backToDonation serves who reloads or types the address of the page's form.
+func (s *site) backToDonation(w http.ResponseWriter, r *http.Request) {
+	target := strings.TrimSuffix(r.URL.Path, "/reopen")
+	if lang := text.ExplicitLanguage(r, text.Languages); lang != "" {
+		target += "?lang=" + lang
+	}
+	http.Redirect(w, r, target, http.StatusSeeOther)
+}
+
+// showDonation answers the page. refused is why its payment page was not opened again; nil for none.
+func (s *site) showDonation(w http.ResponseWriter, r *http.Request, name string, donation *donationsv1.DonationStatus, refused error) {
 	p := s.begin(w, r)
 	// The donor comes back from Stripe to an address without a language. The page is in the language in which the
 	// donation was made, unless the visitor chose another one.
@@ -79,6 +131,17 @@ func (s *site) donation(w http.ResponseWriter, r *http.Request) {
 	}
 	v := newDonationView(p.Words, donation)
 	collective, campaign := slugs(name)
+	code := http.StatusOK
+	if refused != nil {
+		var sentence string
+		if code, sentence = http.StatusForbidden, p.T("errorOrigin"); !errors.Is(refused, errForeign) {
+			code, sentence = refusal(p.Words, nil, refused)
+		}
+		p.wrong("", sentence)
+	}
+	if v.ReopenPath != "" {
+		v.ReopenPath += p.Query
+	}
 	// Before the payment there is nothing to manage.
 	if _, id, ok := strings.Cut(donation.GetRecurringDonation(), "/recurringDonations/"); ok && v.Settled {
 		v.MonthlyPath = "/c/" + collective + "/" + campaign + "/monthly/" + id
@@ -108,7 +171,7 @@ func (s *site) donation(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	p.Title, p.NoIndex, p.Content = v.Heading, true, v
-	s.answer(w, r, http.StatusOK, "donation", p, cacheNever)
+	s.answer(w, r, code, "donation", p, cacheNever)
 }
 
 // A donor who has just paid is here before Stripe's webhook is. On the first look the answer may
@@ -162,8 +225,11 @@ func newDonationView(w *text.Words, donation *donationsv1.DonationStatus) donati
 		key, v.Tone, v.Sign, v.Waiting, v.Settled = "confirming", "good", "…", true, true
 	case donationsv1.DonationOutcome_DONATION_OUTCOME_NOT_PAID:
 		key, v.Tone, v.Sign = "notPaid", "open", "–"
-		// A payment page that is still open is offered again; else a new donation has to be made.
-		if v.CheckoutURL = donation.GetCheckoutUrl(); v.CheckoutURL == "" {
+		// A payment page that closed is opened again, where that can be; else a new donation has to be made.
+		if donation.GetReopenable() {
+			_, id, _ := strings.Cut(strings.TrimSuffix(donation.GetName(), "/status"), "/donations/")
+			v.ReopenPath = "/c/" + collective + "/" + campaign + "/donations/" + id + "/reopen"
+		} else {
 			v.AgainPath = "/c/" + collective + "/" + campaign
 		}
 	case donationsv1.DonationOutcome_DONATION_OUTCOME_REFUNDED:

@@ -173,6 +173,8 @@ func New(c Config) (*Site, error) {
 	mux.HandleFunc("POST /c/{collective}/{campaign}/give", s.give)
 	mux.HandleFunc("GET /c/{collective}/{campaign}/give", s.backFromForm)
 	mux.HandleFunc("GET /c/{collective}/{campaign}/donations/{donation}", s.donation)
+	mux.HandleFunc("POST /c/{collective}/{campaign}/donations/{donation}/reopen", s.reopen)
+	mux.HandleFunc("GET /c/{collective}/{campaign}/donations/{donation}/reopen", s.backToDonation)
 	mux.HandleFunc("GET /c/{collective}/{campaign}/donations/{donation}/receipt", s.receipt)
 	mux.HandleFunc("POST /c/{collective}/{campaign}/donations/{donation}/receipt", s.issueReceipt)
 	mux.HandleFunc("GET /c/{collective}/{campaign}/donations/{donation}/receipt/erase", s.eraseReceiptForm)

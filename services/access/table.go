@@ -171,6 +171,7 @@ var table = map[string]rule{
 	"/cagnotte.donations.v1.DonationsService/LocateDonation":    {public: true},
 	// Empty until the campaign shows them.
 	"/cagnotte.donations.v1.DonationsService/ListDonationBatches": {public: true},
+	"/cagnotte.donations.v1.DonationsService/ReopenDonation":      {public: true},
 
 	"/cagnotte.refunds.v1.RefundsService/CreateRefund":  {allow: owner | treasurer, field: "parent", resource: "refunds"},
 	"/cagnotte.refunds.v1.RefundsService/GetRefund":     {allow: bookkeepers | operator, field: "name", resource: "refunds"},

@@ -152,6 +152,7 @@ var matrix = map[string]string{
 	"cagnotte.donations.v1.DonationsService/GetDonationStatus":   "PPPPPP",
 	"cagnotte.donations.v1.DonationsService/LocateDonation":      "PPPPPP",
 	"cagnotte.donations.v1.DonationsService/ListDonationBatches": "PPPPPP",
+	"cagnotte.donations.v1.DonationsService/ReopenDonation":      "PPPPPP",
 
 	"cagnotte.receipts.v1.ReceiptsService/CreateReceiptDeclaration":   "UPNNNN",
 	"cagnotte.receipts.v1.ReceiptsService/GetReceiptDeclaration":      "UPNPPP",

@@ -2,6 +2,7 @@ package donations
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -17,9 +18,9 @@ import (
 // Everybody who may use a Stripe account, such as its owner or another product, can write metadata and client_reference_id.
 // So these only say where to look. The proof is an id that is stored here:
 //
-//   - A Checkout Session is the donation's when its id is stored as that of the session made for it, or when Stripe says by
-//     recovered_from, which nobody else can write, that it is a copy of that session ([Donation.made]). A page's address is
-//     disclosed only after its id is stored, so nobody pays on a page that is not.
+//   - A Checkout Session is the donation's when its id is stored as that of a session made for it: the one that it has, or one
+//     before its page was opened again ([Donation.made]). A page's address is disclosed only after its id is stored, so nobody
+//     pays on a page that is not.
 //   - A payment intent is the donation's when such a session names it. It is stored then: in the donation's row, and in
 //     payments if there is more than one.
 //   - A subscription is a monthly donation's when the session of its first month names it, and an invoice when it belongs to
@@ -28,10 +29,9 @@ import (
 // Charges, refunds, disputes, warnings and declines are all attributed by [Service.Find], from what is stored. If a webhook
 // was lost, [Lookup] asks Stripe first.
 
-// made reports whether the session was made for the donation, by us, or by Stripe as a copy.
+// made reports whether the session was made for the donation.
 func (d Donation) made(session stripe.Session) bool {
-	is := func(id string) bool { return id != "" && (id == d.CheckoutSession || id == d.recoveredSession) }
-	return is(session.ID) || is(session.RecoveredFrom)
+	return session.ID != "" && (session.ID == d.CheckoutSession || slices.Contains(d.earlier, session.ID))
 }
 
 // Clue identifies the payment of a movement of money. Any part may be empty.

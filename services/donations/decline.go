@@ -3,6 +3,7 @@ package donations
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -18,6 +19,15 @@ import (
 // three or four; somebody who tests stolen cards wants thousands. Together with the limit of a network's pages it bounds what
 // can be tested from one address.
 const maxDeclines = 8
+
+const (
+	// closeQueue is the queue of the jobs that close pages.
+	closeQueue = "donation_close_page"
+	// In each copy of the program closeWorkers pages are closed at once, and as many begun in each closePause. A page costs
+	// two calls to Stripe.
+	closeWorkers = 2
+	closePause   = 250 * time.Millisecond
+)
 
 // metrics are what an operator watches for card testing: refused payments, and pages that were closed for them.
 type metrics struct {
@@ -51,9 +61,10 @@ type closeArgs struct {
 // Kind names the job in River.
 func (closeArgs) Kind() string { return "donation_close_page" }
 
-// InsertOpts allows one job at a time for a payment, in the queue whose calls to Stripe are bounded.
+// InsertOpts allows one job at a time for a payment. The queue is apart from that of the donors' requests, so that neither
+// delays the other.
 func (closeArgs) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{Queue: refreshQueue, UniqueOpts: river.UniqueOpts{
+	return river.InsertOpts{Queue: closeQueue, UniqueOpts: river.UniqueOpts{
 		ByArgs: true,
 		ByState: []rivertype.JobState{
 			rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateScheduled, rivertype.JobStateRunning,
@@ -75,8 +86,7 @@ WHERE d.id = @id
 RETURNING d.declines`
 
 // CountDeclineTx counts a refused payment of the donation. The caller's transaction must also note the event as applied, so that
-// each event counts once. From maxDeclines refused payments on, a job closes the page of each refused payment, since a page
-// that closed can be opened again. ours is false for a donation that does not exist in this account and livemode.
+// each event counts once. From maxDeclines refused payments on, a job closes the page of each refused payment. ours is false for a donation that does not exist in this account and livemode.
 func (s *Service) CountDeclineTx(ctx context.Context, tx pgx.Tx, account string, donation uuid.UUID, intent string) (ours bool, err error) {
 	var declines int
 	err = tx.QueryRow(ctx, countDeclineSQL, pgx.NamedArgs{
@@ -104,8 +114,7 @@ func (s *Service) closePage(ctx context.Context, args closeArgs, attempt int) er
 	if err != nil {
 		return postgres.Error(err)
 	}
-	// The page may be a copy that Stripe opened from a recovery URL. The payment intent leads to the session on which
-	// the payment was tried.
+	// The payment intent leads to the session on which the payment was tried, also when the page was opened again since.
 	session, err := s.cfg.Stripe.SessionOfIntent(ctx, d.StripeAccount, args.PaymentIntent)
 	if err != nil {
 		return err

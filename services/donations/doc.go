@@ -10,7 +10,7 @@
 //
 //	created             its payment page is open or being made     -> pending, succeeded, expired, failed, canceled
 //	pending             a debit is at the bank                     -> succeeded, failed
-//	expired             its page closed unpaid                     -> pending, succeeded
+//	expired             its page closed unpaid                     -> created (opened again), pending, succeeded
 //	failed, canceled    an unpaid end                              -> succeeded
 //	succeeded           paid                                       -> the other paid states
 //	partially_refunded  refunds took a part                        -> the other paid states
@@ -24,11 +24,11 @@
 //
 //   - Amount, campaign, request id and Stripe account never change; a paid donation stays paid. The database refuses
 //     any other step.
-//   - One request id is one donation and one payment page. [Service.Create] commits the intent before it calls Stripe,
+//   - One request id is one donation, and at most one open payment page. [Service.Create] commits the intent before it calls Stripe,
 //     outside any transaction, under an idempotency key of the intent and its attempt. After a failure nobody calls
 //     before a pause is over (session.go).
-//   - A payment is a donation's only if it was made on a page whose session is stored here, or on Stripe's copy of that,
-//     and brought what the page asks for. Metadata only says where to look (attribution.go, lookup.go). Any other payment
+//   - A payment is a donation's only if it was made on a page whose session is stored here, and brought what the page asks
+//     for. Metadata only says where to look (attribution.go, lookup.go). Any other payment
 //     that names a donation is booked to unknown receipts and told to members ([Service.RefuseTx]).
 //   - Two functions move a donation, both in the caller's transaction and both without effect when repeated:
 //     [Service.ApplySessionTx] by what a session says, [Service.BookTx] by what was posted to the ledger.
@@ -40,9 +40,9 @@
 //
 // # Pages that close
 //
-// A page that closed unpaid can be opened again for 30 days, by Stripe's recovery URL: each visit is a copy of the session
-// (recovery.go). Monthly donations have none, since each visit would make another subscription. After maxDeclines refused
-// cards a page is closed, and its copies at their first refusal (decline.go). Upkeep asks Stripe about donations whose
+// A page that closed unpaid is opened again for 30 days and three times at most, by another session of the same donation, counted
+// as a new donation is (reopening.go). That holds for monthly donations too: a closed page starts no subscription. After
+// maxDeclines refused cards, on all its pages together, a donation's page is closed for good (decline.go). Upkeep asks Stripe about donations whose
 // end no event told, more and more rarely (overdue.go). Pages of a suspended collective are closed (suspension.go).
 //
 // # Monthly donations

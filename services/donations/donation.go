@@ -73,11 +73,10 @@ type Donation struct {
 	// failures is how often Stripe created no session; retryTime is when the next call may be made.
 	failures  int
 	retryTime time.Time
-	// recoveryURL opens a page that closed unpaid again, until recoveryEnds; recoveredSession is the last session that was
-	// opened so and is paid or under way.
-	recoveryURL, recoveredSession string
-	recoveryEnds                  time.Time
-	declines                      int
+	declines  int
+	// earlier are the sessions that it had before its page was opened again, reopenings times.
+	earlier    []string
+	reopenings int
 }
 
 // PayableURL is the page where the donation can be paid at that time; empty for none.
@@ -86,15 +85,6 @@ func (d Donation) PayableURL(now time.Time) string {
 		return ""
 	}
 	return d.checkoutURL
-}
-
-// RecoveryURL is where a donation whose page closed unpaid can still be paid at that time. It is empty for none, and when
-// the page was closed because too many cards were declined on it.
-func (d Donation) RecoveryURL(now time.Time) string {
-	if d.State != StateExpired || d.declines >= maxDeclines || !now.Before(d.recoveryEnds) {
-		return ""
-	}
-	return d.recoveryURL
 }
 
 // FullyReturned reports whether all of a paid donation went back to its donor, by refunds and disputes. Of a donation that was

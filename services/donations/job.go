@@ -30,6 +30,7 @@ func (s *Service) Workers(w *river.Workers) {
 func (s *Service) Queues() map[string]river.QueueConfig {
 	return map[string]river.QueueConfig{
 		refreshQueue: {MaxWorkers: refreshWorkers, FetchCooldown: refreshPause},
+		closeQueue:   {MaxWorkers: closeWorkers, FetchCooldown: closePause},
 		// One run of upkeep at a time in each copy of the program.
 		recurringQueue: {MaxWorkers: 1},
 	}

@@ -15,11 +15,10 @@ import (
 )
 
 // MaxAsks bounds the payments that one [Lookup] reads at Stripe one by one, and maxInvoiceAsks the invoices, which are more,
-// since many monthly donations are renewed on one day. maxCopies bounds the copies of copies of a session that are followed.
+// since many monthly donations are renewed on one day.
 const (
 	MaxAsks        = 20
 	maxInvoiceAsks = 100
-	maxCopies      = 5
 )
 
 // Payment is what is known of a payment whose donation is wanted.
@@ -130,7 +129,7 @@ func (l *Lookup) Prepare(ctx context.Context, payments []Payment) error {
 	var wanted []stripe.Wanted
 	for _, d := range l.claims {
 		if d.CheckoutSession != "" {
-			wanted = append(wanted, stripe.Wanted{ID: d.CheckoutSession, Created: d.CreateTime})
+			wanted = append(wanted, stripe.Wanted{ID: d.CheckoutSession, Created: d.openTime()})
 		}
 	}
 	met, err := l.service.cfg.Stripe.FindSessions(ctx, l.account, wanted)
@@ -251,7 +250,7 @@ func (l *Lookup) readClaim(ctx context.Context, p Payment) (claim uuid.UUID, ans
 	}
 	session, met := l.sessions[p.Intent]
 	if !met {
-		if session, answered, err = l.sessionOf(ctx, d, p.Intent); err != nil || !answered {
+		if session, answered, err = l.sessionOf(ctx, p.Intent); err != nil || !answered {
 			return d.ID, false, err
 		}
 	}
@@ -270,30 +269,16 @@ func (l *Lookup) readClaim(ctx context.Context, p Payment) (claim uuid.UUID, ans
 	return d.ID, false, nil
 }
 
-// sessionOf reads the session that a payment was made on. It follows copies of copies to the session that we made.
-func (l *Lookup) sessionOf(ctx context.Context, d Donation, intent string) (session stripe.Session, answered bool, err error) {
+// sessionOf reads the session that a payment was made on.
+func (l *Lookup) sessionOf(ctx context.Context, intent string) (session stripe.Session, answered bool, err error) {
 	if !l.may(&l.asks) {
 		return stripe.Session{}, false, nil
 	}
 	session, err = l.service.cfg.Stripe.SessionOfIntent(ctx, l.account, intent)
-	origin := session
-	for range maxCopies {
-		if ctx.Err() != nil {
-			return stripe.Session{}, false, err
-		}
-		if l.failed(err) {
-			return stripe.Session{}, false, nil
-		}
-		if err != nil || d.made(origin) || origin.RecoveredFrom == "" {
-			break
-		}
-		origin, err = l.service.cfg.Stripe.GetSession(ctx, l.account, origin.RecoveredFrom)
+	if ctx.Err() != nil {
+		return stripe.Session{}, false, err
 	}
-	if session.RecoveredFrom != "" && d.made(origin) {
-		// ApplySessionTx knows the stored session only, so a copy of a copy counts as a copy of that.
-		session.RecoveredFrom = d.CheckoutSession
-	}
-	return session, true, nil
+	return session, !l.failed(err), nil
 }
 
 // makeMonth makes a month's donation of a payment whose invoice belongs to a monthly donation. An invoice that our key may not

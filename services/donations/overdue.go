@@ -117,14 +117,14 @@ func (s *Service) refreshMany(ctx context.Context, account string, ids []uuid.UU
 			continue
 		}
 		donations = append(donations, d)
-		wanted = append(wanted, stripe.Wanted{ID: d.session(), Created: d.CreateTime})
+		wanted = append(wanted, stripe.Wanted{ID: d.CheckoutSession, Created: d.openTime()})
 	}
 	met, err := s.cfg.Stripe.FindSessions(ctx, account, wanted)
 	if err != nil {
 		return err
 	}
 	for _, d := range donations {
-		session, isMet := met[d.session()]
+		session, isMet := met[d.CheckoutSession]
 		// The list leaves out sessions that are open, as well as those that it does not have.
 		if isMet {
 			err = s.applyRead(ctx, account, session)

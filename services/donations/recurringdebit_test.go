@@ -98,7 +98,7 @@ func TestAFirstMonthByDebitIsPendingUntilItIsGivenUp(t *testing.T) {
 			t.Errorf("the monthly donation is %s", r.State)
 		}
 		pending, err := e.donations.byID(t.Context(), first.ID)
-		if page := e.donations.whereToPay(t.Context(), pending); err != nil || page != "" {
+		if page := pending.PayableURL(e.donations.now()); err != nil || page != "" {
 			t.Errorf("it can be paid a second time, on %q: %v", page, err)
 		}
 		e.clock.Advance(4 * 24 * time.Hour) // the second debit is at the bank

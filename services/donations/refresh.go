@@ -1,7 +1,6 @@
 package donations
 
 import (
-	"cmp"
 	"context"
 	"time"
 
@@ -55,8 +54,8 @@ WHERE d.id = @id
 // look inserts a job that asks Stripe about an open donation, unless one was inserted a short while ago.
 func (s *Service) look(ctx context.Context, d Donation) error {
 	now := s.now()
-	// The pause grows with the donation's age. The same row is checked here first, to save a transaction.
-	before := now.Add(-min(max(now.Sub(d.CreateTime)/6, lookSoonest), lookLatest))
+	// The pause grows with the page's age. The same row is checked here first, to save a transaction.
+	before := now.Add(-min(max(now.Sub(d.openTime())/6, lookSoonest), lookLatest))
 	if !d.State.Open() || d.CheckoutSession == "" || d.lookTime.After(before) {
 		return nil
 	}
@@ -70,17 +69,24 @@ func (s *Service) look(ctx context.Context, d Donation) error {
 	})
 }
 
-// expireSQL ends a donation whose session Stripe does not have. A pending one is left: its payment is under way.
+// expireSQL ends a donation whose session Stripe does not have. A pending one is left: its payment is under way. So is one
+// whose page was opened again meanwhile.
 const expireSQL = `
 UPDATE donations.donations AS d
 SET
 	state = 'expired',
 	updated_at = @now
 WHERE d.id = @id
-	AND d.state = 'created'`
+	AND d.state = 'created'
+	AND d.checkout_session_id = @session`
 
-// session is the id of the session to read at Stripe; empty for none.
-func (d Donation) session() string { return cmp.Or(d.recoveredSession, d.CheckoutSession) }
+// openTime is about when its session was made; zero before one was requested.
+func (d Donation) openTime() time.Time {
+	if d.ExpireTime.IsZero() {
+		return time.Time{}
+	}
+	return d.ExpireTime.Add(-sessionLife)
+}
 
 // Refresh reads an open donation's session at Stripe and applies it, and, for a first month by debit, its invoice. If Stripe does
 // not have the session, the donation has expired, unless a payment is under way. It does nothing for a donation that is not
@@ -93,9 +99,9 @@ func (s *Service) Refresh(ctx context.Context, id uuid.UUID) error {
 	if !d.State.Open() || d.CheckoutSession == "" {
 		return nil
 	}
-	session, err := s.cfg.Stripe.GetSession(ctx, d.StripeAccount, d.session())
+	session, err := s.cfg.Stripe.GetSession(ctx, d.StripeAccount, d.CheckoutSession)
 	if stripe.KindOf(err) == stripe.Missing {
-		_, err = s.cfg.Pool.Exec(ctx, expireSQL, pgx.NamedArgs{"id": id, "now": s.now()})
+		_, err = s.cfg.Pool.Exec(ctx, expireSQL, pgx.NamedArgs{"id": id, "session": d.CheckoutSession, "now": s.now()})
 		return postgres.Error(err)
 	}
 	if err != nil {

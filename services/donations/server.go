@@ -81,12 +81,31 @@ func (s *server) GetDonationStatus(ctx context.Context, req *donationsv1.GetDona
 		// The answer is complete without it, and the webhook usually comes.
 		s.service.cfg.Logger.WarnContext(ctx, "a job that asks Stripe about a donation cannot be inserted", slog.Any("error", err))
 	}
+	return s.statusOf(ctx, d), nil
+}
+
+// ReopenDonation takes the network from package rpc, as CreateDonation does.
+func (s *server) ReopenDonation(ctx context.Context, req *donationsv1.ReopenDonationRequest) (*donationsv1.DonationStatus, error) {
+	campaign, id, err := ParseName(req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	d, err := s.service.Reopen(ctx, campaign, id, rpc.CallerFrom(ctx).Network)
+	if err != nil {
+		return nil, err
+	}
+	return s.statusOf(ctx, d), nil
+}
+
+// statusOf is the donation as its donor sees it.
+func (s *server) statusOf(ctx context.Context, d Donation) *donationsv1.DonationStatus {
 	return &donationsv1.DonationStatus{
 		Name:              d.Name() + "/status",
 		Amount:            wire.Money(d.Amount),
 		FeeCover:          feeCover(d),
 		Outcome:           outcome(d),
-		CheckoutUrl:       s.service.whereToPay(ctx, d),
+		CheckoutUrl:       d.PayableURL(s.service.now()),
+		Reopenable:        s.service.canReopen(ctx, d),
 		ReturnUrl:         d.ReturnURL,
 		Locale:            d.Locale,
 		CreateTime:        wire.Time(d.CreateTime),
@@ -94,7 +113,7 @@ func (s *server) GetDonationStatus(ctx context.Context, req *donationsv1.GetDona
 		AmountRefunded:    refunded(d),
 		Disputed:          d.DisputedMinor > 0,
 		AmountDisputed:    disputed(d),
-	}, nil
+	}
 }
 
 // LocateDonation answers a donation's name by its id.

@@ -54,12 +54,16 @@ func (f SessionFact) state() State {
 }
 
 // The rows are locked in the order of ids, as everywhere that several donations are locked. It finds them by
-// donations_session_key and donations_recovered_session_idx.
+// donations_session_key and earlier_sessions_session_key.
 const lockBySessionsSQL = `
 SELECT` + columns + `
 FROM donations.donations AS d
 WHERE d.checkout_session_id = ANY(@sessions::text[])
-	OR d.recovered_session_id = ANY(@sessions::text[])
+	OR d.id = ANY(ARRAY(
+		SELECT e.donation
+		FROM donations.earlier_sessions AS e
+		WHERE e.session_id = ANY(@sessions::text[])
+	))
 ORDER BY d.id
 FOR NO KEY UPDATE`
 
@@ -69,9 +73,6 @@ func lockBySessionsTx(ctx context.Context, tx pgx.Tx, facts []SessionFact) ([]Do
 	sessions := []string{}
 	for _, f := range facts {
 		sessions = append(sessions, f.Session.ID)
-		if f.Session.RecoveredFrom != "" {
-			sessions = append(sessions, f.Session.RecoveredFrom)
-		}
 	}
 	rows, err := tx.Query(ctx, lockBySessionsSQL, pgx.NamedArgs{"sessions": sessions})
 	if err != nil {
@@ -83,7 +84,6 @@ func lockBySessionsTx(ctx context.Context, tx pgx.Tx, facts []SessionFact) ([]Do
 	}
 	donations := make([]Donation, len(facts))
 	for i, f := range facts {
-		// A copy is found by the session that it was recovered from, too.
 		if at := slices.IndexFunc(locked, func(d Donation) bool { return d.made(f.Session) }); at >= 0 {
 			donations[i] = locked[at]
 		}
@@ -91,33 +91,23 @@ func lockBySessionsTx(ctx context.Context, tx pgx.Tx, facts []SessionFact) ([]Do
 	return donations, nil
 }
 
-// applySQL moves donations to the states of their facts. The payment intent of a recovered copy replaces the one of the
-// page that closed; otherwise the first one stays. poll_at has Stripe asked about a paid donation until it is booked.
-// The caller has locked the rows, and each donation is in the arrays once.
+// applySQL moves donations to the states of their facts. The payment intent of a page that was opened again replaces the one of
+// the page that closed. poll_at has Stripe asked about a paid donation until it is booked. The caller has locked the rows,
+// and each donation is in the arrays once.
 const applySQL = `
 UPDATE donations.donations AS d
 SET
 	state = f.state,
-	recovered_session_id = CASE WHEN f.recovered THEN f.session ELSE d.recovered_session_id END,
-	recovery_url = CASE WHEN f.state = 'expired' THEN nullif(f.recovery_url, '') ELSE d.recovery_url END,
-	recovery_ends_at = CASE WHEN f.state = 'expired' THEN f.recovery_ends ELSE d.recovery_ends_at END,
-	payment_intent_id = CASE
-		WHEN f.recovered THEN coalesce(nullif(f.intent, ''), d.payment_intent_id)
-		ELSE coalesce(d.payment_intent_id, nullif(f.intent, ''))
-	END,
+	payment_intent_id = coalesce(nullif(f.intent, ''), d.payment_intent_id),
 	paid_at = CASE WHEN f.state = 'succeeded' THEN coalesce(d.paid_at, f.at) ELSE d.paid_at END,
 	poll_at = CASE WHEN f.state = 'succeeded' THEN @poll_at ELSE d.poll_at END,
 	updated_at = @now
 FROM unnest(
 	@ids::uuid[],
 	@states::text[],
-	@sessions::text[],
-	@recovered::boolean[],
 	@intents::text[],
-	@recovery_urls::text[],
-	@recovery_ends::timestamptz[],
 	@at::timestamptz[]
-) AS f (id, state, session, recovered, intent, recovery_url, recovery_ends, at)
+) AS f (id, state, intent, at)
 WHERE d.id = f.id`
 
 // ApplySessionTx moves a donation to the state that the fact proves, and locks it until the caller's transaction ends. A fact
@@ -127,6 +117,14 @@ WHERE d.id = f.id`
 func (s *Service) ApplySessionTx(ctx context.Context, tx pgx.Tx, f SessionFact) (ours bool, err error) {
 	all, err := s.ApplySessionsTx(ctx, tx, []SessionFact{f})
 	return err == nil && all[0], err
+}
+
+// applySession is ApplySessionTx in a transaction of its own.
+func (s *Service) applySession(ctx context.Context, f SessionFact) error {
+	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		_, err := s.ApplySessionTx(ctx, tx, f)
+		return err
+	})
 }
 
 // ApplySessionsTx is ApplySessionTx for several facts, which may be about the same donation; ours is in their order. If one fact
@@ -200,9 +198,8 @@ func (s *Service) judgeTx(ctx context.Context, tx pgx.Tx, d Donation, f SessionF
 		return true, false, err
 	}
 	next := f.state()
-	// An earlier attempt may have created a session whose address nobody knows. Its end says nothing about the donation, nor
-	// does the end of a copy that was opened and not paid.
-	if next == StateExpired && d.CheckoutSession != "" && d.CheckoutSession != f.Session.ID {
+	// The end of a session that it had before says nothing about the donation.
+	if next == StateExpired && d.CheckoutSession != f.Session.ID {
 		return true, false, nil
 	}
 	// The state of a paid donation is decided by the balance alone.
@@ -211,23 +208,14 @@ func (s *Service) judgeTx(ctx context.Context, tx pgx.Tx, d Donation, f SessionF
 
 // sessionMoves are the arrays of applySQL.
 type sessionMoves struct {
-	ids                             []uuid.UUID
-	states, sessions, intents, urls []string
-	recovered                       []bool
-	ends                            []*time.Time
-	at                              []time.Time
+	ids             []uuid.UUID
+	states, intents []string
+	at              []time.Time
 }
 
 func (m *sessionMoves) add(d Donation, f SessionFact) {
-	// NULL where the session has no recovery URL; the two columns are set together.
-	var ends *time.Time
-	if f.Session.RecoveryURL != "" {
-		ends = &f.Session.RecoveryEnds
-	}
 	m.ids, m.states, m.at = append(m.ids, d.ID), append(m.states, string(f.state())), append(m.at, f.At)
-	m.sessions, m.intents = append(m.sessions, f.Session.ID), append(m.intents, f.Session.PaymentIntent)
-	m.recovered = append(m.recovered, f.Session.RecoveredFrom != "")
-	m.urls, m.ends = append(m.urls, f.Session.RecoveryURL), append(m.ends, ends)
+	m.intents = append(m.intents, f.Session.PaymentIntent)
 }
 
 func (m *sessionMoves) applyTx(ctx context.Context, tx pgx.Tx, now time.Time) error {
@@ -235,8 +223,7 @@ func (m *sessionMoves) applyTx(ctx context.Context, tx pgx.Tx, now time.Time) er
 		return nil
 	}
 	_, err := tx.Exec(ctx, applySQL, pgx.NamedArgs{
-		"ids": m.ids, "states": m.states, "sessions": m.sessions, "recovered": m.recovered, "intents": m.intents,
-		"recovery_urls": m.urls, "recovery_ends": m.ends, "at": m.at, "poll_at": now.Add(pollAfter), "now": now,
+		"ids": m.ids, "states": m.states, "intents": m.intents, "at": m.at, "poll_at": now.Add(pollAfter), "now": now,
 	})
 	return postgres.Error(err)
 }

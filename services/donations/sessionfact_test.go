@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
@@ -22,10 +21,9 @@ func TestManySessionFactsAreAppliedLikeEach(t *testing.T) {
 	const made, histories, longest = 3, 25, 8
 	e := newEnv(t, Limit{Burst: 10_000, Interval: time.Millisecond})
 	type told struct {
-		State, Ours     string
-		Session, Intent string
-		Recovered, Paid bool
-		RecoveryURL     bool
+		State, Ours string
+		Intent      string
+		Paid        bool
 	}
 	for seed := range uint64(histories) {
 		random := rand.New(rand.NewPCG(seed, 0))
@@ -38,20 +36,22 @@ func TestManySessionFactsAreAppliedLikeEach(t *testing.T) {
 			f.Session.Status = []stripe.SessionStatus{stripe.SessionExpired, stripe.SessionComplete, stripe.SessionComplete}[random.IntN(3)]
 			f.Session.PaymentStatus = []stripe.PaymentStatus{stripe.Paid, stripe.Unpaid}[random.IntN(2)]
 			f.Session.PaymentIntent = []string{"", "pi_a", "pi_b"}[random.IntN(3)]
-			if f.Session.Status == stripe.SessionExpired && random.IntN(2) == 0 {
-				f.Session.RecoveryURL, f.Session.RecoveryEnds = "https://stripe.example/again", at.Add(time.Hour)
-			}
 			history, places = append(history, f), append(places, place)
 		}
 		kinds := make([]int, len(history))
 		for i := range kinds {
-			kinds[i] = random.IntN(5)
+			kinds[i] = random.IntN(4)
 		}
 		tell := func(together bool) []told {
 			t.Helper()
 			donations := make([]Donation, made)
 			for i := range donations {
 				donations[i] = e.create(intent())
+				// Every other one has had another page before.
+				if i%2 == 1 {
+					e.say(donations[i], stripe.Session{ID: donations[i].CheckoutSession, Status: stripe.SessionExpired}, false)
+					donations[i] = e.reopen(donations[i])
+				}
 			}
 			facts := make([]SessionFact, len(history))
 			for i, f := range history {
@@ -62,11 +62,9 @@ func TestManySessionFactsAreAppliedLikeEach(t *testing.T) {
 					f.Session.PaymentIntent += d.ID.String()
 				}
 				switch kinds[i] {
-				case 0: // a session opened again, which names its donation by what it copies
-					f.Session.ID, f.Session.RecoveredFrom = "cs_again"+d.ID.String(), d.CheckoutSession
-				case 1: // the same, and nothing else names it
-					f.Session.ID, f.Session.RecoveredFrom, f.Session.Donation = "cs_copy"+d.ID.String(), d.CheckoutSession, uuid.Nil
-				case 2: // another's, by its currency
+				case 0: // the session before its page was opened again
+					f.Session.ID = append(d.earlier, "cs_nobodys")[0]
+				case 1: // another's, by its currency
 					f.Session.Currency = "CHF"
 				}
 				facts[i] = f
@@ -95,14 +93,10 @@ func TestManySessionFactsAreAppliedLikeEach(t *testing.T) {
 					t.Fatal(err)
 				}
 				after[i] = told{
-					State: string(got.State), Recovered: got.recoveredSession != "", Paid: !got.PayTime.IsZero(),
-					RecoveryURL: got.recoveryURL != "",
+					State: string(got.State), Paid: !got.PayTime.IsZero(),
 				}
 				if len(got.PaymentIntent) > 4 {
 					after[i].Intent = got.PaymentIntent[:4]
-				}
-				if len(got.recoveredSession) > 7 {
-					after[i].Session = got.recoveredSession[:7]
 				}
 				for place, is := range ours {
 					if places[place] == i && is {
@@ -139,7 +133,7 @@ func TestADebitUnderWayIsNotPaidTwice(t *testing.T) {
 	if again.ID != d.ID || again.State != StatePending || again.CheckoutSession != d.CheckoutSession {
 		t.Errorf("repeated it is %+v", again)
 	}
-	if page := e.donations.whereToPay(t.Context(), again); page != "" {
+	if page := again.PayableURL(e.donations.now()); page != "" {
 		t.Errorf("it can be paid again, on %s", page)
 	}
 	var refused *stripesim.SessionError

@@ -26,8 +26,8 @@ func (s State) next() []State {
 		return []State{StatePending, StateSucceeded, StateExpired, StateFailed, StateCanceled}
 	case StatePending:
 		return []State{StateSucceeded, StateFailed}
-	case StateExpired: // a page that closed can be opened again, and be paid by a debit that takes days
-		return []State{StatePending, StateSucceeded}
+	case StateExpired: // its page is opened again, or was paid after all
+		return []State{StateCreated, StatePending, StateSucceeded}
 	// Money that arrived overrules a report that it would not.
 	case StateFailed, StateCanceled:
 		return []State{StateSucceeded}

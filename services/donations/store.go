@@ -47,10 +47,9 @@ const columns = `
 	d.session_failures,
 	nullif(d.retry_at, '-infinity'),
 	d.looked_at,
-	coalesce(d.recovery_url, ''),
-	d.recovery_ends_at,
-	coalesce(d.recovered_session_id, ''),
 	d.declines,
+	d.reopenings,
+	ARRAY(SELECT e.session_id FROM donations.earlier_sessions AS e WHERE e.donation = d.id),
 	coalesce(d.recurring_id, '00000000-0000-0000-0000-000000000000'),
 	d.paid_at,
 	d.booked_at,
@@ -60,16 +59,16 @@ const columns = `
 // scan reads a row. Times are UTC, and zero for NULL. The fee cover has the donation's currency.
 func scan(r pgx.CollectableRow) (Donation, error) {
 	var d Donation
-	var expires, retry, looked, recovery, paid, booked *time.Time
+	var expires, retry, looked, paid, booked *time.Time
 	err := r.Scan(&d.ID, &d.Campaign.Collective, &d.Campaign.Campaign, &d.fingerprint, &d.Amount.Minor, &d.FeeCover.Minor, &d.Amount.Currency,
 		&d.Locale, &d.ReturnURL, &d.StripeAccount, &d.Livemode, &d.State, &d.attempt, &expires, &d.CheckoutSession,
 		&d.checkoutURL, &d.PaymentIntent, &d.PaymentMethod, &d.pollAttempts,
 		&d.RefundedMinor, &d.DisputedMinor, &d.fraudWarning, &d.failures, &retry, &looked,
-		&d.recoveryURL, &recovery, &d.recoveredSession, &d.declines, &d.Recurring, &paid, &booked, &d.CreateTime, &d.UpdateTime)
+		&d.declines, &d.reopenings, &d.earlier, &d.Recurring, &paid, &booked, &d.CreateTime, &d.UpdateTime)
 	d.FeeCover.Currency = d.Amount.Currency
 	d.CreateTime, d.UpdateTime = d.CreateTime.UTC(), d.UpdateTime.UTC()
 	d.ExpireTime, d.retryTime, d.lookTime = fromNull(expires), fromNull(retry), fromNull(looked)
-	d.recoveryEnds, d.PayTime, d.BookTime = fromNull(recovery), fromNull(paid), fromNull(booked)
+	d.PayTime, d.BookTime = fromNull(paid), fromNull(booked)
 	return d, err
 }
 

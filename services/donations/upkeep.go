@@ -38,14 +38,11 @@ WHERE d.state = 'created'
 	AND d.checkout_session_id IS NULL
 	AND coalesce(d.session_expires_at, d.created_at) <= @before`
 
-// upkeep deletes limits and links that are over, expires donations that cannot be paid any more, has Stripe asked about
+// upkeep deletes limits that are over, expires donations that cannot be paid any more, has Stripe asked about
 // donations whose end no event told, and makes batches of what was booked.
 func (s *Service) upkeep(ctx context.Context) error {
 	if err := s.limits().Forget(ctx, s.cfg.Pool, s.now()); err != nil {
 		return fmt.Errorf("forget limits: %w", err)
-	}
-	if err := s.forgetLinks(ctx); err != nil {
-		return fmt.Errorf("forget recovery links: %w", err)
 	}
 	now := s.now()
 	if _, err := s.cfg.Pool.Exec(ctx, expireAbandonedSQL, pgx.NamedArgs{"now": now, "before": now.Add(-abandonedAfter)}); err != nil {

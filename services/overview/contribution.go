@@ -307,9 +307,9 @@ SELECT d.id
 FROM donations.donations AS d
 WHERE d.checkout_session_id = @reference
 UNION
-SELECT d.id
-FROM donations.donations AS d
-WHERE d.recovered_session_id = @reference
+SELECT e.donation
+FROM donations.earlier_sessions AS e
+WHERE e.session_id = @reference
 UNION
 SELECT d.id
 FROM collectives.collectives AS o

@@ -133,9 +133,9 @@ FROM (
 	FROM donations.donations AS d
 	WHERE d.id = @id
 	UNION
-	SELECT d.recovered_session_id
-	FROM donations.donations AS d
-	WHERE d.id = @id
+	SELECT e.session_id
+	FROM donations.earlier_sessions AS e
+	WHERE e.donation = @id
 	UNION
 	SELECT d.invoice_id
 	FROM donations.donations AS d

@@ -93,22 +93,19 @@ func (f *fakeBalance) answer(w http.ResponseWriter, r *http.Request) bool {
 
 // answerSessions answers with the page that a payment was made on.
 func (f *fakeBalance) answerSessions(w http.ResponseWriter, intent string) {
-	d, page, origin := f.intents[intent], "cs_copy_"+intent, ""
+	d := f.intents[intent]
 	for _, row := range f.rows {
 		if row.of.ID != uuid.Nil && strings.Contains(row.source, fmt.Sprintf(`"payment_intent":%q`, intent)) {
-			d, page = row.of, row.of.CheckoutSession
+			d = row.of
 		}
 	}
 	if d.ID == uuid.Nil {
 		fmt.Fprint(w, `{"object":"list","data":[]}`)
 		return
 	}
-	if page != d.CheckoutSession {
-		origin = d.CheckoutSession
-	}
 	fmt.Fprintf(w, `{"object":"list","data":[{"id":%q,"object":"checkout.session","status":"complete","payment_status":"paid",
-		"payment_intent":%q,"recovered_from":%q,"amount_total":%d,"currency":%q,"livemode":false}]}`,
-		page, intent, origin, d.Amount.Minor, strings.ToLower(string(d.Amount.Currency)))
+		"payment_intent":%q,"amount_total":%d,"currency":%q,"livemode":false}]}`,
+		d.CheckoutSession, intent, d.Amount.Minor, strings.ToLower(string(d.Amount.Currency)))
 }
 
 // json is the row as Stripe answers it; bare: with its source's id alone.

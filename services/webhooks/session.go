@@ -125,11 +125,10 @@ func (s *Service) readSessions(ctx context.Context, account string, due []Event)
 	return err
 }
 
-// complete reports whether all of the event's session is known. An event in another API version has only the id, and
-// the recovery link of an expired session is never stored.
+// complete reports whether all of the event's session is known. An event in another API version has only the id.
 func (e Event) complete() bool {
 	session := e.resource.Session
-	return session != nil && session.Status != "" && !e.interrupted && (session.RecoveryEnds.IsZero() || session.RecoveryURL != "")
+	return session != nil && session.Status != "" && !e.interrupted
 }
 
 // applyOne applies one event and stores the result in the same transaction. It returns an error only when no result can

@@ -46,40 +46,60 @@ func TestADeclinedCardAndAnother(t *testing.T) {
 	}
 }
 
-// recovered lets a donation's page expire and opens it again as its donor does, by the address in the donation's status.
-func recovered(t *testing.T, e *apptest.Env, d *donationsv1.Donation) (again string) {
+// expired lets a donation's page expire, and waits until its donor is told so.
+func expired(t *testing.T, e *apptest.Env, d *donationsv1.Donation) {
 	t.Helper()
 	if err := e.Sim.Expire(session(t, e, d).ID); err != nil {
 		t.Fatal(err)
 	}
-	var address string
-	e.Eventually("the donation can be paid again", func() bool {
-		s, err := donationsv1.NewDonationsServiceClient(e.Conn).GetDonationStatus(t.Context(),
-			&donationsv1.GetDonationStatusRequest{Name: d.GetName() + "/status"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		address = s.GetCheckoutUrl()
-		return s.GetOutcome() == donationsv1.DonationOutcome_DONATION_OUTCOME_NOT_PAID && address != ""
+	notPaid(t, e, d)
+}
+
+func notPaid(t *testing.T, e *apptest.Env, d *donationsv1.Donation) {
+	t.Helper()
+	e.Eventually("the donation has expired", func() bool {
+		return outcome(t, e.Conn, d) == donationsv1.DonationOutcome_DONATION_OUTCOME_NOT_PAID
 	})
-	resp, err := http.Get(address)
+}
+
+func reopen(t *testing.T, e *apptest.Env, d *donationsv1.Donation) (*donationsv1.DonationStatus, error) {
+	t.Helper()
+	return donationsv1.NewDonationsServiceClient(e.Conn).ReopenDonation(t.Context(), &donationsv1.ReopenDonationRequest{Name: d.GetName()})
+}
+
+// reopened opens the page of an expired donation again, and returns the session of the new page.
+func reopened(t *testing.T, e *apptest.Env, d *donationsv1.Donation) (again string) {
+	t.Helper()
+	if s := statusOf(t, e, d); !s.GetReopenable() || s.GetCheckoutUrl() != "" {
+		t.Fatalf("the donor is told %v", s)
+	}
+	s, err := reopen(t, e, d)
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp.Body.Close()
-	all := e.Sim.Sessions("")
-	again = all[len(all)-1].ID
-	if !strings.HasSuffix(resp.Request.URL.Path, again) {
-		t.Fatalf("%s leads to %s, the newest session is %s", address, resp.Request.URL, again)
-	}
-	return again
+	return session(t, e, &donationsv1.Donation{Name: d.GetName(), CheckoutUrl: s.GetCheckoutUrl()}).ID
+}
+
+// twoPages are two pages of one donation that can both be paid: once Stripe did not find the session of the first, so the
+// donation was taken for expired, and its page was opened again.
+func twoPages(t *testing.T, e *apptest.Env, d *donationsv1.Donation) (first, second string) {
+	t.Helper()
+	first = session(t, e, d).ID
+	e.Sim.AddFault(stripesim.Fault{Method: http.MethodGet, PathPrefix: "/v1/checkout/sessions/" + first, Times: 1, Status: http.StatusNotFound, Code: "resource_missing"})
+	notPaid(t, e, d)
+	return first, reopened(t, e, d)
 }
 
 func TestAnExpiredPageIsOpenedAgain(t *testing.T) {
 	e, campaign, owner := withDebits(t)
 	t.Run("and paid by card", func(t *testing.T) {
 		d := give(t, e.Conn, donationTo(campaign))
-		if err := e.Sim.Pay(recovered(t, e, d), stripesim.CardOK); err != nil {
+		expired(t, e, d)
+		again := reopened(t, e, d)
+		if repeated, err := reopen(t, e, d); err != nil || !strings.HasSuffix(repeated.GetCheckoutUrl(), again) {
+			t.Errorf("a repeat answers %v, %v", repeated, err)
+		}
+		if err := e.Sim.Pay(again, stripesim.CardOK); err != nil {
 			t.Fatal(err)
 		}
 		e.Eventually("it is booked", func() bool { settled, _ := progress(t, e.Conn, campaign); return settled == 20_00 })
@@ -87,19 +107,14 @@ func TestAnExpiredPageIsOpenedAgain(t *testing.T) {
 			t.Errorf("the donation is %v", got)
 		}
 	})
-	t.Run("twice, and both are paid", func(t *testing.T) {
+	t.Run("while the first one still is, and both are paid", func(t *testing.T) {
 		before, _ := progress(t, e.Conn, campaign)
 		settles := func(more int64) {
 			t.Helper()
 			e.Eventually("the books have it", func() bool { settled, _ := progress(t, e.Conn, campaign); return settled == before+more })
 		}
 		d := give(t, e.Conn, donationTo(campaign))
-		closed := session(t, e, d).ID
-		first := recovered(t, e, d)
-		second, err := e.Sim.Recover(closed)
-		if err != nil {
-			t.Fatal(err)
-		}
+		first, second := twoPages(t, e, d)
 		for i, page := range []string{first, second} {
 			if err := e.Sim.Pay(page, stripesim.CardOK); err != nil {
 				t.Fatal(err)
@@ -127,7 +142,8 @@ func TestAnExpiredPageIsOpenedAgain(t *testing.T) {
 	})
 	t.Run("and paid by a debit, of which it is told that it is under way", func(t *testing.T) {
 		d := give(t, e.Conn, donationTo(campaign))
-		if err := e.Sim.PayByDebit(recovered(t, e, d), stripesim.IBANRefused); err != nil {
+		expired(t, e, d)
+		if err := e.Sim.PayByDebit(reopened(t, e, d), stripesim.IBANRefused); err != nil {
 			t.Fatal(err)
 		}
 		e.Eventually("it is under way", func() bool {
@@ -142,16 +158,48 @@ func TestAnExpiredPageIsOpenedAgain(t *testing.T) {
 		})
 		e.Sim.SetDelivery(stripesim.Delivery{})
 	})
-	t.Run("and expires again, which says nothing new", func(t *testing.T) {
+	t.Run("three times, and no more", func(t *testing.T) {
 		d := give(t, e.Conn, donationTo(campaign))
-		if err := e.Sim.Expire(recovered(t, e, d)); err != nil {
+		expired(t, e, d)
+		for range 3 {
+			if err := e.Sim.Expire(reopened(t, e, d)); err != nil {
+				t.Fatal(err)
+			}
+			notPaid(t, e, d)
+		}
+		if statusOf(t, e, d).GetReopenable() {
+			t.Error("the donor is offered a fifth page")
+		}
+		_, err := reopen(t, e, d)
+		wantError(t, err, codes.FailedPrecondition, "DONATION_NOT_REOPENABLE", "")
+	})
+	t.Run("within 30 days", func(t *testing.T) {
+		d := give(t, e.Conn, donationTo(campaign))
+		expired(t, e, d)
+		e.Clock.Advance(31 * 24 * time.Hour)
+		if statusOf(t, e, d).GetReopenable() {
+			t.Error("the donor is offered the page after 31 days")
+		}
+		_, err := reopen(t, e, d)
+		wantError(t, err, codes.FailedPrecondition, "DONATION_NOT_REOPENABLE", "")
+	})
+	t.Run("of a monthly donation, which begins once", func(t *testing.T) {
+		req := donationTo(campaign)
+		req.Recurrence = donationsv1.Recurrence_RECURRENCE_MONTHLY
+		before, _ := progress(t, e.Conn, campaign)
+		d := give(t, e.Conn, req)
+		closed := session(t, e, d).ID
+		expired(t, e, d)
+		again := reopened(t, e, d)
+		if err := e.Sim.Pay(closed, stripesim.CardOK); err == nil {
+			t.Error("the page that closed is paid")
+		}
+		if err := e.Sim.Pay(again, stripesim.CardOK); err != nil {
 			t.Fatal(err)
 		}
-		if err := e.Sim.WaitDelivered(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		if got := stateOf(t, e, owner, d).GetState(); got != donationsv1.DonationState_DONATION_STATE_EXPIRED {
-			t.Errorf("the donation is %v", got)
+		e.Eventually("the first month is booked", func() bool { settled, _ := progress(t, e.Conn, campaign); return settled == before+20_00 })
+		if subscriptions := e.Sim.Subscriptions(""); len(subscriptions) != 1 {
+			t.Errorf("%d subscriptions", len(subscriptions))
 		}
 	})
 }
@@ -194,6 +242,16 @@ func TestCardTestingFromOneAddress(t *testing.T) {
 			t.Errorf("%d pages were opened, %d at Stripe", opened, len(e.Sim.Sessions("")))
 		}
 	})
+	t.Run("opening a page again counts", func(t *testing.T) {
+		e.Clock.Advance(24 * time.Hour)
+		d := give(t, e.Conn, donationTo(campaign))
+		expired(t, e, d)
+		for range burst - 1 {
+			give(t, e.Conn, donationTo(campaign))
+		}
+		_, err := reopen(t, e, d)
+		wantError(t, err, codes.ResourceExhausted, "TOO_MANY_DONATIONS", "")
+	})
 	t.Run("the page of a monthly donation closes too", func(t *testing.T) {
 		e.Clock.Advance(24 * time.Hour)
 		req := donationTo(campaign)
@@ -213,7 +271,7 @@ func TestCardTestingFromOneAddress(t *testing.T) {
 			t.Errorf("closed after %d declines", tried)
 		}
 	})
-	t.Run("each page closes after some declined cards, and so does each copy of it", func(t *testing.T) {
+	t.Run("each page closes after some declined cards, and is not opened again", func(t *testing.T) {
 		e.Clock.Advance(24 * time.Hour)
 		d := give(t, e.Conn, donationTo(campaign))
 		page := session(t, e, d).ID
@@ -248,21 +306,9 @@ func TestCardTestingFromOneAddress(t *testing.T) {
 		if err != nil || s.GetCheckoutUrl() != "" {
 			t.Errorf("whoever tried cards is led back to %q (%v)", s.GetCheckoutUrl(), err)
 		}
-		// Somebody who has the recovery URL all the same gets one try out of each copy.
-		for range 3 {
-			again, err := e.Sim.Recover(page)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if try(again) {
-				t.Fatal("a fresh copy is closed")
-			}
-			e.Eventually("the copy is closed after one decline", func() bool {
-				all := e.Sim.Sessions("")
-				return all[len(all)-1].Status == "expired"
-			})
-		}
-		if tried != enough+3 {
+		_, err = reopen(t, e, d)
+		wantError(t, err, codes.FailedPrecondition, "DONATION_NOT_REOPENABLE", "")
+		if tried != enough {
 			t.Errorf("%d cards were tried", tried)
 		}
 	})

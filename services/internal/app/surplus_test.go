@@ -11,17 +11,12 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 )
 
-// paidTwice is a donation of 20 € whose page was opened again twice, and paid both times; own and surplus are the charges,
+// paidTwice is a donation of 20 € that has two pages, and was paid on both; own and surplus are the charges,
 // in the order that they were booked.
 func (k *desk) paidTwice(t *testing.T) (d *donationsv1.Donation, own, surplus string) {
 	t.Helper()
 	d = give(t, k.e.Conn, donationTo(k.campaign))
-	closed := session(t, k.e, d).ID
-	first := recovered(t, k.e, d)
-	second, err := k.e.Sim.Recover(closed)
-	if err != nil {
-		t.Fatal(err)
-	}
+	first, second := twoPages(t, k.e, d)
 	had, _ := progress(t, k.e.Conn, k.campaign)
 	charges := map[string]string{}
 	for i, page := range []string{first, second} {

@@ -241,6 +241,7 @@ var kinds = map[string]kind{
 	"/cagnotte.donations.v1.DonationsService/GetDonationStatus":   read,
 	"/cagnotte.donations.v1.DonationsService/LocateDonation":      read,
 	"/cagnotte.donations.v1.DonationsService/ListDonationBatches": read,
+	"/cagnotte.donations.v1.DonationsService/ReopenDonation":      waits,
 
 	"/cagnotte.refunds.v1.RefundsService/CreateRefund":  write,
 	"/cagnotte.refunds.v1.RefundsService/GetRefund":     read,

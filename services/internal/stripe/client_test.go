@@ -78,7 +78,6 @@ func TestCreateSessionSays(t *testing.T) {
 		"line_items[0][price_data][currency]": {"eur"}, "line_items[0][price_data][unit_amount]": {"2000"},
 		"line_items[0][price_data][product_data][name]": {"Une avocate & plus"}, "line_items[0][quantity]": {"1"},
 		"expires_at": {"1700000000"}, "success_url": {"https://a.example/?x=1"}, "cancel_url": {"https://a.example/"},
-		"after_expiration[recovery][enabled]": {"true"},
 	}
 	if diff := cmp.Diff(want, form); diff != "" {
 		t.Errorf("parameters (-want +got):\n%s", diff)

@@ -67,12 +67,6 @@ type Session struct {
 	Subscription string `json:"subscription,omitempty"`
 	Customer     string `json:"customer,omitempty"`
 	Invoice      string `json:"invoice,omitempty"`
-	// RecoveredFrom is the expired session that this one is a copy of.
-	RecoveredFrom string `json:"recovered_from,omitempty"`
-	// RecoveryURL opens an expired session again, any number of times, until RecoveryEnds; empty when that is not
-	// possible. It is not stored with events, which would keep it longer than it is valid.
-	RecoveryURL  string    `json:"-"`
-	RecoveryEnds time.Time `json:"recovery_ends,omitzero"`
 }
 
 // SessionParams are the parameters of a donation's Checkout Session.
@@ -120,7 +114,6 @@ func (c *Client) CreateSession(ctx context.Context, p SessionParams) (Session, e
 		PaymentIntentData: &stripego.CheckoutSessionPaymentIntentDataParams{
 			Metadata: metadata, StatementDescriptorSuffix: optional(p.StatementSuffix),
 		},
-		AfterExpiration: recoverable(),
 		LineItems: []*stripego.CheckoutSessionLineItemParams{{
 			PriceData: &stripego.CheckoutSessionLineItemPriceDataParams{
 				Currency:    stripego.String(strings.ToLower(string(p.Amount.Currency))),
@@ -189,14 +182,6 @@ func optional(text string) *string {
 	return &text
 }
 
-// recoverable asks for a URL that opens the session again after it expired unpaid. Stripe copies only what is on the
-// session itself, which includes what leads to the donation.
-func recoverable() *stripego.CheckoutSessionAfterExpirationParams {
-	return &stripego.CheckoutSessionAfterExpirationParams{
-		Recovery: &stripego.CheckoutSessionAfterExpirationRecoveryParams{Enabled: stripego.Bool(true)},
-	}
-}
-
 // GetSession reads a session with the status of its payment intent.
 func (c *Client) GetSession(ctx context.Context, account, id string) (Session, error) {
 	var answer sessionAnswer
@@ -221,9 +206,8 @@ func (c *Client) SessionOfIntent(ctx context.Context, account, intent string) (S
 	return answer.Data[0].session(), nil
 }
 
-// ExpireSession closes an open session. Afterwards nobody can pay it or a copy of it, except with a recovery URL that
-// was handed out before. A session that is not open is Refused. attempt is part of the idempotency key; count it up to
-// leave an earlier answer behind.
+// ExpireSession closes an open session. Afterwards nobody can pay on it. A session that is not open is Refused. attempt is part
+// of the idempotency key; count it up to leave an earlier answer behind.
 func (c *Client) ExpireSession(ctx context.Context, account, id string, attempt int) (Session, error) {
 	var answer sessionAnswer
 	err := c.call(ctx, request{
@@ -254,13 +238,6 @@ type sessionJSON struct {
 	Subscription      reference         `json:"subscription"`
 	Customer          reference         `json:"customer"`
 	Invoice           reference         `json:"invoice"`
-	RecoveredFrom     reference         `json:"recovered_from"`
-	AfterExpiration   struct {
-		Recovery struct {
-			URL       string `json:"url"`
-			ExpiresAt int64  `json:"expires_at"`
-		} `json:"recovery"`
-	} `json:"after_expiration"`
 	// CurrencyConversion is set when Stripe shows the donor a price in another currency (Adaptive Pricing). Then
 	// amount and currency of the session are the donor's, and these are ours.
 	CurrencyConversion *struct {
@@ -293,15 +270,11 @@ func (o *sessionJSON) session() Session {
 		Subscription:  o.Subscription.ID,
 		Customer:      o.Customer.ID,
 		Invoice:       o.Invoice.ID,
-		RecoveredFrom: o.RecoveredFrom.ID,
 		Created:       unixOrZero(o.Created),
 	}
 	if c := o.CurrencyConversion; c != nil {
 		s.ShownMinor, s.ShownCurrency = s.AmountMinor, s.Currency
 		s.AmountMinor, s.Currency = c.AmountTotal, strings.ToUpper(c.SourceCurrency)
-	}
-	if r := o.AfterExpiration.Recovery; r.URL != "" {
-		s.RecoveryURL, s.RecoveryEnds = r.URL, unix(r.ExpiresAt)
 	}
 	return s
 }

@@ -105,9 +105,7 @@ func monthAfter(t time.Time, day int) time.Time {
 // subscription's metadata reaches its invoices; nothing reaches their charges.
 func subscribe(params *stripego.CheckoutSessionParams, p SessionParams) {
 	params.Mode = stripego.String("subscription")
-	params.SubmitType, params.CustomerCreation, params.PaymentIntentData, params.AfterExpiration = nil, nil, nil, nil
-	// Each visit to a recovery URL opens another session, which could make another subscription.
-	params.AfterExpiration = nil
+	params.SubmitType, params.CustomerCreation, params.PaymentIntentData = nil, nil, nil
 	params.SubscriptionData = &stripego.CheckoutSessionSubscriptionDataParams{
 		Metadata: map[string]string{metadataRecurring: p.Donation.String()},
 	}

@@ -29,7 +29,7 @@ const (
 	prefilledCVC    = "123"
 )
 
-// pageRoutes are the pages for people: payment, recovery and portal, with one stylesheet.
+// pageRoutes are the pages for people: payment and portal, with one stylesheet.
 func (s *Sim) pageRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /pay/style.css", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/css; charset=utf-8")
@@ -38,7 +38,6 @@ func (s *Sim) pageRoutes(mux *http.ServeMux) {
 	})
 	mux.HandleFunc("GET /pay/{session}", s.showPage)
 	mux.HandleFunc("POST /pay/{session}", s.submitPage)
-	mux.HandleFunc("GET /recover/{session}", s.recoverPage)
 	s.portalRoutes(mux)
 }
 

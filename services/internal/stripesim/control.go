@@ -230,7 +230,7 @@ func (s *Sim) payoutControl(mux *http.ServeMux) {
 	}))
 }
 
-// methodControls are the controls of debits, recovered sessions and other currencies.
+// methodControls are the controls of debits and other currencies.
 func (s *Sim) methodControls(mux *http.ServeMux) {
 	// The setting of the account, for sessions that are created afterwards.
 	mux.HandleFunc("POST /_sim/debits/offer", control(func(_ context.Context, in struct {
@@ -258,14 +258,6 @@ func (s *Sim) methodControls(mux *http.ServeMux) {
 	},
 	) error {
 		return s.SettleDebit(in.Session, in.Paid)
-	}))
-	// What the recovery URL of an expired session does.
-	mux.HandleFunc("POST /_sim/recover", control(func(_ context.Context, in struct {
-		Session string `json:"session"`
-	},
-	) error {
-		_, err := s.Recover(in.Session)
-		return err
 	}))
 	// Rates are units of the second currency for one unit of the first, in major units.
 	mux.HandleFunc("POST /_sim/exchange", control(func(_ context.Context, in struct {

@@ -178,45 +178,6 @@ func TestChallenge(t *testing.T) {
 	}
 }
 
-func TestRecovery(t *testing.T) {
-	clock := stripesim.NewClock()
-	sim, base := serve(t, stripesim.Config{Clock: clock})
-	api := newClient(base, testKey, 0)
-	recoverable := donation(2000)
-	recoverable.AfterExpiration = &stripe.CheckoutSessionAfterExpirationParams{
-		Recovery: &stripe.CheckoutSessionAfterExpirationRecoveryParams{Enabled: stripe.Bool(true)},
-	}
-	old := create(t, api, recoverable)
-	if _, err := sim.Recover(old.ID); err == nil {
-		t.Error("an open session was recovered")
-	}
-	if err := sim.Expire(old.ID); err != nil {
-		t.Fatal(err)
-	}
-	first := latestSession(sim)
-	resp, _ := raw(t, http.MethodGet, first.RecoveryURL, "")
-	if resp.StatusCode != http.StatusSeeOther {
-		t.Fatalf("the recovery URL %q answers %d", first.RecoveryURL, resp.StatusCode)
-	}
-	again := latestSession(sim)
-	if again.ID == old.ID || again.RecoveredFrom != old.ID || again.Status != "open" || again.AmountMinor != 2000 ||
-		!cmp.Equal(again.Metadata, first.Metadata) || again.ClientReferenceID != first.ClientReferenceID {
-		t.Errorf("the copy is %+v of %+v", again, first)
-	}
-	pay(t, sim, again.ID)
-	clock.Advance(31 * 24 * time.Hour)
-	if _, err := sim.Recover(old.ID); err == nil {
-		t.Error("recovered after 30 days")
-	}
-	plain := create(t, api, donation(2000))
-	if err := sim.Expire(plain.ID); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := sim.Recover(plain.ID); err == nil {
-		t.Error("recovered though nobody asked for it")
-	}
-}
-
 func TestOtherCurrencies(t *testing.T) {
 	sim, base := serve(t, stripesim.Config{})
 	api := newClient(base, testKey, 0)

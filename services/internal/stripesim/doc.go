@@ -5,7 +5,7 @@
 // # What it simulates
 //
 //   - Checkout Sessions paid by card, with 3-D Secure, with their payment intents, charges, balance transactions and
-//     events. Each connected account is a world of its own. Expired sessions can be recovered ([Sim.Recover]).
+//     events. Each connected account is a world of its own.
 //   - SEPA debits, also of subscriptions (subscriptiondebit.go), once [Sim.OfferDebits] offers them. They are unpaid
 //     until the bank answers on the clock, according to the test IBAN, or by [Sim.SettleDebit].
 //   - Prices in the donor's currency ([Sim.Localize]), and balances in another currency ([Sim.SetExchange]).

@@ -17,8 +17,7 @@ const (
 
 // session is a Checkout Session in payment or subscription mode: open, then complete or expired for ever. Amounts are
 // in minor units, and times are Unix seconds. IntentID is empty until the first attempt to pay, and always in
-// subscription mode, where the first invoice has the intent. Base is stored because a session that expires on the
-// clock, without any request, still needs the address for its recovery URL.
+// subscription mode, where the first invoice has the intent.
 type session struct {
 	ID                string            `json:"id"`
 	Created           int64             `json:"created"`
@@ -51,13 +50,11 @@ type session struct {
 	DebitID              string            `json:"debit_id,omitempty"` // the charge of its first month, when that is a debit
 	Donor                *donor            `json:"donor,omitempty"`    // once paid
 	// Offered are the methods on its page, fixed when it was opened.
-	Offered       []string     `json:"offered,omitempty"`
-	Unpaid        bool         `json:"unpaid,omitempty"` // complete, and its debit under way or failed
-	Recovery      *recovery    `json:"recovery,omitempty"`
-	RecoveredFrom string       `json:"recovered_from,omitempty"`
-	Base          string       `json:"base"` // where browsers reached the simulator when it was opened
-	Source        *sourcePrice `json:"source,omitempty"`
-	Presented     int64        `json:"presented,omitempty"` // the amount in Currency when there is a Source
+	Offered   []string     `json:"offered,omitempty"`
+	Unpaid    bool         `json:"unpaid,omitempty"` // complete, and its debit under way or failed
+	Base      string       `json:"base"`             // where browsers reached the simulator when it was opened
+	Source    *sourcePrice `json:"source,omitempty"`
+	Presented int64        `json:"presented,omitempty"` // the amount in Currency when there is a Source
 }
 
 // intentData is payment_intent_data: what the session's intent and its charges will carry.
@@ -147,13 +144,18 @@ func (s *Sim) createSession(c *call) (document, *apiError) {
 	if p.str("mode") == modeSubscription {
 		se.Mode, se.SubscriptionMetadata = modeSubscription, p.obj("subscription_data").dict("metadata")
 	}
-	// Recovery that is not enabled is the same as none.
-	if r := p.obj("after_expiration").obj("recovery"); r.flag("enabled") {
-		se.Recovery = &recovery{PromotionCodes: r.flag("allow_promotion_codes")}
-	}
 	se.Base = c.baseURL
 	s.open(c.world, se)
 	return se.render(), nil
+}
+
+// open puts a session up until its time is over. The world is locked. A session that was paid or expired before is left
+// alone when its time is over.
+func (s *Sim) open(w *world, se *session) {
+	se.URL = se.Base + "/pay/" + se.ID
+	w.Sessions.add(se)
+	s.agenda.add(due{At: time.Unix(se.ExpiresAt, 0), Kind: dueSessionExpiry, Account: w.ID, ID: se.ID})
+	s.changed = true
 }
 
 // newSessionID makes an id in the form of Stripe's test mode.
@@ -218,7 +220,6 @@ func (s *Sim) expireSessionCall(c *call) (document, *apiError) {
 // expireSession ends an open session without a payment. An intent of an earlier failed attempt stays as it is.
 func (s *Sim) expireSession(w *world, se *session, by request, now time.Time) {
 	se.Status = sessionExpired
-	se.Recovery.offer(se.Base, se.ID, now)
 	s.emit(w, "checkout.session.expired", se.render(), nil, by, now)
 }
 
@@ -244,8 +245,6 @@ type Session struct {
 	Status            string            `json:"status"`         // open, complete, expired
 	PaymentStatus     string            `json:"payment_status"` // unpaid, paid
 	MethodTypes       []string          `json:"method_types"`
-	RecoveredFrom     string            `json:"recovered_from"` // the expired session that it is a copy of
-	RecoveryURL       string            `json:"recovery_url"`   // where an expired one can be recovered
 	AmountMinor       int64             `json:"amount_minor"`
 	Currency          string            `json:"currency"` // lower case, as Stripe writes it
 	ClientReferenceID string            `json:"client_reference_id"`
@@ -276,10 +275,7 @@ func (s *Sim) Sessions(account string) []Session {
 			ClientReferenceID: se.ClientReferenceID, Metadata: se.Metadata, IntentMetadata: se.Intent.Metadata,
 			PaymentIntentID: se.IntentID, SuccessURL: se.successURL(), CancelURL: se.CancelURL, Locale: se.Locale,
 			Created: time.Unix(se.Created, 0).UTC(), ExpiresAt: time.Unix(se.ExpiresAt, 0).UTC(),
-			MethodTypes: se.methodTypes(), RecoveredFrom: se.RecoveredFrom,
-		}
-		if se.Recovery != nil {
-			c.RecoveryURL = se.Recovery.URL
+			MethodTypes: se.methodTypes(),
 		}
 		// The platform's own sessions have an empty account, like the calls about them.
 		if w.Connected {

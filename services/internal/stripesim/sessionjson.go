@@ -16,7 +16,7 @@ func (se *session) render() document {
 	o := document{
 		"id":                         se.ID,
 		"object":                     "checkout.session",
-		"after_expiration":           se.Recovery.render(),
+		"after_expiration":           nil,
 		"allow_promotion_codes":      se.PromotionCodes,
 		"amount_subtotal":            amount,
 		"amount_total":               amount,
@@ -62,7 +62,7 @@ func (se *session) render() document {
 		"payment_method_types":                 se.methodTypes(),
 		"payment_status":                       se.paymentStatus(),
 		"phone_number_collection":              document{"enabled": se.PhoneNumber},
-		"recovered_from":                       orNull(se.RecoveredFrom),
+		"recovered_from":                       nil,
 		"saved_payment_method_options":         nil,
 		"setup_intent":                         nil,
 		"shipping_address_collection":          nil,

@@ -108,11 +108,8 @@ var sessionCreateParams = schema{
 		"application_fee_amount":      elsewhere, "capture_method": elsewhere, "on_behalf_of": elsewhere,
 		"setup_future_usage": elsewhere, "shipping": elsewhere, "transfer_data": elsewhere, "transfer_group": elsewhere,
 	})),
-	"expand": opt(list(text(0), 0)),
-	"after_expiration": opt(hash(schema{
-		"recovery": opt(hash(schema{"allow_promotion_codes": opt(boolean), "enabled": req(boolean)})),
-	})),
-	"automatic_tax": elsewhere, "consent_collection": elsewhere, "custom_fields": elsewhere,
+	"expand":           opt(list(text(0), 0)),
+	"after_expiration": elsewhere, "automatic_tax": elsewhere, "consent_collection": elsewhere, "custom_fields": elsewhere,
 	"customer": elsewhere, "customer_update": elsewhere, "discounts": elsewhere, "invoice_creation": elsewhere,
 	"payment_method_collection": elsewhere, "payment_method_configuration": elsewhere, "payment_method_options": elsewhere,
 	"redirect_on_completion": elsewhere, "return_url": elsewhere, "setup_intent_data": elsewhere,

@@ -80,7 +80,7 @@ func (Recurrence) EnumDescriptor() ([]byte, []int) {
 	return file_cagnotte_donations_v1_donations_proto_rawDescGZIP(), []int{0}
 }
 
-// A donation's state. Until it is paid it only moves forward. The four states of a paid donation follow Stripe's balance: a
+// A donation's state. Until it is paid it only moves forward, but for a page that is opened again. The four states of a paid donation follow Stripe's balance: a
 // refund that fails and a dispute that is won bring it back to SUCCEEDED or PARTIALLY_REFUNDED.
 type DonationState int32
 
@@ -93,7 +93,7 @@ const (
 	DonationState_DONATION_STATE_PENDING DonationState = 2
 	// Paid.
 	DonationState_DONATION_STATE_SUCCEEDED DonationState = 3
-	// The payment page closed unpaid. It can be opened again, and paid, for 30 days.
+	// The payment page closed unpaid. ReopenDonation opens another one, and the donation is CREATED again.
 	DonationState_DONATION_STATE_EXPIRED DonationState = 4
 	// A payment that was pending failed.
 	DonationState_DONATION_STATE_FAILED DonationState = 5
@@ -174,7 +174,7 @@ const (
 	DonationOutcome_DONATION_OUTCOME_CONFIRMING DonationOutcome = 2
 	// Received.
 	DonationOutcome_DONATION_OUTCOME_RECEIVED DonationOutcome = 3
-	// Not paid. `checkout_url` says whether it still can be.
+	// Not paid. `reopenable` says whether it still can be.
 	DonationOutcome_DONATION_OUTCOME_NOT_PAID DonationOutcome = 4
 	// Received, and wholly back with the donor, by refunds or disputes.
 	DonationOutcome_DONATION_OUTCOME_REFUNDED DonationOutcome = 5
@@ -354,8 +354,8 @@ type Donation struct {
 	Disputed bool `protobuf:"varint,14,opt,name=disputed,proto3" json:"disputed,omitempty"`
 	// Whether a card network warns of fraud. A refund now avoids a dispute and its fee.
 	FraudWarning bool `protobuf:"varint,15,opt,name=fraud_warning,json=fraudWarning,proto3" json:"fraud_warning,omitempty"`
-	// Further payments of the same donation, each in the currency that it was paid in: the payment page was opened again
-	// and paid there too. A refund without an amount refunds them first.
+	// Further payments of the same donation, each in the currency that it was paid in: it was paid on two of its pages. A refund
+	// without an amount refunds them first.
 	SurplusPayments []*SurplusPayment `protobuf:"bytes,16,rep,name=surplus_payments,json=surplusPayments,proto3" json:"surplus_payments,omitempty"`
 	// The sum of its disputes that are open or lost; absent for none. Together with `amount_refunded` it can be more than
 	// `amount`: then the donor got the donation back twice.
@@ -605,8 +605,7 @@ type DonationStatus struct {
 	Amount *v1.Money `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
 	// What became of it.
 	Outcome DonationOutcome `protobuf:"varint,3,opt,name=outcome,proto3,enum=cagnotte.donations.v1.DonationOutcome" json:"outcome,omitempty"`
-	// Where the donor can still pay: while the outcome is OPEN, and for 30 days after the payment page closed unpaid,
-	// as long as the campaign takes donations. Empty otherwise.
+	// Where the donor can pay while the outcome is OPEN. Empty otherwise.
 	CheckoutUrl string `protobuf:"bytes,4,opt,name=checkout_url,json=checkoutUrl,proto3" json:"checkout_url,omitempty"`
 	// The page of the collective's own site to go back to; may be empty.
 	ReturnUrl string `protobuf:"bytes,5,opt,name=return_url,json=returnUrl,proto3" json:"return_url,omitempty"`
@@ -625,8 +624,11 @@ type DonationStatus struct {
 	Disputed bool `protobuf:"varint,11,opt,name=disputed,proto3" json:"disputed,omitempty"`
 	// The sum of its disputes that are open or lost; absent for none.
 	AmountDisputed *v1.Money `protobuf:"bytes,12,opt,name=amount_disputed,json=amountDisputed,proto3" json:"amount_disputed,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Whether the payment page closed unpaid and ReopenDonation opens it again: for 30 days, three times at most, as long as the
+	// campaign takes donations.
+	Reopenable    bool `protobuf:"varint,13,opt,name=reopenable,proto3" json:"reopenable,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DonationStatus) Reset() {
@@ -741,6 +743,13 @@ func (x *DonationStatus) GetAmountDisputed() *v1.Money {
 		return x.AmountDisputed
 	}
 	return nil
+}
+
+func (x *DonationStatus) GetReopenable() bool {
+	if x != nil {
+		return x.Reopenable
+	}
+	return false
 }
 
 // Asks to start a donation. `cover_fee` and `recurrence` tell how the donation is made and are not part of it: the donation
@@ -1068,6 +1077,52 @@ func (x *GetDonationStatusRequest) GetName() string {
 	return ""
 }
 
+// Asks to open a donation's payment page again.
+type ReopenDonationRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The donation's name.
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReopenDonationRequest) Reset() {
+	*x = ReopenDonationRequest{}
+	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReopenDonationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReopenDonationRequest) ProtoMessage() {}
+
+func (x *ReopenDonationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_donations_v1_donations_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReopenDonationRequest.ProtoReflect.Descriptor instead.
+func (*ReopenDonationRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_donations_v1_donations_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ReopenDonationRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
 var File_cagnotte_donations_v1_donations_proto protoreflect.FileDescriptor
 
 const file_cagnotte_donations_v1_donations_proto_rawDesc = "" +
@@ -1105,7 +1160,7 @@ const file_cagnotte_donations_v1_donations_proto_rawDesc = "" +
 	"\x0eSurplusPayment\x12%\n" +
 	"\x0epayment_intent\x18\x01 \x01(\tR\rpaymentIntent\x120\n" +
 	"\x06amount\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x06amount\x12A\n" +
-	"\x0famount_refunded\x18\x03 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x0eamountRefunded\"\xb7\x04\n" +
+	"\x0famount_refunded\x18\x03 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x0eamountRefunded\"\xd7\x04\n" +
 	"\x0eDonationStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x120\n" +
 	"\x06amount\x18\x02 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x06amount\x12@\n" +
@@ -1121,7 +1176,10 @@ const file_cagnotte_donations_v1_donations_proto_rawDesc = "" +
 	"\x0famount_refunded\x18\n" +
 	" \x01(\v2\x18.cagnotte.money.v1.MoneyR\x0eamountRefunded\x12\x1a\n" +
 	"\bdisputed\x18\v \x01(\bR\bdisputed\x12A\n" +
-	"\x0famount_disputed\x18\f \x01(\v2\x18.cagnotte.money.v1.MoneyR\x0eamountDisputed\"\xe1\x02\n" +
+	"\x0famount_disputed\x18\f \x01(\v2\x18.cagnotte.money.v1.MoneyR\x0eamountDisputed\x12\x1e\n" +
+	"\n" +
+	"reopenable\x18\r \x01(\bR\n" +
+	"reopenable\"\xe1\x02\n" +
 	"\x15CreateDonationRequest\x12p\n" +
 	"\x06parent\x18\x01 \x01(\tBX\xbaHUrS2Q^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12C\n" +
 	"\bdonation\x18\x02 \x01(\v2\x1f.cagnotte.donations.v1.DonationB\x06\xbaH\x03\xc8\x01\x01R\bdonation\x12'\n" +
@@ -1146,7 +1204,9 @@ const file_cagnotte_donations_v1_donations_proto_rawDesc = "" +
 	"\tdonations\x18\x01 \x03(\v2\x1f.cagnotte.donations.v1.DonationR\tdonations\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa8\x01\n" +
 	"\x18GetDonationStatusRequest\x12\x8b\x01\n" +
-	"\x04name\x18\x01 \x01(\tBw\xbaHtrr2p^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/donations/[0-9a-f-]{36}/status$R\x04name*U\n" +
+	"\x04name\x18\x01 \x01(\tBw\xbaHtrr2p^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/donations/[0-9a-f-]{36}/status$R\x04name\"\x9e\x01\n" +
+	"\x15ReopenDonationRequest\x12\x84\x01\n" +
+	"\x04name\x18\x01 \x01(\tBp\xbaHmrk2i^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/donations/[0-9a-f-]{36}$R\x04name*U\n" +
 	"\n" +
 	"Recurrence\x12\x1a\n" +
 	"\x16RECURRENCE_UNSPECIFIED\x10\x00\x12\x13\n" +
@@ -1169,14 +1229,15 @@ const file_cagnotte_donations_v1_donations_proto_rawDesc = "" +
 	"\x1bDONATION_OUTCOME_CONFIRMING\x10\x02\x12\x1d\n" +
 	"\x19DONATION_OUTCOME_RECEIVED\x10\x03\x12\x1d\n" +
 	"\x19DONATION_OUTCOME_NOT_PAID\x10\x04\x12\x1d\n" +
-	"\x19DONATION_OUTCOME_REFUNDED\x10\x052\xa4\b\n" +
+	"\x19DONATION_OUTCOME_REFUNDED\x10\x052\xd0\t\n" +
 	"\x10DonationsService\x12\x9c\x01\n" +
 	"\x0eCreateDonation\x12,.cagnotte.donations.v1.CreateDonationRequest\x1a\x1f.cagnotte.donations.v1.Donation\";\x82\xd3\xe4\x93\x025:\x01*\"0/v1/{parent=collectives/*/campaigns/*}/donations\x12\x93\x01\n" +
 	"\vGetDonation\x12).cagnotte.donations.v1.GetDonationRequest\x1a\x1f.cagnotte.donations.v1.Donation\"8\x82\xd3\xe4\x93\x022\x120/v1/{name=collectives/*/campaigns/*/donations/*}\x12\xcc\x01\n" +
 	"\rListDonations\x12+.cagnotte.donations.v1.ListDonationsRequest\x1a,.cagnotte.donations.v1.ListDonationsResponse\"`\x82\xd3\xe4\x93\x02ZZ&\x12$/v1/{parent=collectives/*}/donations\x120/v1/{parent=collectives/*/campaigns/*}/donations\x12\xac\x01\n" +
 	"\x11GetDonationStatus\x12/.cagnotte.donations.v1.GetDonationStatusRequest\x1a%.cagnotte.donations.v1.DonationStatus\"?\x82\xd3\xe4\x93\x029\x127/v1/{name=collectives/*/campaigns/*/donations/*/status}\x12\x9d\x01\n" +
 	"\x0eLocateDonation\x12,.cagnotte.donations.v1.LocateDonationRequest\x1a-.cagnotte.donations.v1.LocateDonationResponse\".\x82\xd3\xe4\x93\x02(\x12&/v1/{name=instance/donations/*}:locate\x12\xbc\x01\n" +
-	"\x13ListDonationBatches\x121.cagnotte.donations.v1.ListDonationBatchesRequest\x1a2.cagnotte.donations.v1.ListDonationBatchesResponse\">\x82\xd3\xe4\x93\x028\x126/v1/{parent=collectives/*/campaigns/*}/donationBatchesBFZDgithub.com/cagnotte/cagnotte/proto/cagnotte/donations/v1;donationsv1b\x06proto3"
+	"\x13ListDonationBatches\x121.cagnotte.donations.v1.ListDonationBatchesRequest\x1a2.cagnotte.donations.v1.ListDonationBatchesResponse\">\x82\xd3\xe4\x93\x028\x126/v1/{parent=collectives/*/campaigns/*}/donationBatches\x12\xa9\x01\n" +
+	"\x0eReopenDonation\x12,.cagnotte.donations.v1.ReopenDonationRequest\x1a%.cagnotte.donations.v1.DonationStatus\"B\x82\xd3\xe4\x93\x02<:\x01*\"7/v1/{name=collectives/*/campaigns/*/donations/*}:reopenBFZDgithub.com/cagnotte/cagnotte/proto/cagnotte/donations/v1;donationsv1b\x06proto3"
 
 var (
 	file_cagnotte_donations_v1_donations_proto_rawDescOnce sync.Once
@@ -1191,7 +1252,7 @@ func file_cagnotte_donations_v1_donations_proto_rawDescGZIP() []byte {
 }
 
 var file_cagnotte_donations_v1_donations_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_cagnotte_donations_v1_donations_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_cagnotte_donations_v1_donations_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_cagnotte_donations_v1_donations_proto_goTypes = []any{
 	(Recurrence)(0),                     // 0: cagnotte.donations.v1.Recurrence
 	(DonationState)(0),                  // 1: cagnotte.donations.v1.DonationState
@@ -1206,51 +1267,54 @@ var file_cagnotte_donations_v1_donations_proto_goTypes = []any{
 	(*ListDonationsRequest)(nil),        // 10: cagnotte.donations.v1.ListDonationsRequest
 	(*ListDonationsResponse)(nil),       // 11: cagnotte.donations.v1.ListDonationsResponse
 	(*GetDonationStatusRequest)(nil),    // 12: cagnotte.donations.v1.GetDonationStatusRequest
-	(*v1.Money)(nil),                    // 13: cagnotte.money.v1.Money
-	(*timestamppb.Timestamp)(nil),       // 14: google.protobuf.Timestamp
-	(*ListDonationBatchesRequest)(nil),  // 15: cagnotte.donations.v1.ListDonationBatchesRequest
-	(*ListDonationBatchesResponse)(nil), // 16: cagnotte.donations.v1.ListDonationBatchesResponse
+	(*ReopenDonationRequest)(nil),       // 13: cagnotte.donations.v1.ReopenDonationRequest
+	(*v1.Money)(nil),                    // 14: cagnotte.money.v1.Money
+	(*timestamppb.Timestamp)(nil),       // 15: google.protobuf.Timestamp
+	(*ListDonationBatchesRequest)(nil),  // 16: cagnotte.donations.v1.ListDonationBatchesRequest
+	(*ListDonationBatchesResponse)(nil), // 17: cagnotte.donations.v1.ListDonationBatchesResponse
 }
 var file_cagnotte_donations_v1_donations_proto_depIdxs = []int32{
-	13, // 0: cagnotte.donations.v1.Donation.amount:type_name -> cagnotte.money.v1.Money
+	14, // 0: cagnotte.donations.v1.Donation.amount:type_name -> cagnotte.money.v1.Money
 	1,  // 1: cagnotte.donations.v1.Donation.state:type_name -> cagnotte.donations.v1.DonationState
-	14, // 2: cagnotte.donations.v1.Donation.create_time:type_name -> google.protobuf.Timestamp
-	14, // 3: cagnotte.donations.v1.Donation.update_time:type_name -> google.protobuf.Timestamp
-	14, // 4: cagnotte.donations.v1.Donation.pay_time:type_name -> google.protobuf.Timestamp
-	14, // 5: cagnotte.donations.v1.Donation.book_time:type_name -> google.protobuf.Timestamp
-	14, // 6: cagnotte.donations.v1.Donation.expire_time:type_name -> google.protobuf.Timestamp
-	13, // 7: cagnotte.donations.v1.Donation.fee_cover:type_name -> cagnotte.money.v1.Money
-	13, // 8: cagnotte.donations.v1.Donation.amount_refunded:type_name -> cagnotte.money.v1.Money
+	15, // 2: cagnotte.donations.v1.Donation.create_time:type_name -> google.protobuf.Timestamp
+	15, // 3: cagnotte.donations.v1.Donation.update_time:type_name -> google.protobuf.Timestamp
+	15, // 4: cagnotte.donations.v1.Donation.pay_time:type_name -> google.protobuf.Timestamp
+	15, // 5: cagnotte.donations.v1.Donation.book_time:type_name -> google.protobuf.Timestamp
+	15, // 6: cagnotte.donations.v1.Donation.expire_time:type_name -> google.protobuf.Timestamp
+	14, // 7: cagnotte.donations.v1.Donation.fee_cover:type_name -> cagnotte.money.v1.Money
+	14, // 8: cagnotte.donations.v1.Donation.amount_refunded:type_name -> cagnotte.money.v1.Money
 	6,  // 9: cagnotte.donations.v1.Donation.surplus_payments:type_name -> cagnotte.donations.v1.SurplusPayment
-	13, // 10: cagnotte.donations.v1.Donation.amount_disputed:type_name -> cagnotte.money.v1.Money
-	13, // 11: cagnotte.donations.v1.SurplusPayment.amount:type_name -> cagnotte.money.v1.Money
-	13, // 12: cagnotte.donations.v1.SurplusPayment.amount_refunded:type_name -> cagnotte.money.v1.Money
-	13, // 13: cagnotte.donations.v1.DonationStatus.amount:type_name -> cagnotte.money.v1.Money
+	14, // 10: cagnotte.donations.v1.Donation.amount_disputed:type_name -> cagnotte.money.v1.Money
+	14, // 11: cagnotte.donations.v1.SurplusPayment.amount:type_name -> cagnotte.money.v1.Money
+	14, // 12: cagnotte.donations.v1.SurplusPayment.amount_refunded:type_name -> cagnotte.money.v1.Money
+	14, // 13: cagnotte.donations.v1.DonationStatus.amount:type_name -> cagnotte.money.v1.Money
 	2,  // 14: cagnotte.donations.v1.DonationStatus.outcome:type_name -> cagnotte.donations.v1.DonationOutcome
-	14, // 15: cagnotte.donations.v1.DonationStatus.create_time:type_name -> google.protobuf.Timestamp
-	13, // 16: cagnotte.donations.v1.DonationStatus.fee_cover:type_name -> cagnotte.money.v1.Money
-	13, // 17: cagnotte.donations.v1.DonationStatus.amount_refunded:type_name -> cagnotte.money.v1.Money
-	13, // 18: cagnotte.donations.v1.DonationStatus.amount_disputed:type_name -> cagnotte.money.v1.Money
+	15, // 15: cagnotte.donations.v1.DonationStatus.create_time:type_name -> google.protobuf.Timestamp
+	14, // 16: cagnotte.donations.v1.DonationStatus.fee_cover:type_name -> cagnotte.money.v1.Money
+	14, // 17: cagnotte.donations.v1.DonationStatus.amount_refunded:type_name -> cagnotte.money.v1.Money
+	14, // 18: cagnotte.donations.v1.DonationStatus.amount_disputed:type_name -> cagnotte.money.v1.Money
 	5,  // 19: cagnotte.donations.v1.CreateDonationRequest.donation:type_name -> cagnotte.donations.v1.Donation
 	0,  // 20: cagnotte.donations.v1.CreateDonationRequest.recurrence:type_name -> cagnotte.donations.v1.Recurrence
 	1,  // 21: cagnotte.donations.v1.ListDonationsRequest.states:type_name -> cagnotte.donations.v1.DonationState
-	14, // 22: cagnotte.donations.v1.ListDonationsRequest.start_time:type_name -> google.protobuf.Timestamp
-	14, // 23: cagnotte.donations.v1.ListDonationsRequest.end_time:type_name -> google.protobuf.Timestamp
+	15, // 22: cagnotte.donations.v1.ListDonationsRequest.start_time:type_name -> google.protobuf.Timestamp
+	15, // 23: cagnotte.donations.v1.ListDonationsRequest.end_time:type_name -> google.protobuf.Timestamp
 	5,  // 24: cagnotte.donations.v1.ListDonationsResponse.donations:type_name -> cagnotte.donations.v1.Donation
 	8,  // 25: cagnotte.donations.v1.DonationsService.CreateDonation:input_type -> cagnotte.donations.v1.CreateDonationRequest
 	9,  // 26: cagnotte.donations.v1.DonationsService.GetDonation:input_type -> cagnotte.donations.v1.GetDonationRequest
 	10, // 27: cagnotte.donations.v1.DonationsService.ListDonations:input_type -> cagnotte.donations.v1.ListDonationsRequest
 	12, // 28: cagnotte.donations.v1.DonationsService.GetDonationStatus:input_type -> cagnotte.donations.v1.GetDonationStatusRequest
 	3,  // 29: cagnotte.donations.v1.DonationsService.LocateDonation:input_type -> cagnotte.donations.v1.LocateDonationRequest
-	15, // 30: cagnotte.donations.v1.DonationsService.ListDonationBatches:input_type -> cagnotte.donations.v1.ListDonationBatchesRequest
-	5,  // 31: cagnotte.donations.v1.DonationsService.CreateDonation:output_type -> cagnotte.donations.v1.Donation
-	5,  // 32: cagnotte.donations.v1.DonationsService.GetDonation:output_type -> cagnotte.donations.v1.Donation
-	11, // 33: cagnotte.donations.v1.DonationsService.ListDonations:output_type -> cagnotte.donations.v1.ListDonationsResponse
-	7,  // 34: cagnotte.donations.v1.DonationsService.GetDonationStatus:output_type -> cagnotte.donations.v1.DonationStatus
-	4,  // 35: cagnotte.donations.v1.DonationsService.LocateDonation:output_type -> cagnotte.donations.v1.LocateDonationResponse
-	16, // 36: cagnotte.donations.v1.DonationsService.ListDonationBatches:output_type -> cagnotte.donations.v1.ListDonationBatchesResponse
-	31, // [31:37] is the sub-list for method output_type
-	25, // [25:31] is the sub-list for method input_type
+	16, // 30: cagnotte.donations.v1.DonationsService.ListDonationBatches:input_type -> cagnotte.donations.v1.ListDonationBatchesRequest
+	13, // 31: cagnotte.donations.v1.DonationsService.ReopenDonation:input_type -> cagnotte.donations.v1.ReopenDonationRequest
+	5,  // 32: cagnotte.donations.v1.DonationsService.CreateDonation:output_type -> cagnotte.donations.v1.Donation
+	5,  // 33: cagnotte.donations.v1.DonationsService.GetDonation:output_type -> cagnotte.donations.v1.Donation
+	11, // 34: cagnotte.donations.v1.DonationsService.ListDonations:output_type -> cagnotte.donations.v1.ListDonationsResponse
+	7,  // 35: cagnotte.donations.v1.DonationsService.GetDonationStatus:output_type -> cagnotte.donations.v1.DonationStatus
+	4,  // 36: cagnotte.donations.v1.DonationsService.LocateDonation:output_type -> cagnotte.donations.v1.LocateDonationResponse
+	17, // 37: cagnotte.donations.v1.DonationsService.ListDonationBatches:output_type -> cagnotte.donations.v1.ListDonationBatchesResponse
+	7,  // 38: cagnotte.donations.v1.DonationsService.ReopenDonation:output_type -> cagnotte.donations.v1.DonationStatus
+	32, // [32:39] is the sub-list for method output_type
+	25, // [25:32] is the sub-list for method input_type
 	25, // [25:25] is the sub-list for extension type_name
 	25, // [25:25] is the sub-list for extension extendee
 	0,  // [0:25] is the sub-list for field type_name
@@ -1268,7 +1332,7 @@ func file_cagnotte_donations_v1_donations_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cagnotte_donations_v1_donations_proto_rawDesc), len(file_cagnotte_donations_v1_donations_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   10,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -27,6 +27,7 @@ const (
 	DonationsService_GetDonationStatus_FullMethodName   = "/cagnotte.donations.v1.DonationsService/GetDonationStatus"
 	DonationsService_LocateDonation_FullMethodName      = "/cagnotte.donations.v1.DonationsService/LocateDonation"
 	DonationsService_ListDonationBatches_FullMethodName = "/cagnotte.donations.v1.DonationsService/ListDonationBatches"
+	DonationsService_ReopenDonation_FullMethodName      = "/cagnotte.donations.v1.DonationsService/ReopenDonation"
 )
 
 // DonationsServiceClient is the client API for DonationsService service.
@@ -63,6 +64,14 @@ type DonationsServiceClient interface {
 	// while the campaign does not show them (`donations_shown`), or its collective is `discreet`. A draft is NOT_FOUND. A batch
 	// that was answered once never changes, whatever becomes of its donations.
 	ListDonationBatches(ctx context.Context, in *ListDonationBatchesRequest, opts ...grpc.CallOption) (*ListDonationBatchesResponse, error)
+	// Opens the payment page of a donation that expired unpaid again, and answers its address. Public; counted as a new donation
+	// is. A donation has one open page at a time, and its page is opened again three times at most, within 30 days.
+	//
+	// Idempotent: a repeat answers the page that is open, and a donation that is paid or under way as it is. The first month of a
+	// monthly donation is opened again in the same way.
+	// FAILED_PRECONDITION: DONATION_NOT_REOPENABLE, CAMPAIGN_NOT_OPEN, STRIPE_ACCOUNT_DISCONNECTED, STRIPE_ACCOUNT_NOT_READY.
+	// RESOURCE_EXHAUSTED: TOO_MANY_DONATIONS, with RetryInfo. UNAVAILABLE: STRIPE_UNAVAILABLE, with RetryInfo.
+	ReopenDonation(ctx context.Context, in *ReopenDonationRequest, opts ...grpc.CallOption) (*DonationStatus, error)
 }
 
 type donationsServiceClient struct {
@@ -133,6 +142,16 @@ func (c *donationsServiceClient) ListDonationBatches(ctx context.Context, in *Li
 	return out, nil
 }
 
+func (c *donationsServiceClient) ReopenDonation(ctx context.Context, in *ReopenDonationRequest, opts ...grpc.CallOption) (*DonationStatus, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DonationStatus)
+	err := c.cc.Invoke(ctx, DonationsService_ReopenDonation_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // DonationsServiceServer is the server API for DonationsService service.
 // All implementations must embed UnimplementedDonationsServiceServer
 // for forward compatibility.
@@ -167,6 +186,14 @@ type DonationsServiceServer interface {
 	// while the campaign does not show them (`donations_shown`), or its collective is `discreet`. A draft is NOT_FOUND. A batch
 	// that was answered once never changes, whatever becomes of its donations.
 	ListDonationBatches(context.Context, *ListDonationBatchesRequest) (*ListDonationBatchesResponse, error)
+	// Opens the payment page of a donation that expired unpaid again, and answers its address. Public; counted as a new donation
+	// is. A donation has one open page at a time, and its page is opened again three times at most, within 30 days.
+	//
+	// Idempotent: a repeat answers the page that is open, and a donation that is paid or under way as it is. The first month of a
+	// monthly donation is opened again in the same way.
+	// FAILED_PRECONDITION: DONATION_NOT_REOPENABLE, CAMPAIGN_NOT_OPEN, STRIPE_ACCOUNT_DISCONNECTED, STRIPE_ACCOUNT_NOT_READY.
+	// RESOURCE_EXHAUSTED: TOO_MANY_DONATIONS, with RetryInfo. UNAVAILABLE: STRIPE_UNAVAILABLE, with RetryInfo.
+	ReopenDonation(context.Context, *ReopenDonationRequest) (*DonationStatus, error)
 	mustEmbedUnimplementedDonationsServiceServer()
 }
 
@@ -194,6 +221,9 @@ func (UnimplementedDonationsServiceServer) LocateDonation(context.Context, *Loca
 }
 func (UnimplementedDonationsServiceServer) ListDonationBatches(context.Context, *ListDonationBatchesRequest) (*ListDonationBatchesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListDonationBatches not implemented")
+}
+func (UnimplementedDonationsServiceServer) ReopenDonation(context.Context, *ReopenDonationRequest) (*DonationStatus, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReopenDonation not implemented")
 }
 func (UnimplementedDonationsServiceServer) mustEmbedUnimplementedDonationsServiceServer() {}
 func (UnimplementedDonationsServiceServer) testEmbeddedByValue()                          {}
@@ -324,6 +354,24 @@ func _DonationsService_ListDonationBatches_Handler(srv interface{}, ctx context.
 	return interceptor(ctx, in, info, handler)
 }
 
+func _DonationsService_ReopenDonation_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReopenDonationRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DonationsServiceServer).ReopenDonation(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DonationsService_ReopenDonation_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DonationsServiceServer).ReopenDonation(ctx, req.(*ReopenDonationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // DonationsService_ServiceDesc is the grpc.ServiceDesc for DonationsService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -354,6 +402,10 @@ var DonationsService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListDonationBatches",
 			Handler:    _DonationsService_ListDonationBatches_Handler,
+		},
+		{
+			MethodName: "ReopenDonation",
+			Handler:    _DonationsService_ReopenDonation_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

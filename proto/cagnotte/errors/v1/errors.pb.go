@@ -213,6 +213,12 @@ const (
 	ErrorReason_FEE_UNKNOWN ErrorReason = 710
 	// The payment page of the first month is not complete yet.
 	ErrorReason_SESSION_OPEN ErrorReason = 711
+	// The payment page of the donation is not opened again: it has been too often, its time is over, or too many cards were
+	// declined on it.
+	ErrorReason_DONATION_NOT_REOPENABLE ErrorReason = 712
+	// Payments on Stripe's page are paused for this campaign for a while, since too many cards were declined. Transfers, cheques and
+	// cash are taken. RetryInfo says when it is worth trying again.
+	ErrorReason_CARDS_PAUSED ErrorReason = 713
 	// The first month of the donation was not paid.
 	ErrorReason_RECURRING_NOT_STARTED ErrorReason = 801
 	// The monthly donation has ended.
@@ -483,6 +489,8 @@ var (
 		709:  "PAYMENT_UNREAD",
 		710:  "FEE_UNKNOWN",
 		711:  "SESSION_OPEN",
+		712:  "DONATION_NOT_REOPENABLE",
+		713:  "CARDS_PAUSED",
 		801:  "RECURRING_NOT_STARTED",
 		802:  "RECURRING_ENDED",
 		803:  "LINK_INVALID",
@@ -661,6 +669,8 @@ var (
 		"PAYMENT_UNREAD":               709,
 		"FEE_UNKNOWN":                  710,
 		"SESSION_OPEN":                 711,
+		"DONATION_NOT_REOPENABLE":      712,
+		"CARDS_PAUSED":                 713,
 		"RECURRING_NOT_STARTED":        801,
 		"RECURRING_ENDED":              802,
 		"LINK_INVALID":                 803,
@@ -812,7 +822,7 @@ var File_cagnotte_errors_v1_errors_proto protoreflect.FileDescriptor
 
 const file_cagnotte_errors_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x1fcagnotte/errors/v1/errors.proto\x12\x12cagnotte.errors.v1\x1a google/protobuf/descriptor.proto\x1a\x15google/rpc/code.proto*\xd4(\n" +
+	"\x1fcagnotte/errors/v1/errors.proto\x12\x12cagnotte.errors.v1\x1a google/protobuf/descriptor.proto\x1a\x15google/rpc/code.proto*\x91)\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\bINTERNAL\x10e\x1a\x04\x88\xb5\x18\r\x12\x13\n" +
@@ -909,7 +919,9 @@ const file_cagnotte_errors_v1_errors_proto_rawDesc = "" +
 	"\x0eAMOUNT_DIFFERS\x10\xc4\x05\x1a\x04\x88\xb5\x18\t\x12\x19\n" +
 	"\x0ePAYMENT_UNREAD\x10\xc5\x05\x1a\x04\x88\xb5\x18\x0e\x12\x16\n" +
 	"\vFEE_UNKNOWN\x10\xc6\x05\x1a\x04\x88\xb5\x18\x0e\x12\x17\n" +
-	"\fSESSION_OPEN\x10\xc7\x05\x1a\x04\x88\xb5\x18\x0e\x12 \n" +
+	"\fSESSION_OPEN\x10\xc7\x05\x1a\x04\x88\xb5\x18\x0e\x12\"\n" +
+	"\x17DONATION_NOT_REOPENABLE\x10\xc8\x05\x1a\x04\x88\xb5\x18\t\x12\x17\n" +
+	"\fCARDS_PAUSED\x10\xc9\x05\x1a\x04\x88\xb5\x18\x0e\x12 \n" +
 	"\x15RECURRING_NOT_STARTED\x10\xa1\x06\x1a\x04\x88\xb5\x18\t\x12\x1a\n" +
 	"\x0fRECURRING_ENDED\x10\xa2\x06\x1a\x04\x88\xb5\x18\t\x12\x17\n" +
 	"\fLINK_INVALID\x10\xa3\x06\x1a\x04\x88\xb5\x18\t\x12\x1f\n" +

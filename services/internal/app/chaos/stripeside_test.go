@@ -6,6 +6,7 @@ import (
 	"time"
 
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
+	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 )
 
@@ -23,7 +24,7 @@ func (h *history) stripeSteps() []step {
 		{"a bank disputes", 3, h.dispute},
 		{"a dispute goes on", 3, h.goOnWithDispute},
 		{"a card network warns of fraud", 1, h.warn},
-		{"a closed page is opened again", 2, h.recover},
+		{"a closed page is opened again", 2, h.reopen},
 		{"money is paid out by hand", 2, h.payOut},
 		{"a payout fails", 1, h.failPayout},
 	}
@@ -62,33 +63,32 @@ func (h *history) payByDebit() {
 	}
 }
 
-// recover opens an expired page again, or a copy of it, for a donation that is not paid and has no other open page. Only
-// pages that a donor has the address of are opened.
-func (h *history) recover() {
-	taken, told, expired := map[string]bool{}, map[string]bool{}, []stripesim.Session{}
-	for _, d := range h.donors {
-		told[d.session] = d.session != ""
-	}
-	sessions := h.Sim.Sessions(h.account) // a copy comes after its original
-	for _, s := range sessions {
-		told[s.ID] = told[s.ID] || told[s.RecoveredFrom]
-		taken[s.ClientReferenceID] = taken[s.ClientReferenceID] || s.Status != "expired"
-	}
-	for _, s := range sessions {
-		if s.Status == "expired" && told[s.ID] && !taken[s.ClientReferenceID] {
-			expired = append(expired, s)
-		}
-	}
-	if len(expired) == 0 {
+// reopen opens the page of an expired donation again, which may be refused.
+func (h *history) reopen() {
+	if len(h.donors) == 0 {
 		return
 	}
-	id, err := h.Sim.Recover(expired[h.dice.IntN(len(expired))].ID)
+	d := h.donors[h.dice.IntN(len(h.donors))]
+	if d.donation == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(h.t.Context(), 12*time.Second)
+	defer cancel()
+	answer, err := donationsv1.NewDonationsServiceClient(h.rest).ReopenDonation(ctx, &donationsv1.ReopenDonationRequest{Name: d.donation})
 	if err != nil {
 		h.note("  … not possible: %v", err)
 		return
 	}
-	if h.dice.IntN(3) > 0 {
-		h.must(h.Sim.Pay(id, stripesim.CardOK))
+	url := answer.GetCheckoutUrl()
+	if url == "" {
+		return
+	}
+	d.page = url
+	if told, open := h.pageOf(d); open {
+		d.session = told.ID
+		if h.dice.IntN(3) > 0 {
+			h.must(h.Sim.Pay(told.ID, stripesim.CardOK))
+		}
 	}
 }
 
