@@ -9,7 +9,7 @@
 //	connect       accounts at Stripe: onboarding, what they may do, disconnection; whose the platform's own is
 //	campaigns     what money is raised for: lifecycle, texts, stages, origins, news
 //	images        pictures of campaigns and collectives: decoded, encoded anew, stored by their content
-//	donations     a donation, once or monthly: intent, Stripe Checkout, outcome; how often a network may start one
+//	donations     a donation, once or monthly: intent, Stripe Checkout, outcome; wall: how many payments may be started
 //	refunds       what happens to a payment later: refunds, disputes, fraud warnings
 //	receipts      tax receipts: what a collective declares, numbers, who gave sealed to its treasurers' keys
 //	payouts       from Stripe's balance to the bank: lines at the bank, what is inside, differences
@@ -43,7 +43,7 @@
 //	receipts             -> donations, campaigns, collectives, approvals, notices, access, audit
 //	overview             -> campaigns, collectives, access
 //	exports              -> payouts, ledger, collectives
-//	donations            -> campaigns, ledger, connect, collectives, notices, audit
+//	donations            -> wall, campaigns, ledger, connect, collectives, notices, audit
 //	bank                 -> treasury, campaigns, ledger, collectives, notices, audit
 //	treasury             -> campaigns, ledger, collectives, audit
 //	payouts              -> ledger, collectives, notices
@@ -53,7 +53,7 @@
 //	notices              -> access, audit
 //	audit                -> access, ledger/proof
 //	campaigns, images, ledger -> audit
-//	access, money        -> no sibling
+//	access, money, wall  -> no sibling
 //	ledger/proof         -> money alone, so that what it verifies needs no database
 //	bank/statement       -> money, proto, internal/calendar, internal/errs, so that reading a file needs no database
 //	any service          -> money, proto, internal/* but app, stripesim and, outside tests, *test

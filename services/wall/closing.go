@@ -51,13 +51,14 @@ const (
 type rule struct {
 	window              time.Duration
 	declines, donations int64
-	share               float64
+	// percent is the share.
+	percent int64
 }
 
 // The first rule stops a storm, the second what goes on slowly.
 var (
-	openRules    = []rule{{10 * time.Minute, 20, 7, 0.7}, {2 * time.Hour, 60, 20, 0.8}}
-	probingRules = []rule{{probation, 4, 2, 0.7}}
+	openRules    = []rule{{10 * time.Minute, 20, 7, 70}, {2 * time.Hour, 60, 20, 80}}
+	probingRules = []rule{{probation, 4, 2, 70}}
 )
 
 // resultsLife is the longest window.
@@ -352,7 +353,7 @@ func (c *CardWays) DeclinedTx(ctx context.Context, tx pgx.Tx, way CardWay, donat
 		if err := tx.QueryRow(ctx, countSQL, args).Scan(&declined, &donations, &paid); err != nil {
 			return nil, postgres.Error(err)
 		}
-		if declined < r.declines || donations < r.donations || float64(declined) < r.share*float64(declined+paid) {
+		if declined < r.declines || donations < r.donations || 100*declined < r.percent*(declined+paid) {
 			continue
 		}
 		return c.closeTx(ctx, tx, way, declined, paid, now)
