@@ -335,6 +335,7 @@ func TestEachChartTakesAWholeFlow(t *testing.T) {
 	})
 	for chart, want := range wants {
 		t.Run(chart, func(t *testing.T) {
+			t.Parallel()
 			e := apptest.Start(t, apptest.Config{Chart: chart})
 			y := newTreasury(t, e, "vallon")
 			pay(t, e, give(t, e.Conn, donationTo(y.campaign)))

@@ -85,7 +85,7 @@ func TestAStopIsKeptWhileTheAccountIsDisconnected(t *testing.T) {
 		}
 		e.Eventually("it is connected again", func() bool { return connection(t, conn, g.owner, g.collective).GetConnected() })
 		e.StopApp() // the timer of upkeep begins with the program
-		e.StartApp()
+		startAsLeader(t, e)
 		e.Eventually("it ended", func() bool {
 			r, err := recurringv1.NewRecurringServiceClient(e.Conn).GetRecurringDonation(apptest.WithKey(t.Context(), g.owner),
 				&recurringv1.GetRecurringDonationRequest{Name: name})

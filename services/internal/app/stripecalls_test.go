@@ -51,6 +51,8 @@ func TestADonationWhoseWebhooksWereLostCostsLessThanATenthOfACall(t *testing.T) 
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			// Each has a program and a database of its own, and mostly waits for the program to start.
+			t.Parallel()
 			e := apptest.Start(t, apptest.Config{FeeDelay: c.feeDelay})
 			campaign, _ := e.Campaign("vallon")
 			if err := e.Sim.OfferDebits("", true); err != nil {
@@ -96,6 +98,21 @@ func TestADonationWhoseWebhooksWereLostCostsLessThanATenthOfACall(t *testing.T) 
 	}
 }
 
+// startAsLeader starts the program. One that was stopped as it became the leader may have left its term behind; nobody waits for
+// its end here.
+func startAsLeader(t *testing.T, e *apptest.Env) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), e.DatabaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	if _, err := conn.Exec(t.Context(), "DELETE FROM river.river_leader"); err != nil {
+		t.Fatal(err)
+	}
+	e.StartApp()
+}
+
 // startAndRest starts the program, and waits until it has caught up and has nothing left to do.
 func startAndRest(t *testing.T, e *apptest.Env) {
 	t.Helper()
@@ -108,11 +125,7 @@ func startAndRest(t *testing.T, e *apptest.Env) {
 	if err := conn.QueryRow(t.Context(), "SELECT clock_timestamp()").Scan(&start); err != nil {
 		t.Fatal(err)
 	}
-	// A program that is stopped as it becomes the leader may leave its term behind; nobody waits for its end here.
-	if _, err := conn.Exec(t.Context(), "DELETE FROM river.river_leader"); err != nil {
-		t.Fatal(err)
-	}
-	e.StartApp()
+	startAsLeader(t, e)
 	e.Eventually("the program has caught up and is at rest", func() bool {
 		var done bool
 		if err := conn.QueryRow(t.Context(), `
