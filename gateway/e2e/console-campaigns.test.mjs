@@ -65,6 +65,45 @@ test("what was previewed can still be saved", async () => {
   });
 });
 
+test("an editor writes in another language, and its readers see it", async () => {
+  await member(browser, "editor", {}, async (page) => {
+    const base = await draft(page, "Une école pour toutes les langues");
+    const fold = page.locator("details", { has: page.locator("#title-de") });
+    assert.equal(await fold.getAttribute("open"), null, "languages without a text clutter the form");
+    await page.getByText("Autres langues", { exact: true }).click();
+    for (const lang of ["oc", "br", "es", "de"]) assert.ok(await page.locator(`#story-${lang}`).isVisible(), lang);
+    await accessible(page);
+    await page.locator("#title-de").fill("Eine Schule für alle Sprachen");
+    await page.locator("#story-de").fill("Wir brauchen **Ihre Hilfe**.");
+    await save(page);
+    await saved(page);
+    assert.equal(await page.locator("#title-de").inputValue(), "Eine Schule für alle Sprachen");
+    assert.ok(await page.locator("#title-de").isVisible(), "a text stands folded away");
+
+    // Stages are named in the languages that the campaign has.
+    await page.goto(`${base}/amounts`);
+    await page.getByRole("button", { name: "Ajouter une étape" }).click();
+    await page.locator("#stage-fr-0").fill("Appel");
+    await page.locator("#stage-de-0").fill("Berufung");
+    assert.equal(await page.locator("#stage-es-0").count(), 0);
+    await page.locator("#stage-amount-0").fill("700");
+    await accessible(page);
+    await save(page);
+    await saved(page);
+
+    await page.goto(`${base}/preview?lang=de`);
+    const title = page.getByRole("heading", { level: 1, name: "Eine Schule für alle Sprachen" });
+    assert.equal(await title.getAttribute("lang"), "de");
+    assert.equal(await page.locator("html").getAttribute("lang"), "de");
+    await page.locator(".story strong", { hasText: "Ihre Hilfe" }).waitFor();
+    await page.locator(".stages [lang=de]", { hasText: "Berufung" }).waitFor();
+    // Who reads Spanish gets the French text, which is marked as French.
+    await page.goto(`${base}/preview?lang=es`);
+    assert.equal(await page.locator("h1").getAttribute("lang"), "fr");
+    assert.equal(await page.locator(".stages [lang=fr]").first().innerText(), "Appel");
+  });
+});
+
 test("an editor writes a campaign on a phone without JavaScript, looks at it, publishes, pauses and closes it", async () => {
   await member(browser, "editor", { javaScriptEnabled: false, expected: refused }, async (page, context) => {
     const base = await draft(page, "Un avocat pour l’école");
