@@ -261,6 +261,10 @@ type Progress struct {
 	// Spent is the sum of expenses, and SpentByStage the part of each stage, by stage id.
 	Spent        money.Amount
 	SpentByStage map[string]money.Amount
+	// PublicSpent and PublicSpentByStage are the part of them that everybody sees: of what donors gave to a payee themselves, no
+	// single amount.
+	PublicSpent        money.Amount
+	PublicSpentByStage map[string]money.Amount
 }
 
 // ProgressFunc returns the progress of campaigns. A campaign that is missing in the answer has none. It is called once for

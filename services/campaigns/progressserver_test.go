@@ -74,7 +74,7 @@ func TestGetProgress(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			sums.known[avocat] = Progress{Settled: eur(352_50), Spent: eur(200_00), SpentByStage: map[string]money.Amount{c.Stages[0].ID: eur(200_00)}}
+			sums.known[avocat] = Progress{Settled: eur(352_50), PublicSpent: eur(200_00), PublicSpentByStage: map[string]money.Amount{c.Stages[0].ID: eur(200_00)}}
 		}},
 		{"a new title", func() {
 			if _, err := s.Update(context.Background(), avocat, "", func(c *Content) error {

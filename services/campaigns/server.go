@@ -231,7 +231,7 @@ func publicProto(c Campaign, p Progress, now time.Time) *campaignsv1.Campaign {
 	content := contentToProto(c.Name.Collective, c.Content)
 	for i, stage := range c.Stages {
 		// A stage without expenses is missing in the map, and has spent zero.
-		content.Stages[i].Spent = wire.Money(money.Amount{Minor: p.SpentByStage[stage.ID].Minor, Currency: c.Currency})
+		content.Stages[i].Spent = wire.Money(money.Amount{Minor: p.PublicSpentByStage[stage.ID].Minor, Currency: c.Currency})
 	}
 	public := &campaignsv1.Campaign{
 		Name:                  c.Name.String(),
@@ -244,7 +244,7 @@ func publicProto(c Campaign, p Progress, now time.Time) *campaignsv1.Campaign {
 		DeadlineDate:          c.deadlineDate(),
 		Stages:                content.Stages,
 		State:                 stateToProto[c.State],
-		Spent:                 wire.Money(money.Amount{Minor: p.Spent.Minor, Currency: c.Currency}),
+		Spent:                 wire.Money(money.Amount{Minor: p.PublicSpent.Minor, Currency: c.Currency}),
 		AcceptingDonations:    c.AcceptsDonations(now) == nil,
 		AcceptingCards:        c.AcceptsDonations(now) == nil && c.cards,
 		CollectiveDisplayName: c.CollectiveDisplayName,
@@ -276,6 +276,10 @@ func feeToProto(f FeeEstimate, currency money.Currency) *campaignsv1.FeeEstimate
 // memberProto has all fields, for members of the collective and the operator.
 func memberProto(c Campaign, p Progress, now time.Time) *campaignsv1.Campaign {
 	m := publicProto(c, p, now)
+	m.Spent = wire.Money(money.Amount{Minor: p.Spent.Minor, Currency: c.Currency})
+	for i, stage := range c.Stages {
+		m.Stages[i].Spent = wire.Money(money.Amount{Minor: p.SpentByStage[stage.ID].Minor, Currency: c.Currency})
+	}
 	m.AllowedOrigins = c.AllowedOrigins
 	m.CreateTime = wire.Time(c.CreateTime)
 	m.UpdateTime = wire.Time(c.UpdateTime)

@@ -10,7 +10,12 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 )
 
-// What the books have on a campaign's expense accounts without Stripe's fees, by stage, which the books do not know.
+// chequesTogether is how many cheques to the lawyer everybody sees together, in a campaign's or a stage's sum. One alone could be
+// computed from the sum and the list of expenses, which has none of them.
+const chequesTogether = 5
+
+// What the books have on a campaign's expense accounts without Stripe's fees, by stage, which the books do not know; and the part of
+// it that everybody sees: of the cheques of a stage, the first ones, in groups.
 // It returns one row for each campaign, stage and currency that has something. The index expenses_campaign_idx serves
 // the expenses, which is why the condition on the empty text is there, and offline_donations_spent_idx the cheques to
 // the lawyer. Nothing is locked.
@@ -20,7 +25,8 @@ SELECT
 	n.campaign,
 	x.stage,
 	x.currency,
-	sum(x.amount_minor)::bigint
+	sum(x.amount_minor)::bigint,
+	coalesce(sum(x.amount_minor) FILTER (WHERE x.public), 0)::bigint
 FROM unnest(
 	@collectives::text[],
 	@campaigns::text[]
@@ -29,7 +35,8 @@ CROSS JOIN LATERAL (
 	SELECT
 		e.stage,
 		e.currency,
-		e.amount_minor
+		e.amount_minor,
+		true AS public
 	FROM treasury.expenses AS e
 	WHERE e.collective = n.collective
 		AND e.campaign <> ''
@@ -39,7 +46,9 @@ CROSS JOIN LATERAL (
 	SELECT
 		d.stage,
 		d.currency,
-		d.amount_minor
+		d.amount_minor,
+		row_number() OVER (PARTITION BY d.stage ORDER BY d.created_at, d.id)
+			<= count(*) OVER (PARTITION BY d.stage) / @together::bigint * @together::bigint AS public
 	FROM treasury.offline_donations AS d
 	WHERE d.collective = n.collective
 		AND d.campaign = n.campaign
@@ -75,23 +84,26 @@ func (s *Service) WithSpent(donations campaigns.ProgressFunc) campaigns.Progress
 				collectives, slugs = append(collectives, n.Collective), append(slugs, n.Campaign)
 			}
 		}
-		rows, err := s.cfg.Pool.Query(ctx, spentSQL, pgx.NamedArgs{"collectives": collectives, "campaigns": slugs})
+		rows, err := s.cfg.Pool.Query(ctx, spentSQL, pgx.NamedArgs{"collectives": collectives, "campaigns": slugs, "together": chequesTogether})
 		if err != nil {
 			return nil, postgres.Error(err)
 		}
 		var name campaigns.Name
 		var stage string
 		var amount money.Amount
-		_, err = pgx.ForEachRow(rows, []any{&name.Collective, &name.Campaign, &stage, &amount.Currency, &amount.Minor}, func() error {
+		var public int64
+		_, err = pgx.ForEachRow(rows, []any{&name.Collective, &name.Campaign, &stage, &amount.Currency, &amount.Minor, &public}, func() error {
 			// All amounts are in the one currency of the campaign.
 			p := progress[name]
+			told := money.Amount{Minor: public, Currency: amount.Currency}
 			p.Spent = money.Amount{Minor: p.Spent.Minor + amount.Minor, Currency: amount.Currency}
+			p.PublicSpent = money.Amount{Minor: p.PublicSpent.Minor + public, Currency: amount.Currency}
 			// Money that is of no stage counts for the campaign alone.
 			if stage != "" {
 				if p.SpentByStage == nil {
-					p.SpentByStage = map[string]money.Amount{}
+					p.SpentByStage, p.PublicSpentByStage = map[string]money.Amount{}, map[string]money.Amount{}
 				}
-				p.SpentByStage[stage] = amount
+				p.SpentByStage[stage], p.PublicSpentByStage[stage] = amount, told
 			}
 			progress[name] = p
 			return nil

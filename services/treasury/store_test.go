@@ -230,6 +230,38 @@ func TestSpentIsWhatTheBooksHave(t *testing.T) {
 	}
 }
 
+// The public list of expenses has no cheque to the lawyer, so the public sums have none alone: they have the first five of a stage, then
+// the first ten.
+func TestNoChequeToTheLawyerIsComputedFromPublicSums(t *testing.T) {
+	s, _ := open(t)
+	none := func(context.Context, []campaigns.Name) (map[campaigns.Name]campaigns.Progress, error) {
+		return map[campaigns.Name]campaigns.Progress{}, nil
+	}
+	if _, err := s.CreateExpense(t.Context(), ask(), Expense{
+		Collective: "vallon", Campaign: "avocate", Kind: ExpenseLawyer, Payee: "Martin", Document: "1", DocumentDate: someDay, Amount: eur(60_00),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	var last OfflineDonation
+	for n, want := range []int64{60_00, 60_00, 60_00, 60_00, 60_00, 60_00 + 1 + 2 + 4 + 8 + 16, 60_00 + 1 + 2 + 4 + 8 + 16} {
+		if n > 0 {
+			last = s.give(t, MethodPayeeCheque, 1<<(n-1))
+		}
+		progress, err := s.WithSpent(none)(t.Context(), []campaigns.Name{vallon})
+		if got := progress[vallon]; err != nil || got.PublicSpent != eur(want) || got.Spent != eur(60_00+1<<n-1) {
+			t.Errorf("with %d cheques: %+v, err = %v, want %d public", n, got, err, want)
+		}
+	}
+	// A cheque that was entered wrongly leaves the groups: the sum is that of five others, or has none.
+	if _, err := s.ReverseOfflineDonation(t.Context(), ask(), vallon, last.ID, "entered twice"); err != nil {
+		t.Fatal(err)
+	}
+	progress, err := s.WithSpent(none)(t.Context(), []campaigns.Name{vallon})
+	if err != nil || progress[vallon].PublicSpent != eur(60_00+31) {
+		t.Errorf("%+v, err = %v", progress, err)
+	}
+}
+
 func eur(minor int64) money.Amount { return money.Amount{Minor: minor, Currency: money.EUR} }
 
 // The nil UUID is an id like others: it is no clearing item's.

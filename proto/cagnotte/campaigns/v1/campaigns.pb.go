@@ -280,7 +280,7 @@ type Campaign struct {
 	// Another after each change. An update with the etag that was read is ABORTED when the campaign has changed since.
 	Etag string `protobuf:"bytes,18,opt,name=etag,proto3" json:"etag,omitempty"`
 	// OUTPUT_ONLY. Public. The sum of its expenses in the ledger, paid or owed, and of cheques that donors wrote to the
-	// lawyer.
+	// lawyer. To everybody but members, cheques of one stage count in groups of five, so that none of them can be computed.
 	Spent *v1.Money `protobuf:"bytes,19,opt,name=spent,proto3" json:"spent,omitempty"`
 	// OUTPUT_ONLY. Public. The estimated fee of a payment by card, which donors can add to their donation; absent where they
 	// cannot.
