@@ -16,7 +16,7 @@ import (
 
 func TestGetProgress(t *testing.T) {
 	s, pool, clock := fresh(t)
-	sums := &progressOf{known: map[Name]Progress{avocat: {Settled: eur(312_50), Pending: eur(40_00), Spent: eur(100_00)}}}
+	sums := &progressOf{known: map[Name]Progress{avocat: {Settled: eur(312_50), Pending: eur(40_00), PublicSpent: eur(100_00)}}}
 	server := NewServer(s, sums.get)
 	req := &campaignsv1.GetProgressRequest{Name: avocat.String() + "/progress"}
 	read := func(ctx context.Context) *campaignsv1.CampaignProgress {
@@ -57,7 +57,7 @@ func TestGetProgress(t *testing.T) {
 		}
 	}
 
-	sums.known[avocat] = Progress{Settled: eur(352_50), Spent: eur(100_00)}
+	sums.known[avocat] = Progress{Settled: eur(352_50), PublicSpent: eur(100_00)}
 	given := read(nobody)
 	if given.GetRevision() != before.GetRevision() || given.GetSettled().GetAmountMinor() != 352_50 || given.GetPending().GetAmountMinor() != 0 {
 		t.Errorf("a donation made %v of %v", given, before)
@@ -68,7 +68,7 @@ func TestGetProgress(t *testing.T) {
 		what string
 		make func()
 	}{
-		{"an expense", func() { sums.known[avocat] = Progress{Settled: eur(352_50), Spent: eur(200_00)} }},
+		{"an expense", func() { sums.known[avocat] = Progress{Settled: eur(352_50), PublicSpent: eur(200_00)} }},
 		{"an expense of a stage", func() {
 			c, err := s.Get(context.Background(), avocat)
 			if err != nil {
