@@ -14,7 +14,7 @@ after(() => browser.close());
 /** The languages are those that have the pages' words. Each has its sentences by section and key. */
 const strings = new URL("../pages/strings/", import.meta.url);
 const catalogues = {};
-for (const file of readdirSync(strings)) {
+for (const file of readdirSync(strings).filter((name) => name.endsWith(".json"))) {
   const [section, lang] = file.split(".");
   for (const [key, said] of Object.entries(JSON.parse(readFileSync(new URL(file, strings), "utf8")))) {
     (catalogues[lang] ??= {})[`${section}.${key}`] = typeof said === "string" ? said : said.other;
