@@ -40,7 +40,7 @@
 //	instance             -> webhooks, connect, ledger, ledger/proof, notices, collectives, audit, access
 //	webhooks             -> donations, refunds, payouts, ledger, connect, collectives, notices, audit
 //	refunds              -> donations, campaigns, connect, collectives, notices, access, audit
-//	receipts             -> donations, campaigns, collectives, approvals, notices, access, audit
+//	receipts             -> donations, treasury, campaigns, collectives, approvals, notices, access, audit
 //	overview             -> campaigns, collectives, access
 //	exports              -> payouts, ledger, collectives
 //	donations            -> wall, campaigns, ledger, connect, collectives, notices, audit

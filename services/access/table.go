@@ -274,6 +274,10 @@ var table = map[string]rule{
 	// Only with a key does somebody read them, and the operator has none of the collective's.
 	"/cagnotte.receipts.v1.ReceiptsService/ReadSealedDonor":    {allow: owner | treasurer, field: "name", resource: "receipts", fresh: true},
 	"/cagnotte.receipts.v1.ReceiptsService/ExportSealedDonors": {allow: owner | treasurer, field: "parent", resource: "receipts", fresh: true},
+	"/cagnotte.receipts.v1.ReceiptsService/ExportStaleSealedDonors": {
+		allow: owner | treasurer, field: "parent", resource: "receipts", fresh: true,
+	},
+	"/cagnotte.receipts.v1.ReceiptsService/ResealDonors": {allow: owner | treasurer, field: "parent", resource: "receipts", fresh: true},
 
 	"/cagnotte.exports.v1.ExportsService/ExportLedger": {allow: bookkeepers | operator, field: "name", resource: "ledger"},
 

@@ -171,6 +171,8 @@ var matrix = map[string]string{
 	"cagnotte.receipts.v1.ReceiptsService/CancelReceipt":              "UPNPNN",
 	"cagnotte.receipts.v1.ReceiptsService/ReadSealedDonor":            "UPNPNN",
 	"cagnotte.receipts.v1.ReceiptsService/ExportSealedDonors":         "UPNPNN",
+	"cagnotte.receipts.v1.ReceiptsService/ExportStaleSealedDonors":    "UPNPNN",
+	"cagnotte.receipts.v1.ReceiptsService/ResealDonors":               "UPNPNN",
 
 	"cagnotte.refunds.v1.RefundsService/CreateRefund":  "UPNPNN",
 	"cagnotte.refunds.v1.RefundsService/GetRefund":     "UPNPPP",

@@ -77,8 +77,10 @@ type Recurring struct {
 	// DebitPending: a debit of the latest month is at the bank.
 	DebitPending bool
 	// EndTime is zero until it has ended. EndReason is why it has ended, or will.
-	EndTime    time.Time
-	EndReason  EndReason
+	EndTime   time.Time
+	EndReason EndReason
+	// ForgetTime is when its donor asked to be forgotten after its end; zero for never.
+	ForgetTime time.Time
 	CreateTime time.Time
 	UpdateTime time.Time
 

@@ -41,6 +41,7 @@ const recurringColumns = `
 	coalesce(r.pending_end, ''),
 	r.change_number,
 	r.change_failures,
+	r.donor_forgotten_at,
 	r.created_at,
 	r.updated_at,
 	r.xmin::text`
@@ -48,12 +49,12 @@ const recurringColumns = `
 // scanRecurring reads a row. Times are UTC, and zero for NULL.
 func scanRecurring(row pgx.CollectableRow) (Recurring, error) {
 	var r Recurring
-	var periodEnd, cancel, resume, next, end *time.Time
+	var periodEnd, cancel, resume, next, end, forgotten *time.Time
 	err := row.Scan(&r.ID, &r.Campaign.Collective, &r.Campaign.Campaign, &r.Amount.Minor, &r.Amount.Currency, &r.Locale,
 		&r.StripeAccount, &r.Livemode, &r.State, &r.Subscription, &r.Customer, &r.CancelAtPeriodEnd, &periodEnd, &cancel,
-		&r.Paused, &resume, &next, &r.DebitPending, &end, &r.EndReason, &r.pendingMinor, &r.pendingEnd, &r.changeNumber, &r.changeFailures, &r.CreateTime, &r.UpdateTime, &r.version)
+		&r.Paused, &resume, &next, &r.DebitPending, &end, &r.EndReason, &r.pendingMinor, &r.pendingEnd, &r.changeNumber, &r.changeFailures, &forgotten, &r.CreateTime, &r.UpdateTime, &r.version)
 	r.PeriodEnd, r.CancelTime, r.ResumeTime = fromNull(periodEnd), fromNull(cancel), fromNull(resume)
-	r.NextDebit, r.EndTime = fromNull(next), fromNull(end)
+	r.NextDebit, r.EndTime, r.ForgetTime = fromNull(next), fromNull(end), fromNull(forgotten)
 	r.CreateTime, r.UpdateTime = r.CreateTime.UTC(), r.UpdateTime.UTC()
 	return r, err
 }
@@ -85,6 +86,39 @@ func (s *Service) GetRecurring(ctx context.Context, campaign campaigns.Name, id 
 	found := []Recurring{r}
 	err = s.addCampaignEnds(ctx, campaign.Collective, found)
 	return found[0], err
+}
+
+// monthsSQL returns the donations of a monthly donation that were ever paid, by donations_recurring_idx.
+const monthsSQL = `
+SELECT` + columns + `
+FROM donations.donations AS d
+WHERE d.recurring_id = @recurring
+	AND d.paid_at IS NOT NULL
+ORDER BY d.id`
+
+// Months returns the donations of a monthly donation that were ever paid, by their ids.
+func (s *Service) Months(ctx context.Context, db postgres.Querier, recurring uuid.UUID) ([]Donation, error) {
+	rows, err := db.Query(ctx, monthsSQL, pgx.NamedArgs{"recurring": recurring})
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	found, err := pgx.CollectRows(rows, scan)
+	return found, postgres.Error(err)
+}
+
+// receiptMailLimit is for the mails with one receipt: its donor may have mistyped the address, and nobody else is to be flooded.
+var receiptMailLimit = Limit{Burst: 4, Interval: 4 * time.Hour}
+
+// LimitReceiptMailTx counts one mail with the receipts of something, by its name, and reports whether it may be sent. It locks a
+// row until the caller's transaction ends, so it is called last.
+func (s *Service) LimitReceiptMailTx(ctx context.Context, tx pgx.Tx, of string) (ok bool, err error) {
+	wait, err := s.limits().TakeTx(ctx, tx, "receipt mails", of, receiptMailLimit, s.now())
+	return wait == 0, err
+}
+
+// ParseRecurringName reads a resource name. A name of another form is NOT_FOUND.
+func ParseRecurringName(name string) (campaigns.Name, uuid.UUID, error) {
+	return parseRecurringName(name)
 }
 
 // campaignsOverSQL returns those of the campaigns that are closed or past their deadline, by campaigns_pkey.

@@ -51,6 +51,7 @@ func (s *Service) recurringWorkersTo(w *river.Workers) {
 	}))
 	river.AddWorker(w, &linkWorker{service: s})
 	river.AddWorker(w, &startWorker{service: s})
+	river.AddWorker(w, &forgetWorker{service: s})
 }
 
 // recurringJob is the timer of [Service.KeepRecurring].

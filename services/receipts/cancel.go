@@ -55,7 +55,7 @@ func scanCanceled(row pgx.CollectableRow) (r Receipt, err error) {
 	return r, err
 }
 
-// A receipt stands for no more than what is left of its donation. It is about what was left when it was issued, so a donation
+// A receipt stands for no more than what is left of its payments. It is about what was left when it was issued, so a payment
 // of which more went back since has a receipt of too much. The donor can have another one, of what is left.
 const cancelReturnedSQL = `
 WITH canceled AS (
@@ -65,11 +65,15 @@ WITH canceled AS (
 		cancel_reason = 'refunded',
 		reissuable = true,
 		canceled_at = @now
-	FROM donations.donations AS d
-	WHERE r.donation = ANY(@donations::uuid[])
-		AND r.state = 'issued'
-		AND d.id = r.donation
-		AND d.amount_minor - d.refunded_minor < r.amount_minor
+	WHERE r.state = 'issued'
+		AND r.id IN (
+			SELECT p.receipt
+			FROM receipts.payments AS p
+			JOIN donations.donations AS d ON d.id = p.donation
+			WHERE p.donation = ANY(@donations::uuid[])
+				AND p.standing
+				AND d.amount_minor - d.refunded_minor < p.amount_minor
+		)
 	RETURNING` + canceledColumns + `
 )
 SELECT` + canceledColumns + `
@@ -89,16 +93,21 @@ func (s *Service) CancelReturnedTx(ctx context.Context, tx pgx.Tx, donations []u
 	return s.tellCanceledTx(ctx, tx, canceled)
 }
 
-const cancelLostSQL = `
+const cancelOfSQL = `
 WITH canceled AS (
 	UPDATE receipts.receipts AS r
 	SET
 		state = 'canceled',
-		cancel_reason = 'dispute_lost',
+		cancel_reason = @reason,
 		reissuable = true,
 		canceled_at = @now
-	WHERE r.donation = @donation
-		AND r.state = 'issued'
+	WHERE r.state = 'issued'
+		AND r.id IN (
+			SELECT p.receipt
+			FROM receipts.payments AS p
+			WHERE (p.donation = @id OR p.offline_donation = @id)
+				AND p.standing
+		)
 	RETURNING` + canceledColumns + `
 )
 SELECT` + canceledColumns + `
@@ -108,7 +117,17 @@ ORDER BY r.id`
 // CancelLostTx cancels the receipt of a donation whose dispute was lost. It is called in the transaction that stores that. It
 // changes nothing when repeated. If the dispute is won after all, the donor can have another one.
 func (s *Service) CancelLostTx(ctx context.Context, tx pgx.Tx, donation uuid.UUID) error {
-	canceled, err := postgres.All(ctx, tx, scanCanceled, cancelLostSQL, pgx.NamedArgs{"donation": donation, "now": s.now()})
+	return s.cancelOfTx(ctx, tx, donation, CanceledDisputeLost)
+}
+
+// CancelReversedTx cancels the receipt of an offline donation that was reversed, or whose cheque bounced. It is called in the
+// transaction that stores that. It changes nothing when repeated.
+func (s *Service) CancelReversedTx(ctx context.Context, tx pgx.Tx, offlineDonation uuid.UUID) error {
+	return s.cancelOfTx(ctx, tx, offlineDonation, CanceledReversed)
+}
+
+func (s *Service) cancelOfTx(ctx context.Context, tx pgx.Tx, id uuid.UUID, reason CancelReason) error {
+	canceled, err := postgres.All(ctx, tx, scanCanceled, cancelOfSQL, pgx.NamedArgs{"id": id, "reason": string(reason), "now": s.now()})
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,6 @@ import (
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/audit"
-	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
@@ -22,13 +21,15 @@ type SealedDonor struct {
 	Year     int
 	Sequence int64
 	Sealed   string
+	// SealedTo are the keys that open it.
+	SealedTo []uuid.UUID
 }
 
 // Number is the receipt's.
 func (d SealedDonor) Number() string { return Receipt{Year: d.Year, Sequence: d.Sequence}.Number() }
 
 func scanSealed(row pgx.CollectableRow) (d SealedDonor, err error) {
-	err = row.Scan(&d.Receipt, &d.Year, &d.Sequence, &d.Sealed)
+	err = row.Scan(&d.Receipt, &d.Year, &d.Sequence, &d.Sealed, &d.SealedTo)
 	return d, err
 }
 
@@ -37,7 +38,8 @@ SELECT
 	r.id,
 	r.year,
 	r.sequence,
-	r.sealed
+	r.sealed,
+	r.sealed_to
 FROM receipts.receipts AS r
 WHERE r.collective = @collective
 	AND r.id = @id
@@ -69,7 +71,8 @@ SELECT
 	r.id,
 	r.year,
 	r.sequence,
-	r.sealed
+	r.sealed,
+	r.sealed_to
 FROM receipts.receipts AS r
 WHERE r.collective = @collective
 	AND r.year = @year
@@ -102,18 +105,55 @@ UPDATE receipts.receipts AS r
 SET
 	sealed = NULL,
 	erased_at = @now
-WHERE r.donation = @donation
-	AND r.sealed IS NOT NULL`
+WHERE r.sealed IS NOT NULL
+	AND r.id IN (
+		SELECT p.receipt
+		FROM receipts.payments AS p
+		WHERE p.donation = ANY(@donations::uuid[])
+		UNION
+		SELECT p.receipt
+		FROM receipts.payments AS p
+		JOIN treasury.offline_donations AS o ON o.id = p.offline_donation
+		WHERE o.pledge = @pledge
+	)`
 
-// Erase removes who gave from all receipts of a donation. Everything else of them stays.
-func (s *Service) Erase(ctx context.Context, campaign campaigns.Name, donation uuid.UUID) (Offer, error) {
-	if _, err := s.cfg.Donations.Get(ctx, campaign, donation); err != nil {
+// Erase removes who gave from all receipts of a subject, and of all months where it is a monthly donation or one of its months.
+// Everything else of them stays. Where that monthly donation has ended, its links and Stripe's customer go too.
+func (s *Service) Erase(ctx context.Context, subject Subject) (Offer, error) {
+	o, err := s.GetOffer(ctx, subject)
+	if err != nil {
 		return Offer{}, err
 	}
-	if _, err := s.cfg.Pool.Exec(ctx, eraseSQL, pgx.NamedArgs{"donation": donation, "now": s.now()}); err != nil {
-		return Offer{}, postgres.Error(err)
+	recurring, ids := subject.Recurring, []uuid.UUID{}
+	if subject.Donation != uuid.Nil {
+		d, err := s.cfg.Donations.Get(ctx, subject.Campaign, subject.Donation)
+		if err != nil {
+			return Offer{}, err
+		}
+		recurring, ids = d.Recurring, append(ids, d.ID)
 	}
-	return s.GetOffer(ctx, campaign, donation)
+	if recurring != uuid.Nil {
+		months, err := s.cfg.Donations.Months(ctx, s.cfg.Pool, recurring)
+		if err != nil {
+			return Offer{}, err
+		}
+		for _, m := range months {
+			ids = append(ids, m.ID)
+		}
+	}
+	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, eraseSQL, pgx.NamedArgs{"donations": ids, "pledge": nullID(subject.Pledge), "now": s.now()}); err != nil {
+			return postgres.Error(err)
+		}
+		if recurring == uuid.Nil {
+			return nil
+		}
+		return s.cfg.Donations.ForgetDonorTx(ctx, tx, recurring)
+	})
+	if err != nil {
+		return Offer{}, err
+	}
+	return s.GetOffer(ctx, o.Subject)
 }
 
 // A year's identities are kept until its declaration's years are over: those of 2026 with six years until the end of 2032.

@@ -143,20 +143,41 @@ func (s *sheet) gift(r Receipt, d Declaration) []*layout.Paragraph {
 			articles = append(articles, option{string(a), contains(d.Articles, a)})
 		}
 	}
-	method := paymentMode(r.PaymentMethod)
-	return []*layout.Paragraph{
+	methods := map[string]bool{}
+	for _, p := range r.Payments {
+		methods[paymentMode(p.Method)] = true
+	}
+	rows := []*layout.Paragraph{
 		s.text("L’organisme bénéficiaire reconnaît avoir reçu, au titre des dons et versements ouvrant droit à réduction d’impôt, la somme de :"),
 		s.labelled("Montant : ", "*** "+amountInFigures(r.Amount.Minor)+" ***"),
 		s.labelled("Somme en toutes lettres : ", inWords(r.Amount.Minor)),
-		s.labelled("Date du versement ou du don : ", dayInFrench(r.DonationDate)),
+		s.labelled("Date du versement ou du don : ", datesInFrench(r)),
 		s.text("L’organisme bénéficiaire certifie sur l’honneur que les dons et versements qu’il reçoit ouvrent droit à " + reduction + " :"),
 		s.options("Article : ", articles),
 		s.options("Forme du don : ", []option{{"acte authentique", false}, {"acte sous seing privé", false}, {"déclaration de don manuel", true}, {"autres", false}}),
 		s.options("Nature du don : ", []option{{"numéraire", true}, {"titres de sociétés cotés", false}, {"autres", false}}),
 		s.options("Mode de versement du don : ", []option{
-			{"remise d’espèces", method == "cash"}, {"chèque", method == "cheque"}, {"virement, prélèvement, carte bancaire", method == "transfer"},
+			{"remise d’espèces", methods["cash"]}, {"chèque", methods["cheque"]}, {"virement, prélèvement, carte bancaire", methods["transfer"]},
 		}),
 	}
+	// A receipt of a year lists what it adds up.
+	if len(r.Payments) > 1 {
+		var list []string
+		for _, p := range r.Payments {
+			list = append(list, dayInFrench(p.Date)+" : "+amountInFigures(p.Amount.Minor))
+		}
+		rows = append(rows, s.labelled("Détail des versements : ", strings.Join(list, " ; ")))
+	}
+	return rows
+}
+
+// datesInFrench is the day of a payment, or the first and the last day of several.
+func datesInFrench(r Receipt) string {
+	if len(r.Payments) < 2 {
+		return dayInFrench(r.DonationDate)
+	}
+	return fmt.Sprintf("du %s au %s (%d versements, détaillés ci-dessous)", dayInFrench(r.Payments[0].Date),
+		dayInFrench(r.Payments[len(r.Payments)-1].Date), len(r.Payments))
 }
 
 // paymentMode is the form's word for a method. All of Stripe's are by card, debit or transfer.

@@ -21,9 +21,10 @@ import (
 
 func someReceipt() Receipt {
 	return Receipt{
-		ID: uuid.MustParse("0197c0de-0000-7000-8000-000000000001"), Collective: "vallon", Year: 2026, Sequence: 7, Campaign: "avocate",
+		ID: uuid.MustParse("0197c0de-0000-7000-8000-000000000001"), Collective: "vallon", Year: 2026, Sequence: 7,
 		Kind: Individual, Amount: money.Amount{Minor: 128_071, Currency: "EUR"}, PaymentMethod: "card",
 		DonationDate: time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC), IssueDate: time.Date(2026, 8, 14, 0, 0, 0, 0, time.UTC),
+		Payments:   []Payment{{Amount: money.Amount{Minor: 128_071, Currency: "EUR"}, Method: "card", Date: time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC)}},
 		CreateTime: time.Date(2026, 8, 14, 9, 0, 0, 0, time.UTC),
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,9 +14,7 @@ import (
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/audit"
-	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/collectives"
-	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/money"
@@ -38,6 +37,7 @@ const (
 	CanceledByMember    CancelReason = "member"
 	CanceledRefunded    CancelReason = "refunded"
 	CanceledDisputeLost CancelReason = "dispute_lost"
+	CanceledReversed    CancelReason = "reversed"
 )
 
 // Receipt is a receipt, without who gave.
@@ -46,15 +46,17 @@ type Receipt struct {
 	Collective string
 	Year       int
 	Sequence   int64
-	Campaign   string
-	Donation   uuid.UUID
+	// Subject is what it is of.
+	Subject Subject
 	// Declaration is the one that it was issued under.
 	Declaration uuid.UUID
 	Kind        DonorKind
 	Amount      money.Amount
-	// PaymentMethod is Stripe's word.
+	// PaymentMethod is that of its payments; empty where they differ.
 	PaymentMethod string
-	// DonationDate and IssueDate are days in the collective's zone, at midnight UTC.
+	// Payments are what it is of, oldest first.
+	Payments []Payment
+	// DonationDate, of the last payment, and IssueDate are days in the collective's zone, at midnight UTC.
 	DonationDate, IssueDate time.Time
 	PDFSHA256               []byte
 	// SealedTo are the keys that open the identity.
@@ -80,11 +82,6 @@ func receiptName(collective string, id uuid.UUID) string {
 	return "collectives/" + collective + "/receipts/" + id.String()
 }
 
-// DonationName is the resource name of the donation.
-func (r Receipt) DonationName() string {
-	return campaigns.Name{Collective: r.Collective, Campaign: r.Campaign}.String() + "/donations/" + r.Donation.String()
-}
-
 // Number is what the receipt shows.
 func (r Receipt) Number() string { return fmt.Sprintf("%04d-%05d", r.Year, r.Sequence) }
 
@@ -98,7 +95,10 @@ const receiptColumns = `
 	r.year,
 	r.sequence,
 	r.campaign,
-	r.donation,
+	coalesce(r.donation, '00000000-0000-0000-0000-000000000000'),
+	coalesce(r.recurring, '00000000-0000-0000-0000-000000000000'),
+	coalesce(r.donation_year, 0),
+	coalesce(r.pledge, '00000000-0000-0000-0000-000000000000'),
 	r.declaration,
 	r.donor_kind,
 	r.amount_minor,
@@ -127,7 +127,8 @@ const receiptColumns = `
 func scanReceipt(row pgx.CollectableRow) (r Receipt, err error) {
 	var replaces, replacedBy *uuid.UUID
 	var canceled, erased *time.Time
-	err = row.Scan(&r.ID, &r.Collective, &r.Year, &r.Sequence, &r.Campaign, &r.Donation, &r.Declaration, &r.Kind, &r.Amount.Minor,
+	err = row.Scan(&r.ID, &r.Collective, &r.Year, &r.Sequence, &r.Subject.Campaign.Campaign, &r.Subject.Donation,
+		&r.Subject.Recurring, &r.Subject.Year, &r.Subject.Pledge, &r.Declaration, &r.Kind, &r.Amount.Minor,
 		&r.Amount.Currency, &r.PaymentMethod, &r.DonationDate, &r.IssueDate, &r.requestHash, &r.donorCheck, &r.PDFSHA256, &r.SealedTo,
 		&replaces, &replacedBy, &r.State, &r.CancelReason, &r.CancelNote, &r.Reissuable, &canceled, &erased, &r.CreateTime)
 	if replaces != nil {
@@ -136,21 +137,9 @@ func scanReceipt(row pgx.CollectableRow) (r Receipt, err error) {
 	if replacedBy != nil {
 		r.ReplacedBy = *replacedBy
 	}
+	r.Subject.Campaign.Collective = r.Collective
 	r.CreateTime, r.CancelTime, r.EraseTime = r.CreateTime.UTC(), fromNull(canceled), fromNull(erased)
 	return r, err
-}
-
-const ofDonationSQL = `
-SELECT` + receiptColumns + `
-FROM receipts.receipts AS r
-WHERE r.donation = @donation
-ORDER BY
-	r.created_at DESC,
-	r.id DESC`
-
-// ofDonation returns all receipts of a donation, the last one first.
-func ofDonation(ctx context.Context, db postgres.Querier, donation uuid.UUID) ([]Receipt, error) {
-	return postgres.All(ctx, db, scanReceipt, ofDonationSQL, pgx.NamedArgs{"donation": donation})
 }
 
 // OfferState says whether a receipt can be had.
@@ -165,45 +154,58 @@ const (
 	CanceledForGood
 )
 
-// Offer is what can be had for a donation.
+// Offer is what can be had of a subject.
 type Offer struct {
-	Donation donations.Donation
-	State    OfferState
-	Kinds    []DonorKind
-	// Number is that of the last receipt; empty for none.
+	// Subject has the year that was chosen.
+	Subject Subject
+	State   OfferState
+	Kinds   []DonorKind
+	// Number is that of the receipt that stands, or was canceled last; empty for none.
 	Number string
 	// Erasable: the donor's identity is kept, sealed.
 	Erasable bool
 	Amount   money.Amount
+	// Payments are what the receipt is of, or would be.
+	Payments []Payment
+	// Years are those of a monthly donation that brought anything, newest first.
+	Years []int
+	// Over: nothing more comes in the year.
+	Over bool
+	// Mail: the receipt can be mailed.
+	Mail bool
 }
 
-// left is what was given and not given back: what a receipt is about. ok is false when there is no receipt of it.
-func left(d donations.Donation) (amount money.Amount, ok bool) {
-	amount = d.Amount
-	// Of a donation that was paid twice, refunds are counted below zero until the second payment went back.
-	amount.Minor -= max(0, d.RefundedMinor)
-	arrived := d.State == donations.StateSucceeded || d.State == donations.StatePartiallyRefunded
-	return amount, arrived && !d.BookTime.IsZero() && !d.PayTime.IsZero() && d.DisputedMinor <= 0 && amount.Minor > 0 && amount.Currency == "EUR"
-}
-
-// GetOffer says whether a receipt can be had for a donation.
-func (s *Service) GetOffer(ctx context.Context, campaign campaigns.Name, donation uuid.UUID) (o Offer, err error) {
-	if o.Donation, err = s.cfg.Donations.Get(ctx, campaign, donation); err != nil {
-		return Offer{}, err
-	}
-	collective, err := s.cfg.Collectives.Get(ctx, campaign.Collective)
+// GetOffer says whether a receipt can be had.
+func (s *Service) GetOffer(ctx context.Context, subject Subject) (Offer, error) {
+	collective, zone, err := s.collective(ctx, subject)
 	if err != nil {
 		return Offer{}, err
 	}
 	// Nothing is locked for a page that shows it: who issues asks again under locks.
-	o, _, err = offerOf(ctx, s.cfg.Pool, collective, o.Donation)
+	of, err := s.sourceTx(ctx, nil, subject, zone)
+	if err != nil {
+		return Offer{}, err
+	}
+	o, _, err := s.offerOf(ctx, s.cfg.Pool, collective, of)
 	return o, err
 }
 
-// offerOf also returns all receipts of the donation, the last one first.
-func offerOf(ctx context.Context, db postgres.Querier, c collectives.Collective, d donations.Donation) (o Offer, all []Receipt, err error) {
-	o.Donation = d
-	if all, err = ofDonation(ctx, db, d.ID); err != nil {
+func (s *Service) collective(ctx context.Context, subject Subject) (collectives.Collective, *time.Location, error) {
+	c, err := s.cfg.Collectives.Get(ctx, subject.Campaign.Collective)
+	if err != nil {
+		return c, nil, err
+	}
+	zone, err := c.Location()
+	if err != nil {
+		return c, nil, errs.Internal(err)
+	}
+	return c, zone, nil
+}
+
+// offerOf also returns all receipts that have a payment of the source, the last one first.
+func (s *Service) offerOf(ctx context.Context, db postgres.Querier, c collectives.Collective, of source) (o Offer, all []Receipt, err error) {
+	o = Offer{Subject: of.subject, Years: of.years, Over: of.over, Mail: s.cfg.Mail.Enabled(), Amount: money.Amount{Currency: "EUR"}, Erasable: of.forgettable}
+	if all, err = receiptsOf(ctx, db, of); err != nil {
 		return o, nil, err
 	}
 	active, declared, err := inState(ctx, db, inStateSQL, c.ID, DeclarationActive)
@@ -214,28 +216,64 @@ func offerOf(ctx context.Context, db postgres.Querier, c collectives.Collective,
 	if err != nil {
 		return o, nil, err
 	}
-	amount, ok := left(d)
-	o.Amount = amount
-	if len(all) > 0 {
-		o.Number = all[0].Number()
-	}
-	for _, r := range all {
+	// The last receipt of a payment says whether there can be another one.
+	last := map[uuid.UUID]Receipt{}
+	for _, r := range slices.Backward(all) {
 		o.Erasable = o.Erasable || r.EraseTime.IsZero()
+		for _, p := range r.Payments {
+			last[p.id()] = r
+		}
 	}
-	switch {
-	case len(all) > 0 && all[0].State == StateIssued:
-		o.State, o.Amount = Issued, all[0].Amount
-	case len(all) > 0 && !all[0].Reissuable:
-		o.State = CanceledForGood
+	var standing, barred *Receipt
+	for _, id := range slices.Concat(of.donations, of.offline) {
+		switch r, ok := last[id]; {
+		case ok && r.State == StateIssued:
+			standing = &r
+		case ok && !r.Reissuable:
+			barred = &r
+		}
+	}
+	for _, p := range of.payments {
+		if r, ok := last[p.id()]; !ok || r.State == StateCanceled && r.Reissuable {
+			o.Payments, o.Amount.Minor = append(o.Payments, p), o.Amount.Minor+p.Amount.Minor
+		}
+	}
+	free := len(o.Payments) > 0 && of.over
 	// A suspended collective issues nothing more in its name.
-	case !declared || len(keys) == 0 || !c.SuspendTime.IsZero():
-		o.State = NotOffered
-	case !ok:
-		o.State = WithoutReceipt
-	default:
+	offers := declared && len(keys) > 0 && c.SuspendTime.IsZero()
+	switch {
+	case free && offers:
 		o.State, o.Kinds = Offered, active.kinds()
+		if i := replaceable(all, of.subject); i >= 0 {
+			o.Number = all[i].Number()
+		}
+	case standing != nil:
+		o.State, o.Amount, o.Payments, o.Number = Issued, standing.Amount, standing.Payments, standing.Number()
+	case barred != nil:
+		o.State, o.Number = CanceledForGood, barred.Number()
+	default:
+		if o.State = WithoutReceipt; !offers {
+			o.State = NotOffered
+		}
+		if len(all) > 0 {
+			o.Number = all[0].Number()
+		}
 	}
 	return o, all, nil
+}
+
+func (p Payment) id() uuid.UUID {
+	if p.Donation != uuid.Nil {
+		return p.Donation
+	}
+	return p.OfflineDonation
+}
+
+// replaceable is the index of the receipt that another one of the subject replaces; -1 for none.
+func replaceable(all []Receipt, subject Subject) int {
+	return slices.IndexFunc(all, func(r Receipt) bool {
+		return r.Subject == subject && r.State == StateCanceled && r.ReplacedBy == uuid.Nil
+	})
 }
 
 const nextNumberSQL = `
@@ -261,6 +299,9 @@ INSERT INTO receipts.receipts (
 	sequence,
 	campaign,
 	donation,
+	recurring,
+	donation_year,
+	pledge,
 	declaration,
 	donor_kind,
 	amount_minor,
@@ -283,6 +324,9 @@ VALUES (
 	@sequence,
 	@campaign,
 	@donation,
+	@recurring,
+	@donation_year,
+	@pledge,
 	@declaration,
 	@donor_kind,
 	@amount_minor,
@@ -306,43 +350,46 @@ var (
 	errCanceled       = errs.New(errorsv1.ErrorReason_RECEIPT_CANCELED, "The receipt was canceled.")
 )
 
-// Issue issues the receipt of a donation and returns its PDF. The same request and donor again are the same receipt and PDF.
-// For the errors see the contract's IssueReceipt.
-func (s *Service) Issue(ctx context.Context, campaign campaigns.Name, donation, request uuid.UUID, donor Donor) (r Receipt, pdf []byte, err error) {
-	d, err := s.cfg.Donations.Get(ctx, campaign, donation)
+// Issue issues a receipt and returns its PDF, and mails it where an address is given. The same request and donor again are the
+// same receipt and PDF. For the errors see the contract's IssueReceipt.
+func (s *Service) Issue(ctx context.Context, subject Subject, request uuid.UUID, donor Donor, email string) (r Receipt, pdf []byte, mailed Mail, err error) {
+	collective, zone, err := s.collective(ctx, subject)
 	if err != nil {
-		return Receipt{}, nil, err
+		return Receipt{}, nil, "", err
+	}
+	// What does not exist is missing, whatever else is wrong.
+	if _, err := s.sourceTx(ctx, nil, subject, zone); err != nil {
+		return Receipt{}, nil, "", err
 	}
 	if err := donor.normalise(); err != nil {
-		return Receipt{}, nil, err
+		return Receipt{}, nil, "", err
+	}
+	if err := s.checkEmail(email); err != nil {
+		return Receipt{}, nil, "", err
 	}
 	// The hashes in the database rest on the id: one that can be guessed is refused.
 	if request.Version() != 4 {
-		return Receipt{}, nil, errs.Invalid("request_id", "must be a random UUID, of version 4")
+		return Receipt{}, nil, "", errs.Invalid("request_id", "must be a random UUID, of version 4")
 	}
-	collective, err := s.cfg.Collectives.Get(ctx, campaign.Collective)
-	if err != nil {
-		return Receipt{}, nil, err
-	}
-	zone, err := collective.Location()
-	if err != nil {
-		return Receipt{}, nil, errs.Internal(err)
+	if subject.Recurring != uuid.Nil && subject.Year == 0 {
+		return Receipt{}, nil, "", errs.Invalid("donation_year", "is required")
 	}
 	check, err := donor.check(request)
 	if err != nil {
-		return Receipt{}, nil, errs.Internal(err)
+		return Receipt{}, nil, "", errs.Internal(err)
 	}
 	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
-		// Nothing of the donation is booked until the commit.
-		if d, err = s.cfg.Donations.LockTx(ctx, tx, donation); err != nil {
-			return postgres.Error(err)
+		// Nothing of the payments is booked until the commit.
+		of, err := s.sourceTx(ctx, tx, subject, zone)
+		if err != nil {
+			return err
 		}
-		offer, all, err := offerOf(ctx, tx, collective, d)
+		offer, all, err := s.offerOf(ctx, tx, collective, of)
 		if err != nil {
 			return err
 		}
 		for _, stored := range all {
-			if !bytes.Equal(stored.requestHash, requestHash(request)) {
+			if stored.Subject != of.subject || !bytes.Equal(stored.requestHash, requestHash(request)) {
 				continue
 			}
 			r, pdf, err = repeatTx(ctx, tx, stored, all, request, donor, check)
@@ -361,14 +408,28 @@ func (s *Service) Issue(ctx context.Context, campaign campaigns.Name, donation, 
 		now := s.now()
 		issued := dayIn(now, zone)
 		r = Receipt{
-			ID: uuid.Must(uuid.NewV7()), Collective: campaign.Collective, Year: issued.Year(), Campaign: d.Campaign.Campaign, Donation: donation,
-			Kind: donor.Kind, Amount: offer.Amount, PaymentMethod: d.PaymentMethod, DonationDate: dayIn(d.PayTime, zone), IssueDate: issued,
+			ID: uuid.Must(uuid.NewV7()), Collective: collective.ID, Year: issued.Year(), Subject: of.subject, Kind: donor.Kind,
+			Amount: offer.Amount, Payments: offer.Payments, PaymentMethod: commonMethod(offer.Payments),
+			DonationDate: offer.Payments[len(offer.Payments)-1].Date, IssueDate: issued,
 			State: StateIssued, CreateTime: now, requestHash: requestHash(request), donorCheck: check,
 		}
 		pdf, err = s.issueTx(ctx, tx, &r, all, request, donor)
 		return err
 	})
-	return r, pdf, err
+	if err != nil {
+		return Receipt{}, nil, "", err
+	}
+	return r, pdf, s.mail(ctx, r, collective, pdf, email), nil
+}
+
+// commonMethod is the method of all payments; empty where they differ.
+func commonMethod(all []Payment) string {
+	for _, p := range all {
+		if p.Method != all[0].Method {
+			return ""
+		}
+	}
+	return all[0].Method
 }
 
 // issueTx numbers, prints, seals and stores a receipt.
@@ -396,8 +457,8 @@ func (s *Service) issueTx(ctx context.Context, tx pgx.Tx, r *Receipt, before []R
 	}
 	r.Declaration = declaration.ID
 	var replaced *uuid.UUID
-	if len(before) > 0 {
-		r.Replaces = before[0].ID
+	if i := replaceable(before, r.Subject); i >= 0 {
+		r.Replaces = before[i].ID
 		replaced = &r.Replaces
 	}
 	if err := tx.QueryRow(ctx, nextNumberSQL, pgx.NamedArgs{"collective": r.Collective, "year": r.Year}).Scan(&r.Sequence); err != nil {
@@ -408,14 +469,21 @@ func (s *Service) issueTx(ctx context.Context, tx pgx.Tx, r *Receipt, before []R
 	}
 	sum := sha256.Sum256(pdf)
 	r.PDFSHA256 = sum[:]
-	_, err = tx.Exec(ctx, insertReceiptSQL, pgx.NamedArgs{
-		"id": r.ID, "collective": r.Collective, "year": r.Year, "sequence": r.Sequence, "campaign": r.Campaign, "donation": r.Donation,
+	named := pgx.NamedArgs{
+		"id": r.ID, "collective": r.Collective, "year": r.Year, "sequence": r.Sequence, "campaign": r.Subject.Campaign.Campaign,
+		"donation": nullID(r.Subject.Donation), "recurring": nullID(r.Subject.Recurring), "donation_year": nil, "pledge": nullID(r.Subject.Pledge),
 		"declaration": r.Declaration, "donor_kind": string(r.Kind), "amount_minor": r.Amount.Minor, "currency": string(r.Amount.Currency),
 		"payment_method": r.PaymentMethod, "donated_on": r.DonationDate, "issued_on": r.IssueDate, "request_hash": r.requestHash,
 		"donor_check": r.donorCheck, "pdf_sha256": r.PDFSHA256, "sealed": sealed, "sealed_to": r.SealedTo, "replaces": replaced,
 		"created_at": r.CreateTime,
-	})
-	return pdf, postgres.Error(err)
+	}
+	if r.Subject.Recurring != uuid.Nil {
+		named["donation_year"] = r.Subject.Year
+	}
+	if _, err := tx.Exec(ctx, insertReceiptSQL, named); err != nil {
+		return nil, postgres.Error(err)
+	}
+	return pdf, insertPaymentsTx(ctx, tx, *r)
 }
 
 // repeatTx answers a request that was answered before: with the same PDF, from the declaration of then.
@@ -462,7 +530,12 @@ WHERE r.collective = @collective
 // Get returns one receipt.
 func (s *Service) Get(ctx context.Context, collective string, id uuid.UUID) (Receipt, error) {
 	r, err := postgres.One(ctx, s.cfg.Pool, scanReceipt, getReceiptSQL, pgx.NamedArgs{"collective": collective, "id": id})
-	return foundReceipt(r, err, collective, id)
+	if r, err = foundReceipt(r, err, collective, id); err != nil {
+		return Receipt{}, err
+	}
+	one := []Receipt{r}
+	err = addPayments(ctx, s.cfg.Pool, one)
+	return one[0], err
 }
 
 func foundReceipt(r Receipt, err error, collective string, id uuid.UUID) (Receipt, error) {
@@ -503,7 +576,14 @@ SELECT` + receiptColumns + `
 FROM receipts.receipts AS r
 WHERE r.collective = @collective
 	AND (@year::integer = 0 OR r.year = @year)
-	AND (@donation::uuid IS NULL OR r.donation = @donation)
+	AND (
+		@donation::uuid IS NULL
+		OR r.id IN (
+			SELECT p.receipt
+			FROM receipts.payments AS p
+			WHERE p.donation = @donation
+		)
+	)
 	AND (r.year, r.sequence) < (@before_year, @before_sequence)
 ORDER BY
 	r.year DESC,
@@ -512,13 +592,14 @@ LIMIT @count`
 
 // List returns up to count receipts after the position, the highest number of the newest year first.
 func (s *Service) List(ctx context.Context, f Filter, after NumberPosition, count int) ([]Receipt, error) {
-	var donation *uuid.UUID
-	if f.Donation != uuid.Nil {
-		donation = &f.Donation
-	}
-	return postgres.All(ctx, s.cfg.Pool, scanReceipt, listReceiptsSQL, pgx.NamedArgs{
-		"collective": f.Collective, "year": f.Year, "donation": donation, "before_year": after.Year, "before_sequence": after.Sequence, "count": count,
+	all, err := postgres.All(ctx, s.cfg.Pool, scanReceipt, listReceiptsSQL, pgx.NamedArgs{
+		"collective": f.Collective, "year": f.Year, "donation": nullID(f.Donation), "before_year": after.Year, "before_sequence": after.Sequence,
+		"count": count,
 	})
+	if err != nil {
+		return nil, err
+	}
+	return all, addPayments(ctx, s.cfg.Pool, all)
 }
 
 // YearTotals are what art. 222 bis of the CGI asks for.
@@ -540,12 +621,12 @@ SELECT
 	count(*) FILTER (WHERE r.state = 'canceled'),
 	coalesce(sum(r.amount_minor) FILTER (WHERE r.state = 'issued'), 0)::bigint,
 	(
-		SELECT coalesce(sum(g.amount_minor), 0)::bigint
-		FROM receipts.receipts AS g
-		WHERE g.collective = @collective
-			AND g.state = 'issued'
-			AND g.donated_on >= make_date(@year, 1, 1)
-			AND g.donated_on < make_date(@year + 1, 1, 1)
+		SELECT coalesce(sum(p.amount_minor), 0)::bigint
+		FROM receipts.payments AS p
+		WHERE p.collective = @collective
+			AND p.standing
+			AND p.donated_on >= make_date(@year, 1, 1)
+			AND p.donated_on < make_date(@year + 1, 1, 1)
 	)
 FROM receipts.receipts AS r
 WHERE r.collective = @collective

@@ -114,27 +114,51 @@ func (s *server) RevokeSealingKey(ctx context.Context, req *receiptsv1.RevokeSea
 }
 
 func (s *server) GetReceiptOffer(ctx context.Context, req *receiptsv1.GetReceiptOfferRequest) (*receiptsv1.ReceiptOffer, error) {
-	return s.offer(ctx, req.GetName(), s.service.GetOffer)
-}
-
-func (s *server) EraseReceiptDonor(ctx context.Context, req *receiptsv1.EraseReceiptDonorRequest) (*receiptsv1.ReceiptOffer, error) {
-	return s.offer(ctx, req.GetName(), s.service.Erase)
-}
-
-// offer answers what a call about a donation's offer returns.
-func (s *server) offer(ctx context.Context, name string,
-	call func(ctx context.Context, campaign campaigns.Name, donation uuid.UUID) (Offer, error),
-) (*receiptsv1.ReceiptOffer, error) {
-	campaign, donation, err := donations.ParseName(strings.TrimSuffix(name, "/receiptOffer"))
+	subject, err := parseSubject(strings.TrimSuffix(req.GetName(), "/receiptOffer"), req.GetDonationYear())
 	if err != nil {
 		return nil, err
 	}
-	o, err := call(ctx, campaign, donation)
+	return offerToProto(s.service.GetOffer(ctx, subject))
+}
+
+func (s *server) EraseReceiptDonor(ctx context.Context, req *receiptsv1.EraseReceiptDonorRequest) (*receiptsv1.ReceiptOffer, error) {
+	subject, err := parseSubject(strings.TrimSuffix(req.GetName(), "/receiptOffer"), 0)
+	if err != nil {
+		return nil, err
+	}
+	return offerToProto(s.service.Erase(ctx, subject))
+}
+
+// parseSubject reads the name of a donation, a monthly donation or a pledge.
+func parseSubject(name string, year int32) (s Subject, err error) {
+	switch {
+	case strings.Contains(name, "/recurringDonations/"):
+		s.Campaign, s.Recurring, err = donations.ParseRecurringName(name)
+		s.Year = int(year)
+	case strings.Contains(name, "/pledges/"):
+		parent, last, _ := strings.Cut(name, "/pledges/")
+		if s.Campaign, err = campaigns.ParseName(parent); err != nil {
+			return s, err
+		}
+		if s.Pledge, err = uuid.Parse(last); err != nil {
+			err = errs.NotFound(name)
+		}
+	default:
+		s.Campaign, s.Donation, err = donations.ParseName(name)
+	}
+	return s, err
+}
+
+func offerToProto(o Offer, err error) (*receiptsv1.ReceiptOffer, error) {
 	if err != nil {
 		return nil, err
 	}
 	p := &receiptsv1.ReceiptOffer{
-		Name: o.Donation.Name() + "/receiptOffer", State: offersToProto[o.State], Number: o.Number, Erasable: o.Erasable, Amount: wire.Money(o.Amount),
+		Name: o.Subject.Name() + "/receiptOffer", State: offersToProto[o.State], Number: o.Number, Erasable: o.Erasable, Amount: wire.Money(o.Amount),
+		DonationYear: int32(o.Subject.Year), PaymentCount: int32(len(o.Payments)), MailOffered: o.Mail, YearOver: o.Over && o.Subject.Recurring != uuid.Nil,
+	}
+	for _, year := range o.Years {
+		p.DonationYears = append(p.DonationYears, int32(year))
 	}
 	for _, kind := range o.Kinds {
 		p.DonorKinds = append(p.DonorKinds, kindsToProto[kind])
@@ -143,7 +167,7 @@ func (s *server) offer(ctx context.Context, name string,
 }
 
 func (s *server) IssueReceipt(ctx context.Context, req *receiptsv1.IssueReceiptRequest) (*receiptsv1.IssueReceiptResponse, error) {
-	campaign, donation, err := donations.ParseName(req.GetParent())
+	subject, err := parseSubject(req.GetParent(), req.GetDonationYear())
 	if err != nil {
 		return nil, err
 	}
@@ -152,16 +176,16 @@ func (s *server) IssueReceipt(ctx context.Context, req *receiptsv1.IssueReceiptR
 		return nil, errs.Invalid("request_id", "must be a UUID")
 	}
 	in := req.GetDonor()
-	r, pdf, err := s.service.Issue(ctx, campaign, donation, request, Donor{
+	r, pdf, mailed, err := s.service.Issue(ctx, subject, request, Donor{
 		Kind: kindsFromProto[in.GetKind()], FirstName: in.GetFirstName(), LastName: in.GetLastName(), CompanyName: in.GetCompanyName(),
 		LegalForm: in.GetLegalForm(), SIREN: in.GetSiren(), Street: in.GetStreet(), PostalCode: in.GetPostalCode(), City: in.GetCity(),
 		Country: in.GetCountry(),
-	})
+	}, req.GetEmail())
 	if err != nil {
 		return nil, err
 	}
 	p, _ := receiptToProto(r, nil)
-	return &receiptsv1.IssueReceiptResponse{Receipt: p, Pdf: pdf}, nil
+	return &receiptsv1.IssueReceiptResponse{Receipt: p, Pdf: pdf, Mail: mailsToProto[mailed]}, nil
 }
 
 func (s *server) GetReceipt(ctx context.Context, req *receiptsv1.GetReceiptRequest) (*receiptsv1.Receipt, error) {
@@ -252,8 +276,57 @@ func (s *server) ExportSealedDonors(ctx context.Context, req *receiptsv1.ExportS
 	return resp, nil
 }
 
+func (s *server) ExportStaleSealedDonors(ctx context.Context, req *receiptsv1.ExportStaleSealedDonorsRequest) (*receiptsv1.ExportStaleSealedDonorsResponse, error) {
+	collective := strings.TrimPrefix(req.GetParent(), "collectives/")
+	found, next, err := page.List(req, req.GetParent()+"/staleSealedDonors", NumberPosition{}, func(after NumberPosition, count int) ([]SealedDonor, error) {
+		return s.service.ExportStale(ctx, collective, after, count, page.Size(req))
+	}, func(d SealedDonor) NumberPosition { return NumberPosition{d.Year, d.Sequence} })
+	if err != nil {
+		return nil, err
+	}
+	resp := &receiptsv1.ExportStaleSealedDonorsResponse{NextPageToken: next}
+	for _, d := range found {
+		resp.SealedDonors = append(resp.SealedDonors, sealedToProto(collective, d))
+	}
+	return resp, nil
+}
+
+func (s *server) ResealDonors(ctx context.Context, req *receiptsv1.ResealDonorsRequest) (*receiptsv1.ResealDonorsResponse, error) {
+	collective := strings.TrimPrefix(req.GetParent(), "collectives/")
+	keys := make([]uuid.UUID, len(req.GetSealingKeys()))
+	for i, name := range req.GetSealingKeys() {
+		of, id, err := parseName(name, "sealingKeys")
+		if err != nil || of != collective {
+			return nil, errs.Invalid("sealing_keys", "must be keys of the collective")
+		}
+		keys[i] = id
+	}
+	donors := make([]Resealed, len(req.GetResealedDonors()))
+	for i, d := range req.GetResealedDonors() {
+		field := "resealed_donors[" + strconv.Itoa(i) + "]."
+		of, id, err := parseName(d.GetReceipt(), "receipts")
+		if err != nil || of != collective {
+			return nil, errs.Invalid(field+"receipt", "must be a receipt of the collective")
+		}
+		before, err := hex.DecodeString(d.GetSealedBeforeSha256())
+		if err != nil {
+			return nil, errs.Invalid(field+"sealed_before_sha256", "must be a hash")
+		}
+		donors[i] = Resealed{Receipt: id, Before: before, Sealed: d.GetSealed()}
+	}
+	count, err := s.service.Reseal(ctx, collective, keys, donors)
+	if err != nil {
+		return nil, err
+	}
+	return &receiptsv1.ResealDonorsResponse{ResealedCount: int32(count)}, nil
+}
+
 func sealedToProto(collective string, d SealedDonor) *receiptsv1.SealedDonor {
-	return &receiptsv1.SealedDonor{Receipt: receiptName(collective, d.Receipt), Number: d.Number(), Sealed: d.Sealed}
+	p := &receiptsv1.SealedDonor{Receipt: receiptName(collective, d.Receipt), Number: d.Number(), Sealed: d.Sealed}
+	for _, key := range d.SealedTo {
+		p.SealingKeys = append(p.SealingKeys, SealingKey{Collective: collective, ID: key}.Name())
+	}
+	return p
 }
 
 // parseName splits `collectives/{collective}/{resource}/{uuid}`.
@@ -296,12 +369,32 @@ func receiptToProto(r Receipt, err error) (*receiptsv1.Receipt, error) {
 		return nil, err
 	}
 	p := &receiptsv1.Receipt{
-		Name: r.Name(), Number: r.Number(), Year: int32(r.Year), Donation: r.DonationName(), DonorKind: kindsToProto[r.Kind],
+		Name: r.Name(), Number: r.Number(), Year: int32(r.Year), DonorKind: kindsToProto[r.Kind],
 		Amount: wire.Money(r.Amount), PaymentMethod: r.PaymentMethod, DonationDate: r.DonationDate.Format(time.DateOnly),
 		IssueDate: r.IssueDate.Format(time.DateOnly), Declaration: Declaration{Collective: r.Collective, ID: r.Declaration}.Name(),
 		PdfSha256: hex.EncodeToString(r.PDFSHA256), State: statesToProto[r.State], CancelReason: cancelReasons[r.CancelReason],
 		CancelNote: r.CancelNote, Reissuable: r.Reissuable, CancelTime: wire.Time(r.CancelTime), CreateTime: wire.Time(r.CreateTime),
 		EraseTime: wire.Time(r.EraseTime),
+	}
+	switch {
+	case r.Subject.Recurring != uuid.Nil:
+		p.RecurringDonation, p.DonationYear = r.Subject.Name(), int32(r.Subject.Year)
+	case r.Subject.Pledge != uuid.Nil:
+		p.Pledge = r.Subject.Name()
+	default:
+		p.Donation = r.Subject.Name()
+	}
+	for _, paid := range r.Payments {
+		parent := campaigns.Name{Collective: r.Collective, Campaign: paid.Campaign}.String()
+		one := &receiptsv1.ReceiptPayment{
+			Amount: wire.Money(paid.Amount), DonationDate: paid.Date.Format(time.DateOnly), PaymentMethod: paid.Method,
+		}
+		if paid.Donation != uuid.Nil {
+			one.Donation = parent + "/donations/" + paid.Donation.String()
+		} else {
+			one.OfflineDonation = parent + "/offlineDonations/" + paid.OfflineDonation.String()
+		}
+		p.Payments = append(p.Payments, one)
 	}
 	if r.Replaces != uuid.Nil {
 		p.Replaces = receiptName(r.Collective, r.Replaces)
@@ -349,6 +442,12 @@ var (
 		CanceledByMember:    receiptsv1.ReceiptCancelReason_RECEIPT_CANCEL_REASON_MEMBER,
 		CanceledRefunded:    receiptsv1.ReceiptCancelReason_RECEIPT_CANCEL_REASON_REFUNDED,
 		CanceledDisputeLost: receiptsv1.ReceiptCancelReason_RECEIPT_CANCEL_REASON_DISPUTE_LOST,
+		CanceledReversed:    receiptsv1.ReceiptCancelReason_RECEIPT_CANCEL_REASON_REVERSED,
+	}
+	mailsToProto = map[Mail]receiptsv1.ReceiptMail{
+		MailSent:    receiptsv1.ReceiptMail_RECEIPT_MAIL_SENT,
+		MailRefused: receiptsv1.ReceiptMail_RECEIPT_MAIL_REFUSED,
+		MailFailed:  receiptsv1.ReceiptMail_RECEIPT_MAIL_FAILED,
 	}
 )
 

@@ -8,7 +8,9 @@ import (
 	"github.com/cagnotte/cagnotte/services/approvals"
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/donations"
+	"github.com/cagnotte/cagnotte/services/internal/mail"
 	"github.com/cagnotte/cagnotte/services/notices"
+	"github.com/cagnotte/cagnotte/services/treasury"
 )
 
 // Config is what a Service needs. Everything without a default is required.
@@ -16,8 +18,11 @@ type Config struct {
 	Pool        *pgxpool.Pool
 	Collectives *collectives.Service
 	Donations   *donations.Service
+	Treasury    *treasury.Service
 	Approvals   *approvals.Service
 	Notices     *notices.Service
+	// Mail sends receipts to their donors. Nil: none is sent.
+	Mail *mail.Sender
 	// Now returns the time. The default is time.Now.
 	Now func() time.Time
 }

@@ -168,7 +168,7 @@ func (s *Service) bankChequesTx(ctx context.Context, tx pgx.Tx, d Deposit, days 
 		return err
 	}
 	for _, donation := range donations {
-		if err := updateDonationTx(ctx, tx, donation, d.CreateTime); err != nil {
+		if err := s.updateDonationTx(ctx, tx, donation, d.CreateTime); err != nil {
 			return err
 		}
 	}
@@ -207,7 +207,7 @@ func (s *Service) BounceCheque(ctx context.Context, r Request, campaign campaign
 		}
 		before := d.auditFields()
 		d.State, d.BouncedOn = DonationBounced, on
-		if err := updateDonationTx(ctx, tx, d, now); err != nil {
+		if err := s.updateDonationTx(ctx, tx, d, now); err != nil {
 			return err
 		}
 		return audit.WriteTx(ctx, tx, audit.Change{

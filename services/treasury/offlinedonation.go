@@ -366,7 +366,7 @@ func (s *Service) reverseDonationTx(ctx context.Context, tx pgx.Tx, d OfflineDon
 		}
 	}
 	d.State, d.ReverseReason = DonationReversed, reason
-	return updateDonationTx(ctx, tx, d, now)
+	return s.updateDonationTx(ctx, tx, d, now)
 }
 
 // unbookDonationTx reverses the donation in the books and, when it was banked, its part of the deposit. The zero time
@@ -474,6 +474,29 @@ func oneDonation(ctx context.Context, db postgres.Querier, sql string, campaign 
 		return OfflineDonation{}, errs.NotFound(donationName(campaign, id))
 	}
 	return d, postgres.Error(err)
+}
+
+const ofPledgeSQL = `
+SELECT` + donationColumns + `
+FROM treasury.offline_donations AS d
+WHERE d.pledge = @pledge
+	AND d.state IN ('received', 'banked')`
+
+const lockOfPledgeSQL = ofPledgeSQL + `
+FOR NO KEY UPDATE OF d`
+
+// OfPledge returns the donation that fulfils a pledge, of which there is at most one; ok is false for none. In a transaction
+// with lock, it stays as it is until the transaction ends.
+func (s *Service) OfPledge(ctx context.Context, db postgres.Querier, pledge uuid.UUID, lock bool) (d OfflineDonation, ok bool, err error) {
+	statement := ofPledgeSQL
+	if lock {
+		statement = lockOfPledgeSQL
+	}
+	d, err = postgres.One(ctx, db, scanDonation, statement, pgx.NamedArgs{"pledge": pledge})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return OfflineDonation{}, false, nil
+	}
+	return d, err == nil, postgres.Error(err)
 }
 
 // listDonationsSQL returns a page of a campaign's donations. The index offline_donations_list_idx has their order.
@@ -589,10 +612,13 @@ SET
 WHERE id = @id`
 
 // updateDonationTx stores the new state of a donation that is locked.
-func updateDonationTx(ctx context.Context, tx pgx.Tx, d OfflineDonation, now time.Time) error {
+func (s *Service) updateDonationTx(ctx context.Context, tx pgx.Tx, d OfflineDonation, now time.Time) error {
 	_, err := tx.Exec(ctx, updateDonationSQL, pgx.NamedArgs{
 		"id": d.ID, "state": string(d.State), "deposit": nullID(d.Deposit), "banked_on": nullDay(d.BankedOn),
 		"bounced_on": nullDay(d.BouncedOn), "reverse_reason": d.ReverseReason, "now": now,
 	})
-	return postgres.Error(err)
+	if err != nil || d.State != DonationReversed && d.State != DonationBounced || s.cfg.ReversedTx == nil {
+		return postgres.Error(err)
+	}
+	return s.cfg.ReversedTx(ctx, tx, d.ID)
 }

@@ -30,6 +30,9 @@ type Config struct {
 	// Banked is called after something was booked or reversed that a line of a bank statement may show. Its error is that
 	// of the call; repeated, the call is safe. Nothing is called when nil.
 	Banked func(ctx context.Context, collective string) error
+	// ReversedTx is called in the transaction that reverses an offline donation, or stores that its cheque bounced; nothing
+	// when nil.
+	ReversedTx func(ctx context.Context, tx pgx.Tx, donation uuid.UUID) error
 	// PublicURL is the address of the public pages, which may make pledges; none may when empty.
 	PublicURL string
 	// Now tells the time. Default: time.Now.

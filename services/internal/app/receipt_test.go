@@ -3,6 +3,8 @@ package app_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,6 +17,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
 
 	auditv1 "github.com/cagnotte/cagnotte/proto/cagnotte/audit/v1"
 	collectivesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
@@ -668,4 +671,48 @@ var auditedReceipts = map[string]func(*auditWalk) auditedCall{
 			refused: &receiptsv1.ExportSealedDonorsRequest{Parent: d.collective, Year: r.GetYear(), PageToken: "x"}, again: 1,
 		}
 	},
+	receiptsv1.ReceiptsService_ExportStaleSealedDonors_FullMethodName: func(w *auditWalk) auditedCall {
+		d := newReceiptDesk(w.t, w.e, "stale")
+		d.open(w.t)
+		_, _, _ = d.issued(w.t, 10_00)
+		d.secondKey(w.t)
+		return auditedCall{
+			by: d.purse.token, request: &receiptsv1.ExportStaleSealedDonorsRequest{Parent: d.collective},
+			refused: &receiptsv1.ExportStaleSealedDonorsRequest{Parent: d.collective, PageToken: "x"}, again: 1,
+		}
+	},
+	receiptsv1.ReceiptsService_ResealDonors_FullMethodName: func(w *auditWalk) auditedCall {
+		d := newReceiptDesk(w.t, w.e, "reseals")
+		d.open(w.t)
+		_, _, r := d.issued(w.t, 10_00)
+		second := d.secondKey(w.t)
+		keys, sealed := &receiptsv1.ListSealingKeysResponse{}, &receiptsv1.SealedDonor{}
+		w.answer(d.purse.token, receiptsv1.ReceiptsService_ListSealingKeys_FullMethodName, &receiptsv1.ListSealingKeysRequest{Parent: d.collective}, keys)
+		w.answer(d.purse.token, receiptsv1.ReceiptsService_ReadSealedDonor_FullMethodName, &receiptsv1.ReadSealedDonorRequest{Name: r.GetName()}, sealed)
+		sum := sha256.Sum256([]byte(sealed.GetSealed()))
+		request := &receiptsv1.ResealDonorsRequest{Parent: d.collective, ResealedDonors: []*receiptsv1.ResealedDonor{{
+			Receipt: r.GetName(), SealedBeforeSha256: hex.EncodeToString(sum[:]), Sealed: sealedFor(w.t, []byte("{}"), d.secret, second),
+		}}}
+		for _, k := range keys.GetSealingKeys() {
+			request.SealingKeys = append(request.SealingKeys, k.GetName())
+		}
+		refused := proto.Clone(request).(*receiptsv1.ResealDonorsRequest)
+		refused.ResealedDonors[0].Sealed = "x"
+		return auditedCall{by: d.purse.token, request: request, refused: refused}
+	},
+}
+
+// secondKey adds another key, so that what was sealed before is not sealed to all.
+func (d *receiptDesk) secondKey(t *testing.T) *age.X25519Identity {
+	t.Helper()
+	second, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.client().CreateSealingKey(d.as(t, d.purse), &receiptsv1.CreateSealingKeyRequest{
+		Parent: d.collective, SealingKey: &receiptsv1.SealingKey{DisplayName: "Seconde", Recipient: second.Recipient().String()},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return second
 }

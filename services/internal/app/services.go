@@ -162,12 +162,11 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 			return s.receipts.CancelReturnedTx(ctx, tx, donations)
 		},
 	})
-	s.receipts = receipts.New(receipts.Config{
-		Pool: a.pool, Collectives: s.collectives, Donations: s.donations, Approvals: s.approvals, Notices: s.notices, Now: cfg.Now,
-	})
 	s.refunds = refunds.New(refunds.Config{
 		Pool: a.pool, Donations: s.donations, Collectives: s.collectives, Notices: s.notices, Connect: s.connect, Stripe: s.stripe, Jobs: jobs, Now: cfg.Now,
-		LostTx: s.receipts.CancelLostTx,
+		LostTx: func(ctx context.Context, tx pgx.Tx, donation uuid.UUID) error {
+			return s.receipts.CancelLostTx(ctx, tx, donation)
+		},
 	})
 	s.treasury = treasury.New(treasury.Config{
 		Pool:        a.pool,
@@ -177,9 +176,16 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 		// Pledges count against the same limit as donations.
 		LimitTx: s.donations.LimitTx,
 		// The bank needs the treasury and is made after it, so s.bank is read at the call.
-		Banked:    func(ctx context.Context, collective string) error { return s.bank.Recognise(ctx, collective) },
+		Banked: func(ctx context.Context, collective string) error { return s.bank.Recognise(ctx, collective) },
+		ReversedTx: func(ctx context.Context, tx pgx.Tx, donation uuid.UUID) error {
+			return s.receipts.CancelReversedTx(ctx, tx, donation)
+		},
 		PublicURL: cfg.PublicURL,
 		Now:       cfg.Now,
+	})
+	s.receipts = receipts.New(receipts.Config{
+		Pool: a.pool, Collectives: s.collectives, Donations: s.donations, Treasury: s.treasury, Approvals: s.approvals, Notices: s.notices,
+		Mail: sender, Now: cfg.Now,
 	})
 	s.bank = bank.New(bank.Config{
 		Pool: a.pool, Collectives: s.collectives, Ledger: s.ledger, Treasury: s.treasury, Notices: s.notices,

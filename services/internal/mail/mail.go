@@ -1,6 +1,7 @@
 package mail
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +22,7 @@ const (
 	sendTimeout     = 30 * time.Second
 	maxSubjectChars = 200
 	maxTextBytes    = 256 << 10
+	maxFileBytes    = 4 << 20
 )
 
 // Message is one mail to one reader.
@@ -31,9 +33,20 @@ type Message struct {
 	Subject string
 	// Text is plain text in UTF-8, lines ending in \n.
 	Text string
+	// Attachment is a file that goes with it; nil for none.
+	Attachment *Attachment
 	// ID makes the Message-ID. A mail that is sent again under the same ID is recognised as the same mail. Letters,
 	// digits, dashes and dots, such as a UUID.
 	ID string
+}
+
+// Attachment is a file of a mail.
+type Attachment struct {
+	// Name is letters, digits, dashes and dots.
+	Name string
+	// Type is its media type, such as application/pdf.
+	Type string
+	Body []byte
 }
 
 // Config is what a Sender needs.
@@ -133,10 +146,18 @@ func check(m Message) error {
 	if m.Text == "" || len(m.Text) > maxTextBytes {
 		return errs.Invalid("text", "must have 1 to %d bytes", maxTextBytes)
 	}
-	if m.ID == "" || strings.Trim(m.ID, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-") != "" {
+	if !plain(m.ID) {
 		return errs.Invalid("id", "must be letters, digits, dashes and dots")
 	}
+	if a := m.Attachment; a != nil && (!plain(a.Name) || a.Type == "" || len(a.Body) == 0 || len(a.Body) > maxFileBytes) {
+		return errs.Invalid("attachment", "must have a plain name, a type and 1 to %d bytes", maxFileBytes)
+	}
 	return nil
+}
+
+// plain reports whether a text can stand in a header as it is.
+func plain(text string) bool {
+	return text != "" && strings.Trim(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-") == ""
 }
 
 func (s *Sender) compose(m Message) (*gomail.Msg, error) {
@@ -152,6 +173,9 @@ func (s *Sender) compose(m Message) (*gomail.Msg, error) {
 	// So that no out-of-office answers it: https://www.rfc-editor.org/rfc/rfc3834#section-5
 	message.SetGenHeader("Auto-Submitted", "auto-generated")
 	message.SetBodyString(gomail.TypeTextPlain, m.Text)
+	if a := m.Attachment; a != nil {
+		message.AttachReadSeeker(a.Name, bytes.NewReader(a.Body), gomail.WithFileContentType(gomail.ContentType(a.Type)))
+	}
 	return message, nil
 }
 

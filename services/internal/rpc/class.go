@@ -321,6 +321,8 @@ var kinds = map[string]kind{
 	"/cagnotte.receipts.v1.ReceiptsService/CancelReceipt":              write,
 	"/cagnotte.receipts.v1.ReceiptsService/ReadSealedDonor":            write,
 	"/cagnotte.receipts.v1.ReceiptsService/ExportSealedDonors":         write,
+	"/cagnotte.receipts.v1.ReceiptsService/ExportStaleSealedDonors":    write,
+	"/cagnotte.receipts.v1.ReceiptsService/ResealDonors":               write,
 
 	"/cagnotte.exports.v1.ExportsService/ExportLedger": file,
 

@@ -26,7 +26,7 @@ var Permissions = []Permission{
 	{"Payouts", "Read", "/v1/payouts"},
 	{"Disputes", "Read", "/v1/disputes"},
 	{"Early Fraud Warnings", "Read", "/v1/radar/early_fraud_warnings"},
-	{"Customers", "Read", "/v1/customers"},
+	{"Customers", "Write", "/v1/customers"},
 	{"Subscriptions", "Write", "/v1/subscriptions"},
 	{"Invoices", "Read", "/v1/invoices"},
 	{"Customer Portal", "Write", ""},

@@ -33,6 +33,16 @@ func (c *Client) CustomerEmail(ctx context.Context, account, customer string) (s
 	return answer.Email, err
 }
 
+// DeleteCustomer deletes a customer for good, with the name, the address and the cards. Charges stay. It is Missing when there is
+// none, so repeating the call is safe.
+// https://docs.stripe.com/api/customers/delete
+func (c *Client) DeleteCustomer(ctx context.Context, account, customer string) error {
+	var answer stripego.APIResource
+	return c.call(ctx, request{
+		method: http.MethodDelete, path: "/v1/customers/" + url.PathEscape(customer), account: account, body: &form.Values{},
+	}, &answer)
+}
+
 // CustomersByEmail returns the ids of the customers with exactly this address, the newest 100 of them. The address is personal
 // data: no error has it.
 // https://docs.stripe.com/api/customers/list#list_customers-email

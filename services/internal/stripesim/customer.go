@@ -16,6 +16,7 @@ type customer struct {
 	Prefix     string `json:"prefix"`
 	Invoices   int    `json:"invoices"`
 	Delinquent bool   `json:"delinquent,omitempty"` // the last invoice could not be charged
+	Deleted    bool   `json:"deleted,omitempty"`
 }
 
 func (cu *customer) key() (string, int64) { return cu.ID, cu.Created }
@@ -59,8 +60,22 @@ func (cu *customer) render() document {
 func (s *Sim) getCustomer(c *call) (document, *apiError) {
 	id := c.http.PathValue("id")
 	cu, ok := c.world.Customers.get(id)
-	if !ok {
+	switch {
+	case !ok:
 		return nil, noSuch(http.StatusNotFound, "customer", id, "id")
+	case cu.Deleted:
+		return document{"id": cu.ID, "object": "customer", "deleted": true}, nil
 	}
 	return cu.render(), nil
+}
+
+// deleteCustomer forgets who it is. What was charged stays.
+func (s *Sim) deleteCustomer(c *call) (document, *apiError) {
+	id := c.http.PathValue("id")
+	cu, ok := c.world.Customers.get(id)
+	if !ok || cu.Deleted {
+		return nil, noSuch(http.StatusNotFound, "customer", id, "id")
+	}
+	cu.Deleted, cu.Donor = true, donor{}
+	return document{"id": cu.ID, "object": "customer", "deleted": true}, nil
 }

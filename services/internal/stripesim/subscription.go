@@ -381,6 +381,7 @@ func (s *Sim) subscriptionRoutes() []route {
 		{"GET /v1/invoices", "invoice", true, invoiceListParams, s.listInvoices},
 		{"GET /v1/invoices/{id}", "invoice", false, expandOnly, s.getInvoice},
 		{"GET /v1/customers/{id}", "customer", false, expandOnly, s.getCustomer},
+		{"DELETE /v1/customers/{id}", "customer", false, noParams, s.deleteCustomer},
 		{"POST /v1/billing_portal/sessions", "billing_portal.session", false, portalCreateParams, s.createPortalSession},
 	}
 }

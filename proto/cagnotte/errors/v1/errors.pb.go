@@ -392,6 +392,8 @@ const (
 	ErrorReason_RECEIPT_CANCELED ErrorReason = 1704
 	// The donor's identity was erased from the receipt.
 	ErrorReason_RECEIPT_DONOR_ERASED ErrorReason = 1705
+	// Other keys seal by now than those that were named. Begin again with these.
+	ErrorReason_SEALING_KEYS_CHANGED ErrorReason = 1706
 	// The caller's key belongs to no member, so there is no address to send to.
 	ErrorReason_CALLER_WITHOUT_ADDRESS ErrorReason = 1901
 )
@@ -576,6 +578,7 @@ var (
 		1703: "RECEIPT_EXISTS",
 		1704: "RECEIPT_CANCELED",
 		1705: "RECEIPT_DONOR_ERASED",
+		1706: "SEALING_KEYS_CHANGED",
 		1901: "CALLER_WITHOUT_ADDRESS",
 	}
 	ErrorReason_value = map[string]int32{
@@ -756,6 +759,7 @@ var (
 		"RECEIPT_EXISTS":               1703,
 		"RECEIPT_CANCELED":             1704,
 		"RECEIPT_DONOR_ERASED":         1705,
+		"SEALING_KEYS_CHANGED":         1706,
 		"CALLER_WITHOUT_ADDRESS":       1901,
 	}
 )
@@ -822,7 +826,7 @@ var File_cagnotte_errors_v1_errors_proto protoreflect.FileDescriptor
 
 const file_cagnotte_errors_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x1fcagnotte/errors/v1/errors.proto\x12\x12cagnotte.errors.v1\x1a google/protobuf/descriptor.proto\x1a\x15google/rpc/code.proto*\x91)\n" +
+	"\x1fcagnotte/errors/v1/errors.proto\x12\x12cagnotte.errors.v1\x1a google/protobuf/descriptor.proto\x1a\x15google/rpc/code.proto*\xb2)\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\bINTERNAL\x10e\x1a\x04\x88\xb5\x18\r\x12\x13\n" +
@@ -1045,7 +1049,8 @@ const file_cagnotte_errors_v1_errors_proto_rawDesc = "" +
 	"\x18DONATION_WITHOUT_RECEIPT\x10\xa6\r\x1a\x04\x88\xb5\x18\t\x12\x19\n" +
 	"\x0eRECEIPT_EXISTS\x10\xa7\r\x1a\x04\x88\xb5\x18\t\x12\x1b\n" +
 	"\x10RECEIPT_CANCELED\x10\xa8\r\x1a\x04\x88\xb5\x18\t\x12\x1f\n" +
-	"\x14RECEIPT_DONOR_ERASED\x10\xa9\r\x1a\x04\x88\xb5\x18\t\x12!\n" +
+	"\x14RECEIPT_DONOR_ERASED\x10\xa9\r\x1a\x04\x88\xb5\x18\t\x12\x1f\n" +
+	"\x14SEALING_KEYS_CHANGED\x10\xaa\r\x1a\x04\x88\xb5\x18\t\x12!\n" +
 	"\x16CALLER_WITHOUT_ADDRESS\x10\xed\x0e\x1a\x04\x88\xb5\x18\t:I\n" +
 	"\x04code\x12!.google.protobuf.EnumValueOptions\x18ц\x03 \x01(\x0e2\x10.google.rpc.CodeR\x04code:D\n" +
 	"\vhttp_status\x12!.google.protobuf.EnumValueOptions\x18҆\x03 \x01(\x05R\n" +

@@ -333,6 +333,8 @@ const (
 	ReceiptCancelReason_RECEIPT_CANCEL_REASON_REFUNDED ReceiptCancelReason = 2
 	// The donor's bank took the donation back, and the dispute was lost.
 	ReceiptCancelReason_RECEIPT_CANCEL_REASON_DISPUTE_LOST ReceiptCancelReason = 3
+	// The offline donation was entered wrongly, or its cheque bounced.
+	ReceiptCancelReason_RECEIPT_CANCEL_REASON_REVERSED ReceiptCancelReason = 4
 )
 
 // Enum value maps for ReceiptCancelReason.
@@ -342,12 +344,14 @@ var (
 		1: "RECEIPT_CANCEL_REASON_MEMBER",
 		2: "RECEIPT_CANCEL_REASON_REFUNDED",
 		3: "RECEIPT_CANCEL_REASON_DISPUTE_LOST",
+		4: "RECEIPT_CANCEL_REASON_REVERSED",
 	}
 	ReceiptCancelReason_value = map[string]int32{
 		"RECEIPT_CANCEL_REASON_UNSPECIFIED":  0,
 		"RECEIPT_CANCEL_REASON_MEMBER":       1,
 		"RECEIPT_CANCEL_REASON_REFUNDED":     2,
 		"RECEIPT_CANCEL_REASON_DISPUTE_LOST": 3,
+		"RECEIPT_CANCEL_REASON_REVERSED":     4,
 	}
 )
 
@@ -376,6 +380,63 @@ func (x ReceiptCancelReason) Number() protoreflect.EnumNumber {
 // Deprecated: Use ReceiptCancelReason.Descriptor instead.
 func (ReceiptCancelReason) EnumDescriptor() ([]byte, []int) {
 	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{5}
+}
+
+// What became of the mail with a receipt.
+type ReceiptMail int32
+
+const (
+	// None was asked for.
+	ReceiptMail_RECEIPT_MAIL_UNSPECIFIED ReceiptMail = 0
+	// The mail server took it.
+	ReceiptMail_RECEIPT_MAIL_SENT ReceiptMail = 1
+	// The mail server refuses the address.
+	ReceiptMail_RECEIPT_MAIL_REFUSED ReceiptMail = 2
+	// The mail server does not answer, or took too many mails with this receipt.
+	ReceiptMail_RECEIPT_MAIL_FAILED ReceiptMail = 3
+)
+
+// Enum value maps for ReceiptMail.
+var (
+	ReceiptMail_name = map[int32]string{
+		0: "RECEIPT_MAIL_UNSPECIFIED",
+		1: "RECEIPT_MAIL_SENT",
+		2: "RECEIPT_MAIL_REFUSED",
+		3: "RECEIPT_MAIL_FAILED",
+	}
+	ReceiptMail_value = map[string]int32{
+		"RECEIPT_MAIL_UNSPECIFIED": 0,
+		"RECEIPT_MAIL_SENT":        1,
+		"RECEIPT_MAIL_REFUSED":     2,
+		"RECEIPT_MAIL_FAILED":      3,
+	}
+)
+
+func (x ReceiptMail) Enum() *ReceiptMail {
+	p := new(ReceiptMail)
+	*p = x
+	return p
+}
+
+func (x ReceiptMail) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ReceiptMail) Descriptor() protoreflect.EnumDescriptor {
+	return file_cagnotte_receipts_v1_receipts_proto_enumTypes[6].Descriptor()
+}
+
+func (ReceiptMail) Type() protoreflect.EnumType {
+	return &file_cagnotte_receipts_v1_receipts_proto_enumTypes[6]
+}
+
+func (x ReceiptMail) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ReceiptMail.Descriptor instead.
+func (ReceiptMail) EnumDescriptor() ([]byte, []int) {
+	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{6}
 }
 
 // What an owner declares about the body that issues receipts. Its fields stand on each receipt. It does not change: another
@@ -673,7 +734,7 @@ func (x *SealingKey) GetRevokeTime() *timestamppb.Timestamp {
 // Whether a receipt can be had for a donation.
 type ReceiptOffer struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `collectives/{collective}/campaigns/{campaign}/donations/{donation}/receiptOffer`.
+	// The name of a donation, a monthly donation or a pledge, and `/receiptOffer`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Where it is.
 	State ReceiptOfferState `protobuf:"varint,2,opt,name=state,proto3,enum=cagnotte.receipts.v1.ReceiptOfferState" json:"state,omitempty"`
@@ -683,8 +744,18 @@ type ReceiptOffer struct {
 	Number string `protobuf:"bytes,4,opt,name=number,proto3" json:"number,omitempty"`
 	// Whether the donor's identity is kept, sealed, and can be erased.
 	Erasable bool `protobuf:"varint,5,opt,name=erasable,proto3" json:"erasable,omitempty"`
-	// What the receipt is about: all of the donation that was not refunded.
-	Amount        *v1.Money `protobuf:"bytes,6,opt,name=amount,proto3" json:"amount,omitempty"`
+	// What the receipt is about: all that was not refunded.
+	Amount *v1.Money `protobuf:"bytes,6,opt,name=amount,proto3" json:"amount,omitempty"`
+	// Of a monthly donation: the year that the offer is about.
+	DonationYear int32 `protobuf:"varint,7,opt,name=donation_year,json=donationYear,proto3" json:"donation_year,omitempty"`
+	// Of a monthly donation: the years in which it brought anything, newest first.
+	DonationYears []int32 `protobuf:"varint,8,rep,packed,name=donation_years,json=donationYears,proto3" json:"donation_years,omitempty"`
+	// How many payments the receipt is about.
+	PaymentCount int32 `protobuf:"varint,9,opt,name=payment_count,json=paymentCount,proto3" json:"payment_count,omitempty"`
+	// Whether the receipt can be mailed.
+	MailOffered bool `protobuf:"varint,10,opt,name=mail_offered,json=mailOffered,proto3" json:"mail_offered,omitempty"`
+	// Of a monthly donation: whether the year is over, or the donation has ended, so that nothing more comes in it.
+	YearOver      bool `protobuf:"varint,11,opt,name=year_over,json=yearOver,proto3" json:"year_over,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -759,6 +830,41 @@ func (x *ReceiptOffer) GetAmount() *v1.Money {
 		return x.Amount
 	}
 	return nil
+}
+
+func (x *ReceiptOffer) GetDonationYear() int32 {
+	if x != nil {
+		return x.DonationYear
+	}
+	return 0
+}
+
+func (x *ReceiptOffer) GetDonationYears() []int32 {
+	if x != nil {
+		return x.DonationYears
+	}
+	return nil
+}
+
+func (x *ReceiptOffer) GetPaymentCount() int32 {
+	if x != nil {
+		return x.PaymentCount
+	}
+	return 0
+}
+
+func (x *ReceiptOffer) GetMailOffered() bool {
+	if x != nil {
+		return x.MailOffered
+	}
+	return false
+}
+
+func (x *ReceiptOffer) GetYearOver() bool {
+	if x != nil {
+		return x.YearOver
+	}
+	return false
 }
 
 // Who gave. It is used once, for the receipt, and kept sealed only.
@@ -897,15 +1003,16 @@ type Receipt struct {
 	Number string `protobuf:"bytes,2,opt,name=number,proto3" json:"number,omitempty"`
 	// The year of the number, in the collective's time zone.
 	Year int32 `protobuf:"varint,3,opt,name=year,proto3" json:"year,omitempty"`
-	// The donation that it is of, `collectives/{collective}/campaigns/{campaign}/donations/{donation}`.
+	// The donation that it is of, `collectives/{collective}/campaigns/{campaign}/donations/{donation}`; empty for others, which
+	// have `recurring_donation` or `pledge`.
 	Donation string `protobuf:"bytes,4,opt,name=donation,proto3" json:"donation,omitempty"`
 	// Whether it is an individual's (Cerfa 11580*05) or a company's (16216*03).
 	DonorKind DonorKind `protobuf:"varint,5,opt,name=donor_kind,json=donorKind,proto3,enum=cagnotte.receipts.v1.DonorKind" json:"donor_kind,omitempty"`
 	// What was given.
 	Amount *v1.Money `protobuf:"bytes,6,opt,name=amount,proto3" json:"amount,omitempty"`
-	// How it was paid, in Stripe's word.
+	// How it was paid, in Stripe's word, or cash, cheque or transfer; empty where its payments differ.
 	PaymentMethod string `protobuf:"bytes,7,opt,name=payment_method,json=paymentMethod,proto3" json:"payment_method,omitempty"`
-	// The day on which it was paid, YYYY-MM-DD, in the collective's time zone.
+	// The day on which it was paid, the last payment of several, YYYY-MM-DD, in the collective's time zone.
 	DonationDate string `protobuf:"bytes,8,opt,name=donation_date,json=donationDate,proto3" json:"donation_date,omitempty"`
 	// The day on which it was issued, YYYY-MM-DD, in the collective's time zone.
 	IssueDate string `protobuf:"bytes,9,opt,name=issue_date,json=issueDate,proto3" json:"issue_date,omitempty"`
@@ -932,7 +1039,15 @@ type Receipt struct {
 	// When the donor's identity was erased; absent while it is kept, sealed.
 	EraseTime *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=erase_time,json=eraseTime,proto3" json:"erase_time,omitempty"`
 	// The keys that can open the identity.
-	SealingKeys   []string `protobuf:"bytes,21,rep,name=sealing_keys,json=sealingKeys,proto3" json:"sealing_keys,omitempty"`
+	SealingKeys []string `protobuf:"bytes,21,rep,name=sealing_keys,json=sealingKeys,proto3" json:"sealing_keys,omitempty"`
+	// The monthly donation whose year it is of; empty for others, which have `donation` or `pledge`.
+	RecurringDonation string `protobuf:"bytes,22,opt,name=recurring_donation,json=recurringDonation,proto3" json:"recurring_donation,omitempty"`
+	// The year of the monthly donation; 0 for others.
+	DonationYear int32 `protobuf:"varint,23,opt,name=donation_year,json=donationYear,proto3" json:"donation_year,omitempty"`
+	// The pledge that arrived; empty for others.
+	Pledge string `protobuf:"bytes,24,opt,name=pledge,proto3" json:"pledge,omitempty"`
+	// The payments that it is of, oldest first.
+	Payments      []*ReceiptPayment `protobuf:"bytes,25,rep,name=payments,proto3" json:"payments,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1114,6 +1229,116 @@ func (x *Receipt) GetSealingKeys() []string {
 	return nil
 }
 
+func (x *Receipt) GetRecurringDonation() string {
+	if x != nil {
+		return x.RecurringDonation
+	}
+	return ""
+}
+
+func (x *Receipt) GetDonationYear() int32 {
+	if x != nil {
+		return x.DonationYear
+	}
+	return 0
+}
+
+func (x *Receipt) GetPledge() string {
+	if x != nil {
+		return x.Pledge
+	}
+	return ""
+}
+
+func (x *Receipt) GetPayments() []*ReceiptPayment {
+	if x != nil {
+		return x.Payments
+	}
+	return nil
+}
+
+// A payment that a receipt is of.
+type ReceiptPayment struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The donation, `collectives/{collective}/campaigns/{campaign}/donations/{donation}`; empty for an offline donation.
+	Donation string `protobuf:"bytes,1,opt,name=donation,proto3" json:"donation,omitempty"`
+	// The offline donation, `collectives/{collective}/campaigns/{campaign}/offlineDonations/{offline_donation}`; empty for others.
+	OfflineDonation string `protobuf:"bytes,2,opt,name=offline_donation,json=offlineDonation,proto3" json:"offline_donation,omitempty"`
+	// What was given and not given back.
+	Amount *v1.Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
+	// The day on which it was paid, YYYY-MM-DD, in the collective's time zone.
+	DonationDate string `protobuf:"bytes,4,opt,name=donation_date,json=donationDate,proto3" json:"donation_date,omitempty"`
+	// How it was paid: Stripe's word, or cash, cheque or transfer.
+	PaymentMethod string `protobuf:"bytes,5,opt,name=payment_method,json=paymentMethod,proto3" json:"payment_method,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReceiptPayment) Reset() {
+	*x = ReceiptPayment{}
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReceiptPayment) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReceiptPayment) ProtoMessage() {}
+
+func (x *ReceiptPayment) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReceiptPayment.ProtoReflect.Descriptor instead.
+func (*ReceiptPayment) Descriptor() ([]byte, []int) {
+	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ReceiptPayment) GetDonation() string {
+	if x != nil {
+		return x.Donation
+	}
+	return ""
+}
+
+func (x *ReceiptPayment) GetOfflineDonation() string {
+	if x != nil {
+		return x.OfflineDonation
+	}
+	return ""
+}
+
+func (x *ReceiptPayment) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+func (x *ReceiptPayment) GetDonationDate() string {
+	if x != nil {
+		return x.DonationDate
+	}
+	return ""
+}
+
+func (x *ReceiptPayment) GetPaymentMethod() string {
+	if x != nil {
+		return x.PaymentMethod
+	}
+	return ""
+}
+
 // A year's receipts.
 type ReceiptYear struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1127,7 +1352,7 @@ type ReceiptYear struct {
 	StandingCount int64 `protobuf:"varint,4,opt,name=standing_count,json=standingCount,proto3" json:"standing_count,omitempty"`
 	// What those that stand add up to, in euros.
 	StandingAmount *v1.Money `protobuf:"bytes,5,opt,name=standing_amount,json=standingAmount,proto3" json:"standing_amount,omitempty"`
-	// What the standing receipts of any year add up to whose donations were paid in that year, in euros.
+	// What standing receipts of any year say about payments of that year, in euros.
 	DonatedAmount *v1.Money `protobuf:"bytes,6,opt,name=donated_amount,json=donatedAmount,proto3" json:"donated_amount,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1135,7 +1360,7 @@ type ReceiptYear struct {
 
 func (x *ReceiptYear) Reset() {
 	*x = ReceiptYear{}
-	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[5]
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1147,7 +1372,7 @@ func (x *ReceiptYear) String() string {
 func (*ReceiptYear) ProtoMessage() {}
 
 func (x *ReceiptYear) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[5]
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1160,7 +1385,7 @@ func (x *ReceiptYear) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiptYear.ProtoReflect.Descriptor instead.
 func (*ReceiptYear) Descriptor() ([]byte, []int) {
-	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{5}
+	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ReceiptYear) GetName() string {
@@ -1213,14 +1438,16 @@ type SealedDonor struct {
 	// Its number.
 	Number string `protobuf:"bytes,2,opt,name=number,proto3" json:"number,omitempty"`
 	// The identity, sealed and armored by age: JSON with the fields of Donor.
-	Sealed        string `protobuf:"bytes,3,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	Sealed string `protobuf:"bytes,3,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	// The keys that it is sealed to. Output only.
+	SealingKeys   []string `protobuf:"bytes,4,rep,name=sealing_keys,json=sealingKeys,proto3" json:"sealing_keys,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SealedDonor) Reset() {
 	*x = SealedDonor{}
-	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[6]
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1232,7 +1459,7 @@ func (x *SealedDonor) String() string {
 func (*SealedDonor) ProtoMessage() {}
 
 func (x *SealedDonor) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[6]
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1245,7 +1472,7 @@ func (x *SealedDonor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SealedDonor.ProtoReflect.Descriptor instead.
 func (*SealedDonor) Descriptor() ([]byte, []int) {
-	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{6}
+	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *SealedDonor) GetReceipt() string {
@@ -1269,6 +1496,13 @@ func (x *SealedDonor) GetSealed() string {
 	return ""
 }
 
+func (x *SealedDonor) GetSealingKeys() []string {
+	if x != nil {
+		return x.SealingKeys
+	}
+	return nil
+}
+
 // Asks to declare.
 type CreateReceiptDeclarationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1282,7 +1516,7 @@ type CreateReceiptDeclarationRequest struct {
 
 func (x *CreateReceiptDeclarationRequest) Reset() {
 	*x = CreateReceiptDeclarationRequest{}
-	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[7]
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1294,7 +1528,7 @@ func (x *CreateReceiptDeclarationRequest) String() string {
 func (*CreateReceiptDeclarationRequest) ProtoMessage() {}
 
 func (x *CreateReceiptDeclarationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[7]
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1307,7 +1541,7 @@ func (x *CreateReceiptDeclarationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateReceiptDeclarationRequest.ProtoReflect.Descriptor instead.
 func (*CreateReceiptDeclarationRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{7}
+	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *CreateReceiptDeclarationRequest) GetParent() string {
@@ -1335,7 +1569,7 @@ type GetReceiptDeclarationRequest struct {
 
 func (x *GetReceiptDeclarationRequest) Reset() {
 	*x = GetReceiptDeclarationRequest{}
-	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[8]
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1347,7 +1581,7 @@ func (x *GetReceiptDeclarationRequest) String() string {
 func (*GetReceiptDeclarationRequest) ProtoMessage() {}
 
 func (x *GetReceiptDeclarationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[8]
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1360,7 +1594,7 @@ func (x *GetReceiptDeclarationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReceiptDeclarationRequest.ProtoReflect.Descriptor instead.
 func (*GetReceiptDeclarationRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{8}
+	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetReceiptDeclarationRequest) GetName() string {
@@ -1385,7 +1619,7 @@ type ListReceiptDeclarationsRequest struct {
 
 func (x *ListReceiptDeclarationsRequest) Reset() {
 	*x = ListReceiptDeclarationsRequest{}
-	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[9]
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1397,7 +1631,7 @@ func (x *ListReceiptDeclarationsRequest) String() string {
 func (*ListReceiptDeclarationsRequest) ProtoMessage() {}
 
 func (x *ListReceiptDeclarationsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[9]
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1410,7 +1644,7 @@ func (x *ListReceiptDeclarationsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListReceiptDeclarationsRequest.ProtoReflect.Descriptor instead.
 func (*ListReceiptDeclarationsRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{9}
+	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListReceiptDeclarationsRequest) GetParent() string {
@@ -1447,7 +1681,7 @@ type ListReceiptDeclarationsResponse struct {
 
 func (x *ListReceiptDeclarationsResponse) Reset() {
 	*x = ListReceiptDeclarationsResponse{}
-	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[10]
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1459,7 +1693,7 @@ func (x *ListReceiptDeclarationsResponse) String() string {
 func (*ListReceiptDeclarationsResponse) ProtoMessage() {}
 
 func (x *ListReceiptDeclarationsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[10]
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1472,7 +1706,7 @@ func (x *ListReceiptDeclarationsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListReceiptDeclarationsResponse.ProtoReflect.Descriptor instead.
 func (*ListReceiptDeclarationsResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{10}
+	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListReceiptDeclarationsResponse) GetReceiptDeclarations() []*ReceiptDeclaration {
@@ -1500,7 +1734,7 @@ type WithdrawReceiptDeclarationRequest struct {
 
 func (x *WithdrawReceiptDeclarationRequest) Reset() {
 	*x = WithdrawReceiptDeclarationRequest{}
-	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[11]
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1512,7 +1746,7 @@ func (x *WithdrawReceiptDeclarationRequest) String() string {
 func (*WithdrawReceiptDeclarationRequest) ProtoMessage() {}
 
 func (x *WithdrawReceiptDeclarationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[11]
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1525,7 +1759,7 @@ func (x *WithdrawReceiptDeclarationRequest) ProtoReflect() protoreflect.Message 
 
 // Deprecated: Use WithdrawReceiptDeclarationRequest.ProtoReflect.Descriptor instead.
 func (*WithdrawReceiptDeclarationRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{11}
+	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *WithdrawReceiptDeclarationRequest) GetName() string {
@@ -1548,7 +1782,7 @@ type CreateSealingKeyRequest struct {
 
 func (x *CreateSealingKeyRequest) Reset() {
 	*x = CreateSealingKeyRequest{}
-	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[12]
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1560,7 +1794,7 @@ func (x *CreateSealingKeyRequest) String() string {
 func (*CreateSealingKeyRequest) ProtoMessage() {}
 
 func (x *CreateSealingKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[12]
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1573,7 +1807,7 @@ func (x *CreateSealingKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateSealingKeyRequest.ProtoReflect.Descriptor instead.
 func (*CreateSealingKeyRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{12}
+	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CreateSealingKeyRequest) GetParent() string {
@@ -1601,7 +1835,7 @@ type GetSealingKeyRequest struct {
 
 func (x *GetSealingKeyRequest) Reset() {
 	*x = GetSealingKeyRequest{}
-	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[13]
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1613,7 +1847,7 @@ func (x *GetSealingKeyRequest) String() string {
 func (*GetSealingKeyRequest) ProtoMessage() {}
 
 func (x *GetSealingKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[13]
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1626,7 +1860,7 @@ func (x *GetSealingKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSealingKeyRequest.ProtoReflect.Descriptor instead.
 func (*GetSealingKeyRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{13}
+	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetSealingKeyRequest) GetName() string {
@@ -1651,7 +1885,7 @@ type ListSealingKeysRequest struct {
 
 func (x *ListSealingKeysRequest) Reset() {
 	*x = ListSealingKeysRequest{}
-	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[14]
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1663,7 +1897,7 @@ func (x *ListSealingKeysRequest) String() string {
 func (*ListSealingKeysRequest) ProtoMessage() {}
 
 func (x *ListSealingKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[14]
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1676,7 +1910,7 @@ func (x *ListSealingKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSealingKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListSealingKeysRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{14}
+	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListSealingKeysRequest) GetParent() string {
@@ -1713,7 +1947,7 @@ type ListSealingKeysResponse struct {
 
 func (x *ListSealingKeysResponse) Reset() {
 	*x = ListSealingKeysResponse{}
-	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[15]
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1725,7 +1959,7 @@ func (x *ListSealingKeysResponse) String() string {
 func (*ListSealingKeysResponse) ProtoMessage() {}
 
 func (x *ListSealingKeysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[15]
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1738,7 +1972,7 @@ func (x *ListSealingKeysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSealingKeysResponse.ProtoReflect.Descriptor instead.
 func (*ListSealingKeysResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{15}
+	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListSealingKeysResponse) GetSealingKeys() []*SealingKey {
@@ -1766,7 +2000,7 @@ type RevokeSealingKeyRequest struct {
 
 func (x *RevokeSealingKeyRequest) Reset() {
 	*x = RevokeSealingKeyRequest{}
-	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[16]
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1778,7 +2012,7 @@ func (x *RevokeSealingKeyRequest) String() string {
 func (*RevokeSealingKeyRequest) ProtoMessage() {}
 
 func (x *RevokeSealingKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[16]
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1791,7 +2025,7 @@ func (x *RevokeSealingKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeSealingKeyRequest.ProtoReflect.Descriptor instead.
 func (*RevokeSealingKeyRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{16}
+	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RevokeSealingKeyRequest) GetName() string {
@@ -1804,15 +2038,18 @@ func (x *RevokeSealingKeyRequest) GetName() string {
 // Asks whether a receipt can be had.
 type GetReceiptOfferRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The donation's name, and `/receiptOffer`.
-	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The name of a donation, a monthly donation or a pledge, and `/receiptOffer`.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The year of a monthly donation. When zero: the newest one that is over and brought anything, or else the newest one. Ignored
+	// for others.
+	DonationYear  int32 `protobuf:"varint,2,opt,name=donation_year,json=donationYear,proto3" json:"donation_year,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetReceiptOfferRequest) Reset() {
 	*x = GetReceiptOfferRequest{}
-	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[17]
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1824,7 +2061,7 @@ func (x *GetReceiptOfferRequest) String() string {
 func (*GetReceiptOfferRequest) ProtoMessage() {}
 
 func (x *GetReceiptOfferRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[17]
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1837,7 +2074,7 @@ func (x *GetReceiptOfferRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReceiptOfferRequest.ProtoReflect.Descriptor instead.
 func (*GetReceiptOfferRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{17}
+	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *GetReceiptOfferRequest) GetName() string {
@@ -1847,23 +2084,36 @@ func (x *GetReceiptOfferRequest) GetName() string {
 	return ""
 }
 
+func (x *GetReceiptOfferRequest) GetDonationYear() int32 {
+	if x != nil {
+		return x.DonationYear
+	}
+	return 0
+}
+
 // Asks for a receipt.
 type IssueReceiptRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The donation, `collectives/{collective}/campaigns/{campaign}/donations/{donation}`.
+	// The donation, `collectives/{collective}/campaigns/{campaign}/donations/{donation}`; or the monthly donation,
+	// `…/recurringDonations/{recurring_donation}`; or the pledge, `…/pledges/{pledge}`.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
 	// Who gave. Input only: no answer has it.
 	Donor *Donor `protobuf:"bytes,2,opt,name=donor,proto3" json:"donor,omitempty"`
 	// A random UUID (version 4) made by the caller, one for each receipt, and repeated with each repeat of the request. It is
 	// kept nowhere.
-	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The year of a monthly donation; ignored for others.
+	DonationYear int32 `protobuf:"varint,4,opt,name=donation_year,json=donationYear,proto3" json:"donation_year,omitempty"`
+	// Where to mail the PDF; empty for nowhere. Input only: used at once, and kept nowhere. A receipt is mailed a few times a day at
+	// most.
+	Email         string `protobuf:"bytes,5,opt,name=email,proto3" json:"email,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *IssueReceiptRequest) Reset() {
 	*x = IssueReceiptRequest{}
-	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[18]
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1875,7 +2125,7 @@ func (x *IssueReceiptRequest) String() string {
 func (*IssueReceiptRequest) ProtoMessage() {}
 
 func (x *IssueReceiptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[18]
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1888,7 +2138,7 @@ func (x *IssueReceiptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IssueReceiptRequest.ProtoReflect.Descriptor instead.
 func (*IssueReceiptRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{18}
+	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *IssueReceiptRequest) GetParent() string {
@@ -1912,20 +2162,36 @@ func (x *IssueReceiptRequest) GetRequestId() string {
 	return ""
 }
 
+func (x *IssueReceiptRequest) GetDonationYear() int32 {
+	if x != nil {
+		return x.DonationYear
+	}
+	return 0
+}
+
+func (x *IssueReceiptRequest) GetEmail() string {
+	if x != nil {
+		return x.Email
+	}
+	return ""
+}
+
 // A receipt that was issued, with its PDF.
 type IssueReceiptResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The receipt.
 	Receipt *Receipt `protobuf:"bytes,1,opt,name=receipt,proto3" json:"receipt,omitempty"`
 	// The PDF.
-	Pdf           []byte `protobuf:"bytes,2,opt,name=pdf,proto3" json:"pdf,omitempty"`
+	Pdf []byte `protobuf:"bytes,2,opt,name=pdf,proto3" json:"pdf,omitempty"`
+	// What became of the mail.
+	Mail          ReceiptMail `protobuf:"varint,3,opt,name=mail,proto3,enum=cagnotte.receipts.v1.ReceiptMail" json:"mail,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *IssueReceiptResponse) Reset() {
 	*x = IssueReceiptResponse{}
-	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[19]
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1937,7 +2203,7 @@ func (x *IssueReceiptResponse) String() string {
 func (*IssueReceiptResponse) ProtoMessage() {}
 
 func (x *IssueReceiptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[19]
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1950,7 +2216,7 @@ func (x *IssueReceiptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IssueReceiptResponse.ProtoReflect.Descriptor instead.
 func (*IssueReceiptResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{19}
+	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *IssueReceiptResponse) GetReceipt() *Receipt {
@@ -1967,10 +2233,17 @@ func (x *IssueReceiptResponse) GetPdf() []byte {
 	return nil
 }
 
+func (x *IssueReceiptResponse) GetMail() ReceiptMail {
+	if x != nil {
+		return x.Mail
+	}
+	return ReceiptMail_RECEIPT_MAIL_UNSPECIFIED
+}
+
 // Asks to erase who gave.
 type EraseReceiptDonorRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The donation's name, and `/receiptOffer`.
+	// The name of a donation, a monthly donation or a pledge, and `/receiptOffer`.
 	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1978,7 +2251,7 @@ type EraseReceiptDonorRequest struct {
 
 func (x *EraseReceiptDonorRequest) Reset() {
 	*x = EraseReceiptDonorRequest{}
-	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[20]
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1990,7 +2263,7 @@ func (x *EraseReceiptDonorRequest) String() string {
 func (*EraseReceiptDonorRequest) ProtoMessage() {}
 
 func (x *EraseReceiptDonorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[20]
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2003,7 +2276,7 @@ func (x *EraseReceiptDonorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EraseReceiptDonorRequest.ProtoReflect.Descriptor instead.
 func (*EraseReceiptDonorRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{20}
+	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *EraseReceiptDonorRequest) GetName() string {
@@ -2024,7 +2297,7 @@ type GetReceiptRequest struct {
 
 func (x *GetReceiptRequest) Reset() {
 	*x = GetReceiptRequest{}
-	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[21]
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2036,7 +2309,7 @@ func (x *GetReceiptRequest) String() string {
 func (*GetReceiptRequest) ProtoMessage() {}
 
 func (x *GetReceiptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[21]
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2049,7 +2322,7 @@ func (x *GetReceiptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReceiptRequest.ProtoReflect.Descriptor instead.
 func (*GetReceiptRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{21}
+	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *GetReceiptRequest) GetName() string {
@@ -2078,7 +2351,7 @@ type ListReceiptsRequest struct {
 
 func (x *ListReceiptsRequest) Reset() {
 	*x = ListReceiptsRequest{}
-	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[22]
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2090,7 +2363,7 @@ func (x *ListReceiptsRequest) String() string {
 func (*ListReceiptsRequest) ProtoMessage() {}
 
 func (x *ListReceiptsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[22]
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2103,7 +2376,7 @@ func (x *ListReceiptsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListReceiptsRequest.ProtoReflect.Descriptor instead.
 func (*ListReceiptsRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{22}
+	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListReceiptsRequest) GetParent() string {
@@ -2154,7 +2427,7 @@ type ListReceiptsResponse struct {
 
 func (x *ListReceiptsResponse) Reset() {
 	*x = ListReceiptsResponse{}
-	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[23]
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2166,7 +2439,7 @@ func (x *ListReceiptsResponse) String() string {
 func (*ListReceiptsResponse) ProtoMessage() {}
 
 func (x *ListReceiptsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[23]
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2179,7 +2452,7 @@ func (x *ListReceiptsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListReceiptsResponse.ProtoReflect.Descriptor instead.
 func (*ListReceiptsResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{23}
+	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ListReceiptsResponse) GetReceipts() []*Receipt {
@@ -2207,7 +2480,7 @@ type GetReceiptYearRequest struct {
 
 func (x *GetReceiptYearRequest) Reset() {
 	*x = GetReceiptYearRequest{}
-	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[24]
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2219,7 +2492,7 @@ func (x *GetReceiptYearRequest) String() string {
 func (*GetReceiptYearRequest) ProtoMessage() {}
 
 func (x *GetReceiptYearRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[24]
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2232,7 +2505,7 @@ func (x *GetReceiptYearRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReceiptYearRequest.ProtoReflect.Descriptor instead.
 func (*GetReceiptYearRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{24}
+	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *GetReceiptYearRequest) GetName() string {
@@ -2257,7 +2530,7 @@ type CancelReceiptRequest struct {
 
 func (x *CancelReceiptRequest) Reset() {
 	*x = CancelReceiptRequest{}
-	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[25]
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2269,7 +2542,7 @@ func (x *CancelReceiptRequest) String() string {
 func (*CancelReceiptRequest) ProtoMessage() {}
 
 func (x *CancelReceiptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[25]
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2282,7 +2555,7 @@ func (x *CancelReceiptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelReceiptRequest.ProtoReflect.Descriptor instead.
 func (*CancelReceiptRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{25}
+	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *CancelReceiptRequest) GetName() string {
@@ -2317,7 +2590,7 @@ type ReadSealedDonorRequest struct {
 
 func (x *ReadSealedDonorRequest) Reset() {
 	*x = ReadSealedDonorRequest{}
-	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[26]
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2329,7 +2602,7 @@ func (x *ReadSealedDonorRequest) String() string {
 func (*ReadSealedDonorRequest) ProtoMessage() {}
 
 func (x *ReadSealedDonorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[26]
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2342,7 +2615,7 @@ func (x *ReadSealedDonorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadSealedDonorRequest.ProtoReflect.Descriptor instead.
 func (*ReadSealedDonorRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{26}
+	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ReadSealedDonorRequest) GetName() string {
@@ -2369,7 +2642,7 @@ type ExportSealedDonorsRequest struct {
 
 func (x *ExportSealedDonorsRequest) Reset() {
 	*x = ExportSealedDonorsRequest{}
-	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[27]
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2381,7 +2654,7 @@ func (x *ExportSealedDonorsRequest) String() string {
 func (*ExportSealedDonorsRequest) ProtoMessage() {}
 
 func (x *ExportSealedDonorsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[27]
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2394,7 +2667,7 @@ func (x *ExportSealedDonorsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportSealedDonorsRequest.ProtoReflect.Descriptor instead.
 func (*ExportSealedDonorsRequest) Descriptor() ([]byte, []int) {
-	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{27}
+	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ExportSealedDonorsRequest) GetParent() string {
@@ -2438,7 +2711,7 @@ type ExportSealedDonorsResponse struct {
 
 func (x *ExportSealedDonorsResponse) Reset() {
 	*x = ExportSealedDonorsResponse{}
-	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[28]
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2450,7 +2723,7 @@ func (x *ExportSealedDonorsResponse) String() string {
 func (*ExportSealedDonorsResponse) ProtoMessage() {}
 
 func (x *ExportSealedDonorsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[28]
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2463,7 +2736,7 @@ func (x *ExportSealedDonorsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportSealedDonorsResponse.ProtoReflect.Descriptor instead.
 func (*ExportSealedDonorsResponse) Descriptor() ([]byte, []int) {
-	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{28}
+	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ExportSealedDonorsResponse) GetSealedDonors() []*SealedDonor {
@@ -2478,6 +2751,299 @@ func (x *ExportSealedDonorsResponse) GetNextPageToken() string {
 		return x.NextPageToken
 	}
 	return ""
+}
+
+// Asks for a page of identities to seal anew.
+type ExportStaleSealedDonorsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `collectives/{collective}`.
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// How many at most: 50 when zero, and 200 when more is asked for.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// `next_page_token` of the page before.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportStaleSealedDonorsRequest) Reset() {
+	*x = ExportStaleSealedDonorsRequest{}
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportStaleSealedDonorsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportStaleSealedDonorsRequest) ProtoMessage() {}
+
+func (x *ExportStaleSealedDonorsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportStaleSealedDonorsRequest.ProtoReflect.Descriptor instead.
+func (*ExportStaleSealedDonorsRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *ExportStaleSealedDonorsRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *ExportStaleSealedDonorsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ExportStaleSealedDonorsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// A page of identities to seal anew.
+type ExportStaleSealedDonorsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The identities, by number.
+	SealedDonors []*SealedDonor `protobuf:"bytes,1,rep,name=sealed_donors,json=sealedDonors,proto3" json:"sealed_donors,omitempty"`
+	// Asks for the next page; empty on the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportStaleSealedDonorsResponse) Reset() {
+	*x = ExportStaleSealedDonorsResponse{}
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportStaleSealedDonorsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportStaleSealedDonorsResponse) ProtoMessage() {}
+
+func (x *ExportStaleSealedDonorsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportStaleSealedDonorsResponse.ProtoReflect.Descriptor instead.
+func (*ExportStaleSealedDonorsResponse) Descriptor() ([]byte, []int) {
+	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *ExportStaleSealedDonorsResponse) GetSealedDonors() []*SealedDonor {
+	if x != nil {
+		return x.SealedDonors
+	}
+	return nil
+}
+
+func (x *ExportStaleSealedDonorsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// An identity that was sealed anew.
+type ResealedDonor struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The receipt's name.
+	Receipt string `protobuf:"bytes,1,opt,name=receipt,proto3" json:"receipt,omitempty"`
+	// The SHA-256, in hexadecimal, of the text that it was sealed as before.
+	SealedBeforeSha256 string `protobuf:"bytes,2,opt,name=sealed_before_sha256,json=sealedBeforeSha256,proto3" json:"sealed_before_sha256,omitempty"`
+	// The identity, sealed and armored by age.
+	Sealed        string `protobuf:"bytes,3,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResealedDonor) Reset() {
+	*x = ResealedDonor{}
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResealedDonor) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResealedDonor) ProtoMessage() {}
+
+func (x *ResealedDonor) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResealedDonor.ProtoReflect.Descriptor instead.
+func (*ResealedDonor) Descriptor() ([]byte, []int) {
+	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *ResealedDonor) GetReceipt() string {
+	if x != nil {
+		return x.Receipt
+	}
+	return ""
+}
+
+func (x *ResealedDonor) GetSealedBeforeSha256() string {
+	if x != nil {
+		return x.SealedBeforeSha256
+	}
+	return ""
+}
+
+func (x *ResealedDonor) GetSealed() string {
+	if x != nil {
+		return x.Sealed
+	}
+	return ""
+}
+
+// Asks to replace sealed identities.
+type ResealDonorsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `collectives/{collective}`.
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// The keys that they are sealed to: all that are not revoked.
+	SealingKeys []string `protobuf:"bytes,2,rep,name=sealing_keys,json=sealingKeys,proto3" json:"sealing_keys,omitempty"`
+	// The identities.
+	ResealedDonors []*ResealedDonor `protobuf:"bytes,3,rep,name=resealed_donors,json=resealedDonors,proto3" json:"resealed_donors,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *ResealDonorsRequest) Reset() {
+	*x = ResealDonorsRequest{}
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResealDonorsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResealDonorsRequest) ProtoMessage() {}
+
+func (x *ResealDonorsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResealDonorsRequest.ProtoReflect.Descriptor instead.
+func (*ResealDonorsRequest) Descriptor() ([]byte, []int) {
+	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *ResealDonorsRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *ResealDonorsRequest) GetSealingKeys() []string {
+	if x != nil {
+		return x.SealingKeys
+	}
+	return nil
+}
+
+func (x *ResealDonorsRequest) GetResealedDonors() []*ResealedDonor {
+	if x != nil {
+		return x.ResealedDonors
+	}
+	return nil
+}
+
+// What was replaced.
+type ResealDonorsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many were replaced. The others had been erased, or sealed anew, before.
+	ResealedCount int32 `protobuf:"varint,1,opt,name=resealed_count,json=resealedCount,proto3" json:"resealed_count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResealDonorsResponse) Reset() {
+	*x = ResealDonorsResponse{}
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResealDonorsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResealDonorsResponse) ProtoMessage() {}
+
+func (x *ResealDonorsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_cagnotte_receipts_v1_receipts_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResealDonorsResponse.ProtoReflect.Descriptor instead.
+func (*ResealDonorsResponse) Descriptor() ([]byte, []int) {
+	return file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *ResealDonorsResponse) GetResealedCount() int32 {
+	if x != nil {
+		return x.ResealedCount
+	}
+	return 0
 }
 
 var File_cagnotte_receipts_v1_receipts_proto protoreflect.FileDescriptor
@@ -2519,7 +3085,7 @@ const file_cagnotte_receipts_v1_receipts_proto_rawDesc = "" +
 	"\vcreate_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vrevoke_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"revokeTime\"\x89\x02\n" +
+	"revokeTime\"\xba\x03\n" +
 	"\fReceiptOffer\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12=\n" +
 	"\x05state\x18\x02 \x01(\x0e2'.cagnotte.receipts.v1.ReceiptOfferStateR\x05state\x12@\n" +
@@ -2527,7 +3093,13 @@ const file_cagnotte_receipts_v1_receipts_proto_rawDesc = "" +
 	"donorKinds\x12\x16\n" +
 	"\x06number\x18\x04 \x01(\tR\x06number\x12\x1a\n" +
 	"\berasable\x18\x05 \x01(\bR\berasable\x120\n" +
-	"\x06amount\x18\x06 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x06amount\"\xc1\x02\n" +
+	"\x06amount\x18\x06 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x06amount\x12#\n" +
+	"\rdonation_year\x18\a \x01(\x05R\fdonationYear\x12%\n" +
+	"\x0edonation_years\x18\b \x03(\x05R\rdonationYears\x12#\n" +
+	"\rpayment_count\x18\t \x01(\x05R\fpaymentCount\x12!\n" +
+	"\fmail_offered\x18\n" +
+	" \x01(\bR\vmailOffered\x12\x1b\n" +
+	"\tyear_over\x18\v \x01(\bR\byearOver\"\xc1\x02\n" +
 	"\x05Donor\x12=\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1f.cagnotte.receipts.v1.DonorKindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\x12\x1d\n" +
 	"\n" +
@@ -2542,7 +3114,7 @@ const file_cagnotte_receipts_v1_receipts_proto_rawDesc = "" +
 	"postalCode\x12\x12\n" +
 	"\x04city\x18\t \x01(\tR\x04city\x12\x18\n" +
 	"\acountry\x18\n" +
-	" \x01(\tR\acountry\"\xe3\x06\n" +
+	" \x01(\tR\acountry\"\x91\b\n" +
 	"\aReceipt\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\tR\x06number\x12\x12\n" +
@@ -2575,18 +3147,29 @@ const file_cagnotte_receipts_v1_receipts_proto_rawDesc = "" +
 	"createTime\x129\n" +
 	"\n" +
 	"erase_time\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampR\teraseTime\x12!\n" +
-	"\fsealing_keys\x18\x15 \x03(\tR\vsealingKeys\"\x96\x02\n" +
+	"\fsealing_keys\x18\x15 \x03(\tR\vsealingKeys\x12-\n" +
+	"\x12recurring_donation\x18\x16 \x01(\tR\x11recurringDonation\x12#\n" +
+	"\rdonation_year\x18\x17 \x01(\x05R\fdonationYear\x12\x16\n" +
+	"\x06pledge\x18\x18 \x01(\tR\x06pledge\x12@\n" +
+	"\bpayments\x18\x19 \x03(\v2$.cagnotte.receipts.v1.ReceiptPaymentR\bpayments\"\xd5\x01\n" +
+	"\x0eReceiptPayment\x12\x1a\n" +
+	"\bdonation\x18\x01 \x01(\tR\bdonation\x12)\n" +
+	"\x10offline_donation\x18\x02 \x01(\tR\x0fofflineDonation\x120\n" +
+	"\x06amount\x18\x03 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x06amount\x12#\n" +
+	"\rdonation_date\x18\x04 \x01(\tR\fdonationDate\x12%\n" +
+	"\x0epayment_method\x18\x05 \x01(\tR\rpaymentMethod\"\x96\x02\n" +
 	"\vReceiptYear\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12!\n" +
 	"\fissued_count\x18\x02 \x01(\x03R\vissuedCount\x12%\n" +
 	"\x0ecanceled_count\x18\x03 \x01(\x03R\rcanceledCount\x12%\n" +
 	"\x0estanding_count\x18\x04 \x01(\x03R\rstandingCount\x12A\n" +
 	"\x0fstanding_amount\x18\x05 \x01(\v2\x18.cagnotte.money.v1.MoneyR\x0estandingAmount\x12?\n" +
-	"\x0edonated_amount\x18\x06 \x01(\v2\x18.cagnotte.money.v1.MoneyR\rdonatedAmount\"W\n" +
+	"\x0edonated_amount\x18\x06 \x01(\v2\x18.cagnotte.money.v1.MoneyR\rdonatedAmount\"z\n" +
 	"\vSealedDonor\x12\x18\n" +
 	"\areceipt\x18\x01 \x01(\tR\areceipt\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\tR\x06number\x12\x16\n" +
-	"\x06sealed\x18\x03 \x01(\tR\x06sealed\"\xcf\x01\n" +
+	"\x06sealed\x18\x03 \x01(\tR\x06sealed\x12!\n" +
+	"\fsealing_keys\x18\x04 \x03(\tR\vsealingKeys\"\xcf\x01\n" +
 	"\x1fCreateReceiptDeclarationRequest\x12I\n" +
 	"\x06parent\x18\x01 \x01(\tB1\xbaH.r,2*^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12a\n" +
 	"\x13receipt_declaration\x18\x02 \x01(\v2(.cagnotte.receipts.v1.ReceiptDeclarationB\x06\xbaH\x03\xc8\x01\x01R\x12receiptDeclaration\"\x87\x01\n" +
@@ -2617,19 +3200,25 @@ const file_cagnotte_receipts_v1_receipts_proto_rawDesc = "" +
 	"\fsealing_keys\x18\x01 \x03(\v2 .cagnotte.receipts.v1.SealingKeyR\vsealingKeys\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"z\n" +
 	"\x17RevokeSealingKeyRequest\x12_\n" +
-	"\x04name\x18\x01 \x01(\tBK\xbaHHrF2D^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/sealingKeys/[0-9a-f-]{36}$R\x04name\"\xac\x01\n" +
-	"\x16GetReceiptOfferRequest\x12\x91\x01\n" +
-	"\x04name\x18\x01 \x01(\tB}\xbaHzrx2v^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/donations/[0-9a-f-]{36}/receiptOffer$R\x04name\"\x84\x02\n" +
-	"\x13IssueReceiptRequest\x12\x88\x01\n" +
-	"\x06parent\x18\x01 \x01(\tBp\xbaHmrk2i^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/donations/[0-9a-f-]{36}$R\x06parent\x129\n" +
+	"\x04name\x18\x01 \x01(\tBK\xbaHHrF2D^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/sealingKeys/[0-9a-f-]{36}$R\x04name\"\xfe\x01\n" +
+	"\x16GetReceiptOfferRequest\x12\xb2\x01\n" +
+	"\x04name\x18\x01 \x01(\tB\x9d\x01\xbaH\x99\x01r\x96\x012\x93\x01^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/(donations|recurringDonations|pledges)/[0-9a-f-]{36}/receiptOffer$R\x04name\x12/\n" +
+	"\rdonation_year\x18\x02 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\x8eN(\x00R\fdonationYear\"\xf6\x02\n" +
+	"\x13IssueReceiptRequest\x12\xa9\x01\n" +
+	"\x06parent\x18\x01 \x01(\tB\x90\x01\xbaH\x8c\x01r\x89\x012\x86\x01^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/(donations|recurringDonations|pledges)/[0-9a-f-]{36}$R\x06parent\x129\n" +
 	"\x05donor\x18\x02 \x01(\v2\x1b.cagnotte.receipts.v1.DonorB\x06\xbaH\x03\xc8\x01\x01R\x05donor\x12'\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\"a\n" +
+	"request_id\x18\x03 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12/\n" +
+	"\rdonation_year\x18\x04 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\x8eN(\x00R\fdonationYear\x12\x1e\n" +
+	"\x05email\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xfe\x01R\x05email\"\x98\x01\n" +
 	"\x14IssueReceiptResponse\x127\n" +
 	"\areceipt\x18\x01 \x01(\v2\x1d.cagnotte.receipts.v1.ReceiptR\areceipt\x12\x10\n" +
-	"\x03pdf\x18\x02 \x01(\fR\x03pdf\"\xae\x01\n" +
-	"\x18EraseReceiptDonorRequest\x12\x91\x01\n" +
-	"\x04name\x18\x01 \x01(\tB}\xbaHzrx2v^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/donations/[0-9a-f-]{36}/receiptOffer$R\x04name\"q\n" +
+	"\x03pdf\x18\x02 \x01(\fR\x03pdf\x125\n" +
+	"\x04mail\x18\x03 \x01(\x0e2!.cagnotte.receipts.v1.ReceiptMailR\x04mail\"\xcf\x01\n" +
+	"\x18EraseReceiptDonorRequest\x12\xb2\x01\n" +
+	"\x04name\x18\x01 \x01(\tB\x9d\x01\xbaH\x99\x01r\x96\x012\x93\x01^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/(donations|recurringDonations|pledges)/[0-9a-f-]{36}/receiptOffer$R\x04name\"q\n" +
 	"\x11GetReceiptRequest\x12\\\n" +
 	"\x04name\x18\x01 \x01(\tBH\xbaHErC2A^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/receipts/[0-9a-f-]{36}$R\x04name\"\xe1\x02\n" +
 	"\x13ListReceiptsRequest\x12I\n" +
@@ -2663,7 +3252,26 @@ const file_cagnotte_receipts_v1_receipts_proto_rawDesc = "" +
 	"page_token\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\x8c\x01\n" +
 	"\x1aExportSealedDonorsResponse\x12F\n" +
 	"\rsealed_donors\x18\x01 \x03(\v2!.cagnotte.receipts.v1.SealedDonorR\fsealedDonors\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*l\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xba\x01\n" +
+	"\x1eExportStaleSealedDonorsRequest\x12I\n" +
+	"\x06parent\x18\x01 \x01(\tB1\xbaH.r,2*^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12$\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\x91\x01\n" +
+	"\x1fExportStaleSealedDonorsResponse\x12F\n" +
+	"\rsealed_donors\x18\x01 \x03(\v2!.cagnotte.receipts.v1.SealedDonorR\fsealedDonors\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xd4\x01\n" +
+	"\rResealedDonor\x12b\n" +
+	"\areceipt\x18\x01 \x01(\tBH\xbaHErC2A^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/receipts/[0-9a-f-]{36}$R\areceipt\x12:\n" +
+	"\x14sealed_before_sha256\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x98\x01@R\x12sealedBeforeSha256\x12#\n" +
+	"\x06sealed\x18\x03 \x01(\tB\v\xbaH\br\x06\x10\x01\x18\x80\x80\x02R\x06sealed\"\xed\x01\n" +
+	"\x13ResealDonorsRequest\x12I\n" +
+	"\x06parent\x18\x01 \x01(\tB1\xbaH.r,2*^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x120\n" +
+	"\fsealing_keys\x18\x02 \x03(\tB\r\xbaH\n" +
+	"\x92\x01\a\b\x01\x10\xc8\x01\x18\x01R\vsealingKeys\x12Y\n" +
+	"\x0fresealed_donors\x18\x03 \x03(\v2#.cagnotte.receipts.v1.ResealedDonorB\v\xbaH\b\x92\x01\x05\b\x01\x10\xc8\x01R\x0eresealedDonors\"=\n" +
+	"\x14ResealDonorsResponse\x12%\n" +
+	"\x0eresealed_count\x18\x01 \x01(\x05R\rresealedCount*l\n" +
 	"\n" +
 	"TaxArticle\x12\x1b\n" +
 	"\x17TAX_ARTICLE_UNSPECIFIED\x10\x00\x12\x13\n" +
@@ -2691,12 +3299,18 @@ const file_cagnotte_receipts_v1_receipts_proto_rawDesc = "" +
 	"\fReceiptState\x12\x1d\n" +
 	"\x19RECEIPT_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14RECEIPT_STATE_ISSUED\x10\x01\x12\x1a\n" +
-	"\x16RECEIPT_STATE_CANCELED\x10\x02*\xaa\x01\n" +
+	"\x16RECEIPT_STATE_CANCELED\x10\x02*\xce\x01\n" +
 	"\x13ReceiptCancelReason\x12%\n" +
 	"!RECEIPT_CANCEL_REASON_UNSPECIFIED\x10\x00\x12 \n" +
 	"\x1cRECEIPT_CANCEL_REASON_MEMBER\x10\x01\x12\"\n" +
 	"\x1eRECEIPT_CANCEL_REASON_REFUNDED\x10\x02\x12&\n" +
-	"\"RECEIPT_CANCEL_REASON_DISPUTE_LOST\x10\x032\xab\x16\n" +
+	"\"RECEIPT_CANCEL_REASON_DISPUTE_LOST\x10\x03\x12\"\n" +
+	"\x1eRECEIPT_CANCEL_REASON_REVERSED\x10\x04*u\n" +
+	"\vReceiptMail\x12\x1c\n" +
+	"\x18RECEIPT_MAIL_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11RECEIPT_MAIL_SENT\x10\x01\x12\x18\n" +
+	"\x14RECEIPT_MAIL_REFUSED\x10\x02\x12\x17\n" +
+	"\x13RECEIPT_MAIL_FAILED\x10\x032\xe2\x1c\n" +
 	"\x0fReceiptsService\x12\xb6\x01\n" +
 	"\x18CreateReceiptDeclaration\x125.cagnotte.receipts.v1.CreateReceiptDeclarationRequest\x1a(.cagnotte.receipts.v1.ReceiptDeclaration\"9\x82\xd3\xe4\x93\x023:\x01*\"./v1/{parent=collectives/*}/receiptDeclarations\x12\xad\x01\n" +
 	"\x15GetReceiptDeclaration\x122.cagnotte.receipts.v1.GetReceiptDeclarationRequest\x1a(.cagnotte.receipts.v1.ReceiptDeclaration\"6\x82\xd3\xe4\x93\x020\x12./v1/{name=collectives/*/receiptDeclarations/*}\x12\xbe\x01\n" +
@@ -2705,17 +3319,19 @@ const file_cagnotte_receipts_v1_receipts_proto_rawDesc = "" +
 	"\x10CreateSealingKey\x12-.cagnotte.receipts.v1.CreateSealingKeyRequest\x1a .cagnotte.receipts.v1.SealingKey\"1\x82\xd3\xe4\x93\x02+:\x01*\"&/v1/{parent=collectives/*}/sealingKeys\x12\x8d\x01\n" +
 	"\rGetSealingKey\x12*.cagnotte.receipts.v1.GetSealingKeyRequest\x1a .cagnotte.receipts.v1.SealingKey\".\x82\xd3\xe4\x93\x02(\x12&/v1/{name=collectives/*/sealingKeys/*}\x12\x9e\x01\n" +
 	"\x0fListSealingKeys\x12,.cagnotte.receipts.v1.ListSealingKeysRequest\x1a-.cagnotte.receipts.v1.ListSealingKeysResponse\".\x82\xd3\xe4\x93\x02(\x12&/v1/{parent=collectives/*}/sealingKeys\x12\x9d\x01\n" +
-	"\x10RevokeSealingKey\x12-.cagnotte.receipts.v1.RevokeSealingKeyRequest\x1a .cagnotte.receipts.v1.SealingKey\"8\x82\xd3\xe4\x93\x022:\x01*\"-/v1/{name=collectives/*/sealingKeys/*}:revoke\x12\xaa\x01\n" +
-	"\x0fGetReceiptOffer\x12,.cagnotte.receipts.v1.GetReceiptOfferRequest\x1a\".cagnotte.receipts.v1.ReceiptOffer\"E\x82\xd3\xe4\x93\x02?\x12=/v1/{name=collectives/*/campaigns/*/donations/*/receiptOffer}\x12\xb3\x01\n" +
-	"\fIssueReceipt\x12).cagnotte.receipts.v1.IssueReceiptRequest\x1a*.cagnotte.receipts.v1.IssueReceiptResponse\"L\x82\xd3\xe4\x93\x02F:\x01*\"A/v1/{parent=collectives/*/campaigns/*/donations/*}/receipts:issue\x12\xb7\x01\n" +
-	"\x11EraseReceiptDonor\x12..cagnotte.receipts.v1.EraseReceiptDonorRequest\x1a\".cagnotte.receipts.v1.ReceiptOffer\"N\x82\xd3\xe4\x93\x02H:\x01*\"C/v1/{name=collectives/*/campaigns/*/donations/*/receiptOffer}:erase\x12\x81\x01\n" +
+	"\x10RevokeSealingKey\x12-.cagnotte.receipts.v1.RevokeSealingKeyRequest\x1a .cagnotte.receipts.v1.SealingKey\"8\x82\xd3\xe4\x93\x022:\x01*\"-/v1/{name=collectives/*/sealingKeys/*}:revoke\x12\xb5\x02\n" +
+	"\x0fGetReceiptOffer\x12,.cagnotte.receipts.v1.GetReceiptOfferRequest\x1a\".cagnotte.receipts.v1.ReceiptOffer\"\xcf\x01\x82\xd3\xe4\x93\x02\xc8\x01ZH\x12F/v1/{name=collectives/*/campaigns/*/recurringDonations/*/receiptOffer}Z=\x12;/v1/{name=collectives/*/campaigns/*/pledges/*/receiptOffer}\x12=/v1/{name=collectives/*/campaigns/*/donations/*/receiptOffer}\x12\xcc\x02\n" +
+	"\fIssueReceipt\x12).cagnotte.receipts.v1.IssueReceiptRequest\x1a*.cagnotte.receipts.v1.IssueReceiptResponse\"\xe4\x01\x82\xd3\xe4\x93\x02\xdd\x01:\x01*ZO:\x01*\"J/v1/{parent=collectives/*/campaigns/*/recurringDonations/*}/receipts:issueZD:\x01*\"?/v1/{parent=collectives/*/campaigns/*/pledges/*}/receipts:issue\"A/v1/{parent=collectives/*/campaigns/*/donations/*}/receipts:issue\x12\xd4\x02\n" +
+	"\x11EraseReceiptDonor\x12..cagnotte.receipts.v1.EraseReceiptDonorRequest\x1a\".cagnotte.receipts.v1.ReceiptOffer\"\xea\x01\x82\xd3\xe4\x93\x02\xe3\x01:\x01*ZQ:\x01*\"L/v1/{name=collectives/*/campaigns/*/recurringDonations/*/receiptOffer}:eraseZF:\x01*\"A/v1/{name=collectives/*/campaigns/*/pledges/*/receiptOffer}:erase\"C/v1/{name=collectives/*/campaigns/*/donations/*/receiptOffer}:erase\x12\x81\x01\n" +
 	"\n" +
 	"GetReceipt\x12'.cagnotte.receipts.v1.GetReceiptRequest\x1a\x1d.cagnotte.receipts.v1.Receipt\"+\x82\xd3\xe4\x93\x02%\x12#/v1/{name=collectives/*/receipts/*}\x12\x92\x01\n" +
 	"\fListReceipts\x12).cagnotte.receipts.v1.ListReceiptsRequest\x1a*.cagnotte.receipts.v1.ListReceiptsResponse\"+\x82\xd3\xe4\x93\x02%\x12#/v1/{parent=collectives/*}/receipts\x12\x91\x01\n" +
 	"\x0eGetReceiptYear\x12+.cagnotte.receipts.v1.GetReceiptYearRequest\x1a!.cagnotte.receipts.v1.ReceiptYear\"/\x82\xd3\xe4\x93\x02)\x12'/v1/{name=collectives/*/receiptYears/*}\x12\x91\x01\n" +
 	"\rCancelReceipt\x12*.cagnotte.receipts.v1.CancelReceiptRequest\x1a\x1d.cagnotte.receipts.v1.Receipt\"5\x82\xd3\xe4\x93\x02/:\x01*\"*/v1/{name=collectives/*/receipts/*}:cancel\x12\xa2\x01\n" +
 	"\x0fReadSealedDonor\x12,.cagnotte.receipts.v1.ReadSealedDonorRequest\x1a!.cagnotte.receipts.v1.SealedDonor\">\x82\xd3\xe4\x93\x028:\x01*\"3/v1/{name=collectives/*/receipts/*}:readSealedDonor\x12\xba\x01\n" +
-	"\x12ExportSealedDonors\x12/.cagnotte.receipts.v1.ExportSealedDonorsRequest\x1a0.cagnotte.receipts.v1.ExportSealedDonorsResponse\"A\x82\xd3\xe4\x93\x02;:\x01*\"6/v1/{parent=collectives/*}/receipts:exportSealedDonorsBDZBgithub.com/cagnotte/cagnotte/proto/cagnotte/receipts/v1;receiptsv1b\x06proto3"
+	"\x12ExportSealedDonors\x12/.cagnotte.receipts.v1.ExportSealedDonorsRequest\x1a0.cagnotte.receipts.v1.ExportSealedDonorsResponse\"A\x82\xd3\xe4\x93\x02;:\x01*\"6/v1/{parent=collectives/*}/receipts:exportSealedDonors\x12\xce\x01\n" +
+	"\x17ExportStaleSealedDonors\x124.cagnotte.receipts.v1.ExportStaleSealedDonorsRequest\x1a5.cagnotte.receipts.v1.ExportStaleSealedDonorsResponse\"F\x82\xd3\xe4\x93\x02@:\x01*\";/v1/{parent=collectives/*}/receipts:exportStaleSealedDonors\x12\xa2\x01\n" +
+	"\fResealDonors\x12).cagnotte.receipts.v1.ResealDonorsRequest\x1a*.cagnotte.receipts.v1.ResealDonorsResponse\";\x82\xd3\xe4\x93\x025:\x01*\"0/v1/{parent=collectives/*}/receipts:resealDonorsBDZBgithub.com/cagnotte/cagnotte/proto/cagnotte/receipts/v1;receiptsv1b\x06proto3"
 
 var (
 	file_cagnotte_receipts_v1_receipts_proto_rawDescOnce sync.Once
@@ -2729,8 +3345,8 @@ func file_cagnotte_receipts_v1_receipts_proto_rawDescGZIP() []byte {
 	return file_cagnotte_receipts_v1_receipts_proto_rawDescData
 }
 
-var file_cagnotte_receipts_v1_receipts_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_cagnotte_receipts_v1_receipts_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_cagnotte_receipts_v1_receipts_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
+var file_cagnotte_receipts_v1_receipts_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_cagnotte_receipts_v1_receipts_proto_goTypes = []any{
 	(TaxArticle)(0),                           // 0: cagnotte.receipts.v1.TaxArticle
 	(ReceiptDeclarationState)(0),              // 1: cagnotte.receipts.v1.ReceiptDeclarationState
@@ -2738,106 +3354,122 @@ var file_cagnotte_receipts_v1_receipts_proto_goTypes = []any{
 	(ReceiptOfferState)(0),                    // 3: cagnotte.receipts.v1.ReceiptOfferState
 	(ReceiptState)(0),                         // 4: cagnotte.receipts.v1.ReceiptState
 	(ReceiptCancelReason)(0),                  // 5: cagnotte.receipts.v1.ReceiptCancelReason
-	(*ReceiptDeclaration)(nil),                // 6: cagnotte.receipts.v1.ReceiptDeclaration
-	(*SealingKey)(nil),                        // 7: cagnotte.receipts.v1.SealingKey
-	(*ReceiptOffer)(nil),                      // 8: cagnotte.receipts.v1.ReceiptOffer
-	(*Donor)(nil),                             // 9: cagnotte.receipts.v1.Donor
-	(*Receipt)(nil),                           // 10: cagnotte.receipts.v1.Receipt
-	(*ReceiptYear)(nil),                       // 11: cagnotte.receipts.v1.ReceiptYear
-	(*SealedDonor)(nil),                       // 12: cagnotte.receipts.v1.SealedDonor
-	(*CreateReceiptDeclarationRequest)(nil),   // 13: cagnotte.receipts.v1.CreateReceiptDeclarationRequest
-	(*GetReceiptDeclarationRequest)(nil),      // 14: cagnotte.receipts.v1.GetReceiptDeclarationRequest
-	(*ListReceiptDeclarationsRequest)(nil),    // 15: cagnotte.receipts.v1.ListReceiptDeclarationsRequest
-	(*ListReceiptDeclarationsResponse)(nil),   // 16: cagnotte.receipts.v1.ListReceiptDeclarationsResponse
-	(*WithdrawReceiptDeclarationRequest)(nil), // 17: cagnotte.receipts.v1.WithdrawReceiptDeclarationRequest
-	(*CreateSealingKeyRequest)(nil),           // 18: cagnotte.receipts.v1.CreateSealingKeyRequest
-	(*GetSealingKeyRequest)(nil),              // 19: cagnotte.receipts.v1.GetSealingKeyRequest
-	(*ListSealingKeysRequest)(nil),            // 20: cagnotte.receipts.v1.ListSealingKeysRequest
-	(*ListSealingKeysResponse)(nil),           // 21: cagnotte.receipts.v1.ListSealingKeysResponse
-	(*RevokeSealingKeyRequest)(nil),           // 22: cagnotte.receipts.v1.RevokeSealingKeyRequest
-	(*GetReceiptOfferRequest)(nil),            // 23: cagnotte.receipts.v1.GetReceiptOfferRequest
-	(*IssueReceiptRequest)(nil),               // 24: cagnotte.receipts.v1.IssueReceiptRequest
-	(*IssueReceiptResponse)(nil),              // 25: cagnotte.receipts.v1.IssueReceiptResponse
-	(*EraseReceiptDonorRequest)(nil),          // 26: cagnotte.receipts.v1.EraseReceiptDonorRequest
-	(*GetReceiptRequest)(nil),                 // 27: cagnotte.receipts.v1.GetReceiptRequest
-	(*ListReceiptsRequest)(nil),               // 28: cagnotte.receipts.v1.ListReceiptsRequest
-	(*ListReceiptsResponse)(nil),              // 29: cagnotte.receipts.v1.ListReceiptsResponse
-	(*GetReceiptYearRequest)(nil),             // 30: cagnotte.receipts.v1.GetReceiptYearRequest
-	(*CancelReceiptRequest)(nil),              // 31: cagnotte.receipts.v1.CancelReceiptRequest
-	(*ReadSealedDonorRequest)(nil),            // 32: cagnotte.receipts.v1.ReadSealedDonorRequest
-	(*ExportSealedDonorsRequest)(nil),         // 33: cagnotte.receipts.v1.ExportSealedDonorsRequest
-	(*ExportSealedDonorsResponse)(nil),        // 34: cagnotte.receipts.v1.ExportSealedDonorsResponse
-	(*timestamppb.Timestamp)(nil),             // 35: google.protobuf.Timestamp
-	(*v1.Money)(nil),                          // 36: cagnotte.money.v1.Money
+	(ReceiptMail)(0),                          // 6: cagnotte.receipts.v1.ReceiptMail
+	(*ReceiptDeclaration)(nil),                // 7: cagnotte.receipts.v1.ReceiptDeclaration
+	(*SealingKey)(nil),                        // 8: cagnotte.receipts.v1.SealingKey
+	(*ReceiptOffer)(nil),                      // 9: cagnotte.receipts.v1.ReceiptOffer
+	(*Donor)(nil),                             // 10: cagnotte.receipts.v1.Donor
+	(*Receipt)(nil),                           // 11: cagnotte.receipts.v1.Receipt
+	(*ReceiptPayment)(nil),                    // 12: cagnotte.receipts.v1.ReceiptPayment
+	(*ReceiptYear)(nil),                       // 13: cagnotte.receipts.v1.ReceiptYear
+	(*SealedDonor)(nil),                       // 14: cagnotte.receipts.v1.SealedDonor
+	(*CreateReceiptDeclarationRequest)(nil),   // 15: cagnotte.receipts.v1.CreateReceiptDeclarationRequest
+	(*GetReceiptDeclarationRequest)(nil),      // 16: cagnotte.receipts.v1.GetReceiptDeclarationRequest
+	(*ListReceiptDeclarationsRequest)(nil),    // 17: cagnotte.receipts.v1.ListReceiptDeclarationsRequest
+	(*ListReceiptDeclarationsResponse)(nil),   // 18: cagnotte.receipts.v1.ListReceiptDeclarationsResponse
+	(*WithdrawReceiptDeclarationRequest)(nil), // 19: cagnotte.receipts.v1.WithdrawReceiptDeclarationRequest
+	(*CreateSealingKeyRequest)(nil),           // 20: cagnotte.receipts.v1.CreateSealingKeyRequest
+	(*GetSealingKeyRequest)(nil),              // 21: cagnotte.receipts.v1.GetSealingKeyRequest
+	(*ListSealingKeysRequest)(nil),            // 22: cagnotte.receipts.v1.ListSealingKeysRequest
+	(*ListSealingKeysResponse)(nil),           // 23: cagnotte.receipts.v1.ListSealingKeysResponse
+	(*RevokeSealingKeyRequest)(nil),           // 24: cagnotte.receipts.v1.RevokeSealingKeyRequest
+	(*GetReceiptOfferRequest)(nil),            // 25: cagnotte.receipts.v1.GetReceiptOfferRequest
+	(*IssueReceiptRequest)(nil),               // 26: cagnotte.receipts.v1.IssueReceiptRequest
+	(*IssueReceiptResponse)(nil),              // 27: cagnotte.receipts.v1.IssueReceiptResponse
+	(*EraseReceiptDonorRequest)(nil),          // 28: cagnotte.receipts.v1.EraseReceiptDonorRequest
+	(*GetReceiptRequest)(nil),                 // 29: cagnotte.receipts.v1.GetReceiptRequest
+	(*ListReceiptsRequest)(nil),               // 30: cagnotte.receipts.v1.ListReceiptsRequest
+	(*ListReceiptsResponse)(nil),              // 31: cagnotte.receipts.v1.ListReceiptsResponse
+	(*GetReceiptYearRequest)(nil),             // 32: cagnotte.receipts.v1.GetReceiptYearRequest
+	(*CancelReceiptRequest)(nil),              // 33: cagnotte.receipts.v1.CancelReceiptRequest
+	(*ReadSealedDonorRequest)(nil),            // 34: cagnotte.receipts.v1.ReadSealedDonorRequest
+	(*ExportSealedDonorsRequest)(nil),         // 35: cagnotte.receipts.v1.ExportSealedDonorsRequest
+	(*ExportSealedDonorsResponse)(nil),        // 36: cagnotte.receipts.v1.ExportSealedDonorsResponse
+	(*ExportStaleSealedDonorsRequest)(nil),    // 37: cagnotte.receipts.v1.ExportStaleSealedDonorsRequest
+	(*ExportStaleSealedDonorsResponse)(nil),   // 38: cagnotte.receipts.v1.ExportStaleSealedDonorsResponse
+	(*ResealedDonor)(nil),                     // 39: cagnotte.receipts.v1.ResealedDonor
+	(*ResealDonorsRequest)(nil),               // 40: cagnotte.receipts.v1.ResealDonorsRequest
+	(*ResealDonorsResponse)(nil),              // 41: cagnotte.receipts.v1.ResealDonorsResponse
+	(*timestamppb.Timestamp)(nil),             // 42: google.protobuf.Timestamp
+	(*v1.Money)(nil),                          // 43: cagnotte.money.v1.Money
 }
 var file_cagnotte_receipts_v1_receipts_proto_depIdxs = []int32{
 	0,  // 0: cagnotte.receipts.v1.ReceiptDeclaration.articles:type_name -> cagnotte.receipts.v1.TaxArticle
 	1,  // 1: cagnotte.receipts.v1.ReceiptDeclaration.state:type_name -> cagnotte.receipts.v1.ReceiptDeclarationState
-	35, // 2: cagnotte.receipts.v1.ReceiptDeclaration.create_time:type_name -> google.protobuf.Timestamp
-	35, // 3: cagnotte.receipts.v1.ReceiptDeclaration.activate_time:type_name -> google.protobuf.Timestamp
-	35, // 4: cagnotte.receipts.v1.ReceiptDeclaration.end_time:type_name -> google.protobuf.Timestamp
-	35, // 5: cagnotte.receipts.v1.SealingKey.create_time:type_name -> google.protobuf.Timestamp
-	35, // 6: cagnotte.receipts.v1.SealingKey.revoke_time:type_name -> google.protobuf.Timestamp
+	42, // 2: cagnotte.receipts.v1.ReceiptDeclaration.create_time:type_name -> google.protobuf.Timestamp
+	42, // 3: cagnotte.receipts.v1.ReceiptDeclaration.activate_time:type_name -> google.protobuf.Timestamp
+	42, // 4: cagnotte.receipts.v1.ReceiptDeclaration.end_time:type_name -> google.protobuf.Timestamp
+	42, // 5: cagnotte.receipts.v1.SealingKey.create_time:type_name -> google.protobuf.Timestamp
+	42, // 6: cagnotte.receipts.v1.SealingKey.revoke_time:type_name -> google.protobuf.Timestamp
 	3,  // 7: cagnotte.receipts.v1.ReceiptOffer.state:type_name -> cagnotte.receipts.v1.ReceiptOfferState
 	2,  // 8: cagnotte.receipts.v1.ReceiptOffer.donor_kinds:type_name -> cagnotte.receipts.v1.DonorKind
-	36, // 9: cagnotte.receipts.v1.ReceiptOffer.amount:type_name -> cagnotte.money.v1.Money
+	43, // 9: cagnotte.receipts.v1.ReceiptOffer.amount:type_name -> cagnotte.money.v1.Money
 	2,  // 10: cagnotte.receipts.v1.Donor.kind:type_name -> cagnotte.receipts.v1.DonorKind
 	2,  // 11: cagnotte.receipts.v1.Receipt.donor_kind:type_name -> cagnotte.receipts.v1.DonorKind
-	36, // 12: cagnotte.receipts.v1.Receipt.amount:type_name -> cagnotte.money.v1.Money
+	43, // 12: cagnotte.receipts.v1.Receipt.amount:type_name -> cagnotte.money.v1.Money
 	4,  // 13: cagnotte.receipts.v1.Receipt.state:type_name -> cagnotte.receipts.v1.ReceiptState
 	5,  // 14: cagnotte.receipts.v1.Receipt.cancel_reason:type_name -> cagnotte.receipts.v1.ReceiptCancelReason
-	35, // 15: cagnotte.receipts.v1.Receipt.cancel_time:type_name -> google.protobuf.Timestamp
-	35, // 16: cagnotte.receipts.v1.Receipt.create_time:type_name -> google.protobuf.Timestamp
-	35, // 17: cagnotte.receipts.v1.Receipt.erase_time:type_name -> google.protobuf.Timestamp
-	36, // 18: cagnotte.receipts.v1.ReceiptYear.standing_amount:type_name -> cagnotte.money.v1.Money
-	36, // 19: cagnotte.receipts.v1.ReceiptYear.donated_amount:type_name -> cagnotte.money.v1.Money
-	6,  // 20: cagnotte.receipts.v1.CreateReceiptDeclarationRequest.receipt_declaration:type_name -> cagnotte.receipts.v1.ReceiptDeclaration
-	6,  // 21: cagnotte.receipts.v1.ListReceiptDeclarationsResponse.receipt_declarations:type_name -> cagnotte.receipts.v1.ReceiptDeclaration
-	7,  // 22: cagnotte.receipts.v1.CreateSealingKeyRequest.sealing_key:type_name -> cagnotte.receipts.v1.SealingKey
-	7,  // 23: cagnotte.receipts.v1.ListSealingKeysResponse.sealing_keys:type_name -> cagnotte.receipts.v1.SealingKey
-	9,  // 24: cagnotte.receipts.v1.IssueReceiptRequest.donor:type_name -> cagnotte.receipts.v1.Donor
-	10, // 25: cagnotte.receipts.v1.IssueReceiptResponse.receipt:type_name -> cagnotte.receipts.v1.Receipt
-	10, // 26: cagnotte.receipts.v1.ListReceiptsResponse.receipts:type_name -> cagnotte.receipts.v1.Receipt
-	12, // 27: cagnotte.receipts.v1.ExportSealedDonorsResponse.sealed_donors:type_name -> cagnotte.receipts.v1.SealedDonor
-	13, // 28: cagnotte.receipts.v1.ReceiptsService.CreateReceiptDeclaration:input_type -> cagnotte.receipts.v1.CreateReceiptDeclarationRequest
-	14, // 29: cagnotte.receipts.v1.ReceiptsService.GetReceiptDeclaration:input_type -> cagnotte.receipts.v1.GetReceiptDeclarationRequest
-	15, // 30: cagnotte.receipts.v1.ReceiptsService.ListReceiptDeclarations:input_type -> cagnotte.receipts.v1.ListReceiptDeclarationsRequest
-	17, // 31: cagnotte.receipts.v1.ReceiptsService.WithdrawReceiptDeclaration:input_type -> cagnotte.receipts.v1.WithdrawReceiptDeclarationRequest
-	18, // 32: cagnotte.receipts.v1.ReceiptsService.CreateSealingKey:input_type -> cagnotte.receipts.v1.CreateSealingKeyRequest
-	19, // 33: cagnotte.receipts.v1.ReceiptsService.GetSealingKey:input_type -> cagnotte.receipts.v1.GetSealingKeyRequest
-	20, // 34: cagnotte.receipts.v1.ReceiptsService.ListSealingKeys:input_type -> cagnotte.receipts.v1.ListSealingKeysRequest
-	22, // 35: cagnotte.receipts.v1.ReceiptsService.RevokeSealingKey:input_type -> cagnotte.receipts.v1.RevokeSealingKeyRequest
-	23, // 36: cagnotte.receipts.v1.ReceiptsService.GetReceiptOffer:input_type -> cagnotte.receipts.v1.GetReceiptOfferRequest
-	24, // 37: cagnotte.receipts.v1.ReceiptsService.IssueReceipt:input_type -> cagnotte.receipts.v1.IssueReceiptRequest
-	26, // 38: cagnotte.receipts.v1.ReceiptsService.EraseReceiptDonor:input_type -> cagnotte.receipts.v1.EraseReceiptDonorRequest
-	27, // 39: cagnotte.receipts.v1.ReceiptsService.GetReceipt:input_type -> cagnotte.receipts.v1.GetReceiptRequest
-	28, // 40: cagnotte.receipts.v1.ReceiptsService.ListReceipts:input_type -> cagnotte.receipts.v1.ListReceiptsRequest
-	30, // 41: cagnotte.receipts.v1.ReceiptsService.GetReceiptYear:input_type -> cagnotte.receipts.v1.GetReceiptYearRequest
-	31, // 42: cagnotte.receipts.v1.ReceiptsService.CancelReceipt:input_type -> cagnotte.receipts.v1.CancelReceiptRequest
-	32, // 43: cagnotte.receipts.v1.ReceiptsService.ReadSealedDonor:input_type -> cagnotte.receipts.v1.ReadSealedDonorRequest
-	33, // 44: cagnotte.receipts.v1.ReceiptsService.ExportSealedDonors:input_type -> cagnotte.receipts.v1.ExportSealedDonorsRequest
-	6,  // 45: cagnotte.receipts.v1.ReceiptsService.CreateReceiptDeclaration:output_type -> cagnotte.receipts.v1.ReceiptDeclaration
-	6,  // 46: cagnotte.receipts.v1.ReceiptsService.GetReceiptDeclaration:output_type -> cagnotte.receipts.v1.ReceiptDeclaration
-	16, // 47: cagnotte.receipts.v1.ReceiptsService.ListReceiptDeclarations:output_type -> cagnotte.receipts.v1.ListReceiptDeclarationsResponse
-	6,  // 48: cagnotte.receipts.v1.ReceiptsService.WithdrawReceiptDeclaration:output_type -> cagnotte.receipts.v1.ReceiptDeclaration
-	7,  // 49: cagnotte.receipts.v1.ReceiptsService.CreateSealingKey:output_type -> cagnotte.receipts.v1.SealingKey
-	7,  // 50: cagnotte.receipts.v1.ReceiptsService.GetSealingKey:output_type -> cagnotte.receipts.v1.SealingKey
-	21, // 51: cagnotte.receipts.v1.ReceiptsService.ListSealingKeys:output_type -> cagnotte.receipts.v1.ListSealingKeysResponse
-	7,  // 52: cagnotte.receipts.v1.ReceiptsService.RevokeSealingKey:output_type -> cagnotte.receipts.v1.SealingKey
-	8,  // 53: cagnotte.receipts.v1.ReceiptsService.GetReceiptOffer:output_type -> cagnotte.receipts.v1.ReceiptOffer
-	25, // 54: cagnotte.receipts.v1.ReceiptsService.IssueReceipt:output_type -> cagnotte.receipts.v1.IssueReceiptResponse
-	8,  // 55: cagnotte.receipts.v1.ReceiptsService.EraseReceiptDonor:output_type -> cagnotte.receipts.v1.ReceiptOffer
-	10, // 56: cagnotte.receipts.v1.ReceiptsService.GetReceipt:output_type -> cagnotte.receipts.v1.Receipt
-	29, // 57: cagnotte.receipts.v1.ReceiptsService.ListReceipts:output_type -> cagnotte.receipts.v1.ListReceiptsResponse
-	11, // 58: cagnotte.receipts.v1.ReceiptsService.GetReceiptYear:output_type -> cagnotte.receipts.v1.ReceiptYear
-	10, // 59: cagnotte.receipts.v1.ReceiptsService.CancelReceipt:output_type -> cagnotte.receipts.v1.Receipt
-	12, // 60: cagnotte.receipts.v1.ReceiptsService.ReadSealedDonor:output_type -> cagnotte.receipts.v1.SealedDonor
-	34, // 61: cagnotte.receipts.v1.ReceiptsService.ExportSealedDonors:output_type -> cagnotte.receipts.v1.ExportSealedDonorsResponse
-	45, // [45:62] is the sub-list for method output_type
-	28, // [28:45] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	42, // 15: cagnotte.receipts.v1.Receipt.cancel_time:type_name -> google.protobuf.Timestamp
+	42, // 16: cagnotte.receipts.v1.Receipt.create_time:type_name -> google.protobuf.Timestamp
+	42, // 17: cagnotte.receipts.v1.Receipt.erase_time:type_name -> google.protobuf.Timestamp
+	12, // 18: cagnotte.receipts.v1.Receipt.payments:type_name -> cagnotte.receipts.v1.ReceiptPayment
+	43, // 19: cagnotte.receipts.v1.ReceiptPayment.amount:type_name -> cagnotte.money.v1.Money
+	43, // 20: cagnotte.receipts.v1.ReceiptYear.standing_amount:type_name -> cagnotte.money.v1.Money
+	43, // 21: cagnotte.receipts.v1.ReceiptYear.donated_amount:type_name -> cagnotte.money.v1.Money
+	7,  // 22: cagnotte.receipts.v1.CreateReceiptDeclarationRequest.receipt_declaration:type_name -> cagnotte.receipts.v1.ReceiptDeclaration
+	7,  // 23: cagnotte.receipts.v1.ListReceiptDeclarationsResponse.receipt_declarations:type_name -> cagnotte.receipts.v1.ReceiptDeclaration
+	8,  // 24: cagnotte.receipts.v1.CreateSealingKeyRequest.sealing_key:type_name -> cagnotte.receipts.v1.SealingKey
+	8,  // 25: cagnotte.receipts.v1.ListSealingKeysResponse.sealing_keys:type_name -> cagnotte.receipts.v1.SealingKey
+	10, // 26: cagnotte.receipts.v1.IssueReceiptRequest.donor:type_name -> cagnotte.receipts.v1.Donor
+	11, // 27: cagnotte.receipts.v1.IssueReceiptResponse.receipt:type_name -> cagnotte.receipts.v1.Receipt
+	6,  // 28: cagnotte.receipts.v1.IssueReceiptResponse.mail:type_name -> cagnotte.receipts.v1.ReceiptMail
+	11, // 29: cagnotte.receipts.v1.ListReceiptsResponse.receipts:type_name -> cagnotte.receipts.v1.Receipt
+	14, // 30: cagnotte.receipts.v1.ExportSealedDonorsResponse.sealed_donors:type_name -> cagnotte.receipts.v1.SealedDonor
+	14, // 31: cagnotte.receipts.v1.ExportStaleSealedDonorsResponse.sealed_donors:type_name -> cagnotte.receipts.v1.SealedDonor
+	39, // 32: cagnotte.receipts.v1.ResealDonorsRequest.resealed_donors:type_name -> cagnotte.receipts.v1.ResealedDonor
+	15, // 33: cagnotte.receipts.v1.ReceiptsService.CreateReceiptDeclaration:input_type -> cagnotte.receipts.v1.CreateReceiptDeclarationRequest
+	16, // 34: cagnotte.receipts.v1.ReceiptsService.GetReceiptDeclaration:input_type -> cagnotte.receipts.v1.GetReceiptDeclarationRequest
+	17, // 35: cagnotte.receipts.v1.ReceiptsService.ListReceiptDeclarations:input_type -> cagnotte.receipts.v1.ListReceiptDeclarationsRequest
+	19, // 36: cagnotte.receipts.v1.ReceiptsService.WithdrawReceiptDeclaration:input_type -> cagnotte.receipts.v1.WithdrawReceiptDeclarationRequest
+	20, // 37: cagnotte.receipts.v1.ReceiptsService.CreateSealingKey:input_type -> cagnotte.receipts.v1.CreateSealingKeyRequest
+	21, // 38: cagnotte.receipts.v1.ReceiptsService.GetSealingKey:input_type -> cagnotte.receipts.v1.GetSealingKeyRequest
+	22, // 39: cagnotte.receipts.v1.ReceiptsService.ListSealingKeys:input_type -> cagnotte.receipts.v1.ListSealingKeysRequest
+	24, // 40: cagnotte.receipts.v1.ReceiptsService.RevokeSealingKey:input_type -> cagnotte.receipts.v1.RevokeSealingKeyRequest
+	25, // 41: cagnotte.receipts.v1.ReceiptsService.GetReceiptOffer:input_type -> cagnotte.receipts.v1.GetReceiptOfferRequest
+	26, // 42: cagnotte.receipts.v1.ReceiptsService.IssueReceipt:input_type -> cagnotte.receipts.v1.IssueReceiptRequest
+	28, // 43: cagnotte.receipts.v1.ReceiptsService.EraseReceiptDonor:input_type -> cagnotte.receipts.v1.EraseReceiptDonorRequest
+	29, // 44: cagnotte.receipts.v1.ReceiptsService.GetReceipt:input_type -> cagnotte.receipts.v1.GetReceiptRequest
+	30, // 45: cagnotte.receipts.v1.ReceiptsService.ListReceipts:input_type -> cagnotte.receipts.v1.ListReceiptsRequest
+	32, // 46: cagnotte.receipts.v1.ReceiptsService.GetReceiptYear:input_type -> cagnotte.receipts.v1.GetReceiptYearRequest
+	33, // 47: cagnotte.receipts.v1.ReceiptsService.CancelReceipt:input_type -> cagnotte.receipts.v1.CancelReceiptRequest
+	34, // 48: cagnotte.receipts.v1.ReceiptsService.ReadSealedDonor:input_type -> cagnotte.receipts.v1.ReadSealedDonorRequest
+	35, // 49: cagnotte.receipts.v1.ReceiptsService.ExportSealedDonors:input_type -> cagnotte.receipts.v1.ExportSealedDonorsRequest
+	37, // 50: cagnotte.receipts.v1.ReceiptsService.ExportStaleSealedDonors:input_type -> cagnotte.receipts.v1.ExportStaleSealedDonorsRequest
+	40, // 51: cagnotte.receipts.v1.ReceiptsService.ResealDonors:input_type -> cagnotte.receipts.v1.ResealDonorsRequest
+	7,  // 52: cagnotte.receipts.v1.ReceiptsService.CreateReceiptDeclaration:output_type -> cagnotte.receipts.v1.ReceiptDeclaration
+	7,  // 53: cagnotte.receipts.v1.ReceiptsService.GetReceiptDeclaration:output_type -> cagnotte.receipts.v1.ReceiptDeclaration
+	18, // 54: cagnotte.receipts.v1.ReceiptsService.ListReceiptDeclarations:output_type -> cagnotte.receipts.v1.ListReceiptDeclarationsResponse
+	7,  // 55: cagnotte.receipts.v1.ReceiptsService.WithdrawReceiptDeclaration:output_type -> cagnotte.receipts.v1.ReceiptDeclaration
+	8,  // 56: cagnotte.receipts.v1.ReceiptsService.CreateSealingKey:output_type -> cagnotte.receipts.v1.SealingKey
+	8,  // 57: cagnotte.receipts.v1.ReceiptsService.GetSealingKey:output_type -> cagnotte.receipts.v1.SealingKey
+	23, // 58: cagnotte.receipts.v1.ReceiptsService.ListSealingKeys:output_type -> cagnotte.receipts.v1.ListSealingKeysResponse
+	8,  // 59: cagnotte.receipts.v1.ReceiptsService.RevokeSealingKey:output_type -> cagnotte.receipts.v1.SealingKey
+	9,  // 60: cagnotte.receipts.v1.ReceiptsService.GetReceiptOffer:output_type -> cagnotte.receipts.v1.ReceiptOffer
+	27, // 61: cagnotte.receipts.v1.ReceiptsService.IssueReceipt:output_type -> cagnotte.receipts.v1.IssueReceiptResponse
+	9,  // 62: cagnotte.receipts.v1.ReceiptsService.EraseReceiptDonor:output_type -> cagnotte.receipts.v1.ReceiptOffer
+	11, // 63: cagnotte.receipts.v1.ReceiptsService.GetReceipt:output_type -> cagnotte.receipts.v1.Receipt
+	31, // 64: cagnotte.receipts.v1.ReceiptsService.ListReceipts:output_type -> cagnotte.receipts.v1.ListReceiptsResponse
+	13, // 65: cagnotte.receipts.v1.ReceiptsService.GetReceiptYear:output_type -> cagnotte.receipts.v1.ReceiptYear
+	11, // 66: cagnotte.receipts.v1.ReceiptsService.CancelReceipt:output_type -> cagnotte.receipts.v1.Receipt
+	14, // 67: cagnotte.receipts.v1.ReceiptsService.ReadSealedDonor:output_type -> cagnotte.receipts.v1.SealedDonor
+	36, // 68: cagnotte.receipts.v1.ReceiptsService.ExportSealedDonors:output_type -> cagnotte.receipts.v1.ExportSealedDonorsResponse
+	38, // 69: cagnotte.receipts.v1.ReceiptsService.ExportStaleSealedDonors:output_type -> cagnotte.receipts.v1.ExportStaleSealedDonorsResponse
+	41, // 70: cagnotte.receipts.v1.ReceiptsService.ResealDonors:output_type -> cagnotte.receipts.v1.ResealDonorsResponse
+	52, // [52:71] is the sub-list for method output_type
+	33, // [33:52] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_cagnotte_receipts_v1_receipts_proto_init() }
@@ -2850,8 +3482,8 @@ func file_cagnotte_receipts_v1_receipts_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cagnotte_receipts_v1_receipts_proto_rawDesc), len(file_cagnotte_receipts_v1_receipts_proto_rawDesc)),
-			NumEnums:      6,
-			NumMessages:   29,
+			NumEnums:      7,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -38,6 +38,8 @@ const (
 	ReceiptsService_CancelReceipt_FullMethodName              = "/cagnotte.receipts.v1.ReceiptsService/CancelReceipt"
 	ReceiptsService_ReadSealedDonor_FullMethodName            = "/cagnotte.receipts.v1.ReceiptsService/ReadSealedDonor"
 	ReceiptsService_ExportSealedDonors_FullMethodName         = "/cagnotte.receipts.v1.ReceiptsService/ExportSealedDonors"
+	ReceiptsService_ExportStaleSealedDonors_FullMethodName    = "/cagnotte.receipts.v1.ReceiptsService/ExportStaleSealedDonors"
+	ReceiptsService_ResealDonors_FullMethodName               = "/cagnotte.receipts.v1.ReceiptsService/ResealDonors"
 )
 
 // ReceiptsServiceClient is the client API for ReceiptsService service.
@@ -76,19 +78,23 @@ type ReceiptsServiceClient interface {
 	// Revokes a key: nothing is sealed to it any more. What was sealed to it before can still be opened with it. Owner or
 	// treasurer. Revoking it again changes nothing. Without any key no receipt is issued.
 	RevokeSealingKey(ctx context.Context, in *RevokeSealingKeyRequest, opts ...grpc.CallOption) (*SealingKey, error)
-	// Tells whether a receipt can be had for a donation. Public: a donation's name cannot be guessed. It says nothing about the
-	// donor.
+	// Tells whether a receipt can be had for a donation, for a year of a monthly donation, or for a pledge that arrived. Public:
+	// none of these names can be guessed. It says nothing about the donor.
 	GetReceiptOffer(ctx context.Context, in *GetReceiptOfferRequest, opts ...grpc.CallOption) (*ReceiptOffer, error)
-	// Issues the receipt of a donation. Public. The answer has the PDF, in French, which is kept nowhere.
+	// Issues the receipt of a donation, of all that a monthly donation brought in a year that is over or that it ended in, or of
+	// a pledge that arrived. Public. The answer has the PDF, in French, which is kept nowhere. With `email` the PDF is mailed
+	// before the answer: no queue has it, and nothing of the mail is kept. A mail that fails leaves the receipt issued.
 	//
 	// The same `request_id` with the same donor answers the same receipt and PDF, as long as it is issued and not erased.
 	// FAILED_PRECONDITION: RECEIPTS_NOT_OFFERED (the collective issues none, or none to this kind of donor),
-	// DONATION_WITHOUT_RECEIPT (it has not arrived, went back, is disputed, or is not in euros), RECEIPT_EXISTS (it was issued,
-	// by another request or to somebody else: the collective can have it replaced), RECEIPT_CANCELED (the collective canceled it
-	// for good). INVALID_ARGUMENT names the donor's field.
+	// DONATION_WITHOUT_RECEIPT (it has not arrived, went back, is disputed, or is not in euros; or the year is not over),
+	// RECEIPT_EXISTS (it was issued, by another request or to somebody else: the collective can have it replaced),
+	// RECEIPT_CANCELED (the collective canceled it for good), MAIL_NOT_CONFIGURED. A suspended collective issues none.
+	// INVALID_ARGUMENT names the donor's field.
 	IssueReceipt(ctx context.Context, in *IssueReceiptRequest, opts ...grpc.CallOption) (*IssueReceiptResponse, error)
-	// Erases who gave from all receipts of a donation. Public. Numbers, days and amounts stay, as the law asks. Erasing again
-	// changes nothing.
+	// Erases who gave from all receipts of a donation, of a monthly donation and its months, or of a pledge. Public. Numbers,
+	// days and amounts stay, as the law asks. If the donation is a month of a monthly donation that has ended, its links are
+	// forgotten too, and Stripe is asked to delete its customer. Erasing again changes nothing.
 	EraseReceiptDonor(ctx context.Context, in *EraseReceiptDonorRequest, opts ...grpc.CallOption) (*ReceiptOffer, error)
 	// Answers one receipt.
 	GetReceipt(ctx context.Context, in *GetReceiptRequest, opts ...grpc.CallOption) (*Receipt, error)
@@ -106,6 +112,16 @@ type ReceiptsServiceClient interface {
 	// Hands out a page of the sealed identities of a year, by number, without those that were erased. Owner or treasurer. The
 	// audit log has an entry for each page, which names the numbers.
 	ExportSealedDonors(ctx context.Context, in *ExportSealedDonorsRequest, opts ...grpc.CallOption) (*ExportSealedDonorsResponse, error)
+	// Hands out a page of the identities that are not sealed to exactly the keys that seal now, of all years, by number, so that
+	// a member seals them anew. Owner or treasurer. The audit log has an entry for each page. REAUTHENTICATION_REQUIRED as above.
+	ExportStaleSealedDonors(ctx context.Context, in *ExportStaleSealedDonorsRequest, opts ...grpc.CallOption) (*ExportStaleSealedDonorsResponse, error)
+	// Replaces sealed identities by the same ones, sealed anew by the caller to exactly the keys that seal now: the service
+	// cannot open either and trusts the caller with what is inside. Owner or treasurer. An identity that was erased, or sealed
+	// anew since, is left as it is. The audit log names the numbers. REAUTHENTICATION_REQUIRED as above.
+	//
+	// INVALID_ARGUMENT: what is no age ciphertext to as many keys, or is about a receipt of another collective.
+	// FAILED_PRECONDITION: SEALING_KEYS_CHANGED when other keys seal by now.
+	ResealDonors(ctx context.Context, in *ResealDonorsRequest, opts ...grpc.CallOption) (*ResealDonorsResponse, error)
 }
 
 type receiptsServiceClient struct {
@@ -286,6 +302,26 @@ func (c *receiptsServiceClient) ExportSealedDonors(ctx context.Context, in *Expo
 	return out, nil
 }
 
+func (c *receiptsServiceClient) ExportStaleSealedDonors(ctx context.Context, in *ExportStaleSealedDonorsRequest, opts ...grpc.CallOption) (*ExportStaleSealedDonorsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExportStaleSealedDonorsResponse)
+	err := c.cc.Invoke(ctx, ReceiptsService_ExportStaleSealedDonors_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *receiptsServiceClient) ResealDonors(ctx context.Context, in *ResealDonorsRequest, opts ...grpc.CallOption) (*ResealDonorsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ResealDonorsResponse)
+	err := c.cc.Invoke(ctx, ReceiptsService_ResealDonors_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ReceiptsServiceServer is the server API for ReceiptsService service.
 // All implementations must embed UnimplementedReceiptsServiceServer
 // for forward compatibility.
@@ -322,19 +358,23 @@ type ReceiptsServiceServer interface {
 	// Revokes a key: nothing is sealed to it any more. What was sealed to it before can still be opened with it. Owner or
 	// treasurer. Revoking it again changes nothing. Without any key no receipt is issued.
 	RevokeSealingKey(context.Context, *RevokeSealingKeyRequest) (*SealingKey, error)
-	// Tells whether a receipt can be had for a donation. Public: a donation's name cannot be guessed. It says nothing about the
-	// donor.
+	// Tells whether a receipt can be had for a donation, for a year of a monthly donation, or for a pledge that arrived. Public:
+	// none of these names can be guessed. It says nothing about the donor.
 	GetReceiptOffer(context.Context, *GetReceiptOfferRequest) (*ReceiptOffer, error)
-	// Issues the receipt of a donation. Public. The answer has the PDF, in French, which is kept nowhere.
+	// Issues the receipt of a donation, of all that a monthly donation brought in a year that is over or that it ended in, or of
+	// a pledge that arrived. Public. The answer has the PDF, in French, which is kept nowhere. With `email` the PDF is mailed
+	// before the answer: no queue has it, and nothing of the mail is kept. A mail that fails leaves the receipt issued.
 	//
 	// The same `request_id` with the same donor answers the same receipt and PDF, as long as it is issued and not erased.
 	// FAILED_PRECONDITION: RECEIPTS_NOT_OFFERED (the collective issues none, or none to this kind of donor),
-	// DONATION_WITHOUT_RECEIPT (it has not arrived, went back, is disputed, or is not in euros), RECEIPT_EXISTS (it was issued,
-	// by another request or to somebody else: the collective can have it replaced), RECEIPT_CANCELED (the collective canceled it
-	// for good). INVALID_ARGUMENT names the donor's field.
+	// DONATION_WITHOUT_RECEIPT (it has not arrived, went back, is disputed, or is not in euros; or the year is not over),
+	// RECEIPT_EXISTS (it was issued, by another request or to somebody else: the collective can have it replaced),
+	// RECEIPT_CANCELED (the collective canceled it for good), MAIL_NOT_CONFIGURED. A suspended collective issues none.
+	// INVALID_ARGUMENT names the donor's field.
 	IssueReceipt(context.Context, *IssueReceiptRequest) (*IssueReceiptResponse, error)
-	// Erases who gave from all receipts of a donation. Public. Numbers, days and amounts stay, as the law asks. Erasing again
-	// changes nothing.
+	// Erases who gave from all receipts of a donation, of a monthly donation and its months, or of a pledge. Public. Numbers,
+	// days and amounts stay, as the law asks. If the donation is a month of a monthly donation that has ended, its links are
+	// forgotten too, and Stripe is asked to delete its customer. Erasing again changes nothing.
 	EraseReceiptDonor(context.Context, *EraseReceiptDonorRequest) (*ReceiptOffer, error)
 	// Answers one receipt.
 	GetReceipt(context.Context, *GetReceiptRequest) (*Receipt, error)
@@ -352,6 +392,16 @@ type ReceiptsServiceServer interface {
 	// Hands out a page of the sealed identities of a year, by number, without those that were erased. Owner or treasurer. The
 	// audit log has an entry for each page, which names the numbers.
 	ExportSealedDonors(context.Context, *ExportSealedDonorsRequest) (*ExportSealedDonorsResponse, error)
+	// Hands out a page of the identities that are not sealed to exactly the keys that seal now, of all years, by number, so that
+	// a member seals them anew. Owner or treasurer. The audit log has an entry for each page. REAUTHENTICATION_REQUIRED as above.
+	ExportStaleSealedDonors(context.Context, *ExportStaleSealedDonorsRequest) (*ExportStaleSealedDonorsResponse, error)
+	// Replaces sealed identities by the same ones, sealed anew by the caller to exactly the keys that seal now: the service
+	// cannot open either and trusts the caller with what is inside. Owner or treasurer. An identity that was erased, or sealed
+	// anew since, is left as it is. The audit log names the numbers. REAUTHENTICATION_REQUIRED as above.
+	//
+	// INVALID_ARGUMENT: what is no age ciphertext to as many keys, or is about a receipt of another collective.
+	// FAILED_PRECONDITION: SEALING_KEYS_CHANGED when other keys seal by now.
+	ResealDonors(context.Context, *ResealDonorsRequest) (*ResealDonorsResponse, error)
 	mustEmbedUnimplementedReceiptsServiceServer()
 }
 
@@ -412,6 +462,12 @@ func (UnimplementedReceiptsServiceServer) ReadSealedDonor(context.Context, *Read
 }
 func (UnimplementedReceiptsServiceServer) ExportSealedDonors(context.Context, *ExportSealedDonorsRequest) (*ExportSealedDonorsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ExportSealedDonors not implemented")
+}
+func (UnimplementedReceiptsServiceServer) ExportStaleSealedDonors(context.Context, *ExportStaleSealedDonorsRequest) (*ExportStaleSealedDonorsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ExportStaleSealedDonors not implemented")
+}
+func (UnimplementedReceiptsServiceServer) ResealDonors(context.Context, *ResealDonorsRequest) (*ResealDonorsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ResealDonors not implemented")
 }
 func (UnimplementedReceiptsServiceServer) mustEmbedUnimplementedReceiptsServiceServer() {}
 func (UnimplementedReceiptsServiceServer) testEmbeddedByValue()                         {}
@@ -740,6 +796,42 @@ func _ReceiptsService_ExportSealedDonors_Handler(srv interface{}, ctx context.Co
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ReceiptsService_ExportStaleSealedDonors_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExportStaleSealedDonorsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ReceiptsServiceServer).ExportStaleSealedDonors(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ReceiptsService_ExportStaleSealedDonors_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ReceiptsServiceServer).ExportStaleSealedDonors(ctx, req.(*ExportStaleSealedDonorsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ReceiptsService_ResealDonors_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResealDonorsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ReceiptsServiceServer).ResealDonors(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ReceiptsService_ResealDonors_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ReceiptsServiceServer).ResealDonors(ctx, req.(*ResealDonorsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // ReceiptsService_ServiceDesc is the grpc.ServiceDesc for ReceiptsService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -814,6 +906,14 @@ var ReceiptsService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ExportSealedDonors",
 			Handler:    _ReceiptsService_ExportSealedDonors_Handler,
+		},
+		{
+			MethodName: "ExportStaleSealedDonors",
+			Handler:    _ReceiptsService_ExportStaleSealedDonors_Handler,
+		},
+		{
+			MethodName: "ResealDonors",
+			Handler:    _ReceiptsService_ResealDonors_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
