@@ -39,7 +39,7 @@
 // calls site.share, which fills template "share" (title, description, canonical, languages, picture, schema.org). Drawings are
 // kept in memory by what they show (drawings); see packages picture, poster, qr and typeface.
 //
-// Text is in French first and in English, from the catalogues strings/*.json: pages.*.json has the words of the first
+// Text is in the languages of donors, French first, from the catalogues strings/*.json: pages.*.json has the words of the first
 // pages, each other file those of one part, with its name before their keys. The language is ?lang=, else the browser's,
 // else, for a donation, the donor's choice. A visitor's credentials and
 // origin are not passed on: these pages show what everybody sees.
