@@ -161,7 +161,7 @@ func TestServerWrites(t *testing.T) {
 	content := lawyer()
 	content.Currency = "EUR"
 	want := memberProto(Campaign{
-		Name: avocat, Content: content, State: StateDraft, CollectiveDisplayName: "Vallon contre caméras",
+		Name: avocat, Content: content, State: StateDraft, CollectiveDisplayName: "Vallon contre caméras", timeZone: "Europe/Paris",
 		CreateTime: start, UpdateTime: start, version: 1,
 	}, Progress{}, start)
 	if diff := cmp.Diff(want, created, protocmp.Transform()); diff != "" {
