@@ -141,21 +141,23 @@ func routes(conn grpc.ClientConnInterface, embedding *cors, o Options) (all []ro
 		Assets:          assets,
 		CheckoutOrigins: o.CheckoutOrigins,
 		PortalOrigins:   o.PortalOrigins,
+		Now:             o.Now,
 		Logger:          o.Logger,
 	})
 	if err != nil {
 		return nil, nil, err
 	}
 	members, err := console.New(console.Config{
-		Conn:      conn,
-		PublicURL: o.PublicURL,
-		Preview:   site.Preview,
-		Poster:    site.Poster,
-		Widget:    script,
-		Assets:    assets,
-		Bodies:    o.Bodies,
-		Now:       o.Now,
-		Logger:    o.Logger,
+		Conn:       conn,
+		PublicURL:  o.PublicURL,
+		Preview:    site.Preview,
+		Poster:     site.Poster,
+		DoorPoster: site.DoorPoster,
+		Widget:     script,
+		Assets:     assets,
+		Bodies:     o.Bodies,
+		Now:        o.Now,
+		Logger:     o.Logger,
 	})
 	if err != nil {
 		return nil, nil, err

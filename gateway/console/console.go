@@ -58,6 +58,8 @@ type Config struct {
 	Preview func(w http.ResponseWriter, r *http.Request, shown pages.Preview)
 	// Poster returns a campaign's poster as PDF, in a language of ours; required.
 	Poster func(c *campaignsv1.Campaign, lang string) ([]byte, error)
+	// DoorPoster returns the poster for the door of an event as Poster does; required.
+	DoorPoster func(c *campaignsv1.Campaign, lang string) ([]byte, error)
 	// Widget is the script that sites embed, for its addresses and its integrity; required.
 	Widget *widget.Script
 	// Assets takes the console's files; required.

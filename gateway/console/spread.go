@@ -27,6 +27,9 @@ func spreadSection() section {
 			{pattern: "GET " + one + "/poster.pdf", serve: spreadPosterPDF},
 			{pattern: "GET " + one + "/qr.svg", serve: spreadQRSVG},
 			{pattern: "GET " + one + "/qr.png", serve: spreadQRPNG},
+			{pattern: "GET " + one + "/door/poster.pdf", serve: spreadDoorPoster},
+			{pattern: "GET " + one + "/door/qr.svg", serve: spreadDoorQRSVG},
+			{pattern: "GET " + one + "/door/qr.png", serve: spreadDoorQRPNG},
 		},
 	}
 }
@@ -70,6 +73,8 @@ type spreadPage struct {
 	Form *form
 	// Draft says that nobody but members sees the campaign yet.
 	Draft bool
+	// DoorLink is the address of the page at the door; empty for a campaign that is no event.
+	DoorLink string
 	// Link is the public address, and the rest what is copied. FrameSite is the site whose frame it is; empty when none is
 	// allowed.
 	Link, Snippet, Styles, Policy, Version     string
@@ -131,6 +136,9 @@ func reservedEm(c *campaignsv1.Campaign) int {
 
 func publicURL(v *visit, c *campaignsv1.Campaign) string { return v.PublicURL + publicPath(v, c) }
 
+// doorURL is the address of the page at the door of an event.
+func doorURL(v *visit, c *campaignsv1.Campaign) string { return publicURL(v, c) + "/door" }
+
 func spreadShow(v *visit) error { return spreadRender(v, v.newForm(nil)) }
 
 func spreadRender(v *visit, f *form) error {
@@ -167,6 +175,9 @@ func spreadRender(v *visit, f *form) error {
 			address, v.Lang, template.HTMLEscapeString(badgeAlt)),
 		Button: fmt.Sprintf(`<a href="%s" style="display:inline-block;padding:.7em 1.2em;border-radius:.5em;background:#17694f;color:#fff;font-weight:bold;text-decoration:none">%s</a>`,
 			address, label),
+	}
+	if c.GetEvent() != nil {
+		p.DoorLink = doorURL(v, c)
 	}
 	if v.can(owner, editor, operator) {
 		list, err := v.campaigns().ListRefusedOrigins(v.ctx(), &campaignsv1.ListRefusedOriginsRequest{Parent: c.GetName()})
@@ -254,31 +265,64 @@ func answerFile(v *visit, contentType, name string, body []byte) error {
 }
 
 // spreadQRSVG and spreadQRPNG answer the code of a campaign's public page.
-func spreadQRSVG(v *visit) error { return spreadQR(v, "image/svg+xml; charset=utf-8", ".svg", qr.SVG) }
+func spreadQRSVG(v *visit) error { return spreadQR(v, drawSVG, publicURL, "") }
 
-func spreadQRPNG(v *visit) error { return spreadQR(v, "image/png", ".png", qr.PNG) }
+func spreadQRPNG(v *visit) error { return spreadQR(v, drawPNG, publicURL, "") }
 
-func spreadQR(v *visit, contentType, extension string, draw func(string) ([]byte, error)) error {
+// spreadDoorQRSVG and spreadDoorQRPNG answer the code of the page at an event's door.
+func spreadDoorQRSVG(v *visit) error { return spreadQR(v, drawSVG, doorURL, doorFile) }
+
+func spreadDoorQRPNG(v *visit) error { return spreadQR(v, drawPNG, doorURL, doorFile) }
+
+// doorFile ends the names of files about an event's door, and tells that the campaign must be one.
+const doorFile = "-door"
+
+// drawn is a kind of picture of a code.
+type drawn struct {
+	contentType, extension string
+	draw                   func(string) ([]byte, error)
+}
+
+var (
+	drawSVG = drawn{"image/svg+xml; charset=utf-8", ".svg", qr.SVG}
+	drawPNG = drawn{"image/png", ".png", qr.PNG}
+)
+
+func spreadQR(v *visit, kind drawn, address func(*visit, *campaignsv1.Campaign) string, suffix string) error {
+	c, err := spreadCampaign(v, suffix)
+	if err != nil {
+		return err
+	}
+	code, err := kind.draw(address(v, c))
+	if err != nil {
+		return err
+	}
+	return answerFile(v, kind.contentType, lastOf(c.GetName())+suffix+kind.extension, code)
+}
+
+// spreadCampaign is the campaign that a file is about.
+func spreadCampaign(v *visit, suffix string) (*campaignsv1.Campaign, error) {
 	c, err := campaignOf(v)
-	if err != nil {
-		return err
+	if err == nil && suffix == doorFile && c.GetEvent() == nil {
+		err = errNoPage
 	}
-	drawn, err := draw(publicURL(v, c))
-	if err != nil {
-		return err
-	}
-	return answerFile(v, contentType, lastOf(c.GetName())+extension, drawn)
+	return c, err
 }
 
 // spreadPosterPDF answers the poster as a file, of a draft, too.
-func spreadPosterPDF(v *visit) error {
-	c, err := campaignOf(v)
+func spreadPosterPDF(v *visit) error { return spreadSheet(v, v.Poster, "") }
+
+// spreadDoorPoster answers the poster for an event's door.
+func spreadDoorPoster(v *visit) error { return spreadSheet(v, v.DoorPoster, doorFile) }
+
+func spreadSheet(v *visit, draw func(*campaignsv1.Campaign, string) ([]byte, error), suffix string) error {
+	c, err := spreadCampaign(v, suffix)
 	if err != nil {
 		return err
 	}
-	sheet, err := v.Poster(c, v.Lang)
+	sheet, err := draw(c, v.Lang)
 	if err != nil {
 		return err
 	}
-	return answerFile(v, "application/pdf", lastOf(c.GetName())+".pdf", sheet)
+	return answerFile(v, "application/pdf", lastOf(c.GetName())+suffix+".pdf", sheet)
 }

@@ -68,9 +68,17 @@ func (s *site) donation(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	// Only the first look waits. The address of every later one says so.
-	donation, err := s.status(r.Context(), name+"/donations/"+r.PathValue("donation")+"/status", r.URL.Query().Get("look") == "")
+	firstLook := firstLookWait
+	if r.URL.Query().Get("look") != "" {
+		firstLook = 0
+	}
+	donation, err := s.status(r.Context(), name+"/donations/"+r.PathValue("donation")+"/status", firstLook)
 	if err != nil {
 		s.failed(w, r, err)
+		return
+	}
+	if place, ok := s.doorOf(donation.GetReturnUrl(), name); ok {
+		s.backAtDoor(w, r, name, place, donation)
 		return
 	}
 	s.showDonation(w, r, name, donation, nil)
@@ -104,7 +112,7 @@ func (s *site) reopen(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	donation, err := s.status(r.Context(), name+"/status", false)
+	donation, err := s.status(r.Context(), name+"/status", 0)
 	if err != nil {
 		s.failed(w, r, err)
 		return
@@ -181,14 +189,14 @@ const (
 	firstLookStep = 150 * time.Millisecond
 )
 
-// status asks what became of a donation; on the first look it asks again for a moment while the donation is open.
-func (s *site) status(ctx context.Context, name string, first bool) (*donationsv1.DonationStatus, error) {
+// status asks what became of a donation; while the donation is open it asks again for as long as it may wait.
+func (s *site) status(ctx context.Context, name string, wait time.Duration) (*donationsv1.DonationStatus, error) {
 	request := &donationsv1.GetDonationStatusRequest{Name: name}
-	until := time.Now().Add(firstLookWait)
+	until := time.Now().Add(wait)
 	// Errors and all outcomes but an open one are answered at once.
 	for {
 		donation, err := s.donations.GetDonationStatus(ctx, request)
-		if err != nil || !first || donation.GetOutcome() != donationsv1.DonationOutcome_DONATION_OUTCOME_OPEN || time.Now().After(until) {
+		if err != nil || wait == 0 || donation.GetOutcome() != donationsv1.DonationOutcome_DONATION_OUTCOME_OPEN || time.Now().After(until) {
 			return donation, err
 		}
 		select {

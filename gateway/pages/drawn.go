@@ -179,6 +179,35 @@ func (s *site) posterOf(w *text.Words, c *campaignsv1.Campaign) poster.Campaign 
 // Poster returns the poster of a campaign that need not be public, as PDF. The caller has authorised it. Lang is the reader's
 // language; French for one that is not ours.
 func (s *Site) Poster(c *campaignsv1.Campaign, lang string) ([]byte, error) {
-	shows := s.pages.posterOf(cmp.Or(s.pages.catalogues[lang], s.pages.catalogues["fr"]), c)
-	return s.pages.drawn.get(shown("poster", shows), func() ([]byte, error) { return poster.PDF(shows) })
+	return s.pages.printed(s.pages.posterOf(s.wordsIn(lang), c))
+}
+
+// DoorPoster returns the poster for the door of an event as Poster does: its code leads to the page at the door.
+func (s *Site) DoorPoster(c *campaignsv1.Campaign, lang string) ([]byte, error) {
+	return s.pages.printed(s.pages.doorPosterOf(s.wordsIn(lang), c))
+}
+
+func (s *Site) wordsIn(lang string) *text.Words {
+	return cmp.Or(s.pages.catalogues[lang], s.pages.catalogues["fr"])
+}
+
+// doorPosterOf is what the poster at an event's door says.
+func (s *site) doorPosterOf(w *text.Words, c *campaignsv1.Campaign) poster.Campaign {
+	w = s.catalogues[textLanguage(w, c)]
+	v := newCampaignView(w, c)
+	address := s.doorURL(c.GetName())
+	sheet := poster.Campaign{
+		Lang: w.Lang, Title: v.Title, Collective: v.Collective, Goal: w.T("door.posterPrice"),
+		URL: address, Address: s.typed(v.Path + doorPath), CodeAlt: w.T("share.codeAlt", "address", address),
+		Scan: w.T("door.posterScan"), OrType: w.T("share.posterType"),
+	}
+	if v.Event != nil {
+		sheet.Sentence = v.Event.When + " · " + v.Event.Place
+	}
+	return sheet
+}
+
+// printed is a sheet as PDF.
+func (s *site) printed(sheet poster.Campaign) ([]byte, error) {
+	return s.drawn.get(shown("poster", sheet), func() ([]byte, error) { return poster.PDF(sheet) })
 }

@@ -35,6 +35,26 @@ var (
 // Each post is a donation of its own: one that is posted twice opens two payment pages, of
 // which a donor pays one, and the other expires.
 func (s *site) give(w http.ResponseWriter, r *http.Request) {
+	s.giveBy(w, r, giveForm{
+		again: s.formAgain,
+		ask: func(_ *campaignsv1.Campaign, ask *donationsv1.CreateDonationRequest) {
+			ask.CoverFee, ask.Recurrence = r.PostForm.Get("cover") != "", recurrence(r.PostForm)
+		},
+	})
+}
+
+// giveForm is what the pages with a form that starts donations differ in.
+type giveForm struct {
+	// serves reports whether the campaign has the page; nil for all campaigns.
+	serves func(*campaignsv1.Campaign) bool
+	// again shows the page with an error and what was sent.
+	again func(w http.ResponseWriter, r *http.Request, p *page, c *campaignsv1.Campaign, code int, sentence string)
+	// ask adds to the request what this form has besides the amount. The form has been read then.
+	ask func(*campaignsv1.Campaign, *donationsv1.CreateDonationRequest)
+}
+
+// giveBy starts the donation of a form.
+func (s *site) giveBy(w http.ResponseWriter, r *http.Request, form giveForm) {
 	name, ok := campaignName(r)
 	if !ok {
 		s.missing(w, r)
@@ -46,41 +66,45 @@ func (s *site) give(w http.ResponseWriter, r *http.Request) {
 		s.failed(w, r, err)
 		return
 	}
+	if form.serves != nil && !form.serves(c) {
+		s.missing(w, r)
+		return
+	}
 	p := s.begin(w, r)
 	// Before the body is read: another site's form may only be told to go away.
 	if s.foreign.Check(r) != nil {
-		s.formAgain(w, r, p, c, http.StatusForbidden, p.T("errorOrigin"))
+		form.again(w, r, p, c, http.StatusForbidden, p.T("errorOrigin"))
 		return
 	}
 	if r.ParseForm() != nil {
-		s.formAgain(w, r, p, c, http.StatusBadRequest, p.T("errorAmount"))
+		form.again(w, r, p, c, http.StatusBadRequest, p.T("errorAmount"))
 		return
 	}
 	amount, err := chosenAmount(r.PostForm, money.Currency(c.GetGoal().GetCurrencyCode()))
 	if err != nil {
-		s.formAgain(w, r, p, c, http.StatusBadRequest, p.T(amountProblem(err)))
+		form.again(w, r, p, c, http.StatusBadRequest, p.T(amountProblem(err)))
 		return
 	}
-	donation, err := s.donations.CreateDonation(r.Context(), &donationsv1.CreateDonationRequest{
+	ask := &donationsv1.CreateDonationRequest{
 		Parent: name,
 		Donation: &donationsv1.Donation{
 			Amount: &moneyv1.Money{CurrencyCode: string(amount.Currency), AmountMinor: amount.Minor},
 			Locale: p.Lang,
 		},
 		// The page has no id of its own, since caches give it to many visitors.
-		RequestId:  uuid.NewString(),
-		CoverFee:   r.PostForm.Get("cover") != "",
-		Recurrence: recurrence(r.PostForm),
-	})
+		RequestId: uuid.NewString(),
+	}
+	form.ask(c, ask)
+	donation, err := s.donations.CreateDonation(r.Context(), ask)
 	if err != nil {
 		code, sentence := refusal(p.Words, c, err)
-		s.formAgain(w, r, p, c, code, sentence)
+		form.again(w, r, p, c, code, sentence)
 		return
 	}
 	// No donor is sent to an unknown site.
 	if !at(donation.GetCheckoutUrl(), s.checkoutOrigins) {
 		s.logger.ErrorContext(r.Context(), "a donation's payment page is at none of the gateway's checkout origins", "donation", donation.GetName())
-		s.formAgain(w, r, p, c, http.StatusInternalServerError, p.T("errorOther"))
+		form.again(w, r, p, c, http.StatusInternalServerError, p.T("errorOther"))
 		return
 	}
 	w.Header().Set("Cache-Control", cacheNever)

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -49,7 +50,7 @@ const (
 // publicMetadata is what of the caller goes on to the services: neither key nor origin.
 var publicMetadata = []string{"cagnotte-client-address", "cagnotte-request-id"}
 
-// Config is what the pages need; every field but PublicURL and Host is required.
+// Config is what the pages need; every field but PublicURL, Host and Now is required.
 type Config struct {
 	// Conn reaches the services; calls carry the outgoing metadata of the request's context.
 	Conn grpc.ClientConnInterface
@@ -65,6 +66,8 @@ type Config struct {
 	PortalOrigins []string
 	// Assets takes the pages' files.
 	Assets *design.Assets
+	// Now is the clock; time.Now when nil.
+	Now func() time.Time
 	// Logger gets what no visitor is told.
 	Logger *slog.Logger
 }
@@ -93,8 +96,9 @@ type site struct {
 	style, icon     string
 	// wait is the address of the script of pages that wait, and proofCheckScript that of what checks a donation's proof.
 	wait, proofCheckScript string
-	// height is the address of the script of a frame.
-	height string
+	// height is the address of the script of a frame, and doorScript that of a door's pages.
+	height, doorScript string
+	now                func() time.Time
 }
 
 // Site serves the pages. Its zero value serves nothing: see New.
@@ -125,6 +129,9 @@ func New(c Config) (*Site, error) {
 		// foreign recognises posts of other sites by the headers that browsers set.
 		foreign: http.NewCrossOriginProtection(),
 	}
+	if s.now = c.Now; s.now == nil {
+		s.now = time.Now
+	}
 	var err error
 	if s.catalogues, err = text.Load(files, "strings/*.json", text.Languages); err != nil {
 		return nil, err
@@ -132,8 +139,8 @@ func New(c Config) (*Site, error) {
 	if s.drawn, err = newDrawings(); err != nil {
 		return nil, err
 	}
-	for _, name := range []string{"campaign", "collective", "donation", "embed", "front", "message", "monthly", "monthlylinks", "news", "pledgeform", "privacy", "proof", "receipt", "receipterase", "slip"} {
-		s.templates[name], err = template.ParseFS(files, "templates/layout.html", "templates/share.html", "templates/give.html", "templates/proofsentences.html", "templates/cards.html", "templates/"+name+".html")
+	for _, name := range []string{"campaign", "collective", "donation", "door", "doorthanks", "embed", "front", "message", "monthly", "monthlylinks", "news", "pledgeform", "privacy", "proof", "receipt", "receipterase", "slip"} {
+		s.templates[name], err = template.ParseFS(files, "templates/layout.html", "templates/share.html", "templates/give.html", "templates/proofsentences.html", "templates/cards.html", "templates/doorstart.html", "templates/"+name+".html")
 		if err != nil {
 			return nil, err
 		}
@@ -144,6 +151,7 @@ func New(c Config) (*Site, error) {
 	s.wait = c.Assets.Add("wait.js", "text/javascript; charset=utf-8", waitScript)
 	s.proofCheckScript = c.Assets.Add("proof.js", "text/javascript; charset=utf-8", proofScript)
 	s.height = c.Assets.Add("embed.js", "text/javascript; charset=utf-8", embedScript)
+	s.doorScript = c.Assets.Add("door.js", "text/javascript; charset=utf-8", doorScript)
 	s.icon = c.Assets.Add("icon.svg", "image/svg+xml", design.Icon())
 	mux.HandleFunc("GET /{$}", s.front)
 	mux.HandleFunc("GET "+privacyPath, s.privacy)
@@ -172,6 +180,10 @@ func New(c Config) (*Site, error) {
 	mux.HandleFunc("GET /c/{collective}/{campaign}/badge.svg", s.badge)
 	mux.HandleFunc("POST /c/{collective}/{campaign}/give", s.give)
 	mux.HandleFunc("GET /c/{collective}/{campaign}/give", s.backFromForm)
+	mux.HandleFunc("GET /c/{collective}/{campaign}/door", s.door)
+	mux.HandleFunc("GET /c/{collective}/{campaign}/door/unpaid", s.doorUnpaid)
+	mux.HandleFunc("GET /c/{collective}/{campaign}/door/thanks", s.doorThanks)
+	mux.HandleFunc("POST /c/{collective}/{campaign}/door", s.giveAtDoor)
 	mux.HandleFunc("GET /c/{collective}/{campaign}/donations/{donation}", s.donation)
 	mux.HandleFunc("POST /c/{collective}/{campaign}/donations/{donation}/reopen", s.reopen)
 	mux.HandleFunc("GET /c/{collective}/{campaign}/donations/{donation}/reopen", s.backToDonation)
@@ -296,6 +308,10 @@ func (s *site) policy(name string, p *page) string {
 		if name == "embed" {
 			scripts = "script-src 'self'; "
 		}
+	case "door":
+		forms, scripts = "'self' "+strings.Join(s.checkoutOrigins, " "), "script-src 'self'; "
+	case "doorthanks":
+		scripts = "script-src 'self'; "
 	case "monthly":
 		forms = "'self' " + strings.Join(s.portalOrigins, " ")
 	case "donation":

@@ -160,6 +160,13 @@ func (h *Furnished) campaigns() {
 	h.have("/{campaign}/resume", "campaign", "en-pause")
 	h.have("", "campaign", h.Campaign)
 
+	// It is an event, so that it has a door.
+	_, err := client.UpdateCampaign(owner, &campaignsv1.UpdateCampaignRequest{
+		Campaign:   &campaignsv1.Campaign{Name: h.Campaign, Event: &campaignsv1.Event{Date: "2026-08-15", Time: "19:30", Place: "Salle des fêtes"}},
+		UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"event"}},
+	})
+	h.must("an event", err)
+
 	var picture bytes.Buffer
 	h.must("a picture", png.Encode(&picture, image.NewGray(image.Rect(0, 0, 64, 48))))
 	stored, err := imagesv1.NewImagesServiceClient(h.e.Conn).CreateImage(owner, &imagesv1.CreateImageRequest{
