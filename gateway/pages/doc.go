@@ -20,6 +20,8 @@
 //	GET  /c/{collective}/{campaign}/embed                 progress and form, in a frame of a site that is allowed
 //	GET  /c/{collective}/{campaign}/badge.svg             progress as a picture
 //	POST /c/{collective}/{campaign}/give                  starts a donation -> Stripe Checkout
+//	GET, POST /c/{collective}/{campaign}/door             amounts to touch at the door of an event -> Stripe Checkout
+//	GET  …/door/thanks, …/door/unpaid                     where its payment page leads back to, the same for all
 //	GET  /c/{collective}/{campaign}/donations/{donation}      the truth about one donation
 //	POST …/donations/{donation}/reopen                        -> its payment page, opened again
 //	GET, POST …/donations/{donation}/receipt              its tax receipt: the form -> the PDF; …/erase erases who gave
@@ -34,6 +36,12 @@
 // button redeems, since mail programs load pages too; after that the link's own address shows the donation for 30 minutes.
 // Each post of its page ends with a redirect to that address, which is passed on in no Referer. The others hold nothing about who reads
 // them, so shared caches may keep them for some seconds.
+//
+// A device at a door is used by strangers, so nothing of a donation stays on it. The page of a donation made there (its return
+// address is the door's) redirects, which leaves no entry in the history, to thanks that name no amount. Back at the start,
+// door.js takes the payment page and all after it out of the history and empties the fields; Back, Forward and reload show the
+// start, from memory, too. What is left: during the thanks, and for browsers without a script, Back leads to the payment page,
+// which says itself that it is over. A page after a payment goes back to the start by itself unless somebody wants to stay.
 //
 // A public page says in its head what it is, by the service's public address and never by the request's host: its handler
 // calls site.share, which fills template "share" (title, description, canonical, languages, picture, schema.org). Drawings are

@@ -77,7 +77,8 @@ func (s *site) donation(w http.ResponseWriter, r *http.Request) {
 		s.failed(w, r, err)
 		return
 	}
-	if place, ok := s.doorOf(donation.GetReturnUrl(), name); ok {
+	// Who reads of a refund has kept the address, and stands at no door.
+	if place, ok := s.doorOf(donation.GetReturnUrl(), name); ok && donation.GetOutcome() != donationsv1.DonationOutcome_DONATION_OUTCOME_REFUNDED {
 		s.backAtDoor(w, r, name, place, donation)
 		return
 	}

@@ -296,7 +296,7 @@ func (s *site) answer(w http.ResponseWriter, r *http.Request, code int, name str
 
 // policy is a page's Content-Security-Policy. Chromium applies form-action to where a
 // form's answer redirects, too, so the payment pages are named.
-// Foreign pictures are allowed nowhere, and a script of our own only on the page that waits and in a frame. A frame is for sites that the
+// Foreign pictures are allowed nowhere, and a script of our own only on the page that waits, at a door and in a frame. A frame is for sites that the
 // campaign allows.
 func (s *site) policy(name string, p *page) string {
 	forms, scripts := "'none'", ""

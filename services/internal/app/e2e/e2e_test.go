@@ -3,10 +3,12 @@ package e2e_test
 
 import (
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"github.com/cagnotte/cagnotte/gateway/e2e"
+	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	collectivesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
 	"github.com/cagnotte/cagnotte/services/internal/apptest"
 	"github.com/cagnotte/cagnotte/services/internal/mailtest"
@@ -36,6 +38,7 @@ func TestBrowser(t *testing.T) {
 	if err != nil {
 		t.Fatalf("say where transfers and cheques go: %v", err)
 	}
+	festival(t, program, owner)
 	mails := func() []string {
 		texts := []string{}
 		for _, m := range mailbox.Mails() {
@@ -44,4 +47,32 @@ func TestBrowser(t *testing.T) {
 		return texts
 	}
 	e2e.Run(t, e2e.Visitors, e2e.Program{URL: program.URL, StripeURL: program.SimURL, Campaign: campaign, Mails: mails}, site)
+}
+
+// festival is the campaign "bal": an event at free price, today.
+func festival(t *testing.T, program *apptest.Env, owner string) {
+	t.Helper()
+	paris, err := time.LoadLocation("Europe/Paris")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, client := apptest.WithKey(t.Context(), owner), campaignsv1.NewCampaignsServiceClient(program.Conn)
+	created, err := client.CreateCampaign(ctx, &campaignsv1.CreateCampaignRequest{
+		Parent: "collectives/vallon-contre-cameras", CampaignId: "bal", Campaign: &campaignsv1.Campaign{
+			Texts: map[string]*campaignsv1.CampaignText{
+				"fr": {Title: "Le bal du village", Story: "On danse, et chacun donne ce qu’il peut.", ThankYou: "À tout de suite **sur la piste** !"},
+				"en": {Title: "The village dance", Story: "We dance, and all give what they can.", ThankYou: "See you **on the floor**!"},
+			},
+			Goal:    apptest.Euros(2000_00),
+			Presets: []*apptest.Money{apptest.Euros(5_00), apptest.Euros(10_00), apptest.Euros(15_00), apptest.Euros(20_00)},
+			Minimum: apptest.Euros(1_00), Maximum: apptest.Euros(200_00),
+			Event: &campaignsv1.Event{Date: program.Clock.Now().In(paris).Format(time.DateOnly), Time: "19:30", Place: "Salle des fêtes, Vallon"},
+		},
+	})
+	if err == nil {
+		_, err = client.PublishCampaign(ctx, &campaignsv1.PublishCampaignRequest{Name: created.GetName()})
+	}
+	if err != nil {
+		t.Fatalf("an event: %v", err)
+	}
 }
