@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
+	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 )
 
 const (
@@ -23,6 +24,8 @@ const (
 	corsLastGood = 30 * time.Second
 	// corsMax limits the memory that invented origins can take.
 	corsMax = 4096
+	// originRetry is when a page may ask again after nobody could say whether its origin is allowed.
+	originRetry = 5 * time.Second
 )
 
 // publicCall matches what a widget calls: a campaign, its progress, the ways to give without a card, its donations, one
@@ -60,19 +63,26 @@ func newCORS(conn grpc.ClientConnInterface, o Options) *cors {
 // Pages of any origin may read an error. It says the same to all, and to a stranger no more than any program reads without a
 // browser: a draft and a campaign that does not exist have one answer. So the widget can tell who embeds it that the name is
 // wrong, and an origin that is not allowed is what is left when nothing can be read.
-func (c *cors) allow(h http.Header, r *http.Request, status int) {
+//
+// It is false when nobody can say whether the origin is allowed. Then the answer is to be an error, which any page may read: a
+// page that reads nothing would blame its origin.
+func (c *cors) allow(h http.Header, r *http.Request, status int) bool {
 	origin := r.Header.Get("Origin")
 	if origin == "" {
-		return
+		return true
 	}
-	match := publicCall.FindStringSubmatch(r.URL.Path)
-	switch {
+	allowed, told := false, true
 	// The question is asked for a missing campaign, too: for a draft, its members are told who asked.
-	case match != nil && c.allowed(r, match[1], origin):
+	if match := publicCall.FindStringSubmatch(r.URL.Path); match != nil {
+		allowed, told = c.allowed(r, match[1], origin)
+	}
+	switch {
+	case allowed:
 		h.Set("Access-Control-Allow-Origin", origin)
-	case status >= http.StatusBadRequest:
+	case !told || status >= http.StatusBadRequest:
 		h.Set("Access-Control-Allow-Origin", "*")
 	}
+	return told || status >= http.StatusBadRequest
 }
 
 func (c *cors) wrap(next http.Handler) http.Handler {
@@ -98,13 +108,26 @@ func (c *cors) wrap(next http.Handler) http.Handler {
 		// well.
 		h.Add("Vary", "Origin")
 		origin := r.Header.Get("Origin")
-		if origin != "" && asked == method && c.allowed(r, match[1], origin) {
+		allowed, told := false, true
+		if origin != "" && asked == method {
+			allowed, told = c.allowed(r, match[1], origin)
+		}
+		switch {
+		case allowed:
 			h.Set("Access-Control-Allow-Origin", origin)
+		case !told:
+			// The page may read the error. After a preflight it sends what it meant to, and that is asked about again.
+			h.Set("Access-Control-Allow-Origin", "*")
+		}
+		if allowed || !told {
 			if preflight {
 				h.Set("Access-Control-Allow-Methods", method)
 				// The body of a donation is JSON, which browsers announce by this header. No other header is needed.
 				h.Set("Access-Control-Allow-Headers", "Content-Type")
-				h.Set("Access-Control-Max-Age", "600")
+				// What nobody could say is not to be kept.
+				if told {
+					h.Set("Access-Control-Max-Age", "600")
+				}
 			}
 		}
 		// A preflight that is refused has the same status and none of the headers; the browser then sends nothing.
@@ -112,23 +135,27 @@ func (c *cors) wrap(next http.Handler) http.Handler {
 			w.WriteHeader(http.StatusNoContent)
 			return
 		}
+		if !told {
+			writeError(r.Context(), w, retryable(failure(errorsv1.ErrorReason_SERVICE_UNAVAILABLE, "Whether this origin is allowed cannot be told now."), originRetry))
+			return
+		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-// allowed asks whether the campaign allows the origin. An error counts as what was last known, or no.
-func (c *cors) allowed(r *http.Request, campaign, origin string) bool {
+// allowed asks whether the campaign allows the origin. After an error it is what was last known; told is false when nothing was.
+func (c *cors) allowed(r *http.Request, campaign, origin string) (allowed, told bool) {
 	key := corsKey{campaign, origin}
-	last, _ := c.known.GetIfPresent(key)
+	last, known := c.known.GetIfPresent(key)
 	if time.Now().Before(last.until) {
-		return last.allowed
+		return last.allowed, true
 	}
 	// All who ask at once wait for one answer, whoever of them leaves. A path has no space, so the names stay apart.
-	allowed, _, _ := c.asking.Do(campaign+" "+origin, func() (any, error) {
+	got, err, _ := c.asking.Do(campaign+" "+origin, func() (any, error) {
 		ctx, cancel := withTimeout(context.WithoutCancel(r.Context()))
 		defer cancel()
-		md, known := metadata.FromOutgoingContext(ctx)
-		if !known {
+		md, ok := metadata.FromOutgoingContext(ctx)
+		if !ok {
 			md = callerMetadata(r, requestID(r), c.proxies)
 		}
 		// The answer is cached for all callers, so it must not depend on this caller's key.
@@ -136,10 +163,13 @@ func (c *cors) allowed(r *http.Request, campaign, origin string) bool {
 		got, err := c.campaigns.CheckOrigin(metadata.NewOutgoingContext(ctx, md), &campaignsv1.CheckOriginRequest{Name: campaign, Origin: origin})
 		// An error is not stored, so the next request asks again.
 		if err != nil {
-			return last.allowed, nil
+			return nil, err
 		}
 		c.known.Set(key, corsAnswer{allowed: got.GetAllowed(), until: time.Now().Add(corsKeep)})
 		return got.GetAllowed(), nil
 	})
-	return allowed.(bool)
+	if err != nil {
+		return last.allowed, known
+	}
+	return got.(bool), true
 }

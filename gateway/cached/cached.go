@@ -219,8 +219,9 @@ func (h *Handler) stored(k key, r *http.Request) *answer {
 
 // give writes an answer, with the headers that depend on the request.
 func (h *Handler) give(p *pattern, a *answer, w http.ResponseWriter, r *http.Request) {
-	if p.Headers != nil {
-		p.Headers(w.Header(), r, a.status)
+	if p.Headers != nil && !p.Headers(w.Header(), r, a.status) {
+		h.busy.ServeHTTP(w, r)
+		return
 	}
 	a.write(w, r)
 }

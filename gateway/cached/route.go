@@ -29,8 +29,9 @@ type Route struct {
 	Language bool
 	// CacheControl replaces that of an answer 200 to who has no key. Empty: only what says so itself is kept.
 	CacheControl string
-	// Headers adds the headers that depend on the request to an answer of this status. Nil: none.
-	Headers func(h http.Header, r *http.Request, status int)
+	// Headers adds the headers that depend on the request to an answer of this status. False: what they say is not known now,
+	// and the request is answered as when there is no place for it. Nil: none.
+	Headers func(h http.Header, r *http.Request, status int) bool
 }
 
 const (
