@@ -224,6 +224,8 @@ func refusal(w *text.Words, c *campaignsv1.Campaign, err error) (code int, sente
 		return http.StatusConflict, w.T("errorNotOpen")
 	case errorsv1.ErrorReason_STRIPE_ACCOUNT_DISCONNECTED, errorsv1.ErrorReason_STRIPE_ACCOUNT_NOT_READY:
 		return http.StatusConflict, w.T("errorNoCards")
+	case errorsv1.ErrorReason_CARDS_PAUSED:
+		return http.StatusServiceUnavailable, w.T("cardsPaused")
 	case errorsv1.ErrorReason_DONATION_NOT_REOPENABLE:
 		return http.StatusConflict, w.T("errorNotReopenable")
 	case errorsv1.ErrorReason_TOO_MANY_DONATIONS:

@@ -106,8 +106,10 @@ type campaignView struct {
 	PledgePath string
 	// Accepting says that donations are taken, else Closed says why there are none; Badge says it in a word. Cards shows the
 	// form: without it only the other ways are offered.
-	Accepting     bool
-	Cards         bool
+	Accepting bool
+	Cards     bool
+	// Paused: payments by card pause for some minutes.
+	Paused        bool
 	Closed, Badge string
 	Form          formView
 	// Links lead to where a reader tells others; nil for none.
@@ -213,6 +215,7 @@ func newCampaignView(w *text.Words, c *campaignsv1.Campaign) campaignView {
 		Stages:         newStageViews(w, c),
 		Accepting:      c.GetAcceptingDonations(),
 		Cards:          c.GetAcceptingCards(),
+		Paused:         c.GetCardsPaused(),
 	}
 	v.Title = text.Typeset(v.TextLang, c.GetTexts()[v.TextLang].GetTitle())
 	v.Event = newEventView(w, c)

@@ -132,6 +132,7 @@
     CAMPAIGN_NOT_OPEN: "errorNotOpen",
     STRIPE_ACCOUNT_DISCONNECTED: "errorNoCards",
     STRIPE_ACCOUNT_NOT_READY: "errorNoCards",
+    CARDS_PAUSED: "errorNoCards",
     NOT_FOUND: "errorNotOpen",
     ORIGIN_NOT_ALLOWED: "errorPage",
     RETURN_URL_NOT_ALLOWED: "errorPage",
@@ -534,7 +535,7 @@
       } catch (error) {
         this.#setBusy(false);
         this.#say(ERRORS[error.reason] ?? "errorOther", error.retrySeconds);
-        if (/^(CAMPAIGN_NOT_OPEN|STRIPE_ACCOUNT)/.test(error.reason)) this.#schedule(0);
+        if (/^(CAMPAIGN_NOT_OPEN|CARDS|STRIPE_ACCOUNT)/.test(error.reason)) this.#schedule(0);
       }
     }
 

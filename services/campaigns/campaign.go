@@ -168,6 +168,8 @@ type Campaign struct {
 	fee FeeEstimate
 	// cards says whether Stripe takes the collective's payments, set for answers while the campaign accepts donations.
 	cards bool
+	// paused: no payment page is opened for a while, since too many cards were declined.
+	paused bool
 }
 
 // AcceptsDonations returns nil when a donation can be started at this time. Otherwise it is FAILED_PRECONDITION

@@ -103,6 +103,14 @@ func (s *Service) takesCards(ctx context.Context, collective string) (bool, erro
 	return taking[collective], err
 }
 
+// pausedCards returns for which of the campaigns no payment page is opened for a while.
+func (s *Service) pausedCards(ctx context.Context, campaigns []Name) (map[Name]bool, error) {
+	if s.cardsPaused == nil || len(campaigns) == 0 {
+		return nil, nil
+	}
+	return s.cardsPaused(ctx, campaigns)
+}
+
 // takingCards returns those of the collectives of which Stripe takes payments now.
 func (s *Service) takingCards(ctx context.Context, collectives []string) (map[string]bool, error) {
 	if s.takingDonations != nil {

@@ -38,6 +38,11 @@ func (s *server) GetProgress(ctx context.Context, req *campaignsv1.GetProgressRe
 		if c.cards, err = s.service.takesCards(ctx, name.Collective); err != nil {
 			return nil, err
 		}
+		paused, err := s.service.pausedCards(ctx, []Name{name})
+		if err != nil {
+			return nil, err
+		}
+		c.paused = paused[name]
 	}
 	return campaignProgress(c, found[name], s.service.now()), nil
 }

@@ -34,7 +34,7 @@ var (
 var isPublic = map[protoreflect.Name]bool{
 	"name": true, "texts": true, "goal": true, "presets": true, "minimum": true, "maximum": true,
 	"deadline": true, "stages": true, "allowed_origins": false, "state": true, "progress": true,
-	"accepting_donations": true, "accepting_cards": true, "collective_display_name": true, "publish_time": true, "close_time": true,
+	"accepting_donations": true, "accepting_cards": true, "cards_paused": true, "collective_display_name": true, "publish_time": true, "close_time": true,
 	"create_time": false, "update_time": false, "etag": false,
 	"fee_estimate": true, "spent": true, "collective_discreet": true, "collective_time_zone": true,
 	"collective_suspended": true, "image": true, "revision": true, "deadline_date": true,
@@ -66,6 +66,12 @@ func TestPublicFormIsAnAllowList(t *testing.T) {
 	field := public.Descriptor().Fields().ByName("collective_suspended")
 	public.Set(field, publicProto(suspended, Progress{}, start).ProtoReflect().Get(field))
 	member.Set(field, memberProto(suspended, Progress{}, start).ProtoReflect().Get(field))
+	// None accepts cards and pauses them.
+	paused := full()
+	paused.paused = true
+	field = public.Descriptor().Fields().ByName("cards_paused")
+	public.Set(field, publicProto(paused, Progress{}, start).ProtoReflect().Get(field))
+	member.Set(field, memberProto(paused, Progress{}, start).ProtoReflect().Get(field))
 	fields := public.Descriptor().Fields()
 	for i := range fields.Len() {
 		fd := fields.Get(i)

@@ -192,6 +192,10 @@ func (s *server) present(ctx context.Context, list []Campaign) ([]*campaignsv1.C
 			return nil, err
 		}
 	}
+	paused, err := s.service.pausedCards(ctx, names)
+	if err != nil {
+		return nil, err
+	}
 	presented := make([]*campaignsv1.Campaign, len(list))
 	for i, c := range list {
 		// Members of the collective and the operator see more fields than the public.
@@ -199,7 +203,7 @@ func (s *server) present(ctx context.Context, list []Campaign) ([]*campaignsv1.C
 		if isMember(ctx, c.Name.Collective) {
 			form = memberProto
 		}
-		c.fee, c.cards = s.service.fee, cards[c.Name.Collective]
+		c.fee, c.cards, c.paused = s.service.fee, cards[c.Name.Collective], paused[c.Name]
 		presented[i] = form(c, progress[c.Name], now)
 	}
 	return presented, nil
@@ -246,7 +250,8 @@ func publicProto(c Campaign, p Progress, now time.Time) *campaignsv1.Campaign {
 		State:                 stateToProto[c.State],
 		Spent:                 wire.Money(money.Amount{Minor: p.PublicSpent.Minor, Currency: c.Currency}),
 		AcceptingDonations:    c.AcceptsDonations(now) == nil,
-		AcceptingCards:        c.AcceptsDonations(now) == nil && c.cards,
+		AcceptingCards:        c.AcceptsDonations(now) == nil && c.cards && !c.paused,
+		CardsPaused:           c.AcceptsDonations(now) == nil && c.cards && c.paused,
 		CollectiveDisplayName: c.CollectiveDisplayName,
 		CollectiveSuspended:   c.CollectiveSuspended,
 		CollectiveDiscreet:    c.CollectiveDiscreet,

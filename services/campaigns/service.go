@@ -20,6 +20,8 @@ type Config struct {
 	// TakingDonations returns those of the collectives whose Stripe account takes payments. It is asked before a campaign is
 	// published, and for accepting_cards, once for a list; when nil, all accounts do.
 	TakingDonations func(ctx context.Context, collectives []string) (map[string]bool, error)
+	// CardsPaused returns for which of the campaigns no payment page is opened for a while; when nil, for none.
+	CardsPaused func(ctx context.Context, campaigns []Name) (map[Name]bool, error)
 	// SecretKey keys the hashes of networks, which limit how many refused origins one adds.
 	SecretKey []byte
 	// Logger gets what callers are not told; slog.Default when nil.
@@ -35,6 +37,7 @@ type Service struct {
 	now  func() time.Time
 
 	takingDonations func(ctx context.Context, collectives []string) (map[string]bool, error)
+	cardsPaused     func(ctx context.Context, campaigns []Name) (map[Name]bool, error)
 	logger          *slog.Logger
 	secretKey       []byte
 	refused         refusals
@@ -48,7 +51,7 @@ func New(c Config) *Service {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
-	return &Service{pool: c.Pool, fee: c.FeeEstimate, now: c.Now, takingDonations: c.TakingDonations, logger: c.Logger, secretKey: c.SecretKey}
+	return &Service{pool: c.Pool, fee: c.FeeEstimate, now: c.Now, takingDonations: c.TakingDonations, cardsPaused: c.CardsPaused, logger: c.Logger, secretKey: c.SecretKey}
 }
 
 // FeeEstimate returns the estimate by which donors cover the fee.

@@ -24,6 +24,7 @@ import (
 //   - INVALID_ARGUMENT: CURRENCY_MISMATCH, AMOUNT_TOO_SMALL, AMOUNT_TOO_LARGE, FEE_COVER_UNAVAILABLE,
 //     RETURN_URL_NOT_ALLOWED
 //   - RESOURCE_EXHAUSTED: TOO_MANY_DONATIONS; only for a new donation
+//   - UNAVAILABLE: CARDS_PAUSED, with the time to wait, while the campaign's card way is closed; only for a new donation
 //   - UNAVAILABLE: STRIPE_UNAVAILABLE, with the time to wait; the same request continues the donation
 //
 // A donation that has a session is returned even if its campaign has closed since.
@@ -109,6 +110,9 @@ func (s *Service) start(ctx context.Context, campaign campaigns.Campaign, in Int
 			if err := beginRecurringTx(ctx, tx, id); err != nil {
 				return err
 			}
+		}
+		if err := s.cfg.CardWays.EnterTx(ctx, tx, cardWay(in.Campaign, account)); err != nil {
+			return err
 		}
 		// Last, since it locks the network's row until the commit.
 		return s.takeTx(ctx, tx, in.Network, now)

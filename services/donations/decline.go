@@ -11,14 +11,19 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
 
+	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
+	"github.com/cagnotte/cagnotte/services/notices"
 )
 
 // maxDeclines is how many payments may be refused on one payment page. A donor who mistypes and then takes another card needs
 // three or four; somebody who tests stolen cards wants thousands. Together with the limit of a network's pages it bounds what
 // can be tested from one address.
 const maxDeclines = 8
+
+// strainedDeclines is the same while the campaign's card way is closed, or opens step by step.
+const strainedDeclines = 2
 
 const (
 	// closeQueue is the queue of the jobs that close pages.
@@ -83,15 +88,20 @@ SET
 WHERE d.id = @id
 	AND d.stripe_account = @account
 	AND d.livemode = @livemode
-RETURNING d.declines`
+RETURNING
+	d.declines,
+	d.collective,
+	d.campaign`
 
 // CountDeclineTx counts a refused payment of the donation. The caller's transaction must also note the event as applied, so that
-// each event counts once. From maxDeclines refused payments on, a job closes the page of each refused payment. ours is false for a donation that does not exist in this account and livemode.
+// each event counts once. It may close the card way of the campaign. From maxDeclines refused payments on, or strainedDeclines
+// then, a job closes the page of each refused payment. ours is false for a donation that does not exist in this account and livemode.
 func (s *Service) CountDeclineTx(ctx context.Context, tx pgx.Tx, account string, donation uuid.UUID, intent string) (ours bool, err error) {
 	var declines int
+	var campaign campaigns.Name
 	err = tx.QueryRow(ctx, countDeclineSQL, pgx.NamedArgs{
 		"id": donation, "account": account, "livemode": s.cfg.Stripe.Livemode(), "now": s.now(),
-	}).Scan(&declines)
+	}).Scan(&declines, &campaign.Collective, &campaign.Campaign)
 	// The event's metadata names a donation that this account does not have.
 	if errors.Is(err, pgx.ErrNoRows) {
 		return false, nil
@@ -100,8 +110,28 @@ func (s *Service) CountDeclineTx(ctx context.Context, tx pgx.Tx, account string,
 		return false, postgres.Error(err)
 	}
 	s.metrics.declines.Inc()
+	way := cardWay(campaign, account)
+	closing, err := s.cfg.CardWays.DeclinedTx(ctx, tx, way, donation)
+	if err != nil {
+		return true, err
+	}
+	if closing != nil {
+		if err := s.tellCardWayTx(ctx, tx, notices.CardWayClosed, *closing); err != nil {
+			return true, err
+		}
+		s.cfg.Logger.WarnContext(ctx, "the card way of a campaign is closed: most cards were declined",
+			"campaign", campaign.String(), "declined", closing.Declined, "paid", closing.Paid, "until", closing.Until)
+	}
+	most := maxDeclines
+	strained, err := s.cfg.CardWays.StrainedTx(ctx, tx, way)
+	if err != nil {
+		return true, err
+	}
+	if strained {
+		most = strainedDeclines
+	}
 	// The job runs after the caller's commit, since Stripe must not be called in a transaction.
-	if declines < maxDeclines {
+	if declines < most {
 		return true, nil
 	}
 	_, err = s.cfg.Jobs.InsertTx(ctx, tx, closeArgs{Donation: donation, PaymentIntent: intent}, nil)

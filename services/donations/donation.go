@@ -27,6 +27,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/ledger"
 	"github.com/cagnotte/cagnotte/services/money"
 	"github.com/cagnotte/cagnotte/services/notices"
+	"github.com/cagnotte/cagnotte/services/wall"
 )
 
 // Donation is one donation.
@@ -141,6 +142,8 @@ type Config struct {
 	SecretKey []byte
 	// Limit is how often one network may start a donation. The default is DefaultLimit.
 	Limit Limit
+	// CardWays close and open the card ways of campaigns. The default is made of Pool, Now and Metrics.
+	CardWays *wall.CardWays
 	// ReturnedTx is called in the transaction that books refunds, after them, with their donations locked; nothing when nil.
 	ReturnedTx func(ctx context.Context, tx pgx.Tx, donations []uuid.UUID) error
 	// Now returns the time, which must agree with Stripe's. The default is time.Now.
@@ -172,6 +175,9 @@ func New(cfg Config) *Service {
 	}
 	if cfg.Limit == (Limit{}) {
 		cfg.Limit = DefaultLimit
+	}
+	if cfg.CardWays == nil {
+		cfg.CardWays = wall.NewCardWays(wall.CardWaysConfig{Pool: cfg.Pool, Now: cfg.Now, Metrics: cfg.Metrics})
 	}
 	cfg.PublicURL = strings.TrimRight(cfg.PublicURL, "/")
 	origin, _ := originOf(cfg.PublicURL)

@@ -93,7 +93,7 @@ WHERE d.id = @id`
 //   - NOT_FOUND: a donation that does not exist
 //   - FAILED_PRECONDITION: DONATION_NOT_REOPENABLE, and those of [Service.Create]
 //   - RESOURCE_EXHAUSTED: TOO_MANY_DONATIONS
-//   - UNAVAILABLE: STRIPE_UNAVAILABLE; the same call continues
+//   - UNAVAILABLE: CARDS_PAUSED; STRIPE_UNAVAILABLE, and the same call continues
 //
 // The first month of a monthly donation is opened again too: its closed page can start no subscription any more, so there is
 // never more than one.
@@ -140,6 +140,9 @@ func (s *Service) reopen(ctx context.Context, id uuid.UUID, network netip.Prefix
 		}
 		if _, err := tx.Exec(ctx, reopenSQL, pgx.NamedArgs{"id": id, "expires_at": s.sessionEnd(now), "now": now}); err != nil {
 			return postgres.Error(err)
+		}
+		if err := s.cfg.CardWays.EnterTx(ctx, tx, cardWay(d.Campaign, d.StripeAccount)); err != nil {
+			return err
 		}
 		// Last, since it locks the network's row until the commit.
 		return s.takeTx(ctx, tx, network, now)

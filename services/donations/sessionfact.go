@@ -174,6 +174,12 @@ func (s *Service) applyRoundTx(ctx context.Context, tx pgx.Tx, facts []SessionFa
 		}
 		if moved {
 			moves.add(d, round[i])
+			if round[i].state() == StateSucceeded {
+				// It weighs against declines. A paid donation does not move by a session again, so each counts once.
+				if err = s.cfg.CardWays.PaidTx(ctx, tx, cardWay(d.Campaign, d.StripeAccount), d.ID); err != nil {
+					return nil, err
+				}
+			}
 		}
 		// Also when the donation does not move: a second payment of it is known by its session alone.
 		if ours[places[i]] {

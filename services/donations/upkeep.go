@@ -48,6 +48,9 @@ func (s *Service) upkeep(ctx context.Context) error {
 	if _, err := s.cfg.Pool.Exec(ctx, expireAbandonedSQL, pgx.NamedArgs{"now": now, "before": now.Add(-abandonedAfter)}); err != nil {
 		return fmt.Errorf("expire donations without a page: %w", postgres.Error(err))
 	}
+	if err := s.tellReopened(ctx); err != nil {
+		return fmt.Errorf("tell of card ways that are open again: %w", err)
+	}
 	if err := s.lookAtOverdue(ctx); err != nil {
 		return fmt.Errorf("look at overdue donations: %w", err)
 	}

@@ -25,6 +25,11 @@ const (
 	PaidTwice Kind = "paid_twice"
 	// PaymentRefused: a payment names a donation that it is not of, or brought another amount than that was to bring.
 	PaymentRefused Kind = "payment_refused"
+	// CardWayClosed: most cards of a campaign were declined, so no payment page is opened for a while. Counts are the declined
+	// payments, those that were made, and the minutes.
+	CardWayClosed Kind = "card_way_closed"
+	// CardWayReopened: all payment pages of the campaign are opened again. Counts as before.
+	CardWayReopened Kind = "card_way_reopened"
 	// RefundAwaitingApproval: a refund needs a second member.
 	RefundAwaitingApproval Kind = "refund_awaiting_approval"
 	// RefundFailed: a refund was not made, or came back: the donor does not have its money.

@@ -34,6 +34,8 @@ type Notice struct {
 	// Transactions are the balance transactions in question, by Stripe's ids: the first maxTransactions
 	// are stored.
 	Transactions []string
+	// Counts are the figures that the kind's texts name, in their order; nil for none.
+	Counts []int64
 	// Deadline is until when something can be done; zero for none.
 	Deadline time.Time
 	// Since is when what it is about began; zero where that does not matter.

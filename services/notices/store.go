@@ -29,6 +29,7 @@ INSERT INTO notices.notices (
 	transactions,
 	deadline,
 	since,
+	counts,
 	actor,
 	actor_display_name,
 	actor_member,
@@ -48,6 +49,7 @@ VALUES (
 	@transactions,
 	@deadline,
 	@since,
+	@counts,
 	@actor,
 	@actor_display_name,
 	@actor_member,
@@ -71,6 +73,7 @@ func insertTx(ctx context.Context, tx pgx.Tx, n Notice) (told bool, err error) {
 		"transactions": append([]string{}, n.Transactions...),
 		"deadline":     nil,
 		"since":        nil,
+		"counts":       append([]int64{}, n.Counts...),
 		"created_at":   n.CreateTime,
 
 		"actor": nil, "actor_display_name": nil, "actor_member": nil, "actor_operator": false, "value_before": nil, "value_after": nil,
@@ -107,6 +110,7 @@ const columns = `
 	n.transactions,
 	n.deadline,
 	n.since,
+	n.counts,
 	n.actor,
 	n.actor_display_name,
 	n.actor_member,
@@ -293,7 +297,7 @@ func scan(r pgx.CollectableRow) (Notice, error) {
 	var deadline, since, acknowledged *time.Time
 	var actor, label, member, before, after *string
 	var operator bool
-	err := r.Scan(&n.ID, &n.Collective, &n.Kind, &n.Key, &n.Subject, &minor, &currency, &n.Transactions, &deadline, &since,
+	err := r.Scan(&n.ID, &n.Collective, &n.Kind, &n.Key, &n.Subject, &minor, &currency, &n.Transactions, &deadline, &since, &n.Counts,
 		&actor, &label, &member, &operator, &before, &after, &n.CreateTime, &acknowledged, &n.AcknowledgedBy)
 	if err != nil {
 		return Notice{}, err

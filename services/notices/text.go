@@ -5,6 +5,7 @@ import (
 	"embed"
 	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -118,7 +119,12 @@ func (n Notice) texts(language money.Language) (subject, text string) {
 	if n.Collective == "" {
 		subject, text = texts[string(n.Kind)+".siteSubject"], texts[string(n.Kind)+".siteText"]
 	}
-	return cmp.Or(subject, texts[string(n.Kind)+".subject"]), cmp.Or(text, texts[string(n.Kind)+".text"])
+	figures := []string{}
+	for i, count := range n.Counts {
+		figures = append(figures, "{"+strconv.Itoa(i+1)+"}", strconv.FormatInt(count, 10))
+	}
+	text = strings.NewReplacer(figures...).Replace(cmp.Or(text, texts[string(n.Kind)+".text"]))
+	return cmp.Or(subject, texts[string(n.Kind)+".subject"]), text
 }
 
 // changeFacts are who changed something, and from what to what. The names of the instance's keys are the operator's.

@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 
+	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	noticesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1"
 	"github.com/cagnotte/cagnotte/services/donations"
@@ -311,5 +312,93 @@ func TestCardTestingFromOneAddress(t *testing.T) {
 		if tried != enough {
 			t.Errorf("%d cards were tried", tried)
 		}
+	})
+}
+
+// When almost all cards of a campaign are declined, no more of its pages are opened for a while, and all are told.
+func TestDeclinesCloseTheCardWay(t *testing.T) {
+	e := apptest.Start(t, apptest.Config{Limit: donations.Limit{Burst: 1000, Interval: time.Second}})
+	campaign, owner := e.Campaign("vallon")
+	read := func() *campaignsv1.Campaign {
+		t.Helper()
+		c, err := campaignsv1.NewCampaignsServiceClient(e.Conn).GetCampaign(t.Context(), &campaignsv1.GetCampaignRequest{Name: campaign})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	told := func(parent, key string) (kinds []string) {
+		t.Helper()
+		list, err := noticesv1.NewNoticesServiceClient(e.Conn).ListNotices(apptest.WithKey(t.Context(), key), &noticesv1.ListNoticesRequest{Parent: parent})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range list.GetNotices() {
+			if strings.HasPrefix(n.GetKind(), "card_way_") {
+				kinds = append(kinds, n.GetKind())
+				if !strings.Contains(n.GetText(), "2") || strings.Contains(n.GetText(), "{") || n.GetSubject() != campaign {
+					t.Errorf("told %q of %s", n.GetText(), n.GetSubject())
+				}
+			}
+		}
+		return kinds
+	}
+	open := give(t, e.Conn, donationTo(campaign))
+	for range 10 {
+		page := session(t, e, give(t, e.Conn, donationTo(campaign))).ID
+		for range 3 {
+			var declined *stripesim.DeclinedError
+			if err := e.Sim.Pay(page, stripesim.CardDeclined); !errors.As(err, &declined) && err == nil {
+				t.Fatal("a stolen card is taken")
+			}
+		}
+	}
+	e.Eventually("the card way is closed", func() bool { return read().GetCardsPaused() })
+	if c := read(); c.GetAcceptingCards() || !c.GetAcceptingDonations() {
+		t.Errorf("cards %v, donations %v", c.GetAcceptingCards(), c.GetAcceptingDonations())
+	}
+	_, err := donationsv1.NewDonationsServiceClient(e.Conn).CreateDonation(t.Context(), donationTo(campaign))
+	wantError(t, err, codes.Unavailable, "CARDS_PAUSED", "")
+	if page, _ := browse(t, e.URL+"/c/vallon/"+campaign[strings.LastIndex(campaign, "/")+1:], nil); !strings.Contains(page, "en pause") {
+		t.Error("the page does not say that payments pause")
+	}
+	for parent, key := range map[string]string{"collectives/vallon": owner, "instance": e.OperatorKey} {
+		if kinds := told(parent, key); len(kinds) != 1 || kinds[0] != "card_way_closed" {
+			t.Errorf("%s is told %v", parent, kinds)
+		}
+	}
+	t.Run("a page that is open closes after two declines", func(t *testing.T) {
+		page := session(t, e, open).ID
+		for range 2 {
+			if err := e.Sim.Pay(page, stripesim.CardDeclined); err == nil {
+				t.Fatal("a stolen card is taken")
+			}
+		}
+		e.Eventually("it is closed", func() bool {
+			for _, s := range e.Sim.Sessions("") {
+				if s.ID == page {
+					return s.Status == "expired"
+				}
+			}
+			return false
+		})
+	})
+	t.Run("it opens step by step", func(t *testing.T) {
+		e.Clock.Advance(6 * time.Minute)
+		if !read().GetAcceptingCards() {
+			t.Error("it is closed for longer")
+		}
+		for range 5 {
+			give(t, e.Conn, donationTo(campaign))
+		}
+		_, err := donationsv1.NewDonationsServiceClient(e.Conn).CreateDonation(t.Context(), donationTo(campaign))
+		wantError(t, err, codes.Unavailable, "CARDS_PAUSED", "")
+		e.Clock.Advance(15 * time.Minute)
+		for range 10 {
+			give(t, e.Conn, donationTo(campaign))
+		}
+		e.StopApp() // upkeep begins with the program
+		e.StartApp()
+		e.Eventually("members are told", func() bool { return len(told("collectives/vallon", owner)) == 2 })
 	})
 }

@@ -58,6 +58,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/receipts"
 	"github.com/cagnotte/cagnotte/services/refunds"
 	"github.com/cagnotte/cagnotte/services/treasury"
+	"github.com/cagnotte/cagnotte/services/wall"
 	"github.com/cagnotte/cagnotte/services/webhooks"
 )
 
@@ -133,7 +134,11 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 	s.connect = connect.New(connect.Config{
 		Pool: a.pool, Collectives: s.collectives, Notices: s.notices, Stripe: s.stripe, Jobs: jobs, PublicURL: cfg.PublicURL, Now: cfg.Now,
 	})
+	cardWays := wall.NewCardWays(wall.CardWaysConfig{Pool: a.pool, Now: cfg.Now, Metrics: registry})
 	s.campaigns = campaigns.New(campaigns.Config{
+		CardsPaused: func(ctx context.Context, names []campaigns.Name) (map[campaigns.Name]bool, error) {
+			return cardsPaused(ctx, cardWays, names)
+		},
 		Pool: a.pool, FeeEstimate: cfg.FeeEstimate, TakingDonations: s.connect.TakingDonations, SecretKey: cfg.SecretKey, Logger: cfg.Logger, Now: cfg.Now,
 	})
 	// The treasury and the bank reverse their own transactions, because they store more about them than the books do.
@@ -152,6 +157,7 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 		Jobs:        jobs,
 		PublicURL:   cfg.PublicURL,
 		SecretKey:   cfg.SecretKey,
+		CardWays:    cardWays,
 		Limit:       cfg.DonationLimit,
 		Now:         cfg.Now,
 		Mail:        sender,
@@ -302,4 +308,18 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 // auditAccessTx writes the audit log for access, which audit imports.
 func auditAccessTx(ctx context.Context, tx pgx.Tx, c access.AuditChange) error {
 	return audit.WriteTx(ctx, tx, audit.Change{Collective: c.Collective, Resource: c.Resource, Before: c.Before, After: c.After})
+}
+
+// cardsPaused returns for which of the campaigns no payment page is opened for a while.
+func cardsPaused(ctx context.Context, ways *wall.CardWays, names []campaigns.Name) (map[campaigns.Name]bool, error) {
+	asked := make([]wall.CardWay, len(names))
+	for i, name := range names {
+		asked[i] = wall.CardWay{Collective: name.Collective, Campaign: name.Campaign}
+	}
+	closed, err := ways.Paused(ctx, asked)
+	paused := map[campaigns.Name]bool{}
+	for way := range closed {
+		paused[campaigns.Name{Collective: way.Collective, Campaign: way.Campaign}] = true
+	}
+	return paused, err
 }

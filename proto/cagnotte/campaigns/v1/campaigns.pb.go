@@ -290,8 +290,11 @@ type Campaign struct {
 	// OUTPUT_ONLY. Public. Whether the operator suspended the collective: no campaign of it takes donations then.
 	CollectiveSuspended bool `protobuf:"varint,40,opt,name=collective_suspended,json=collectiveSuspended,proto3" json:"collective_suspended,omitempty"`
 	// OUTPUT_ONLY. Public. Whether a donation by card can be started now: `accepting_donations`, and the collective's Stripe
-	// account takes payments. While it is false, TreasuryService.ListPledgeMethods answers the other ways to donate.
+	// account takes payments, and these are not paused (`cards_paused`). While it is false, TreasuryService.ListPledgeMethods answers the other ways to donate.
 	AcceptingCards bool `protobuf:"varint,41,opt,name=accepting_cards,json=acceptingCards,proto3" json:"accepting_cards,omitempty"`
+	// OUTPUT_ONLY. Public. Whether `accepting_cards` is false for some minutes because too many cards were declined: somebody tests
+	// stolen cards. Payment pages are opened again step by step. Transfers, cheques and cash are taken meanwhile.
+	CardsPaused bool `protobuf:"varint,90,opt,name=cards_paused,json=cardsPaused,proto3" json:"cards_paused,omitempty"`
 	// OUTPUT_ONLY. Public. Opaque. It is another when any other public field but `progress` changed: see GetProgress.
 	Revision string `protobuf:"bytes,42,opt,name=revision,proto3" json:"revision,omitempty"`
 	// Public. Output only. The last day on which it accepts donations, in the collective's time zone, YYYY-MM-DD; empty for no
@@ -503,6 +506,13 @@ func (x *Campaign) GetCollectiveSuspended() bool {
 func (x *Campaign) GetAcceptingCards() bool {
 	if x != nil {
 		return x.AcceptingCards
+	}
+	return false
+}
+
+func (x *Campaign) GetCardsPaused() bool {
+	if x != nil {
+		return x.CardsPaused
 	}
 	return false
 }
@@ -2449,7 +2459,7 @@ var File_cagnotte_campaigns_v1_campaigns_proto protoreflect.FileDescriptor
 
 const file_cagnotte_campaigns_v1_campaigns_proto_rawDesc = "" +
 	"\n" +
-	"%cagnotte/campaigns/v1/campaigns.proto\x12\x15cagnotte.campaigns.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc7\r\n" +
+	"%cagnotte/campaigns/v1/campaigns.proto\x12\x15cagnotte.campaigns.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dcagnotte/money/v1/money.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xea\r\n" +
 	"\bCampaign\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12Z\n" +
 	"\x05texts\x18\x02 \x03(\v2*.cagnotte.campaigns.v1.Campaign.TextsEntryB\x18\xbaH\x15\x9a\x01\x12\x10\f\"\x0er\f2\n" +
@@ -2478,7 +2488,8 @@ const file_cagnotte_campaigns_v1_campaigns_proto_rawDesc = "" +
 	"\ffee_estimate\x18\x14 \x01(\v2\".cagnotte.campaigns.v1.FeeEstimateR\vfeeEstimate\x12^\n" +
 	"\x05image\x18\x15 \x01(\tBH\xbaHErC2A^(collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/images/[0-9a-f]{64})?$R\x05image\x121\n" +
 	"\x14collective_suspended\x18( \x01(\bR\x13collectiveSuspended\x12'\n" +
-	"\x0faccepting_cards\x18) \x01(\bR\x0eacceptingCards\x12\x1a\n" +
+	"\x0faccepting_cards\x18) \x01(\bR\x0eacceptingCards\x12!\n" +
+	"\fcards_paused\x18Z \x01(\bR\vcardsPaused\x12\x1a\n" +
 	"\brevision\x18* \x01(\tR\brevision\x12#\n" +
 	"\rdeadline_date\x18+ \x01(\tR\fdeadlineDate\x12\x16\n" +
 	"\x06listed\x18< \x01(\bR\x06listed\x12%\n" +
