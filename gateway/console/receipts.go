@@ -447,7 +447,10 @@ func (v *visit) receiptPage() (p receiptPage, r *receiptsv1.Receipt, err error) 
 	}
 	p = receiptPage{
 		Up: v.toReceipts(), receiptRow: v.receiptRow(r), Kind: v.T("receipts." + r.GetDonorKind().String()), Donated: v.Day(r.GetDonationDate()),
-		Donation: v.path("/donations/" + lastOf(r.GetDonation())), Note: r.GetCancelNote(), Hash: r.GetPdfSha256(), Form: v.newForm(nil),
+		Note: r.GetCancelNote(), Hash: r.GetPdfSha256(), Form: v.newForm(nil),
+	}
+	if r.GetDonation() != "" {
+		p.Donation = v.path("/donations/" + lastOf(r.GetDonation()))
 	}
 	if r.GetState() == receiptsv1.ReceiptState_RECEIPT_STATE_CANCELED {
 		p.Reason = v.T("receipts." + r.GetCancelReason().String())

@@ -167,6 +167,9 @@ func (s *site) showDonation(w http.ResponseWriter, r *http.Request, name string,
 	}
 	if v.Settled && !v.Waiting {
 		v.Receipt = s.receiptCard(r, p, name+"/donations/"+r.PathValue("donation"), "/c/"+collective+"/"+campaign+"/donations/"+r.PathValue("donation")+"/receipt")
+		if v.Receipt != nil && v.MonthlyPath != "" {
+			v.Receipt.YearPath = v.MonthlyPath + "/receipt" + p.Query
+		}
 	}
 	// The page is about the donation: without the campaign it still tells the truth.
 	if c, err := s.campaigns.GetCampaign(r.Context(), &campaignsv1.GetCampaignRequest{Name: name}); err == nil {

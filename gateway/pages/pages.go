@@ -187,6 +187,12 @@ func New(c Config) (*Site, error) {
 	mux.HandleFunc("GET /c/{collective}/{campaign}/donations/{donation}", s.donation)
 	mux.HandleFunc("POST /c/{collective}/{campaign}/donations/{donation}/reopen", s.reopen)
 	mux.HandleFunc("GET /c/{collective}/{campaign}/donations/{donation}/reopen", s.backToDonation)
+	for _, of := range []string{"monthly/{recurring}", "pledges/{pledge}"} {
+		mux.HandleFunc("GET /c/{collective}/{campaign}/"+of+"/receipt", s.receipt)
+		mux.HandleFunc("POST /c/{collective}/{campaign}/"+of+"/receipt", s.issueReceipt)
+		mux.HandleFunc("GET /c/{collective}/{campaign}/"+of+"/receipt/erase", s.eraseReceiptForm)
+		mux.HandleFunc("POST /c/{collective}/{campaign}/"+of+"/receipt/erase", s.eraseReceipt)
+	}
 	mux.HandleFunc("GET /c/{collective}/{campaign}/donations/{donation}/receipt", s.receipt)
 	mux.HandleFunc("POST /c/{collective}/{campaign}/donations/{donation}/receipt", s.issueReceipt)
 	mux.HandleFunc("GET /c/{collective}/{campaign}/donations/{donation}/receipt/erase", s.eraseReceiptForm)

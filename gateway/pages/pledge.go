@@ -183,6 +183,8 @@ type slipView struct {
 	SelfAddress string
 	// Open: it is still awaited.
 	Open bool
+	// Receipt is about the tax receipt of a pledge that arrived; nil where there is none.
+	Receipt *receiptCard
 }
 
 type rowView struct{ Label, Value, Class string }
@@ -211,6 +213,9 @@ func (s *site) slip(w http.ResponseWriter, r *http.Request) {
 	}
 	// What a reader types from paper needs no scheme.
 	v.SelfAddress = r.Host + v.Path + "/pledges/" + r.PathValue("pledge")
+	if pledge.GetState() == treasuryv1.PledgeState_PLEDGE_STATE_FULFILLED {
+		v.Receipt = s.receiptCard(r, p, pledge.GetName(), v.Path+"/pledges/"+r.PathValue("pledge")+"/receipt")
+	}
 	p.Title, p.NoIndex, p.Content = v.Heading, true, v
 	s.answer(w, r, http.StatusOK, "slip", p, cacheNever)
 }

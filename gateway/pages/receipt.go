@@ -23,8 +23,9 @@ const maxReceiptBytes = 14 << 10
 // receiptCard is what the page of a donation says of its receipt.
 type receiptCard struct {
 	Text string
-	// Path leads to the form and Ask names it; ErasePath to where the donor is erased. Both can be empty.
-	Path, Ask, ErasePath string
+	// Path leads to the form and Ask names it; YearPath to the receipt of a monthly donation's year; ErasePath to where the donor
+	// is erased. Each can be empty.
+	Path, Ask, YearPath, ErasePath string
 }
 
 // receiptView is the page of a donation's receipt: the form, or what became of it.
@@ -39,9 +40,14 @@ type receiptView struct {
 	Kind             string
 	OtherKind, Other string
 	Fields           []receiptField
+	// Year goes with the form of a monthly donation; Years lead to its other years.
+	Year  string
+	Years []yearLink
 	// Form and Erase: what can be done.
 	Form, Erase bool
 }
+
+type yearLink struct{ Text, URL string }
 
 type receiptField struct {
 	Name, Label, Hint, Autocomplete, Value string
@@ -51,7 +57,7 @@ type receiptField struct {
 }
 
 // receiptFields are the inputs, in the order of the form, with the field of the request that each fills.
-func receiptFields(w *text.Words, company bool) []receiptField {
+func receiptFields(w *text.Words, company, mail bool) []receiptField {
 	var fields []receiptField
 	if company {
 		fields = []receiptField{
@@ -71,6 +77,9 @@ func receiptFields(w *text.Words, company bool) []receiptField {
 		receiptField{Name: "city", Autocomplete: "address-level2", Max: 80, Required: true},
 		receiptField{Name: "country", Autocomplete: "country-name", Max: 80},
 	)
+	if mail {
+		fields = append(fields, receiptField{Name: "email", Autocomplete: "email", Max: 254})
+	}
 	for i := range fields {
 		f := &fields[i]
 		f.Label = w.T("receipt." + f.Name)
@@ -99,8 +108,12 @@ func (s *site) receiptCard(r *http.Request, p *page, donation, path string) *rec
 	case receiptsv1.ReceiptOfferState_RECEIPT_OFFER_STATE_CANCELED:
 		card.Text = p.T("receipt.canceled", "number", o.GetNumber())
 	default:
-		if o.GetNumber() == "" {
+		if o.GetNumber() == "" && !o.GetErasable() {
 			return nil
+		}
+		if o.GetNumber() == "" {
+			card.Text = p.T("receipt.eraseOnly")
+			break
 		}
 		card.Text = p.T("receipt.canceled", "number", o.GetNumber())
 	}
@@ -113,12 +126,24 @@ func (s *site) receiptCard(r *http.Request, p *page, donation, path string) *rec
 // receiptPage begins the page of the receipt that the request names; false when it answered already.
 func (s *site) receiptPage(w http.ResponseWriter, r *http.Request) (p *page, v receiptView, donation string, o *receiptsv1.ReceiptOffer, ok bool) {
 	name, ok := campaignName(r)
-	if !ok || !donationPattern.MatchString(r.PathValue("donation")) {
+	// The donation, the monthly donation or the pledge: their ids have one form.
+	parts := map[string][2]string{"donation": {"donations", "donations"}, "recurring": {"recurringDonations", "monthly"}, "pledge": {"pledges", "pledges"}}
+	id, resource, segment := "", "", ""
+	for value, part := range parts {
+		if found := r.PathValue(value); found != "" {
+			id, resource, segment = found, part[0], part[1]
+		}
+	}
+	if !ok || !donationPattern.MatchString(id) {
 		s.missing(w, r)
 		return nil, v, "", nil, false
 	}
-	donation = name + "/donations/" + r.PathValue("donation")
-	o, err := s.receipts.GetReceiptOffer(r.Context(), &receiptsv1.GetReceiptOfferRequest{Name: donation + "/receiptOffer"})
+	donation = name + "/" + resource + "/" + id
+	year, err := strconv.Atoi(r.URL.Query().Get("year"))
+	if err != nil || year < 2000 || year > 9998 {
+		year = 0
+	}
+	o, err = s.receipts.GetReceiptOffer(r.Context(), &receiptsv1.GetReceiptOfferRequest{Name: donation + "/receiptOffer", DonationYear: int32(year)})
 	if err != nil {
 		s.failed(w, r, err)
 		return nil, v, "", nil, false
@@ -126,8 +151,19 @@ func (s *site) receiptPage(w http.ResponseWriter, r *http.Request) (p *page, v r
 	p = s.begin(w, r)
 	p.NoIndex = true
 	collective, campaign := slugs(name)
-	path := "/c/" + collective + "/" + campaign + "/donations/" + r.PathValue("donation")
+	base := "/c/" + collective + "/" + campaign
+	path := base + "/" + segment + "/" + id
 	v = receiptView{Heading: p.T("receipt.title"), Path: path + "/receipt", DonationPath: path + p.Query}
+	if resource == "recurringDonations" {
+		// The monthly donation's own page needs a link; its first donation has the same id.
+		v.DonationPath = base + "/donations/" + id + p.Query
+		v.Year = strconv.Itoa(int(o.GetDonationYear()))
+		for _, other := range o.GetDonationYears() {
+			if other != o.GetDonationYear() {
+				v.Years = append(v.Years, yearLink{strconv.Itoa(int(other)), v.Path + "?year=" + strconv.Itoa(int(other)) + "&lang=" + p.Lang})
+			}
+		}
+	}
 	return p, v, donation, o, true
 }
 
@@ -148,27 +184,40 @@ func (v *receiptView) setForm(p *page, o *receiptsv1.ReceiptOffer, company bool)
 	case receiptsv1.ReceiptOfferState_RECEIPT_OFFER_STATE_OFFERED:
 		v.Company = companies && (company || !individuals)
 		v.Form, v.Lead, v.Kind = true, p.T("receipt.lead", "amount", p.Money(o.GetAmount())), "individual"
+		if v.Year != "" {
+			v.Lead = p.T("receipt.leadYear", "amount", p.Money(o.GetAmount()), "year", v.Year, "n", strconv.Itoa(int(o.GetPaymentCount())))
+		}
 		if v.Company {
 			v.Kind = "company"
 		}
-		v.Fields = receiptFields(p.Words, v.Company)
+		v.Fields = receiptFields(p.Words, v.Company, o.GetMailOffered())
 		if individuals && companies {
 			other := "company"
 			v.Other = p.T("receipt.toCompany")
 			if v.Company {
 				other, v.Other = "individual", p.T("receipt.toIndividual")
 			}
-			v.OtherKind = v.Path + "?kind=" + other + "&lang=" + p.Lang
+			v.OtherKind = v.Path + "?kind=" + other + v.yearQuery() + "&lang=" + p.Lang
 		}
-		p.InLanguage = v.Path + "?kind=" + v.Kind + "&lang="
+		p.InLanguage = v.Path + "?kind=" + v.Kind + v.yearQuery() + "&lang="
 	case receiptsv1.ReceiptOfferState_RECEIPT_OFFER_STATE_ISSUED:
 		v.Lead = p.T("receipt.issued", "number", o.GetNumber())
 	case receiptsv1.ReceiptOfferState_RECEIPT_OFFER_STATE_CANCELED:
 		v.Lead = p.T("receipt.canceled", "number", o.GetNumber())
 	default:
 		v.Lead = p.T("receipt.none")
+		if v.Year != "" && !o.GetYearOver() {
+			v.Lead = p.T("receipt.yearGoesOn", "year", v.Year)
+		}
 	}
 	v.Erase = o.GetErasable()
+}
+
+func (v *receiptView) yearQuery() string {
+	if v.Year == "" {
+		return ""
+	}
+	return "&year=" + v.Year
 }
 
 // receipt shows the form.
@@ -199,9 +248,9 @@ func (s *site) issueReceipt(w http.ResponseWriter, r *http.Request) {
 	typed, whole := readReceiptForm(r)
 	// A repeat of what was issued needs the fields again, although nothing is offered any more.
 	v.Company = typed.Get("kind") == "company"
-	fields := receiptFields(p.Words, v.Company)
+	fields := receiptFields(p.Words, v.Company, o.GetMailOffered())
+	offered := o
 	again := func(code int) {
-		offered := o
 		v.setForm(p, offered, v.Company)
 		v.RequestID = typed.Get("request_id")
 		if _, err := uuid.Parse(v.RequestID); err != nil {
@@ -236,8 +285,9 @@ func (s *site) issueReceipt(w http.ResponseWriter, r *http.Request) {
 	if v.Company {
 		kind = receiptsv1.DonorKind_DONOR_KIND_COMPANY
 	}
+	year, _ := strconv.Atoi(v.Year)
 	issued, err := s.receipts.IssueReceipt(r.Context(), &receiptsv1.IssueReceiptRequest{
-		Parent: donation, RequestId: typed.Get("request_id"), Donor: &receiptsv1.Donor{
+		Parent: donation, RequestId: typed.Get("request_id"), DonationYear: int32(year), Email: strings.TrimSpace(typed.Get("email")), Donor: &receiptsv1.Donor{
 			Kind: kind, FirstName: typed.Get("first_name"), LastName: typed.Get("last_name"), CompanyName: typed.Get("company_name"),
 			LegalForm: typed.Get("legal_form"), Siren: typed.Get("siren"), Street: typed.Get("street"), PostalCode: typed.Get("postal_code"),
 			City: typed.Get("city"), Country: typed.Get("country"),
@@ -246,6 +296,21 @@ func (s *site) issueReceipt(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		code := s.receiptRefused(p, fields, err)
 		again(code)
+		return
+	}
+	switch issued.GetMail() {
+	case receiptsv1.ReceiptMail_RECEIPT_MAIL_SENT:
+		v.Lead, v.Erase = p.T("receipt.mailed", "number", issued.GetReceipt().GetNumber()), true
+		s.answerReceipt(w, r, http.StatusOK, p, v)
+		return
+	case receiptsv1.ReceiptMail_RECEIPT_MAIL_REFUSED, receiptsv1.ReceiptMail_RECEIPT_MAIL_FAILED:
+		// The receipt is there: the same form sends it again, or answers the PDF.
+		p.wrong("email", p.T("receipt.error_"+issued.GetMail().String(), "number", issued.GetReceipt().GetNumber()))
+		offered = &receiptsv1.ReceiptOffer{
+			State: receiptsv1.ReceiptOfferState_RECEIPT_OFFER_STATE_OFFERED, DonorKinds: []receiptsv1.DonorKind{kind}, MailOffered: true,
+			Amount: issued.GetReceipt().GetAmount(), PaymentCount: int32(len(issued.GetReceipt().GetPayments())),
+		}
+		again(http.StatusOK)
 		return
 	}
 	h := w.Header()
@@ -304,6 +369,8 @@ func receiptProblem(p *page, f receiptField, description string) string {
 	switch {
 	case strings.HasPrefix(description, "is required"):
 		return p.T("receipt.errorRequired")
+	case f.Name == "email":
+		return p.T("receipt.errorEmail")
 	case strings.Contains(description, "SIREN"):
 		return p.T("receipt.errorSiren")
 	case strings.Contains(description, "lines"):
@@ -322,6 +389,9 @@ func (s *site) eraseReceiptForm(w http.ResponseWriter, r *http.Request) {
 	}
 	v.Heading = p.T("receipt.eraseTitle")
 	v.Lead, v.Erase = p.T("receipt.eraseLead", "number", o.GetNumber()), o.GetErasable()
+	if o.GetNumber() == "" {
+		v.Lead = p.T("receipt.eraseOnly")
+	}
 	if !v.Erase {
 		v.Lead = p.T("receipt.erased")
 	}

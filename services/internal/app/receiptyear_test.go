@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -101,6 +102,10 @@ func TestAYearOfAMonthlyDonationHasOneReceipt(t *testing.T) {
 	}
 	_, err := d.issueOf(t, m.name(), 0, uuid.NewString())
 	wantError(t, err, codes.InvalidArgument, "INVALID_FIELD", "donation_year")
+	page := e.URL + "/c/monthly/avocate/monthly/" + m.name()[strings.LastIndex(m.name(), "/")+1:] + "/receipt"
+	if text, _ := browse(t, fmt.Sprintf("%s?year=%d&lang=fr", page, year), nil); !strings.Contains(text, fmt.Sprintf("year=%d&amp;lang=fr", year)) {
+		t.Errorf("the page of the year has no form: %s", text)
+	}
 	request := uuid.NewString()
 	first, err := d.issueOf(t, m.name(), year, request)
 	if err != nil {
@@ -237,6 +242,19 @@ func TestAReceiptIsMailedAtOnceAndTheAddressIsKeptNowhere(t *testing.T) {
 	first, err := d.client().IssueReceipt(t.Context(), request)
 	if err != nil || first.GetMail() != receiptsv1.ReceiptMail_RECEIPT_MAIL_REFUSED || len(first.GetPdf()) == 0 {
 		t.Fatalf("%v, %v", first.GetMail(), err)
+	}
+	// The page tells it too, and the same form answers the PDF without the address.
+	page := e.URL + "/c/vallon/avocate/donations/" + donation.GetName()[strings.LastIndex(donation.GetName(), "/")+1:] + "/receipt?lang=fr"
+	form := url.Values{
+		"kind": {"individual"}, "request_id": {request.GetRequestId()}, "first_name": {"Zoé"}, "last_name": {"Quillebeuf"},
+		"street": {"77 impasse des Engoulevents"}, "postal_code": {"29217"}, "city": {"Ploumoguer"}, "email": {address},
+	}
+	if text, _ := browse(t, page, form); !strings.Contains(text, "email-error") || !strings.Contains(text, "Quillebeuf") {
+		t.Errorf("the page does not say that the address is refused: %s", text)
+	}
+	form.Del("email")
+	if text, _ := browse(t, page, form); !strings.HasPrefix(text, "%PDF") {
+		t.Error("without an address the form answers no PDF")
 	}
 	box.Answer("RCPT", "")
 	sent := func() (mails []mailtest.Mail) {
