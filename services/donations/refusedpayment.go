@@ -45,8 +45,8 @@ ON CONFLICT (donation, payment_intent_id) DO UPDATE
 SET differs = true`
 
 // RefuseTx notes that the payments do not pay the donations that they name, and gives members notice of each. The donations
-// stay as they are. The caller books the money to unknown receipts in the same transaction. A payment that names no
-// donation of the account is ignored.
+// stay as they are. The caller books the money to unknown receipts in the same transaction. A payment that names a donation of
+// another account is ignored; of one that names none that exists, such as one that was deleted, the operator is told.
 func (s *Service) RefuseTx(ctx context.Context, tx pgx.Tx, account string, payments []RefusedPayment) error {
 	ids := make([]uuid.UUID, len(payments))
 	for i, p := range payments {
@@ -61,6 +61,9 @@ func (s *Service) RefuseTx(ctx context.Context, tx pgx.Tx, account string, payme
 	for _, p := range payments {
 		d, known := named[p.Donation]
 		if !known {
+			if err := s.tellForgottenTx(ctx, tx, p); err != nil {
+				return err
+			}
 			continue
 		}
 		s.cfg.Logger.WarnContext(ctx, "a payment names a donation that it is not of",
@@ -80,4 +83,23 @@ func (s *Service) RefuseTx(ctx context.Context, tx pgx.Tx, account string, payme
 		}
 	}
 	return nil
+}
+
+const existsSQL = `
+SELECT EXISTS (
+	SELECT
+	FROM donations.donations AS d
+	WHERE d.id = @id
+)`
+
+// tellForgottenTx tells the operator of a payment that names a donation that does not exist, since nobody knows any more whose it
+// was.
+func (s *Service) tellForgottenTx(ctx context.Context, tx pgx.Tx, p RefusedPayment) error {
+	var exists bool
+	if err := tx.QueryRow(ctx, existsSQL, pgx.NamedArgs{"id": p.Donation}).Scan(&exists); err != nil || exists || p.Donation == uuid.Nil {
+		return postgres.Error(err)
+	}
+	return s.cfg.Notices.TellTx(ctx, tx, notices.Notice{
+		Kind: notices.PaymentRefused, Key: p.Transaction, Amount: p.Paid, Transactions: []string{p.Transaction},
+	})
 }

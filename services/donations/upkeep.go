@@ -39,7 +39,7 @@ WHERE d.state = 'created'
 	AND coalesce(d.session_expires_at, d.created_at) <= @before`
 
 // upkeep deletes limits that are over, expires donations that cannot be paid any more, has Stripe asked about
-// donations whose end no event told, and makes batches of what was booked.
+// donations whose end no event told, makes batches of what was booked, and deletes donations that nobody paid.
 func (s *Service) upkeep(ctx context.Context) error {
 	if err := s.limits().Forget(ctx, s.cfg.Pool, s.now()); err != nil {
 		return fmt.Errorf("forget limits: %w", err)
@@ -47,6 +47,9 @@ func (s *Service) upkeep(ctx context.Context) error {
 	now := s.now()
 	if _, err := s.cfg.Pool.Exec(ctx, expireAbandonedSQL, pgx.NamedArgs{"now": now, "before": now.Add(-abandonedAfter)}); err != nil {
 		return fmt.Errorf("expire donations without a page: %w", postgres.Error(err))
+	}
+	if err := s.forgetAbandoned(ctx); err != nil {
+		return fmt.Errorf("forget abandoned donations: %w", err)
 	}
 	if err := s.tellReopened(ctx); err != nil {
 		return fmt.Errorf("tell of card ways that are open again: %w", err)
