@@ -45,7 +45,7 @@
 //	exports              -> payouts, ledger, collectives
 //	donations            -> wall, campaigns, ledger, connect, collectives, notices, audit
 //	bank                 -> treasury, campaigns, ledger, collectives, notices, audit
-//	treasury             -> campaigns, ledger, collectives, audit
+//	treasury             -> wall, campaigns, ledger, collectives, audit
 //	payouts              -> ledger, collectives, notices
 //	connect              -> collectives, notices, access, audit
 //	collectives          -> approvals, notices, access, audit

@@ -50,6 +50,11 @@ var floatsAllowed = map[string]string{
 	"services/webhooks/gauges.go":                           "counts and seconds of metrics",
 	"services/webhooks/health.go":                           "seconds of a delay",
 	"services/webhooks/metrics.go":                          "buckets of a histogram of seconds",
+	"services/wall/challenge.go":                            "the logarithm of a pressure",
+	"services/wall/counter.go":                              "counts of payments that fade",
+	"services/wall/limits.go":                               "limits of such counts",
+	"services/wall/wall.go":                                 "ratios to limits",
+	"services/internal/postgres/migrations/00070_wall.sql":  "counts of payments that fade",
 }
 
 // Money is counted in integers. A float in the code is one that somebody has given a reason for.

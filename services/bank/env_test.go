@@ -3,14 +3,12 @@ package bank
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/cagnotte/cagnotte/services/bank/statement"
@@ -22,6 +20,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/money"
 	"github.com/cagnotte/cagnotte/services/notices"
 	"github.com/cagnotte/cagnotte/services/treasury"
+	"github.com/cagnotte/cagnotte/services/wall"
 )
 
 var (
@@ -51,8 +50,8 @@ func open(t *testing.T) (*env, *pgxpool.Pool) {
 	books := ledger.New(ledger.Config{Pool: pool, Now: now})
 	e.treasury = treasury.New(treasury.Config{
 		Pool: pool, Campaigns: e.campaigns, Collectives: groups, Ledger: books, Now: now,
-		LimitTx: func(context.Context, pgx.Tx, netip.Prefix) error { return nil },
-		Banked:  func(ctx context.Context, collective string) error { return e.Recognise(ctx, collective) },
+		Wall:   wall.New(wall.Config{Limits: wall.Limits{Off: true}}),
+		Banked: func(ctx context.Context, collective string) error { return e.Recognise(ctx, collective) },
 	})
 	e.Service = New(Config{
 		Pool: pool, Collectives: groups, Ledger: books, Treasury: e.treasury, Notices: notices.New(notices.Config{Pool: pool, Now: now}), SecretKey: []byte("0123456789abcdef0123456789abcdef"), Now: now,

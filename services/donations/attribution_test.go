@@ -10,7 +10,7 @@ import (
 
 // A live Connect endpoint gets test events too, and metadata can name any donation.
 func TestTheOtherLivemodeMovesNoDonation(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	d := e.create(intent())
 	page := stripe.Session{ID: d.CheckoutSession, Donation: d.ID, Status: stripe.SessionComplete, PaymentStatus: stripe.Paid, PaymentIntent: "pi_1"}
 	page.Livemode = true

@@ -64,7 +64,7 @@ func (e *env) to(at time.Time) {
 }
 
 func TestBatchesAreShownWhereMembersChoseSo(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	today := e.clock.Now().UTC().Truncate(24 * time.Hour)
 	day := func(n int, hour float64) time.Time {
 		return today.AddDate(0, 0, n).Add(time.Duration(hour * float64(time.Hour)))
@@ -161,7 +161,7 @@ func TestBatchesTellNoHour(t *testing.T) {
 	amounts := [][]int64{{20_00, 37_00, 20_00, 22_00}, {45_00, 60_00, 25_00}, {5_00, 10_00, 5_00, 12_00, 200_00, 300_00, 400_00}}
 	var shown []string
 	for _, hours := range [][]float64{{0, 1, 2, 3, 4, 5, 6}, {23.9, 14.03, 0.01, 22, 3, 8, 12}, {23.99, 23.99, 23.99, 23.99, 23.99, 23.99, 23.99}} {
-		e := newEnv(t, Limit{})
+		e := newEnv(t)
 		e.showDonations(true)
 		e.upkeep()
 		today := e.clock.Now().UTC().Truncate(24 * time.Hour)

@@ -82,7 +82,7 @@ func TestTheBalanceDecidesTheState(t *testing.T) {
 	} {
 		t.Run(rule, func(t *testing.T) {
 			t.Parallel()
-			e := newEnv(t, Limit{})
+			e := newEnv(t)
 			d := e.create(intent())
 			e.book(d, c.movements...)
 			got := e.reload(d)

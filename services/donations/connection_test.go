@@ -13,7 +13,7 @@ import (
 )
 
 func TestADisconnectedAccountTakesNoDonations(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	if _, err := e.groups.Update(t.Context(), "vallon", "", func(c *collectives.Collective) error {
 		c.StripeAccount = "acct_1"
 		return nil

@@ -12,6 +12,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/wall"
 )
 
 // Create starts a donation, or continues the one of the same request id, and returns it with its session. The checks are
@@ -23,7 +24,7 @@ import (
 //     campaign that is not there, or a draft
 //   - INVALID_ARGUMENT: CURRENCY_MISMATCH, AMOUNT_TOO_SMALL, AMOUNT_TOO_LARGE, FEE_COVER_UNAVAILABLE,
 //     RETURN_URL_NOT_ALLOWED
-//   - RESOURCE_EXHAUSTED: TOO_MANY_DONATIONS; only for a new donation
+//   - FAILED_PRECONDITION: CHALLENGE_REQUIRED; RESOURCE_EXHAUSTED: TOO_MANY_DONATIONS; only for a new donation
 //   - UNAVAILABLE: CARDS_PAUSED, with the time to wait, while the campaign's card way is closed; only for a new donation
 //   - UNAVAILABLE: STRIPE_UNAVAILABLE, with the time to wait; the same request continues the donation
 //
@@ -86,6 +87,18 @@ func (s *Service) start(ctx context.Context, campaign campaigns.Campaign, in Int
 	if err := s.checkReturnURL(campaign, in.ReturnURL); err != nil {
 		return Donation{}, err
 	}
+	collective, err := s.cfg.Collectives.Get(ctx, in.Campaign.Collective)
+	if err != nil {
+		return Donation{}, err
+	}
+	attempt := wall.Attempt{
+		Kind: wall.Card, Address: in.Address, Campaign: in.Campaign.String(), Account: collective.StripeAccount,
+		Amount: in.Amount, Solution: in.Solution,
+	}
+	// Before anything is written, so that an attack leaves nothing behind.
+	if err := s.cfg.Wall.Check(ctx, attempt); err != nil {
+		return Donation{}, err
+	}
 	id := uuid.Must(uuid.NewV7())
 	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
 		account, err := s.cfg.Collectives.MarkInUseTx(ctx, tx, in.Campaign.Collective)
@@ -114,8 +127,9 @@ func (s *Service) start(ctx context.Context, campaign campaigns.Campaign, in Int
 		if err := s.cfg.CardWays.EnterTx(ctx, tx, cardWay(in.Campaign, account)); err != nil {
 			return err
 		}
-		// Last, since it locks the network's row until the commit.
-		return s.takeTx(ctx, tx, in.Network, now)
+		// Last, since it locks the rows of the network until the commit.
+		attempt.Account = account
+		return s.cfg.Wall.TakeTx(ctx, tx, attempt)
 	})
 	if err != nil {
 		return Donation{}, err

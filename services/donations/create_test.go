@@ -14,10 +14,11 @@ import (
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 	"github.com/cagnotte/cagnotte/services/money"
+	"github.com/cagnotte/cagnotte/services/wall"
 )
 
 func TestCreate(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	in := intent()
 	in.ReturnURL = site + "/merci?x=1"
 	d := e.create(in)
@@ -83,7 +84,7 @@ func TestCreate(t *testing.T) {
 }
 
 func TestRefusals(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	for name, c := range map[string]struct {
 		change func(*Intent)
 		reason errorsv1.ErrorReason
@@ -136,7 +137,7 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestConcurrentEqualRequests(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	// Slow enough that all of them are under way at once.
 	e.sim.AddFault(stripesim.Fault{Method: "POST", Delay: 300 * time.Millisecond})
 	in := intent()
@@ -174,7 +175,7 @@ func TestStripeUnavailable(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e := newEnv(t, Limit{})
+			e := newEnv(t)
 			fault.Method, fault.PathPrefix = "POST", "/v1/checkout/sessions"
 			e.sim.AddFault(fault)
 			in := intent()
@@ -199,7 +200,7 @@ func TestStripeUnavailable(t *testing.T) {
 		})
 	}
 	t.Run("refused for good: internal, and not repeated under the same key", func(t *testing.T) {
-		e := newEnv(t, Limit{})
+		e := newEnv(t)
 		e.sim.AddFault(stripesim.Fault{Method: "POST", Status: 403})
 		in := intent()
 		_, err := e.donations.Create(t.Context(), in)
@@ -226,7 +227,7 @@ func oneBodyPerKey(t *testing.T, e *env) {
 }
 
 func TestTheTitleChangesBeforeTheRetry(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	e.sim.AddFault(stripesim.Fault{Method: "POST", LoseReply: true})
 	in := intent()
 	_, err := e.donations.Create(t.Context(), in)
@@ -244,7 +245,7 @@ func TestTheTitleChangesBeforeTheRetry(t *testing.T) {
 }
 
 func TestARetryHoursLater(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	e.sim.AddFault(stripesim.Fault{Method: "POST", Reset: true})
 	in := intent()
 	_, err := e.donations.Create(t.Context(), in)
@@ -267,7 +268,7 @@ func TestARetryHoursLater(t *testing.T) {
 }
 
 func TestACallerWhoLeaves(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	e.sim.AddFault(stripesim.Fault{Method: "POST", Delay: 200 * time.Millisecond})
 	ctx, leave := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer leave()
@@ -284,8 +285,8 @@ func TestACallerWhoLeaves(t *testing.T) {
 }
 
 func TestLimit(t *testing.T) {
-	limit := Limit{Burst: 3, Interval: 30 * time.Second}
-	e := newEnv(t, limit)
+	limit := wall.Network{Soft: 3, Hard: 3, Interval: 30 * time.Second}
+	e := newEnv(t, wall.Limits{Near: limit})
 	e.clock.Set(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
 	e.clock.Freeze()
 	in := intent()
@@ -302,7 +303,7 @@ func TestLimit(t *testing.T) {
 	t.Run("does not count repeats", func(t *testing.T) { e.create(in) })
 	t.Run("is each network's own", func(t *testing.T) {
 		other := intent()
-		other.Network = netip.MustParsePrefix("2001:db8::/48")
+		other.Address = netip.MustParseAddr("2001:db8::1")
 		e.create(other)
 	})
 	t.Run("gives one back after each interval", func(t *testing.T) {
@@ -313,8 +314,8 @@ func TestLimit(t *testing.T) {
 	})
 	t.Run("holds for callers from nowhere together", func(t *testing.T) {
 		nowhere := intent()
-		nowhere.Network = netip.Prefix{}
-		for range limit.Burst {
+		nowhere.Address = netip.Addr{}
+		for range limit.Soft {
 			nowhere.RequestID = uuid.New()
 			e.create(nowhere)
 		}
@@ -324,7 +325,7 @@ func TestLimit(t *testing.T) {
 	})
 	t.Run("stores no address, and forgets", func(t *testing.T) {
 		var rows string
-		const all = "SELECT coalesce(string_agg(l::text, ' '), '') FROM donations.limits AS l"
+		const all = "SELECT coalesce(string_agg(l::text, ' '), '') FROM wall.limits AS l"
 		if err := e.pool.QueryRow(t.Context(), all).Scan(&rows); err != nil {
 			t.Fatal(err)
 		}
@@ -332,7 +333,7 @@ func TestLimit(t *testing.T) {
 			t.Errorf("limits: %s", rows)
 		}
 		e.clock.Advance(time.Hour)
-		if err := e.donations.upkeep(t.Context()); err != nil {
+		if err := e.donations.cfg.Wall.Forget(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if err := e.pool.QueryRow(t.Context(), all).Scan(&rows); err != nil || rows != "" {
@@ -343,7 +344,7 @@ func TestLimit(t *testing.T) {
 
 // Other programs allowed 18,000 attempts with stolen cards from one address.
 func TestAStormFromOneNetwork(t *testing.T) {
-	e := newEnv(t, Limit{Burst: 5, Interval: time.Hour})
+	e := newEnv(t, wall.Limits{Near: wall.Network{Soft: 5, Hard: 5, Interval: time.Hour}})
 	var mu sync.Mutex
 	var let, refused int
 	var running sync.WaitGroup
@@ -369,7 +370,7 @@ func TestAStormFromOneNetwork(t *testing.T) {
 
 // https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts: eight digits, also with the fee.
 func TestAnAmountWithFeeTooLargeForStripe(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	e.donations.cfg.Campaigns = campaigns.New(campaigns.Config{Pool: e.pool, FeeEstimate: campaigns.DefaultFeeEstimate})
 	in := intent()
 	in.CoverFee, in.Amount.Minor = true, maxWholeMinor

@@ -11,7 +11,7 @@ import (
 
 // A collective that asks for discretion is named neither on the payment page's item, nor on bank statements, nor in mails.
 func TestDiscretion(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	said := func(monthly bool) url.Values {
 		t.Helper()
 		in := intent()

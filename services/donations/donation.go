@@ -112,8 +112,10 @@ type Intent struct {
 	ReturnURL string
 	// Origin is the origin of the page that sends the request; empty when no browser does.
 	Origin string
-	// Network is the network that the request comes from; the zero Prefix when unknown.
-	Network netip.Prefix
+	// Address is where the request comes from; invalid when unknown. It is not stored.
+	Address netip.Addr
+	// Solution is that of a challenge of package wall; empty for none.
+	Solution string
 }
 
 // fingerprint is what a request id stands for.
@@ -138,10 +140,10 @@ type Config struct {
 	Jobs *river.Client[pgx.Tx]
 	// PublicURL is the address of our pages, to which Stripe leads donors back. A slash at its end is ignored.
 	PublicURL string
-	// SecretKey keys the hashes of networks for the limit.
+	// Wall judges and counts who starts a payment.
+	Wall *wall.Service
+	// SecretKey keys the hashes of networks for the limits of links.
 	SecretKey []byte
-	// Limit is how often one network may start a donation. The default is DefaultLimit.
-	Limit Limit
 	// CardWays close and open the card ways of campaigns. The default is made of Pool, Now and Metrics.
 	CardWays *wall.CardWays
 	// ReturnedTx is called in the transaction that books refunds, after them, with their donations locked; nothing when nil.
@@ -172,9 +174,6 @@ func New(cfg Config) *Service {
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
-	}
-	if cfg.Limit == (Limit{}) {
-		cfg.Limit = DefaultLimit
 	}
 	if cfg.CardWays == nil {
 		cfg.CardWays = wall.NewCardWays(wall.CardWaysConfig{Pool: cfg.Pool, Now: cfg.Now, Metrics: cfg.Metrics})

@@ -28,6 +28,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/ledger"
 	"github.com/cagnotte/cagnotte/services/money"
 	"github.com/cagnotte/cagnotte/services/notices"
+	"github.com/cagnotte/cagnotte/services/wall"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -56,7 +57,8 @@ type env struct {
 	stripeURL string
 }
 
-func newEnv(t *testing.T, limit Limit) *env {
+// newEnv starts the service with the wall's own limits, or those that are given.
+func newEnv(t *testing.T, limits ...wall.Limits) *env {
 	t.Helper()
 	e := &env{t: t, pool: pgtest.New(t), clock: stripesim.NewClock()}
 	var err error
@@ -98,7 +100,7 @@ func newEnv(t *testing.T, limit Limit) *env {
 	e.campaigns = campaigns.New(campaigns.Config{Pool: e.pool, Now: e.clock.Now})
 	e.donations = New(Config{
 		Pool: e.pool, Campaigns: e.campaigns, Collectives: e.groups, Notices: e.notices, Connect: e.connect, Ledger: ledger.New(ledger.Config{Pool: e.pool}),
-		Stripe: client, Jobs: jobs, PublicURL: "https://cagnotte.example/", SecretKey: []byte("secret"), Limit: limit,
+		Stripe: client, Jobs: jobs, PublicURL: "https://cagnotte.example/", SecretKey: []byte("secret"), Wall: wall.New(wall.Config{Pool: e.pool, SecretKey: []byte("secret"), Limits: append(limits, wall.Limits{})[0], Now: e.clock.Now}),
 		Now: e.clock.Now, Logger: logger,
 	})
 	ctx := t.Context()
@@ -137,7 +139,7 @@ func (e *env) key(ctx context.Context, id string) (name string) {
 func intent() Intent {
 	return Intent{
 		Campaign: vallon, RequestID: uuid.New(), Amount: money.Amount{Minor: 20_00, Currency: money.EUR},
-		Locale: "fr", Origin: site, Network: network,
+		Locale: "fr", Origin: site, Address: network.Addr(),
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 func TestFeesThatCannotBeCovered(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	in := intent()
 	in.CoverFee = true
 	if _, err := e.donations.Create(t.Context(), in); err == nil {

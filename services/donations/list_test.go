@@ -64,7 +64,7 @@ func (l lists) names(monthly bool, req *donationsv1.ListDonationsRequest) (names
 }
 
 func TestLists(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	other := campaigns.Name{Collective: "vallon", Campaign: "other"}
 	for _, statement := range []string{
 		// Another campaign of the collective, and one of the same name elsewhere.
@@ -187,7 +187,7 @@ func TestLists(t *testing.T) {
 // A page of a list touches the rows that it answers, and not those of other campaigns, states and times. The progress of a
 // campaign touches none of its booked donations but one.
 func TestAPageOfAListTouchesItsOwnRows(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	owner := pgtest.Owner(t, e.pool)
 	for _, statement := range []string{
 		`INSERT INTO donations.donations (id, collective, campaign, request_id, fingerprint, amount_minor, currency, locale, return_url,

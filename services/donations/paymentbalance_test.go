@@ -49,7 +49,7 @@ func TestAPaymentThatIsPaidBackTwice(t *testing.T) {
 	} {
 		t.Run(rule, func(t *testing.T) {
 			t.Parallel()
-			e := newEnv(t, Limit{})
+			e := newEnv(t)
 			d := e.create(intent())
 			e.book(d, c.movements...)
 			rows, err := e.pool.Query(t.Context(), "SELECT amount_minor FROM notices.notices WHERE kind = 'paid_back_twice'")
@@ -89,7 +89,7 @@ func TestPartsOfAPaymentAreIntegers(t *testing.T) {
 
 // Stripe's lists have the newest first, and a session may name the other payment.
 func TestWhichPaymentIsTheDonationsOwn(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	d := e.create(intent())
 	if err := e.exec("UPDATE donations.donations SET state = 'succeeded', paid_at = now(), payment_intent_id = 'pi_2'"); err != nil {
 		t.Fatal(err)

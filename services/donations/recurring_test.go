@@ -30,7 +30,7 @@ var allRecurringStates = []RecurringState{
 
 // Go and the database have the same table of steps.
 func TestTheDatabaseKnowsTheSameStepsOfMonthlyDonations(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	donation := e.create(intent()) // whose id no monthly donation has yet
 	ended := map[bool]string{true: "now()", false: "NULL"}
 	for _, from := range allRecurringStates {
@@ -119,7 +119,7 @@ func (e *env) keep() {
 }
 
 func TestAPaidInvoiceIsOneDonation(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	first, subscription := e.paidMonthly()
 	r := e.recurring(first)
 	invoice := func(id string) stripe.Invoice {
@@ -190,7 +190,7 @@ func TestAPaidInvoiceIsOneDonation(t *testing.T) {
 // Metadata can be written by whoever may use the account: a subscription is a monthly donation's when its first month's
 // session made it.
 func TestASubscriptionThatOnlyNamesAMonthlyDonation(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	first, _ := e.paidMonthly()
 	before := e.recurring(first)
 	t.Run("changes nothing of one that has its own", func(t *testing.T) {
@@ -231,7 +231,7 @@ func TestASubscriptionThatOnlyNamesAMonthlyDonation(t *testing.T) {
 }
 
 func TestMonthlyDonationsOfACampaignWhoseDeadlinePassedEnd(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	active, subscription := e.paidMonthly()
 	due, dueSubscription := e.paidMonthly()
 	if err := e.sim.SetCard(dueSubscription, stripesim.CardDeclined); err != nil {
@@ -267,11 +267,11 @@ func TestMonthlyDonationsOfACampaignWhoseDeadlinePassedEnd(t *testing.T) {
 }
 
 func TestAPendingChangeSurvivesFailures(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	first, subscription := e.paidMonthly()
 	e.sim.AddFault(stripesim.Fault{Method: "POST", PathPrefix: "/v1/subscriptions/", Times: 1, Status: 500})
 	e.sim.AddFault(stripesim.Fault{Method: "POST", PathPrefix: "/v1/subscriptions/", Times: 1, LoseReply: true})
-	r, err := e.donations.ChangeRecurring(t.Context(), vallon, first.ID, money.Amount{Minor: 30_00, Currency: money.EUR})
+	r, err := e.donations.ChangeRecurring(t.Context(), vallon, first.ID, money.Amount{Minor: 30_00, Currency: money.EUR}, Visit{})
 	if err != nil || !r.Pending() || r.Amount.Minor != 30_00 {
 		t.Fatalf("%+v, %v", r, err)
 	}
@@ -298,7 +298,7 @@ func TestAPendingChangeSurvivesFailures(t *testing.T) {
 }
 
 func TestAMonthlyDonationThatNobodyPaidExpires(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	first := e.monthly()
 	e.clock.Advance(3 * time.Hour)
 	if err := e.donations.Refresh(t.Context(), first.ID); err != nil {
@@ -311,7 +311,7 @@ func TestAMonthlyDonationThatNobodyPaidExpires(t *testing.T) {
 }
 
 func TestLinksAreLimited(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	err := e.donations.RequestLink(t.Context(), vallon, uuid.New(), network)
 	wantReason(t, err, errorsv1.ErrorReason_MAIL_NOT_CONFIGURED)
 
@@ -345,7 +345,7 @@ func TestLinksAreLimited(t *testing.T) {
 
 // TestALinkOpensItsOwnDonationAlone tries a link on other names, and many at once.
 func TestALinkOpensItsOwnDonationAlone(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	first, _ := e.paidMonthly()
 	var token string
 	err := postgres.InTx(t.Context(), e.pool, func(ctx context.Context, tx pgx.Tx) (err error) {
@@ -418,11 +418,11 @@ func (e *env) sender() *mail.Sender {
 
 // Two amounts that were sent to Stripe at once could arrive in the other order.
 func TestTheLastAmountIsTheOneAtStripe(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	first, _ := e.paidMonthly()
 	want := func(minor int64) Recurring {
 		t.Helper()
-		r, err := e.donations.ChangeRecurring(t.Context(), vallon, first.ID, money.Amount{Minor: minor, Currency: money.EUR})
+		r, err := e.donations.ChangeRecurring(t.Context(), vallon, first.ID, money.Amount{Minor: minor, Currency: money.EUR}, Visit{})
 		if err != nil || r.Amount.Minor != minor {
 			t.Fatalf("%+v, %v", r, err)
 		}
@@ -459,7 +459,7 @@ func TestTheLastAmountIsTheOneAtStripe(t *testing.T) {
 
 // Members can set a quantity in Stripe's dashboard. The donor's amount is the total all the same.
 func TestAChangedAmountIsTheTotal(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	first, subscription := e.paidMonthly()
 	sub, err := e.donations.cfg.Stripe.GetSubscription(t.Context(), "", subscription)
 	if err != nil {
@@ -475,7 +475,7 @@ func TestAChangedAmountIsTheTotal(t *testing.T) {
 	if r := e.recurring(first); r.Amount.Minor != 40_00 {
 		t.Fatalf("%+v, and at Stripe %s", r, answer.Body)
 	}
-	r, err := e.donations.ChangeRecurring(t.Context(), vallon, first.ID, money.Amount{Minor: 10_00, Currency: money.EUR})
+	r, err := e.donations.ChangeRecurring(t.Context(), vallon, first.ID, money.Amount{Minor: 10_00, Currency: money.EUR}, Visit{})
 	if err != nil || r.Amount.Minor != 10_00 || e.sim.Subscriptions("")[0].AmountMinor != 10_00 {
 		t.Errorf("%+v, %v, and at Stripe %+v", r, err, e.sim.Subscriptions("")[0])
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/google/uuid"
@@ -16,6 +17,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 	"github.com/cagnotte/cagnotte/services/money"
+	"github.com/cagnotte/cagnotte/services/wall"
 )
 
 // A change of a monthly donation, another amount or an end, is stored first, as a pending change, and then applied at
@@ -112,8 +114,9 @@ WHERE r.id = @id
 
 // ChangeRecurring changes the amount from the next month on, within the campaign's bounds. It returns the donation as it is
 // afterwards: changed, or [Recurring.Pending] when Stripe does not answer or the account is disconnected. Errors: NOT_FOUND;
-// FAILED_PRECONDITION: RECURRING_NOT_STARTED, RECURRING_ENDED; INVALID_ARGUMENT as of [Service.Create].
-func (s *Service) ChangeRecurring(ctx context.Context, name campaigns.Name, id uuid.UUID, amount money.Amount) (Recurring, error) {
+// FAILED_PRECONDITION: RECURRING_NOT_STARTED, RECURRING_ENDED; INVALID_ARGUMENT as of [Service.Create]; those of
+// [wall.Service.Check]. The amount that it has already is no change, and is not counted.
+func (s *Service) ChangeRecurring(ctx context.Context, name campaigns.Name, id uuid.UUID, amount money.Amount, from Visit) (Recurring, error) {
 	r, err := s.GetRecurring(ctx, name, id)
 	if err != nil {
 		return Recurring{}, err
@@ -128,14 +131,34 @@ func (s *Service) ChangeRecurring(ctx context.Context, name campaigns.Name, id u
 	if err := checkAmount(campaign, "amount", amount); err != nil {
 		return Recurring{}, err
 	}
+	attempt := from.attempt(r, amount)
 	now := s.now()
-	_, err = s.cfg.Pool.Exec(ctx, setPendingAmountSQL, pgx.NamedArgs{
-		"id": id, "amount_minor": amount.Minor, "now": now, "claimed_until": now.Add(changeClaim),
+	err = postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, setPendingAmountSQL, pgx.NamedArgs{
+			"id": id, "amount_minor": amount.Minor, "now": now, "claimed_until": now.Add(changeClaim),
+		})
+		if err != nil || tag.RowsAffected() == 0 {
+			return postgres.Error(err)
+		}
+		return s.cfg.Wall.TakeTx(ctx, tx, attempt)
 	})
 	if err != nil {
-		return Recurring{}, postgres.Error(err)
+		return Recurring{}, err
 	}
 	return s.applyChangeNow(ctx, name, id)
+}
+
+// Visit is where a donor's call comes from, and the solution of a challenge of package wall; empty for none.
+type Visit struct {
+	Address  netip.Addr
+	Solution string
+}
+
+// attempt is the wish to change a monthly donation, as package wall counts it.
+func (v Visit) attempt(r Recurring, amount money.Amount) wall.Attempt {
+	return wall.Attempt{
+		Kind: wall.Change, Address: v.Address, Campaign: r.Campaign.String(), Account: r.StripeAccount, Amount: amount, Solution: v.Solution,
+	}
 }
 
 // checkGoesOn is an error for a monthly donation that has no next month.

@@ -13,11 +13,12 @@ import (
 	recurringv1 "github.com/cagnotte/cagnotte/proto/cagnotte/recurring/v1"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 	"github.com/cagnotte/cagnotte/services/money"
+	"github.com/cagnotte/cagnotte/services/wall"
 )
 
 // A month that is renewed while its campaign closes is charged an hour later, so ends must not wait for later runs.
 func TestOneRunEndsAllMonthlyDonationsOfAClosedCampaign(t *testing.T) {
-	e := newEnv(t, Limit{Burst: 500, Interval: time.Second})
+	e := newEnv(t, wall.Limits{Off: true})
 	var all []Donation
 	for range 2*recurringCount + 1 {
 		first, _ := e.paidMonthly()
@@ -43,7 +44,7 @@ func TestOneRunEndsAllMonthlyDonationsOfAClosedCampaign(t *testing.T) {
 }
 
 func TestThoseThatStripeChargesNextEndFirst(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	var want []uuid.UUID
 	now := e.clock.Now()
 	for _, read := range []struct {
@@ -86,7 +87,7 @@ func TestThoseThatStripeChargesNextEndFirst(t *testing.T) {
 
 // Until upkeep runs, the page would promise a next donation.
 func TestTheEndOfACampaignIsShownAtOnce(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	first, _ := e.paidMonthly()
 	server := NewRecurringServer(e.donations)
 	told := func() []*recurringv1.RecurringDonation {
@@ -114,7 +115,7 @@ func TestTheEndOfACampaignIsShownAtOnce(t *testing.T) {
 			t.Errorf("%v", r)
 		}
 	}
-	_, err := e.donations.ChangeRecurring(t.Context(), vallon, first.ID, money.Amount{Minor: 5_00, Currency: money.EUR})
+	_, err := e.donations.ChangeRecurring(t.Context(), vallon, first.ID, money.Amount{Minor: 5_00, Currency: money.EUR}, Visit{})
 	wantReason(t, err, errorsv1.ErrorReason_RECURRING_ENDED)
 	e.keep()
 	for _, r := range told() {

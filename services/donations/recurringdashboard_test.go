@@ -14,6 +14,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
 	"github.com/cagnotte/cagnotte/services/money"
+	"github.com/cagnotte/cagnotte/services/wall"
 )
 
 func (e *env) must(errs ...error) {
@@ -27,7 +28,7 @@ func (e *env) must(errs ...error) {
 
 // Members can have a subscription end on any day, in Stripe's dashboard.
 func TestAnEndOnADayIsShownAndStays(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	first, subscription := e.paidMonthly()
 	r := e.recurring(first)
 	end := r.PeriodEnd
@@ -54,7 +55,7 @@ func TestAnEndOnADayIsShownAndStays(t *testing.T) {
 		if !r.CancelTime.Equal(c.at) || !r.NextDebit.Equal(c.next) || r.EndReason != c.reason || r.CancelAtPeriodEnd != c.noMonth || r.State != RecurringActive {
 			t.Errorf("%s: %+v", c.rule, r)
 		}
-		_, err := e.donations.ChangeRecurring(t.Context(), vallon, first.ID, money.Amount{Minor: 25_00 + int64(c.at.Day()), Currency: money.EUR})
+		_, err := e.donations.ChangeRecurring(t.Context(), vallon, first.ID, money.Amount{Minor: 25_00 + int64(c.at.Day()), Currency: money.EUR}, Visit{})
 		if c.amounts != (err == nil) {
 			t.Errorf("%s: another amount: %v", c.rule, err)
 		}
@@ -94,7 +95,7 @@ func TestAnEndOnADayIsShownAndStays(t *testing.T) {
 
 // A campaign that closes ends what would go on after the month that is paid for, whatever day members chose.
 func TestAClosedCampaignEndsBeforeALaterDay(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	first, subscription := e.paidMonthly()
 	end := e.recurring(first).PeriodEnd
 	e.must(e.sim.CancelAt(subscription, end.AddDate(0, 3, 0)))
@@ -112,7 +113,7 @@ func TestAClosedCampaignEndsBeforeALaterDay(t *testing.T) {
 func TestAPauseIsShown(t *testing.T) {
 	for _, behavior := range []stripesim.PauseBehavior{stripesim.PauseKeepsDrafts, stripesim.PauseGivesInvoicesUp, stripesim.PauseVoidsInvoices} {
 		t.Run(string(behavior), func(t *testing.T) {
-			e := newEnv(t, Limit{})
+			e := newEnv(t)
 			e.clock.Set(time.Date(2027, 1, 31, 12, 0, 0, 0, time.UTC))
 			first, subscription := e.paidMonthly()
 			end := e.recurring(first).PeriodEnd
@@ -134,7 +135,7 @@ func TestAPauseIsShown(t *testing.T) {
 			paused(time.Time{}, time.Time{})
 			e.clock.Set(end.Add(-time.Hour))
 			paused(after.Add(-aWeek), after)
-			if r, err := e.donations.ChangeRecurring(t.Context(), vallon, first.ID, money.Amount{Minor: 30_00, Currency: money.EUR}); err != nil || !r.Paused || r.Pending() {
+			if r, err := e.donations.ChangeRecurring(t.Context(), vallon, first.ID, money.Amount{Minor: 30_00, Currency: money.EUR}, Visit{}); err != nil || !r.Paused || r.Pending() {
 				t.Errorf("another amount: %+v, %v", r, err)
 			}
 			e.clock.Set(end.Add(2 * time.Hour))
@@ -156,7 +157,7 @@ func TestAPauseIsShown(t *testing.T) {
 		})
 	}
 	t.Run("a stop ends it for good", func(t *testing.T) {
-		e := newEnv(t, Limit{})
+		e := newEnv(t)
 		first, subscription := e.paidMonthly()
 		e.must(e.sim.PauseCollection(subscription, stripesim.PauseKeepsDrafts, time.Time{}))
 		for range 2 {
@@ -170,7 +171,7 @@ func TestAPauseIsShown(t *testing.T) {
 
 // A link is used up by an answer, and by nothing else.
 func TestALinkSurvivesAFailingRead(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	first, _ := e.paidMonthly()
 	var token string
 	e.must(postgres.InTx(t.Context(), e.pool, func(ctx context.Context, tx pgx.Tx) (err error) {
@@ -249,7 +250,7 @@ func TestMembersAreToldOfEachEndOnce(t *testing.T) {
 		},
 	} {
 		t.Run(kind, func(t *testing.T) {
-			e := newEnv(t, Limit{})
+			e := newEnv(t)
 			first, subscription := e.paidMonthly()
 			end(e, first, subscription)
 			for range 2 {
@@ -262,7 +263,7 @@ func TestMembersAreToldOfEachEndOnce(t *testing.T) {
 		})
 	}
 	t.Run("one that never began is not told", func(t *testing.T) {
-		e := newEnv(t, Limit{})
+		e := newEnv(t)
 		first := e.monthly()
 		if err := e.sim.Pay(first.CheckoutSession, stripesim.CardDeclined); err == nil {
 			t.Fatal("not declined")
@@ -306,7 +307,7 @@ func TestManyEndsAreFewNotices(t *testing.T) {
 		},
 	} {
 		t.Run(what, func(t *testing.T) {
-			e := newEnv(t, Limit{Burst: 1000, Interval: time.Millisecond})
+			e := newEnv(t, wall.Limits{Off: true})
 			e.clock.Set(time.Date(2027, 3, 10, 9, 0, 0, 0, time.UTC)) // no midnight comes in between
 			var donations []Donation
 			var subscriptions []string
@@ -339,7 +340,7 @@ func TestManyEndsAreFewNotices(t *testing.T) {
 func TestARefusedDebitIsNotTriedAgainAfterTheEnd(t *testing.T) {
 	for _, reason := range []EndReason{EndedByCollective, EndedByDonor} {
 		t.Run(string(reason), func(t *testing.T) {
-			e := newEnv(t, Limit{})
+			e := newEnv(t)
 			e.must(e.sim.OfferDebits("", true))
 			first, subscription := e.paidMonthly()
 			e.must(e.sim.SetIBAN(subscription, stripesim.IBANPaid))

@@ -86,7 +86,7 @@ func (e *env) months() (paid []int64, states []State) {
 
 func TestAFirstMonthByDebitIsPendingUntilItIsGivenUp(t *testing.T) {
 	t.Run("while Stripe tries again it has not failed", func(t *testing.T) {
-		e := newEnv(t, Limit{})
+		e := newEnv(t)
 		first := e.debitMonthly(stripesim.IBANRefused)
 		e.clock.Advance(aWeek)
 		if ok := e.applySession(first, true); !ok {
@@ -111,7 +111,7 @@ func TestAFirstMonthByDebitIsPendingUntilItIsGivenUp(t *testing.T) {
 		}
 	})
 	for _, hold := range []bool{false, true} {
-		e := newEnv(t, Limit{})
+		e := newEnv(t)
 		if err := e.sim.HoldFirstDebits("", hold); err != nil {
 			t.Fatal(err)
 		}
@@ -137,7 +137,7 @@ func (e *env) applySession(first Donation, failed bool) bool {
 }
 
 func TestAVoidedInvoiceIsPaidByItsMoney(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	first := e.debitMonthly(stripesim.IBANPaid)
 	e.clock.Advance(aWeek)
 	e.wantFirst(first, StateSucceeded)
@@ -216,11 +216,11 @@ func (e *env) monthlyInPounds() (first Donation) {
 
 // Amount and currency of such a month's invoice are the donor's; the donation's are the campaign's.
 func TestMonthsInTheDonorsCurrency(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	first := e.monthlyInPounds()
 	e.wantFirst(first, StateSucceeded)
 	e.refreshRecurring(first)
-	if _, err := e.donations.ChangeRecurring(t.Context(), vallon, first.ID, money.Amount{Minor: 30_00, Currency: money.EUR}); err != nil {
+	if _, err := e.donations.ChangeRecurring(t.Context(), vallon, first.ID, money.Amount{Minor: 30_00, Currency: money.EUR}, Visit{}); err != nil {
 		t.Fatal(err)
 	}
 	e.clock.Set(e.recurring(first).PeriodEnd.Add(2 * time.Hour))
@@ -262,7 +262,7 @@ func TestMonthsInTheDonorsCurrency(t *testing.T) {
 
 // The amount that is converted back may differ by some cents.
 func TestAFirstMonthInTheDonorsCurrencyBeforeItsSession(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	first := e.monthlyInPounds()
 	inv, err := e.donations.cfg.Stripe.GetInvoice(t.Context(), "", e.latestInvoice())
 	if err != nil || !inv.First || inv.Amount.Currency != "GBP" {
@@ -281,7 +281,7 @@ func TestAFirstMonthInTheDonorsCurrencyBeforeItsSession(t *testing.T) {
 }
 
 func TestAnEndWithTheMonthChargesNoDraft(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	first, subscription := e.paidMonthly()
 	e.clock.Set(e.recurring(first).PeriodEnd.Add(10 * time.Minute))
 	r, err := e.donations.EndRecurring(t.Context(), vallon, first.ID, true, EndedByDonor)
@@ -314,7 +314,7 @@ func TestAnEndWithTheMonthChargesNoDraft(t *testing.T) {
 
 // Stripe goes on collecting an unpaid month, so an end with the month is one at once there.
 func TestAnEndWithAnUnpaidMonthIsAtOnce(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	first, subscription := e.paidMonthly()
 	if err := e.sim.SetCard(subscription, stripesim.CardInsufficientFunds); err != nil {
 		t.Fatal(err)
@@ -336,7 +336,7 @@ func TestAnEndWithAnUnpaidMonthIsAtOnce(t *testing.T) {
 
 // A payment that belongs to no donation is looked up once, and found to be none.
 func TestAPaymentOfNoDonation(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	lookup := e.donations.NewLookup("")
 	for range 3 {
 		if claim, told, err := lookup.Ask(t.Context(), Payment{Intent: "pi_nobody"}); claim != uuid.Nil || !told || err != nil {
@@ -351,7 +351,7 @@ func TestAPaymentOfNoDonation(t *testing.T) {
 // A campaign that closes while a month is at the bank ends the donation with that month. Once the bank refuses it, the month
 // is not paid for, and Stripe would debit it again.
 func TestAMonthThatFailsAfterItsCampaignClosedIsNotTriedAgain(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	first := e.debitMonthly(stripesim.IBANPaid)
 	e.clock.Advance(aWeek)
 	e.wantFirst(first, StateSucceeded)
@@ -393,7 +393,7 @@ func TestAMonthThatIsInTheBalanceWhileItIsPending(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e := newEnv(t, Limit{})
+			e := newEnv(t)
 			first := e.debitMonthly(stripesim.IBANPaid)
 			e.clock.Advance(aWeek)
 			e.wantFirst(first, StateSucceeded)

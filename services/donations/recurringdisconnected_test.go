@@ -71,7 +71,7 @@ func TestAPendingChangeWaitsForTheAccount(t *testing.T) {
 		return e.donations.EndRecurring(t.Context(), vallon, first.ID, true, EndedByCollective)
 	}
 	change := func(e *env, first Donation) (Recurring, error) {
-		return e.donations.ChangeRecurring(t.Context(), vallon, first.ID, money.Amount{Minor: 30_00, Currency: money.EUR})
+		return e.donations.ChangeRecurring(t.Context(), vallon, first.ID, money.Amount{Minor: 30_00, Currency: money.EUR}, Visit{})
 	}
 	for name, c := range map[string]struct {
 		changes []func(*env, Donation) (Recurring, error)
@@ -109,7 +109,7 @@ func TestAPendingChangeWaitsForTheAccount(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			e := newEnv(t, Limit{})
+			e := newEnv(t)
 			first, _ := e.connectedMonthly()
 			e.setConnected(false)
 			before := len(e.sim.Requests())
@@ -143,7 +143,7 @@ func TestAPendingChangeWaitsForTheAccount(t *testing.T) {
 // Stripe's "no access" may be the first sign of a disconnected account. It is no failure of the change, after which the next
 // attempts would be further and further apart.
 func TestAPendingChangeFindsTheAccountDisconnected(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	first, _ := e.connectedMonthly()
 	e.sim.AddFault(stripesim.Fault{PathPrefix: "/v1/subscriptions", Status: http.StatusForbidden, Code: "account_invalid"})
 	e.clock.Advance(time.Second)
@@ -163,7 +163,7 @@ func TestAPendingChangeFindsTheAccountDisconnected(t *testing.T) {
 
 // A change whose attempt failed before the account was disconnected is due with the reconnection, as any other.
 func TestMonthlyDonationsOfADisconnectedAccountAreLeftAlone(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	first, _ := e.connectedMonthly()
 	e.sim.AddFault(stripesim.Fault{PathPrefix: "/v1/subscriptions", Status: http.StatusInternalServerError, Times: 1})
 	if r, err := e.donations.EndRecurring(t.Context(), vallon, first.ID, true, EndedByDonor); err != nil || !r.Pending() {

@@ -20,8 +20,10 @@ import (
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/limit"
 	"github.com/cagnotte/cagnotte/services/internal/mail"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/money"
 )
 
 const (
@@ -35,10 +37,10 @@ const (
 // name may ask, and its donor must not be flooded with mail. addressLimit is for the look-ups of one address, known or not.
 // pageLimit is for the calls to Stripe of one donation's page.
 var (
-	linkLimit         = Limit{Burst: 10, Interval: time.Minute}
-	donationLinkLimit = Limit{Burst: 3, Interval: 4 * time.Hour}
-	addressLimit      = Limit{Burst: 3, Interval: time.Hour}
-	pageLimit         = Limit{Burst: 10, Interval: time.Minute}
+	linkLimit         = limit.Rate{Burst: 10, Interval: time.Minute}
+	donationLinkLimit = limit.Rate{Burst: 3, Interval: 4 * time.Hour}
+	addressLimit      = limit.Rate{Burst: 3, Interval: time.Hour}
+	pageLimit         = limit.Rate{Burst: 10, Interval: time.Minute}
 )
 
 // linkArgs is the job that mails a link. It holds neither the token nor the address: the job makes the one and reads the
@@ -99,7 +101,7 @@ func (s *Service) RequestLink(ctx context.Context, campaign campaigns.Name, id u
 }
 
 // takeLinkTx counts one request for links, or is RESOURCE_EXHAUSTED (TOO_MANY_LINKS) with the time to wait.
-func (s *Service) takeLinkTx(ctx context.Context, tx pgx.Tx, what, whom string, rate Limit, now time.Time) error {
+func (s *Service) takeLinkTx(ctx context.Context, tx pgx.Tx, what, whom string, rate limit.Rate, now time.Time) error {
 	wait, err := s.limits().TakeTx(ctx, tx, what, whom, rate, now)
 	if err != nil || wait == 0 {
 		return err
@@ -459,8 +461,8 @@ func (s *Service) limitPage(ctx context.Context, id uuid.UUID) error {
 
 // PortalURL returns the address of a page at Stripe where the donor of a monthly donation changes the card. The page leads
 // back to the first donation's page here. Errors: NOT_FOUND; FAILED_PRECONDITION: RECURRING_NOT_STARTED, RECURRING_ENDED,
-// STRIPE_ACCOUNT_DISCONNECTED; UNAVAILABLE: STRIPE_UNAVAILABLE.
-func (s *Service) PortalURL(ctx context.Context, campaign campaigns.Name, id uuid.UUID) (string, error) {
+// STRIPE_ACCOUNT_DISCONNECTED; UNAVAILABLE: STRIPE_UNAVAILABLE; those of [wall.Service.Check], since cards can be tried there.
+func (s *Service) PortalURL(ctx context.Context, campaign campaigns.Name, id uuid.UUID, from Visit) (string, error) {
 	r, err := s.GetRecurring(ctx, campaign, id)
 	if err != nil {
 		return "", err
@@ -473,6 +475,12 @@ func (s *Service) PortalURL(ctx context.Context, campaign campaigns.Name, id uui
 	}
 	collective, err := s.cfg.Collectives.Get(ctx, campaign.Collective)
 	if err != nil {
+		return "", err
+	}
+	attempt := from.attempt(r, money.Amount{})
+	if err := postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
+		return s.cfg.Wall.TakeTx(ctx, tx, attempt)
+	}); err != nil {
 		return "", err
 	}
 	page := s.donationPage(r.Campaign, r.ID, r.Locale, collective.Discreet)

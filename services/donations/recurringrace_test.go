@@ -28,12 +28,12 @@ func TestAnOldReadingRevertsNoChange(t *testing.T) {
 			return err
 		},
 		"an amount": func(e *env, first Donation) error {
-			_, err := e.donations.ChangeRecurring(t.Context(), vallon, first.ID, money.Amount{Minor: 5_00, Currency: money.EUR})
+			_, err := e.donations.ChangeRecurring(t.Context(), vallon, first.ID, money.Amount{Minor: 5_00, Currency: money.EUR}, Visit{})
 			return err
 		},
 	} {
 		t.Run(what, func(t *testing.T) {
-			e := newEnv(t, Limit{})
+			e := newEnv(t)
 			first, _ := e.paidMonthly()
 			var changed Recurring
 			e.once("GET", "/v1/subscriptions/", func() {
@@ -52,7 +52,7 @@ func TestAnOldReadingRevertsNoChange(t *testing.T) {
 }
 
 func TestAnOldReadingByPagesRevertsNoChange(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	var wanted []stripe.Wanted
 	var last Donation
 	for range 5 { // a handful is read one by one
@@ -78,7 +78,7 @@ func TestAnOldReadingByPagesRevertsNoChange(t *testing.T) {
 
 // Stripe renews a subscription while it is being ended.
 func TestARenewalDuringAnEndIsNotCharged(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	first, _ := e.paidMonthly()
 	end := e.recurring(first).PeriodEnd
 	e.clock.Set(end.Add(-time.Second))

@@ -125,7 +125,7 @@ func (s *recurringServer) ChangeRecurringDonation(ctx context.Context, req *recu
 	if err := s.service.limitPage(ctx, id); err != nil {
 		return nil, err
 	}
-	r, err := s.service.ChangeRecurring(ctx, campaign, id, wire.Amount(req.GetAmount()))
+	r, err := s.service.ChangeRecurring(ctx, campaign, id, wire.Amount(req.GetAmount()), Visit{rpc.CallerFrom(ctx).Address, req.GetChallengeSolution()})
 	return s.answer(ctx, r, err)
 }
 
@@ -153,7 +153,7 @@ func (s *recurringServer) CreatePortalSession(ctx context.Context, req *recurrin
 	if err := s.service.limitPage(ctx, id); err != nil {
 		return nil, err
 	}
-	url, err := s.service.PortalURL(ctx, campaign, id)
+	url, err := s.service.PortalURL(ctx, campaign, id, Visit{rpc.CallerFrom(ctx).Address, req.GetChallengeSolution()})
 	if err != nil {
 		return nil, err
 	}

@@ -13,7 +13,7 @@ import (
 
 // Session, invoice and subscription tell of the start in any order and many times, and one mail is queued.
 func TestTheStartIsMailedOnce(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	e.donations.cfg.Mail = e.sender()
 	queued := func() (jobs int) {
 		t.Helper()

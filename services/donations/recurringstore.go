@@ -11,6 +11,7 @@ import (
 
 	"github.com/cagnotte/cagnotte/services/campaigns"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
+	"github.com/cagnotte/cagnotte/services/internal/limit"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 )
 
@@ -107,7 +108,7 @@ func (s *Service) Months(ctx context.Context, db postgres.Querier, recurring uui
 }
 
 // receiptMailLimit is for the mails with one receipt: its donor may have mistyped the address, and nobody else is to be flooded.
-var receiptMailLimit = Limit{Burst: 4, Interval: 4 * time.Hour}
+var receiptMailLimit = limit.Rate{Burst: 4, Interval: 4 * time.Hour}
 
 // LimitReceiptMailTx counts one mail with the receipts of something, by its name, and reports whether it may be sent. It locks a
 // row until the caller's transaction ends, so it is called last.

@@ -67,7 +67,7 @@ func TestTextsForDonorsAreCompleteInEachLanguage(t *testing.T) {
 
 // Stripe's page says, before anything is paid, that a monthly donation ends with its campaign.
 func TestStripesPageSaysThatCampaignsEndMonthlyDonations(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	for locale, words := range map[string]string{
 		"fr": "Si la collecte se termine, votre don mensuel s’arrête de lui-même à la fin du mois déjà payé.",
 		"en": "If the campaign ends, your monthly donation stops by itself at the end of the month already paid.",

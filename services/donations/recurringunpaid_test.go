@@ -12,7 +12,7 @@ import (
 )
 
 func TestAnUnpaidPeriodIsToldOnce(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	first, subscription := e.paidMonthly()
 	r := e.recurring(first)
 	end := e.clock.Now().AddDate(0, 1, 0)

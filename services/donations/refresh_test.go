@@ -38,7 +38,7 @@ func (e *env) look(d Donation, times int) {
 }
 
 func TestOneRefreshJobAtATime(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	d := e.create(intent())
 	for range 5 {
 		e.look(d, 2)
@@ -55,7 +55,7 @@ func TestOneRefreshJobAtATime(t *testing.T) {
 }
 
 func TestRefreshesBecomeRarerWithAge(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	e.clock.Freeze()
 	d := e.create(intent())
 	// A page that asks each second for ten minutes, and then each minute until it closes.
@@ -82,7 +82,7 @@ func TestRefreshesBecomeRarerWithAge(t *testing.T) {
 
 // Status requests are public, so their jobs must not delay those of the default queue.
 func TestRefreshesHaveTheirOwnQueue(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	e.look(e.create(intent()), 1)
 	var queue string
 	if err := e.pool.QueryRow(t.Context(), "SELECT queue FROM river.river_job WHERE kind = 'donation_refresh'").Scan(&queue); err != nil {

@@ -2,7 +2,6 @@ package donations
 
 import (
 	"context"
-	"net/netip"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,6 +12,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/collectives"
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
+	"github.com/cagnotte/cagnotte/services/wall"
 )
 
 // A payment page closes after two hours, and donors may come back after days. The donation is then created once more, with
@@ -92,12 +92,12 @@ WHERE d.id = @id`
 //
 //   - NOT_FOUND: a donation that does not exist
 //   - FAILED_PRECONDITION: DONATION_NOT_REOPENABLE, and those of [Service.Create]
-//   - RESOURCE_EXHAUSTED: TOO_MANY_DONATIONS
+//   - those of [wall.Service.Check]
 //   - UNAVAILABLE: CARDS_PAUSED; STRIPE_UNAVAILABLE, and the same call continues
 //
 // The first month of a monthly donation is opened again too: its closed page can start no subscription any more, so there is
 // never more than one.
-func (s *Service) Reopen(ctx context.Context, name campaigns.Name, id uuid.UUID, network netip.Prefix) (Donation, error) {
+func (s *Service) Reopen(ctx context.Context, name campaigns.Name, id uuid.UUID, from Visit) (Donation, error) {
 	d, err := s.Get(ctx, name, id)
 	if err != nil || d.State != StateExpired && !d.interrupted() {
 		return d, err
@@ -110,7 +110,7 @@ func (s *Service) Reopen(ctx context.Context, name campaigns.Name, id uuid.UUID,
 		return Donation{}, err
 	}
 	if d.State == StateExpired {
-		if err := s.reopen(ctx, id, network); err != nil {
+		if err := s.reopen(ctx, id, from); err != nil {
 			return Donation{}, err
 		}
 	}
@@ -118,7 +118,7 @@ func (s *Service) Reopen(ctx context.Context, name campaigns.Name, id uuid.UUID,
 }
 
 // reopen makes the donation created again. Of two calls at once one does, and both find it done.
-func (s *Service) reopen(ctx context.Context, id uuid.UUID, network netip.Prefix) error {
+func (s *Service) reopen(ctx context.Context, id uuid.UUID, from Visit) error {
 	now := s.now()
 	return postgres.InTx(ctx, s.cfg.Pool, func(ctx context.Context, tx pgx.Tx) error {
 		d, err := s.LockTx(ctx, tx, id)
@@ -144,7 +144,9 @@ func (s *Service) reopen(ctx context.Context, id uuid.UUID, network netip.Prefix
 		if err := s.cfg.CardWays.EnterTx(ctx, tx, cardWay(d.Campaign, d.StripeAccount)); err != nil {
 			return err
 		}
-		// Last, since it locks the network's row until the commit.
-		return s.takeTx(ctx, tx, network, now)
+		// Last, since it locks the rows of the network until the commit.
+		return s.cfg.Wall.TakeTx(ctx, tx, wall.Attempt{
+			Kind: wall.Card, Address: from.Address, Campaign: d.Campaign.String(), Account: d.StripeAccount, Amount: d.Amount, Solution: from.Solution,
+		})
 	})
 }

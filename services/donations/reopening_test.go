@@ -2,7 +2,6 @@ package donations
 
 import (
 	"context"
-	"net/netip"
 	"testing"
 	"time"
 
@@ -33,7 +32,7 @@ func (e *env) say(d Donation, session stripe.Session, failed bool) (after Donati
 // reopen opens the page of an expired donation again.
 func (e *env) reopen(d Donation) Donation {
 	e.t.Helper()
-	again, err := e.donations.Reopen(e.t.Context(), d.Campaign, d.ID, netip.Prefix{})
+	again, err := e.donations.Reopen(e.t.Context(), d.Campaign, d.ID, Visit{})
 	if err != nil {
 		e.t.Fatal(err)
 	}
@@ -41,7 +40,7 @@ func (e *env) reopen(d Donation) Donation {
 }
 
 func TestReopenedPages(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	// expired is a donation whose page closed.
 	expired := func() Donation {
 		d := e.create(intent())
@@ -87,7 +86,7 @@ func TestReopenedPages(t *testing.T) {
 		sessions := make(chan string, 2)
 		for range 2 {
 			go func() {
-				again, err := e.donations.Reopen(context.WithoutCancel(t.Context()), d.Campaign, d.ID, netip.Prefix{})
+				again, err := e.donations.Reopen(context.WithoutCancel(t.Context()), d.Campaign, d.ID, Visit{})
 				if err != nil {
 					t.Error(err)
 				}
@@ -113,7 +112,7 @@ func TestReopenedPages(t *testing.T) {
 		if _, err := e.pool.Exec(t.Context(), "UPDATE donations.donations SET declines = $2 WHERE id = $1", d.ID, maxDeclines); err != nil {
 			t.Fatal(err)
 		}
-		_, err := e.donations.Reopen(t.Context(), d.Campaign, d.ID, netip.Prefix{})
+		_, err := e.donations.Reopen(t.Context(), d.Campaign, d.ID, Visit{})
 		wantReason(t, err, errorsv1.ErrorReason_DONATION_NOT_REOPENABLE)
 	})
 	t.Run("are not offered of a donation that failed", func(t *testing.T) {
@@ -140,7 +139,7 @@ func TestReopenedPages(t *testing.T) {
 		if e.donations.canReopen(t.Context(), d) {
 			t.Error("a closed campaign offers it")
 		}
-		_, err := e.donations.Reopen(t.Context(), d.Campaign, d.ID, netip.Prefix{})
+		_, err := e.donations.Reopen(t.Context(), d.Campaign, d.ID, Visit{})
 		wantReason(t, err, errorsv1.ErrorReason_CAMPAIGN_NOT_OPEN)
 	})
 	t.Run("are over after 30 days", func(t *testing.T) {

@@ -49,7 +49,8 @@ func (s *server) CreateDonation(ctx context.Context, req *donationsv1.CreateDona
 		Locale:    req.GetDonation().GetLocale(),
 		ReturnURL: req.GetDonation().GetReturnUrl(),
 		Origin:    caller.Origin,
-		Network:   caller.Network,
+		Address:   caller.Address,
+		Solution:  req.GetChallengeSolution(),
 	})
 	if err != nil {
 		return nil, err
@@ -90,7 +91,7 @@ func (s *server) ReopenDonation(ctx context.Context, req *donationsv1.ReopenDona
 	if err != nil {
 		return nil, err
 	}
-	d, err := s.service.Reopen(ctx, campaign, id, rpc.CallerFrom(ctx).Network)
+	d, err := s.service.Reopen(ctx, campaign, id, Visit{rpc.CallerFrom(ctx).Address, req.GetChallengeSolution()})
 	if err != nil {
 		return nil, err
 	}

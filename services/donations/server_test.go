@@ -16,7 +16,7 @@ import (
 )
 
 func (e *env) server() (donationsv1.DonationsServiceServer, context.Context) {
-	return NewServer(e.donations), rpc.WithCaller(e.t.Context(), rpc.Caller{Origin: site, Network: network})
+	return NewServer(e.donations), rpc.WithCaller(e.t.Context(), rpc.Caller{Origin: site, Address: network.Addr(), Network: network})
 }
 
 func request() *donationsv1.CreateDonationRequest {
@@ -36,7 +36,7 @@ func (e *env) refreshJobs() (n int) {
 }
 
 func TestServer(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	server, ctx := e.server()
 	created, err := server.CreateDonation(ctx, request())
 	if err != nil {

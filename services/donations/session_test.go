@@ -12,6 +12,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/errs"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
+	"github.com/cagnotte/cagnotte/services/wall"
 )
 
 // posts returns how often Stripe was asked for a session.
@@ -35,7 +36,7 @@ func TestRepeatsAreNoCallsToStripe(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e := newEnv(t, Limit{Burst: 1, Interval: time.Hour})
+			e := newEnv(t, wall.Limits{Near: wall.Network{Soft: 1, Hard: 1, Interval: time.Hour}})
 			e.clock.Freeze()
 			// The donation's pauses are by the test's clock; the client's own would be by the machine's.
 			var err error
@@ -85,7 +86,7 @@ func TestRepeatsAreNoCallsToStripe(t *testing.T) {
 }
 
 func TestOneOfManyEqualRequestsCallsStripe(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	e.sim.AddFault(stripesim.Fault{Method: "POST", Delay: 800 * time.Millisecond})
 	in := intent()
 	var running sync.WaitGroup
@@ -113,7 +114,7 @@ func (e *env) patiently(in Intent) (Donation, error) {
 }
 
 func TestFewOfManyEqualRequestsWait(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	e.sim.AddFault(stripesim.Fault{Method: "POST", Status: 503})
 	in := intent()
 	_, err := e.donations.Create(t.Context(), in)
@@ -146,7 +147,7 @@ func TestFewOfManyEqualRequestsWait(t *testing.T) {
 
 // A call that the circuit breaker held back was no failure of the donation, whose pause stays short.
 func TestACallThatWasNotMadeIsNoFailure(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	e.sim.AddFault(stripesim.Fault{Method: "POST", Status: 503})
 	for range 5 {
 		_, err := e.donations.Create(t.Context(), intent())
@@ -171,7 +172,7 @@ func TestACallThatWasNotMadeIsNoFailure(t *testing.T) {
 }
 
 func TestAStuckCallIsRepeatedTwice(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	e.sim.AddFault(stripesim.Fault{Method: "POST", Status: 409, Code: "idempotency_key_in_use"})
 	in := intent()
 	for range 3 {
@@ -184,7 +185,7 @@ func TestAStuckCallIsRepeatedTwice(t *testing.T) {
 }
 
 func TestEqualRequestsLearnOfAFailureAtOnce(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	e.sim.AddFault(stripesim.Fault{Method: "POST", Delay: 300 * time.Millisecond, Status: 503})
 	in := intent()
 	start := time.Now()
@@ -203,7 +204,7 @@ func TestEqualRequestsLearnOfAFailureAtOnce(t *testing.T) {
 
 // A program that is killed in its turn blocks the donation no longer than the turn.
 func TestATurnEndsWithoutItsOwner(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	in := intent()
 	e.sim.AddFault(stripesim.Fault{Method: "POST", Status: 503})
 	if _, err := e.donations.Create(t.Context(), in); err == nil {

@@ -189,7 +189,20 @@ func (s *Service) applyRoundTx(ctx context.Context, tx pgx.Tx, facts []SessionFa
 	if err := notes.writeTx(ctx, tx); err != nil {
 		return nil, err
 	}
-	return left, moves.applyTx(ctx, tx, s.now())
+	if err := moves.applyTx(ctx, tx, s.now()); err != nil {
+		return nil, err
+	}
+	return left, s.tellWallTx(ctx, tx, moves.paid)
+}
+
+// tellWallTx tells the wall which donations are paid, or are being paid by a debit, each once: a later step is from pending.
+func (s *Service) tellWallTx(ctx context.Context, tx pgx.Tx, paid []Donation) error {
+	for _, d := range paid {
+		if err := s.cfg.Wall.PaidTx(ctx, tx, d.Campaign.String(), d.StripeAccount); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // judgeTx reports whether a fact is about the donation, and whether it moves the donation.
@@ -217,9 +230,14 @@ type sessionMoves struct {
 	ids             []uuid.UUID
 	states, intents []string
 	at              []time.Time
+	// paid are those that were not paid before, not even by a debit under way.
+	paid []Donation
 }
 
 func (m *sessionMoves) add(d Donation, f SessionFact) {
+	if next := f.state(); next == StateSucceeded && d.State != StatePending || next == StatePending {
+		m.paid = append(m.paid, d)
+	}
 	m.ids, m.states, m.at = append(m.ids, d.ID), append(m.states, string(f.state())), append(m.at, f.At)
 	m.intents = append(m.intents, f.Session.PaymentIntent)
 }

@@ -13,13 +13,14 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/internal/stripe"
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
+	"github.com/cagnotte/cagnotte/services/wall"
 )
 
 // Several facts at once have the same effect as one after the other. Each history is applied to two equal sets of donations, once
 // in each way.
 func TestManySessionFactsAreAppliedLikeEach(t *testing.T) {
 	const made, histories, longest = 3, 25, 8
-	e := newEnv(t, Limit{Burst: 10_000, Interval: time.Millisecond})
+	e := newEnv(t, wall.Limits{Off: true})
 	type told struct {
 		State, Ours string
 		Intent      string
@@ -117,7 +118,7 @@ func TestManySessionFactsAreAppliedLikeEach(t *testing.T) {
 // Other programs took unpaid for failed, and donors paid twice. A donation whose debit is at the bank has no page, and a repeat of
 // its request opens none.
 func TestADebitUnderWayIsNotPaidTwice(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	if err := e.sim.OfferDebits("", true); err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ var allStates = []State{
 
 // The Go code and the trigger have the same table of transitions.
 func TestTheDatabaseHasTheSameTransitions(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	paid := func(s State) string {
 		switch s {
 		case StateSucceeded, StatePartiallyRefunded, StateRefunded, StateDisputed:
@@ -52,7 +52,7 @@ func TestTheDatabaseHasTheSameTransitions(t *testing.T) {
 }
 
 func TestTheIntentDoesNotChange(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	e.create(intent())
 	for column, value := range map[string]string{
 		"id": "gen_random_uuid()", "collective": "'other'", "campaign": "'other'", "request_id": "gen_random_uuid()",

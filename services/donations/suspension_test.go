@@ -38,7 +38,7 @@ func (e *env) holdOf(first Donation) string {
 }
 
 func TestASuspendedCollectiveTakesNoNewDonation(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	open := e.create(intent())
 	e.suspend()
 	in := intent()
@@ -60,7 +60,7 @@ func TestASuspendedCollectiveTakesNoNewDonation(t *testing.T) {
 }
 
 func TestASuspensionHoldsMonthlyDonations(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	first, _ := e.paidMonthly()
 	e.suspend()
 	for range 2 {
@@ -97,7 +97,7 @@ func TestASuspensionHoldsMonthlyDonations(t *testing.T) {
 
 // A program that is killed between Stripe's answer and its note leaves a hold that is wanted.
 func TestAHoldThatWasNotNotedIsReleased(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	first, subscription := e.paidMonthly()
 	if err := e.exec(`UPDATE donations.recurring SET hold = 'wanted'`); err != nil {
 		t.Fatal(err)
@@ -110,7 +110,7 @@ func TestAHoldThatWasNotNotedIsReleased(t *testing.T) {
 }
 
 func TestAPauseOfMembersOutlastsASuspension(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	first, subscription := e.paidMonthly()
 	e.must(e.sim.PauseCollection(subscription, stripesim.PauseVoidsInvoices, time.Time{}))
 	e.refreshRecurring(first)
@@ -128,7 +128,7 @@ func TestAPauseOfMembersOutlastsASuspension(t *testing.T) {
 
 // Stripe resumed, its answer was lost, and the collective is suspended again before the next run.
 func TestASuspensionHoldsWhatWasResumedWithoutAnAnswer(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	first, _ := e.paidMonthly()
 	e.suspend()
 	e.keep()

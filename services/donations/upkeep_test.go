@@ -8,6 +8,7 @@ import (
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
+	"github.com/cagnotte/cagnotte/services/wall"
 )
 
 // upkeep runs it and returns how many donations it had looked up.
@@ -33,7 +34,7 @@ func (e *env) wantState(d Donation, want State) {
 }
 
 func TestUpkeepLooksUpOverdueDonations(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	d := e.create(intent())
 	if n := e.upkeep(); n != 0 {
 		t.Errorf("%d looked up while the page is open", n)
@@ -59,7 +60,7 @@ func TestUpkeepLooksUpOverdueDonations(t *testing.T) {
 
 // Stripe may refuse for good, as for an account that was disconnected.
 func TestRefusedLookupsBecomeRarer(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	e.clock.Freeze()
 	d := e.create(intent())
 	closed := d.ExpireTime
@@ -79,7 +80,7 @@ func TestRefusedLookupsBecomeRarer(t *testing.T) {
 
 // A debit takes days, and an event usually tells its end.
 func TestADebitUnderWayIsAskedForSeldom(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	e.clock.Freeze()
 	d := e.create(intent())
 	if _, err := e.pool.Exec(t.Context(), "UPDATE donations.donations SET state = 'pending' WHERE id = $1", d.ID); err != nil {
@@ -95,7 +96,7 @@ func TestADebitUnderWayIsAskedForSeldom(t *testing.T) {
 }
 
 func TestManyOverdueDonationsAreReadAPageAtATime(t *testing.T) {
-	e := newEnv(t, Limit{Burst: 500, Interval: time.Second})
+	e := newEnv(t, wall.Limits{Off: true})
 	var ids []uuid.UUID
 	for i := range 30 {
 		d := e.create(intent())
@@ -138,7 +139,7 @@ func TestManyOverdueDonationsAreReadAPageAtATime(t *testing.T) {
 
 // The session of a debit that was refused looks like one whose debit is still under way, in a list too.
 func TestManyOverdueFirstMonthsByDebitAreDecidedByTheirInvoices(t *testing.T) {
-	e := newEnv(t, Limit{Burst: 500, Interval: time.Second})
+	e := newEnv(t, wall.Limits{Off: true})
 	var ids []uuid.UUID
 	for range 5 {
 		ids = append(ids, e.debitMonthly(stripesim.IBANRefused).ID)
@@ -155,7 +156,7 @@ func TestManyOverdueFirstMonthsByDebitAreDecidedByTheirInvoices(t *testing.T) {
 }
 
 func TestThoseWhoWaitLongestAreLookedUpFirst(t *testing.T) {
-	e := newEnv(t, Limit{Burst: 500, Interval: time.Second})
+	e := newEnv(t, wall.Limits{Off: true})
 	first := e.create(intent())
 	for range overdueCount {
 		if _, err := e.pool.Exec(t.Context(), `
@@ -180,7 +181,7 @@ func TestThoseWhoWaitLongestAreLookedUpFirst(t *testing.T) {
 }
 
 func TestADonationWhoseSessionStripeDoesNotHaveExpires(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	created, paying := e.create(intent()), e.create(intent())
 	if _, err := e.pool.Exec(t.Context(), "UPDATE donations.donations SET state = 'pending' WHERE id = $1", paying.ID); err != nil {
 		t.Fatal(err)
@@ -198,7 +199,7 @@ func TestADonationWhoseSessionStripeDoesNotHaveExpires(t *testing.T) {
 }
 
 func TestDonationsOfTheOtherLivemodeAreNotLookedUp(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	d := e.create(intent())
 	other := uuid.New()
 	if _, err := e.pool.Exec(t.Context(), `
@@ -217,7 +218,7 @@ func TestDonationsOfTheOtherLivemodeAreNotLookedUp(t *testing.T) {
 }
 
 func TestADonationThatNeverGotAPageExpires(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	e.sim.AddFault(stripesim.Fault{Method: "POST", PathPrefix: "/v1/checkout/sessions", Status: 503})
 	in := intent()
 	_, err := e.donations.Create(t.Context(), in)

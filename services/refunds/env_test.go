@@ -28,6 +28,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/ledger"
 	"github.com/cagnotte/cagnotte/services/money"
 	"github.com/cagnotte/cagnotte/services/notices"
+	"github.com/cagnotte/cagnotte/services/wall"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -85,7 +86,7 @@ func newEnv(t *testing.T) *env {
 	e.campaigns = campaigns.New(campaigns.Config{Pool: e.pool, Now: e.clock.Now})
 	e.donations = donations.New(donations.Config{
 		Pool: e.pool, Campaigns: e.campaigns, Collectives: e.groups, Notices: e.notices, Connect: e.connect, Ledger: ledger.New(ledger.Config{Pool: e.pool}),
-		Stripe: client, Jobs: jobs, PublicURL: "https://cagnotte.example/", SecretKey: []byte("secret"),
+		Stripe: client, Jobs: jobs, PublicURL: "https://cagnotte.example/", SecretKey: []byte("secret"), Wall: wall.New(wall.Config{Limits: wall.Limits{Off: true}}),
 		Now: e.clock.Now, Logger: logger,
 	})
 	e.refunds = New(Config{
@@ -127,7 +128,7 @@ func (e *env) key(ctx context.Context, id string) (name string) {
 func intent() donations.Intent {
 	return donations.Intent{
 		Campaign: vallon, RequestID: uuid.New(), Amount: money.Amount{Minor: 20_00, Currency: money.EUR},
-		Locale: "fr", Origin: site, Network: network,
+		Locale: "fr", Origin: site, Address: network.Addr(),
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/fingerprint"
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/money"
+	"github.com/cagnotte/cagnotte/services/wall"
 )
 
 // pledgeLife is how long a pledge is open.
@@ -56,8 +57,10 @@ type NewPledge struct {
 	Locale string
 	// Origin is that of the page that asks; empty when the caller is no browser.
 	Origin string
-	// Network is where the request comes from; invalid when unknown.
-	Network netip.Prefix
+	// Address is where the request comes from; invalid when unknown. It is not stored.
+	Address netip.Addr
+	// Solution is that of a challenge of package wall; empty for none.
+	Solution string
 }
 
 // CreatePledge makes a pledge. Sent twice, it makes one, and the repeat does not count for the limit of the network.
@@ -87,20 +90,32 @@ func (s *Service) CreatePledge(ctx context.Context, r Request, n NewPledge) (Ple
 		"campaign": n.Campaign.Campaign, "currency": string(n.Amount.Currency), "amount_minor": strconv.FormatInt(n.Amount.Minor, 10),
 		"method": string(n.Method), "locale": n.Locale,
 	}
+	attempt := wall.Attempt{
+		Kind: wall.Pledge, Address: n.Address, Campaign: n.Campaign.String(), Account: group.StripeAccount,
+		Amount: n.Amount, Solution: n.Solution,
+	}
+	// Only a new pledge is checked: a repeat is answered whatever became of the campaign. Nothing is written before the wall has
+	// let it through.
+	sent, err := s.sent(ctx, r, n.Campaign.Collective, "create_pledge")
+	if err == nil && !sent {
+		err = s.checkPledge(n, campaign, group)
+	}
+	if err == nil && !sent {
+		err = s.cfg.Wall.Check(ctx, attempt)
+	}
+	if err != nil {
+		return Pledge{}, err
+	}
 	id := newID()
 	made, err := s.Once(ctx, r, n.Campaign.Collective, "create_pledge", id, fields,
 		func(ctx context.Context, tx pgx.Tx, now time.Time) error {
-			// Only a new pledge is checked: a repeat is answered whatever became of the campaign.
-			if err := s.checkPledge(n, campaign, group); err != nil {
-				return err
-			}
-			// A pledge that the limit refuses is rolled back with the request, so the same request can be sent again
+			// A pledge that the wall refuses is rolled back with the request, so the same request can be sent again
 			// later.
 			if err := s.insertPledgeTx(ctx, tx, id, n, now); err != nil {
 				return err
 			}
-			// This comes last, because it locks the network's row until the commit.
-			return s.cfg.LimitTx(ctx, tx, n.Network)
+			// This comes last, because it locks the rows of the network until the commit.
+			return s.cfg.Wall.TakeTx(ctx, tx, attempt)
 		})
 	if err != nil {
 		return Pledge{}, err

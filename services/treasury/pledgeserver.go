@@ -29,7 +29,7 @@ func (s *server) CreatePledge(ctx context.Context, req *treasuryv1.CreatePledgeR
 	caller := rpc.CallerFrom(ctx)
 	p, err := s.service.CreatePledge(ctx, r, NewPledge{
 		Campaign: campaign, Amount: wire.Amount(sent.GetAmount()), Method: method, Locale: sent.GetLocale(),
-		Origin: caller.Origin, Network: caller.Network,
+		Origin: caller.Origin, Address: caller.Address, Solution: req.GetChallengeSolution(),
 	})
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package treasury
 import (
 	"bytes"
 	"context"
+	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -66,6 +67,17 @@ FROM treasury.requests AS r
 WHERE r.collective = @collective
 	AND r.method = @method
 	AND r.request_id = @request_id`
+
+// sent reports whether the request id was used before, for this or another request.
+func (s *Service) sent(ctx context.Context, r Request, collective, method string) (bool, error) {
+	var asked []byte
+	var resource uuid.UUID
+	err := s.cfg.Pool.QueryRow(ctx, requestSQL, pgx.NamedArgs{"collective": collective, "method": method, "request_id": r.ID}).Scan(&asked, &resource)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil, postgres.Error(err)
+}
 
 // Once calls write in a transaction, unless the request did so before, and returns the id of the resource that the
 // request made or changed: the given one, or that of the first time. Fields are all that was asked. Of two equal requests

@@ -2,7 +2,6 @@ package treasury
 
 import (
 	"context"
-	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -10,7 +9,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	errorsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/errors/v1"
@@ -22,6 +20,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/ledger"
 	"github.com/cagnotte/cagnotte/services/money"
+	"github.com/cagnotte/cagnotte/services/wall"
 )
 
 var (
@@ -38,8 +37,8 @@ func open(t *testing.T) (*Service, *pgxpool.Pool) {
 	causes := campaigns.New(campaigns.Config{Pool: pool, Now: now})
 	s := New(Config{
 		Pool: pool, Campaigns: causes, Collectives: groups, Ledger: ledger.New(ledger.Config{Pool: pool, Now: now}),
-		LimitTx: func(context.Context, pgx.Tx, netip.Prefix) error { return nil },
-		Now:     now,
+		Wall: wall.New(wall.Config{Limits: wall.Limits{Off: true}}),
+		Now:  now,
 	})
 	if _, err := groups.Create(t.Context(), collectives.Collective{
 		ID: vallon.Collective, DisplayName: "Vallon",

@@ -2,7 +2,6 @@ package treasury
 
 import (
 	"context"
-	"net/netip"
 	"strings"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/internal/postgres"
 	"github.com/cagnotte/cagnotte/services/ledger"
 	"github.com/cagnotte/cagnotte/services/money"
+	"github.com/cagnotte/cagnotte/services/wall"
 )
 
 // Config is what a Service needs. A field is required unless its comment tells a default.
@@ -25,8 +25,8 @@ type Config struct {
 	Campaigns   *campaigns.Service
 	Collectives *collectives.Service
 	Ledger      *ledger.Service
-	// LimitTx counts one start of a donation by a network, in the transaction of a pledge, or refuses it.
-	LimitTx func(ctx context.Context, tx pgx.Tx, network netip.Prefix) error
+	// Wall judges and counts who makes pledges.
+	Wall *wall.Service
 	// Banked is called after something was booked or reversed that a line of a bank statement may show. Its error is that
 	// of the call; repeated, the call is safe. Nothing is called when nil.
 	Banked func(ctx context.Context, collective string) error

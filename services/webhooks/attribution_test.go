@@ -3,7 +3,6 @@ package webhooks
 import (
 	"fmt"
 	"net/http"
-	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -235,7 +234,7 @@ func TestReopenedPageIsFoundWithoutWebhooks(t *testing.T) {
 // reopen opens the page of an expired donation again.
 func (e *env) reopen(d donations.Donation) donations.Donation {
 	e.t.Helper()
-	d, err := e.donations.Reopen(e.t.Context(), d.Campaign, d.ID, netip.Prefix{})
+	d, err := e.donations.Reopen(e.t.Context(), d.Campaign, d.ID, donations.Visit{})
 	if err != nil {
 		e.t.Fatal(err)
 	}

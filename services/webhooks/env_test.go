@@ -34,6 +34,7 @@ import (
 	"github.com/cagnotte/cagnotte/services/notices"
 	"github.com/cagnotte/cagnotte/services/payouts"
 	"github.com/cagnotte/cagnotte/services/refunds"
+	"github.com/cagnotte/cagnotte/services/wall"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -127,8 +128,7 @@ func (e *env) build(client *stripe.Client) {
 	}
 	e.donations = donations.New(donations.Config{
 		Pool: e.pool, Campaigns: causes, Collectives: groups, Notices: told, Connect: accounts, Ledger: e.ledger, Stripe: client, Jobs: e.jobs,
-		PublicURL: "https://cagnotte.example", SecretKey: []byte("secret"), Now: e.clock.Now, Logger: logger,
-		Limit: donations.Limit{Burst: 10_000, Interval: time.Millisecond},
+		PublicURL: "https://cagnotte.example", SecretKey: []byte("secret"), Wall: wall.New(wall.Config{Limits: wall.Limits{Off: true}}), Now: e.clock.Now, Logger: logger,
 	})
 	e.refunds = refunds.New(refunds.Config{
 		Pool: e.pool, Donations: e.donations, Collectives: groups, Notices: told, Connect: accounts, Stripe: client, Jobs: e.jobs, Now: e.clock.Now,

@@ -12,9 +12,9 @@ import (
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	noticesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/notices/v1"
-	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/apptest"
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
+	"github.com/cagnotte/cagnotte/services/wall"
 )
 
 func TestADeclinedCardAndAnother(t *testing.T) {
@@ -226,7 +226,7 @@ func TestADonorWhoIsShownAnotherCurrency(t *testing.T) {
 // few tries.
 func TestCardTestingFromOneAddress(t *testing.T) {
 	const burst = 4
-	e := apptest.Start(t, apptest.Config{Limit: donations.Limit{Burst: burst, Interval: time.Hour}})
+	e := apptest.Start(t, apptest.Config{Wall: wall.Limits{Near: wall.Network{Soft: burst, Hard: burst, Interval: time.Hour}}})
 	campaign, owner := e.Campaign("vallon")
 
 	t.Run("opens few pages", func(t *testing.T) {

@@ -17,11 +17,11 @@ import (
 
 	"github.com/cagnotte/cagnotte/services/access"
 	"github.com/cagnotte/cagnotte/services/campaigns"
-	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/mail"
 	"github.com/cagnotte/cagnotte/services/internal/rpc"
 	"github.com/cagnotte/cagnotte/services/ledger"
 	"github.com/cagnotte/cagnotte/services/notices"
+	"github.com/cagnotte/cagnotte/services/wall"
 )
 
 // Config is the settings of the program. FromEnv fills the first part.
@@ -71,8 +71,8 @@ type Config struct {
 	Now func() time.Time
 	// StripeRate is the most calls to Stripe in a second. Zero: what Stripe allows, and no limit for a simulator.
 	StripeRate float64
-	// DonationLimit is how often one network may start a donation; [donations.DefaultLimit] when zero.
-	DonationLimit donations.Limit
+	// Wall is how many payments may be started; [wall.DefaultLimits] when zero.
+	Wall wall.Limits
 	// WriteLimit is how often one key may change something; the default of package rpc when zero.
 	WriteLimit rpc.WriteLimit
 	// SyncEvery is how often Stripe's balance is read without an event; 5 minutes when zero.

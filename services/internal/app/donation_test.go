@@ -23,10 +23,10 @@ import (
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	ledgerv1 "github.com/cagnotte/cagnotte/proto/cagnotte/ledger/v1"
 	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
-	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/app"
 	"github.com/cagnotte/cagnotte/services/internal/apptest"
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
+	"github.com/cagnotte/cagnotte/services/wall"
 )
 
 func TestADonationTravels(t *testing.T) {
@@ -255,7 +255,7 @@ func TestStripeAwayThenBack(t *testing.T) {
 }
 
 func TestOneNetworkMayNotStartTooMany(t *testing.T) {
-	e := apptest.Start(t, apptest.Config{Limit: donations.Limit{Burst: 3, Interval: time.Hour}, TrustedProxies: loopback})
+	e := apptest.Start(t, apptest.Config{Wall: wall.Limits{Near: wall.Network{Soft: 3, Hard: 3, Interval: time.Hour}}, TrustedProxies: loopback})
 	campaign, _ := e.Campaign("vallon")
 	from := func(addr string, req *donationsv1.CreateDonationRequest) error {
 		conn := &apptest.RESTConn{URL: e.URL, Header: http.Header{"X-Forwarded-For": {addr}}}

@@ -22,16 +22,16 @@ import (
 	donationsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/donations/v1"
 	recurringv1 "github.com/cagnotte/cagnotte/proto/cagnotte/recurring/v1"
 	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
-	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/apptest"
 	"github.com/cagnotte/cagnotte/services/internal/mailtest"
+	"github.com/cagnotte/cagnotte/services/wall"
 )
 
 // Named after a bug that others shipped: fraud moved to the one path without a limit. All ways to a payment page, and
 // those to a pledge, which costs as little, have one limit together.
 func TestFraudMovedToTheOnePathWithoutALimit(t *testing.T) {
 	const burst = 4
-	e := apptest.Start(t, apptest.Config{Limit: donations.Limit{Burst: burst, Interval: time.Hour}})
+	e := apptest.Start(t, apptest.Config{Wall: wall.Limits{Near: wall.Network{Soft: burst, Hard: burst, Interval: time.Hour}}})
 	campaign := newTreasury(t, e, "vallon").campaign
 	collective, slug, _ := strings.Cut(strings.TrimPrefix(campaign, "collectives/"), "/campaigns/")
 

@@ -12,12 +12,12 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	treasuryv1 "github.com/cagnotte/cagnotte/proto/cagnotte/treasury/v1"
-	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/apptest"
+	"github.com/cagnotte/cagnotte/services/wall"
 )
 
 func TestAPledgeIsMade(t *testing.T) {
-	e := apptest.Start(t, apptest.Config{Limit: donations.Limit{Burst: 8, Interval: time.Hour}})
+	e := apptest.Start(t, apptest.Config{Wall: wall.Limits{Near: wall.Network{Soft: 8, Hard: 8, Interval: time.Hour}}})
 	y := newTreasury(t, e, "vallon")
 	e.OverBoth(t, func(t *testing.T, conn grpc.ClientConnInterface) {
 		hand := treasuryv1.NewTreasuryServiceClient(conn)

@@ -196,6 +196,7 @@ func (a *App) startJobs(ctx context.Context, cfg Config) (*jobClient, error) {
 	a.services.approvals.Workers(workers)
 	a.services.collectives.Workers(workers)
 	a.services.connect.Workers(workers)
+	a.services.wall.Workers(workers)
 	a.services.donations.Workers(workers)
 	a.services.refunds.Workers(workers)
 	a.services.receipts.Workers(workers)
@@ -212,7 +213,7 @@ func (a *App) startJobs(ctx context.Context, cfg Config) (*jobClient, error) {
 		Queues:  queues,
 		Workers: workers,
 		PeriodicJobs: slices.Concat(
-			a.services.access.PeriodicJobs(), a.services.connect.PeriodicJobs(), a.services.approvals.PeriodicJobs(), a.services.donations.PeriodicJobs(), a.services.refunds.PeriodicJobs(), a.services.receipts.PeriodicJobs(), a.services.webhooks.PeriodicJobs(), a.services.bank.PeriodicJobs(),
+			a.services.access.PeriodicJobs(), a.services.connect.PeriodicJobs(), a.services.approvals.PeriodicJobs(), a.services.wall.PeriodicJobs(), a.services.donations.PeriodicJobs(), a.services.refunds.PeriodicJobs(), a.services.receipts.PeriodicJobs(), a.services.webhooks.PeriodicJobs(), a.services.bank.PeriodicJobs(),
 		),
 		JobTimeout:           jobTimeout,
 		RescueStuckJobsAfter: rescueAfter,

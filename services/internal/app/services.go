@@ -73,6 +73,7 @@ type services struct {
 	connect     *connect.Service
 	campaigns   *campaigns.Service
 	ledger      *ledger.Service
+	wall        *wall.Service
 	donations   *donations.Service
 	refunds     *refunds.Service
 	receipts    *receipts.Service
@@ -146,6 +147,7 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 		Pool: a.pool, Chart: cfg.Chart, SecretKey: cfg.SecretKey, Now: cfg.Now, ReversedElsewhere: slices.Concat(treasury.References(), bank.References()),
 		Metrics: registry,
 	})
+	s.wall = wall.New(wall.Config{Pool: a.pool, SecretKey: cfg.SecretKey, Limits: cfg.Wall, Now: cfg.Now, Metrics: registry})
 	s.donations = donations.New(donations.Config{
 		Pool:        a.pool,
 		Campaigns:   s.campaigns,
@@ -158,7 +160,7 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 		PublicURL:   cfg.PublicURL,
 		SecretKey:   cfg.SecretKey,
 		CardWays:    cardWays,
-		Limit:       cfg.DonationLimit,
+		Wall:        s.wall,
 		Now:         cfg.Now,
 		Mail:        sender,
 		Logger:      cfg.Logger,
@@ -179,8 +181,7 @@ func (a *App) wire(ctx context.Context, cfg Config, registry *prometheus.Registr
 		Campaigns:   s.campaigns,
 		Collectives: s.collectives,
 		Ledger:      s.ledger,
-		// Pledges count against the same limit as donations.
-		LimitTx: s.donations.LimitTx,
+		Wall:        s.wall,
 		// The bank needs the treasury and is made after it, so s.bank is read at the call.
 		Banked: func(ctx context.Context, collective string) error { return s.bank.Recognise(ctx, collective) },
 		ReversedTx: func(ctx context.Context, tx pgx.Tx, donation uuid.UUID) error {

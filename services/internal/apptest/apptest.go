@@ -30,11 +30,11 @@ import (
 	campaignsv1 "github.com/cagnotte/cagnotte/proto/cagnotte/campaigns/v1"
 	collectivesv1 "github.com/cagnotte/cagnotte/proto/cagnotte/collectives/v1"
 	"github.com/cagnotte/cagnotte/services/campaigns"
-	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/app"
 	"github.com/cagnotte/cagnotte/services/internal/pgtest"
 	"github.com/cagnotte/cagnotte/services/internal/rpc"
 	"github.com/cagnotte/cagnotte/services/internal/stripesim"
+	"github.com/cagnotte/cagnotte/services/wall"
 )
 
 // The simulator's credentials, the same in every test.
@@ -51,8 +51,8 @@ const stopTimeout = 30 * time.Second
 type Config struct {
 	// FeeDelay is how long after a payment its fee is known, on the simulator's clock. Zero: at once.
 	FeeDelay time.Duration
-	// Limit is how often one network may start a donation. Zero: practically unlimited.
-	Limit donations.Limit
+	// Wall is how many payments may be started. Zero: any number.
+	Wall wall.Limits
 	// WriteLimit is how often one key may change something. Zero: practically unlimited.
 	WriteLimit rpc.WriteLimit
 	// SyncEvery is the interval of the sync. Zero: so long that a test sees the effect of webhooks alone.
@@ -172,8 +172,8 @@ func Start(t testing.TB, cfg Config) *Env {
 func settings(t testing.TB, e *Env, cfg Config) app.Config {
 	secret := make([]byte, 32)
 	_, _ = rand.Read(secret) // never fails: https://pkg.go.dev/crypto/rand#Read
-	if cfg.Limit == (donations.Limit{}) {
-		cfg.Limit = donations.Limit{Burst: 100_000, Interval: time.Millisecond}
+	if cfg.Wall == (wall.Limits{}) {
+		cfg.Wall = wall.Limits{Off: true}
 	}
 	if cfg.WriteLimit == (rpc.WriteLimit{}) {
 		cfg.WriteLimit = rpc.WriteLimit{PerSecond: 100_000, Burst: 100_000}
@@ -200,7 +200,7 @@ func settings(t testing.TB, e *Env, cfg Config) app.Config {
 		Chart:                       cfg.Chart,
 		Logger:                      slog.New(slog.NewTextHandler(cfg.LogTo, nil)),
 		Now:                         e.Clock.Now,
-		DonationLimit:               cfg.Limit,
+		Wall:                        cfg.Wall,
 		WriteLimit:                  cfg.WriteLimit,
 		SyncEvery:                   cfg.SyncEvery,
 		SMTPURL:                     cfg.SMTPURL,

@@ -17,8 +17,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cagnotte/cagnotte/services/donations"
 	"github.com/cagnotte/cagnotte/services/internal/app"
+	"github.com/cagnotte/cagnotte/services/wall"
 )
 
 // childVariable is the environment variable that makes a test binary run the program instead of its tests.
@@ -29,7 +29,7 @@ type child struct {
 	// ClockFile has the nanoseconds by which the simulator's clock is ahead of wall time.
 	ClockFile string
 	SyncEvery time.Duration
-	Limit     donations.Limit
+	Wall      wall.Limits
 	// StripeRate limits its calls a second to the simulator. Zero: no limit.
 	StripeRate float64
 }
@@ -55,7 +55,7 @@ func (e *Env) NewProcess() *Process {
 	e.t.Helper()
 	p := &Process{URL: e.URL, env: e, t: e.t, dir: e.t.TempDir()}
 	settings, err := json.Marshal(child{
-		ClockFile: filepath.Join(p.dir, "clock"), SyncEvery: e.settings.SyncEvery, Limit: e.settings.DonationLimit,
+		ClockFile: filepath.Join(p.dir, "clock"), SyncEvery: e.settings.SyncEvery, Wall: e.settings.Wall,
 		StripeRate: e.settings.StripeRate,
 	})
 	if err != nil {
@@ -175,7 +175,7 @@ func serve(told string) error {
 		return err
 	}
 	cfg.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	cfg.SyncEvery, cfg.DonationLimit, cfg.StripeRate = c.SyncEvery, c.Limit, c.StripeRate
+	cfg.SyncEvery, cfg.Wall, cfg.StripeRate = c.SyncEvery, c.Wall, c.StripeRate
 	// The file is read at each call, so the process follows each move of the clock.
 	cfg.Now = func() time.Time {
 		text, _ := os.ReadFile(c.ClockFile)

@@ -30,6 +30,8 @@ type Error struct {
 	Message string
 	// Fields name what is wrong in the request, by proto field path.
 	Fields []Field
+	// Metadata stands beside the reason, for programs; nil for none. Callers get it, so it is as free of identities as Message.
+	Metadata map[string]string
 	// RetryAfter is how long to wait before sending the same request again; zero where that does not help.
 	RetryAfter time.Duration
 	// Cause is the error underneath, for the log; nil for none.

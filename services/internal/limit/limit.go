@@ -40,7 +40,7 @@ type Limiter struct {
 // locks the row until the transaction ends, so it is called last: of two uses at once the second waits, and sees the first.
 func (l Limiter) TakeTx(ctx context.Context, tx pgx.Tx, what, whom string, r Rate, now time.Time) (wait time.Duration, err error) {
 	ahead := time.Duration(r.Burst) * r.Interval
-	args := pgx.NamedArgs{"key": l.key(what, whom, now), "now": now, "interval": r.Interval, "ahead": ahead}
+	args := pgx.NamedArgs{"key": l.Key(what, whom, now), "now": now, "interval": r.Interval, "ahead": ahead}
 	var tat time.Time
 	err = tx.QueryRow(ctx, `
 INSERT INTO `+l.Table+` AS l (key, tat)
@@ -62,7 +62,64 @@ WHERE l.key = @key`, args).Scan(&tat); err != nil {
 	return max(tat.Add(r.Interval).Sub(now.Add(ahead)), time.Second), nil
 }
 
-func (l Limiter) key(what, whom string, now time.Time) []byte {
+// Use is one use by whom of what, which may be done once each Interval.
+type Use struct {
+	What, Whom string
+	Interval   time.Duration
+}
+
+// Ahead returns how far ahead of now each key would be after one more use: not more than one interval for a key that was not used
+// lately. It locks and writes nothing.
+func (l Limiter) Ahead(ctx context.Context, db postgres.Querier, uses []Use, now time.Time) ([]time.Duration, error) {
+	return l.ahead(ctx, db, uses, now, `
+SELECT
+	u.key,
+	greatest(l.tat, @now::timestamptz) + (u.next - @now::timestamptz)
+FROM unnest(@keys::bytea[], @nexts::timestamptz[]) AS u (key, next)
+LEFT JOIN `+l.Table+` AS l ON l.key = u.key`)
+}
+
+// TakeAllTx counts one use of each, which must be different, and returns how far ahead of now each key is then. It limits nothing
+// by itself: a caller that refuses ends the transaction, and then nothing is counted. It locks the rows, in the order of their
+// keys, until the transaction ends, so it is called last.
+func (l Limiter) TakeAllTx(ctx context.Context, tx pgx.Tx, uses []Use, now time.Time) ([]time.Duration, error) {
+	return l.ahead(ctx, tx, uses, now, `
+INSERT INTO `+l.Table+` AS l (key, tat)
+SELECT
+	u.key,
+	u.next
+FROM unnest(@keys::bytea[], @nexts::timestamptz[]) AS u (key, next)
+ORDER BY u.key
+ON CONFLICT (key) DO UPDATE
+SET tat = greatest(l.tat, @now::timestamptz) + (excluded.tat - @now::timestamptz)
+RETURNING
+	l.key,
+	l.tat`)
+}
+
+// ahead runs a statement that returns keys and their arrival times.
+func (l Limiter) ahead(ctx context.Context, db postgres.Querier, uses []Use, now time.Time, sql string) ([]time.Duration, error) {
+	keys, nexts, places := make([][]byte, len(uses)), make([]time.Time, len(uses)), map[string]int{}
+	for i, u := range uses {
+		keys[i], nexts[i] = l.Key(u.What, u.Whom, now), now.Add(u.Interval)
+		places[string(keys[i])] = i
+	}
+	rows, err := db.Query(ctx, sql, pgx.NamedArgs{"keys": keys, "nexts": nexts, "now": now})
+	if err != nil {
+		return nil, postgres.Error(err)
+	}
+	ahead := make([]time.Duration, len(uses))
+	var key []byte
+	var tat time.Time
+	_, err = pgx.ForEachRow(rows, []any{&key, &tat}, func() error {
+		ahead[places[string(key)]] = tat.Sub(now)
+		return nil
+	})
+	return ahead, postgres.Error(err)
+}
+
+// Key is what a use is stored by: a hash under the secret, of the table, what, whom and, if Daily, the day.
+func (l Limiter) Key(what, whom string, now time.Time) []byte {
 	mac := hmac.New(sha256.New, l.Secret)
 	mac.Write([]byte(l.Table + "\n" + what + "\n"))
 	if l.Daily {

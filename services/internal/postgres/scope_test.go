@@ -24,6 +24,9 @@ var unscoped = map[string]string{
 	"campaigns.limits":               "keyed hashes of networks, of no collective",
 	"connect.platform":               "one row of the instance: the Stripe account and mode of its key",
 	"donations.limits":               "keyed hashes of networks, of no collective",
+	"wall.limits":                    "keyed hashes of networks, of no collective",
+	"wall.counters":                  "sums under keyed hashes, which are read for donors of all collectives",
+	"wall.solutions":                 "keyed hashes of solutions, of no collective",
 	"ledger.reversals":               "two ids of transactions, which are walled; written before the statement's transaction can be seen",
 	"ledger.reclassifications":       "as ledger.reversals",
 }

@@ -27,6 +27,9 @@ const (
 type Caller struct {
 	// Principal is the holder of the key; the zero Principal without one.
 	Principal access.Principal
+	// Address is where the call comes from. It is neither stored nor logged: keyed hashes of it and of its networks limit how many
+	// payments are started. Invalid when unknown.
+	Address netip.Addr
 	// Network is the caller's network, /24 for IPv4 and /48 for IPv6: enough to limit
 	// abuse, and less than an address. Invalid when unknown.
 	Network netip.Prefix
@@ -69,7 +72,7 @@ func newCaller(ctx context.Context) Caller {
 	case !ok:
 	case isInProcess(ctx):
 		if addr, err := netip.ParseAddr(first(md, metadataClientAddress)); err == nil {
-			c.Network = network(addr)
+			c.Address, c.Network = addr.Unmap().WithZone(""), network(addr)
 		}
 		c.Origin = first(md, metadataOrigin)
 		if id := first(md, metadataRequestID); requestIDPattern.MatchString(id) {
@@ -77,7 +80,8 @@ func newCaller(ctx context.Context) Caller {
 		}
 	default:
 		if tcp, ok := p.Addr.(*net.TCPAddr); ok {
-			c.Network = network(tcp.AddrPort().Addr())
+			addr := tcp.AddrPort().Addr()
+			c.Address, c.Network = addr.Unmap().WithZone(""), network(addr)
 		}
 	}
 	if c.RequestID == "" {

@@ -60,7 +60,7 @@ func because(cause error, reason errs.Reason, message string) *errs.Error {
 func toStatus(e *errs.Error, c Caller) *status.Status {
 	text, language := e.Reason.Text(c.AcceptLanguage)
 	details := []protoadapt.MessageV1{
-		&errdetails.ErrorInfo{Reason: e.Reason.String(), Domain: errorsv1.Domain},
+		&errdetails.ErrorInfo{Reason: e.Reason.String(), Domain: errorsv1.Domain, Metadata: e.Metadata},
 		&errdetails.LocalizedMessage{Locale: language, Message: text},
 		&errdetails.RequestInfo{RequestId: c.RequestID},
 	}

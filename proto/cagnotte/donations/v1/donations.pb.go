@@ -769,9 +769,12 @@ type CreateDonationRequest struct {
 	CoverFee bool `protobuf:"varint,4,opt,name=cover_fee,json=coverFee,proto3" json:"cover_fee,omitempty"`
 	// Whether to give once, which is the default, or each month until the donor, the collective or the campaign's end stops
 	// it. The answer is the first month's donation.
-	Recurrence    Recurrence `protobuf:"varint,5,opt,name=recurrence,proto3,enum=cagnotte.donations.v1.Recurrence" json:"recurrence,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Recurrence Recurrence `protobuf:"varint,5,opt,name=recurrence,proto3,enum=cagnotte.donations.v1.Recurrence" json:"recurrence,omitempty"`
+	// INPUT_ONLY. The solution of the challenge that an earlier answer asked for: see CHALLENGE_REQUIRED. Empty otherwise. It is no
+	// part of what a repeated request must equal.
+	ChallengeSolution string `protobuf:"bytes,6,opt,name=challenge_solution,json=challengeSolution,proto3" json:"challenge_solution,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *CreateDonationRequest) Reset() {
@@ -837,6 +840,13 @@ func (x *CreateDonationRequest) GetRecurrence() Recurrence {
 		return x.Recurrence
 	}
 	return Recurrence_RECURRENCE_UNSPECIFIED
+}
+
+func (x *CreateDonationRequest) GetChallengeSolution() string {
+	if x != nil {
+		return x.ChallengeSolution
+	}
+	return ""
 }
 
 // Asks for one donation.
@@ -1081,9 +1091,11 @@ func (x *GetDonationStatusRequest) GetName() string {
 type ReopenDonationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The donation's name.
-	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// INPUT_ONLY. The solution of the challenge that an earlier answer asked for: see CHALLENGE_REQUIRED. Empty otherwise.
+	ChallengeSolution string `protobuf:"bytes,2,opt,name=challenge_solution,json=challengeSolution,proto3" json:"challenge_solution,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *ReopenDonationRequest) Reset() {
@@ -1119,6 +1131,13 @@ func (*ReopenDonationRequest) Descriptor() ([]byte, []int) {
 func (x *ReopenDonationRequest) GetName() string {
 	if x != nil {
 		return x.Name
+	}
+	return ""
+}
+
+func (x *ReopenDonationRequest) GetChallengeSolution() string {
+	if x != nil {
+		return x.ChallengeSolution
 	}
 	return ""
 }
@@ -1179,7 +1198,7 @@ const file_cagnotte_donations_v1_donations_proto_rawDesc = "" +
 	"\x0famount_disputed\x18\f \x01(\v2\x18.cagnotte.money.v1.MoneyR\x0eamountDisputed\x12\x1e\n" +
 	"\n" +
 	"reopenable\x18\r \x01(\bR\n" +
-	"reopenable\"\xe1\x02\n" +
+	"reopenable\"\x9a\x03\n" +
 	"\x15CreateDonationRequest\x12p\n" +
 	"\x06parent\x18\x01 \x01(\tBX\xbaHUrS2Q^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12C\n" +
 	"\bdonation\x18\x02 \x01(\v2\x1f.cagnotte.donations.v1.DonationB\x06\xbaH\x03\xc8\x01\x01R\bdonation\x12'\n" +
@@ -1188,7 +1207,8 @@ const file_cagnotte_donations_v1_donations_proto_rawDesc = "" +
 	"\tcover_fee\x18\x04 \x01(\bR\bcoverFee\x12K\n" +
 	"\n" +
 	"recurrence\x18\x05 \x01(\x0e2!.cagnotte.donations.v1.RecurrenceB\b\xbaH\x05\x82\x01\x02\x10\x01R\n" +
-	"recurrence\"\x9b\x01\n" +
+	"recurrence\x127\n" +
+	"\x12challenge_solution\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x11challengeSolution\"\x9b\x01\n" +
 	"\x12GetDonationRequest\x12\x84\x01\n" +
 	"\x04name\x18\x01 \x01(\tBp\xbaHmrk2i^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/donations/[0-9a-f-]{36}$R\x04name\"\x9d\x03\n" +
 	"\x14ListDonationsRequest\x12s\n" +
@@ -1204,9 +1224,10 @@ const file_cagnotte_donations_v1_donations_proto_rawDesc = "" +
 	"\tdonations\x18\x01 \x03(\v2\x1f.cagnotte.donations.v1.DonationR\tdonations\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa8\x01\n" +
 	"\x18GetDonationStatusRequest\x12\x8b\x01\n" +
-	"\x04name\x18\x01 \x01(\tBw\xbaHtrr2p^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/donations/[0-9a-f-]{36}/status$R\x04name\"\x9e\x01\n" +
+	"\x04name\x18\x01 \x01(\tBw\xbaHtrr2p^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/donations/[0-9a-f-]{36}/status$R\x04name\"\xd7\x01\n" +
 	"\x15ReopenDonationRequest\x12\x84\x01\n" +
-	"\x04name\x18\x01 \x01(\tBp\xbaHmrk2i^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/donations/[0-9a-f-]{36}$R\x04name*U\n" +
+	"\x04name\x18\x01 \x01(\tBp\xbaHmrk2i^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/donations/[0-9a-f-]{36}$R\x04name\x127\n" +
+	"\x12challenge_solution\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x11challengeSolution*U\n" +
 	"\n" +
 	"Recurrence\x12\x1a\n" +
 	"\x16RECURRENCE_UNSPECIFIED\x10\x00\x12\x13\n" +

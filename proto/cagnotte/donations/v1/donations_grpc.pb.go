@@ -45,7 +45,8 @@ type DonationsServiceClient interface {
 	// accepts no payments for it yet).
 	// INVALID_ARGUMENT: AMOUNT_TOO_SMALL, AMOUNT_TOO_LARGE, CURRENCY_MISMATCH, RETURN_URL_NOT_ALLOWED,
 	// FEE_COVER_UNAVAILABLE (the campaign has no `fee_estimate`).
-	// PERMISSION_DENIED: ORIGIN_NOT_ALLOWED. RESOURCE_EXHAUSTED: TOO_MANY_DONATIONS, with RetryInfo.
+	// PERMISSION_DENIED: ORIGIN_NOT_ALLOWED. FAILED_PRECONDITION: CHALLENGE_REQUIRED, where more donations are started than usual.
+	// RESOURCE_EXHAUSTED: TOO_MANY_DONATIONS, with RetryInfo.
 	// UNAVAILABLE: STRIPE_UNAVAILABLE, with RetryInfo; sending it again continues the same donation. UNAVAILABLE: CARDS_PAUSED,
 	// with RetryInfo, while the campaign's `cards_paused`.
 	CreateDonation(ctx context.Context, in *CreateDonationRequest, opts ...grpc.CallOption) (*Donation, error)
@@ -70,8 +71,9 @@ type DonationsServiceClient interface {
 	//
 	// Idempotent: a repeat answers the page that is open, and a donation that is paid or under way as it is. The first month of a
 	// monthly donation is opened again in the same way.
-	// FAILED_PRECONDITION: DONATION_NOT_REOPENABLE, CAMPAIGN_NOT_OPEN, STRIPE_ACCOUNT_DISCONNECTED, STRIPE_ACCOUNT_NOT_READY.
-	// RESOURCE_EXHAUSTED: TOO_MANY_DONATIONS, with RetryInfo. UNAVAILABLE: STRIPE_UNAVAILABLE, CARDS_PAUSED, with RetryInfo.
+	// FAILED_PRECONDITION: DONATION_NOT_REOPENABLE, CAMPAIGN_NOT_OPEN, STRIPE_ACCOUNT_DISCONNECTED, STRIPE_ACCOUNT_NOT_READY,
+	// CHALLENGE_REQUIRED. RESOURCE_EXHAUSTED: TOO_MANY_DONATIONS, with RetryInfo. UNAVAILABLE: STRIPE_UNAVAILABLE, CARDS_PAUSED, with
+	// RetryInfo.
 	ReopenDonation(ctx context.Context, in *ReopenDonationRequest, opts ...grpc.CallOption) (*DonationStatus, error)
 }
 
@@ -168,7 +170,8 @@ type DonationsServiceServer interface {
 	// accepts no payments for it yet).
 	// INVALID_ARGUMENT: AMOUNT_TOO_SMALL, AMOUNT_TOO_LARGE, CURRENCY_MISMATCH, RETURN_URL_NOT_ALLOWED,
 	// FEE_COVER_UNAVAILABLE (the campaign has no `fee_estimate`).
-	// PERMISSION_DENIED: ORIGIN_NOT_ALLOWED. RESOURCE_EXHAUSTED: TOO_MANY_DONATIONS, with RetryInfo.
+	// PERMISSION_DENIED: ORIGIN_NOT_ALLOWED. FAILED_PRECONDITION: CHALLENGE_REQUIRED, where more donations are started than usual.
+	// RESOURCE_EXHAUSTED: TOO_MANY_DONATIONS, with RetryInfo.
 	// UNAVAILABLE: STRIPE_UNAVAILABLE, with RetryInfo; sending it again continues the same donation. UNAVAILABLE: CARDS_PAUSED,
 	// with RetryInfo, while the campaign's `cards_paused`.
 	CreateDonation(context.Context, *CreateDonationRequest) (*Donation, error)
@@ -193,8 +196,9 @@ type DonationsServiceServer interface {
 	//
 	// Idempotent: a repeat answers the page that is open, and a donation that is paid or under way as it is. The first month of a
 	// monthly donation is opened again in the same way.
-	// FAILED_PRECONDITION: DONATION_NOT_REOPENABLE, CAMPAIGN_NOT_OPEN, STRIPE_ACCOUNT_DISCONNECTED, STRIPE_ACCOUNT_NOT_READY.
-	// RESOURCE_EXHAUSTED: TOO_MANY_DONATIONS, with RetryInfo. UNAVAILABLE: STRIPE_UNAVAILABLE, CARDS_PAUSED, with RetryInfo.
+	// FAILED_PRECONDITION: DONATION_NOT_REOPENABLE, CAMPAIGN_NOT_OPEN, STRIPE_ACCOUNT_DISCONNECTED, STRIPE_ACCOUNT_NOT_READY,
+	// CHALLENGE_REQUIRED. RESOURCE_EXHAUSTED: TOO_MANY_DONATIONS, with RetryInfo. UNAVAILABLE: STRIPE_UNAVAILABLE, CARDS_PAUSED, with
+	// RetryInfo.
 	ReopenDonation(context.Context, *ReopenDonationRequest) (*DonationStatus, error)
 	mustEmbedUnimplementedDonationsServiceServer()
 }

@@ -203,7 +203,7 @@ const (
 	ErrorReason_RETURN_URL_NOT_ALLOWED ErrorReason = 705
 	// The page is on none of the campaign's allowed origins.
 	ErrorReason_ORIGIN_NOT_ALLOWED ErrorReason = 706
-	// Too many donations were started from the caller's network.
+	// Too many donations or pledges were started from the caller's network, or for the campaign, its collective or the instance.
 	ErrorReason_TOO_MANY_DONATIONS ErrorReason = 707
 	// Stripe's payment has another amount than the donation.
 	ErrorReason_AMOUNT_DIFFERS ErrorReason = 708
@@ -219,6 +219,12 @@ const (
 	// Payments on Stripe's page are paused for this campaign for a while, since too many cards were declined. Transfers, cheques and
 	// cash are taken. RetryInfo says when it is worth trying again.
 	ErrorReason_CARDS_PAUSED ErrorReason = 713
+	// More payments are started than usual, so a small proof is asked for. The metadata of ErrorInfo has `challenge`, an opaque text,
+	// `difficulty` and `ticket_wait_seconds`. Send the same request again, with the same `request_id` and `challenge_solution`. The
+	// solution is the challenge, a dot, and a decimal number, such that the SHA-256 of that text begins with `difficulty` zero bits.
+	// The challenge alone is a solution too, once it is `ticket_wait_seconds` old. A solution is good once, for ten minutes, and for
+	// the campaign and amount that were asked for.
+	ErrorReason_CHALLENGE_REQUIRED ErrorReason = 714
 	// The first month of the donation was not paid.
 	ErrorReason_RECURRING_NOT_STARTED ErrorReason = 801
 	// The monthly donation has ended.
@@ -493,6 +499,7 @@ var (
 		711:  "SESSION_OPEN",
 		712:  "DONATION_NOT_REOPENABLE",
 		713:  "CARDS_PAUSED",
+		714:  "CHALLENGE_REQUIRED",
 		801:  "RECURRING_NOT_STARTED",
 		802:  "RECURRING_ENDED",
 		803:  "LINK_INVALID",
@@ -674,6 +681,7 @@ var (
 		"SESSION_OPEN":                 711,
 		"DONATION_NOT_REOPENABLE":      712,
 		"CARDS_PAUSED":                 713,
+		"CHALLENGE_REQUIRED":           714,
 		"RECURRING_NOT_STARTED":        801,
 		"RECURRING_ENDED":              802,
 		"LINK_INVALID":                 803,
@@ -826,7 +834,7 @@ var File_cagnotte_errors_v1_errors_proto protoreflect.FileDescriptor
 
 const file_cagnotte_errors_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x1fcagnotte/errors/v1/errors.proto\x12\x12cagnotte.errors.v1\x1a google/protobuf/descriptor.proto\x1a\x15google/rpc/code.proto*\xb2)\n" +
+	"\x1fcagnotte/errors/v1/errors.proto\x12\x12cagnotte.errors.v1\x1a google/protobuf/descriptor.proto\x1a\x15google/rpc/code.proto*\xd6)\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\bINTERNAL\x10e\x1a\x04\x88\xb5\x18\r\x12\x13\n" +
@@ -925,7 +933,8 @@ const file_cagnotte_errors_v1_errors_proto_rawDesc = "" +
 	"\vFEE_UNKNOWN\x10\xc6\x05\x1a\x04\x88\xb5\x18\x0e\x12\x17\n" +
 	"\fSESSION_OPEN\x10\xc7\x05\x1a\x04\x88\xb5\x18\x0e\x12\"\n" +
 	"\x17DONATION_NOT_REOPENABLE\x10\xc8\x05\x1a\x04\x88\xb5\x18\t\x12\x17\n" +
-	"\fCARDS_PAUSED\x10\xc9\x05\x1a\x04\x88\xb5\x18\x0e\x12 \n" +
+	"\fCARDS_PAUSED\x10\xc9\x05\x1a\x04\x88\xb5\x18\x0e\x12\"\n" +
+	"\x12CHALLENGE_REQUIRED\x10\xca\x05\x1a\t\x88\xb5\x18\t\x90\xb5\x18\xac\x03\x12 \n" +
 	"\x15RECURRING_NOT_STARTED\x10\xa1\x06\x1a\x04\x88\xb5\x18\t\x12\x1a\n" +
 	"\x0fRECURRING_ENDED\x10\xa2\x06\x1a\x04\x88\xb5\x18\t\x12\x17\n" +
 	"\fLINK_INVALID\x10\xa3\x06\x1a\x04\x88\xb5\x18\t\x12\x1f\n" +

@@ -956,9 +956,12 @@ type ChangeRecurringDonationRequest struct {
 	// The `manage_token` that RedeemManageLink answered.
 	ManageToken string `protobuf:"bytes,2,opt,name=manage_token,json=manageToken,proto3" json:"manage_token,omitempty"`
 	// The amount from the next month on, in the campaign's currency.
-	Amount        *v1.Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Amount *v1.Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
+	// INPUT_ONLY. The solution of the challenge that an earlier answer asked for: see CHALLENGE_REQUIRED. Empty otherwise. It is no
+	// part of what a repeated request must equal.
+	ChallengeSolution string `protobuf:"bytes,4,opt,name=challenge_solution,json=challengeSolution,proto3" json:"challenge_solution,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *ChangeRecurringDonationRequest) Reset() {
@@ -1010,6 +1013,13 @@ func (x *ChangeRecurringDonationRequest) GetAmount() *v1.Money {
 		return x.Amount
 	}
 	return nil
+}
+
+func (x *ChangeRecurringDonationRequest) GetChallengeSolution() string {
+	if x != nil {
+		return x.ChallengeSolution
+	}
+	return ""
 }
 
 // Asks to end a monthly donation, for its donor.
@@ -1073,9 +1083,12 @@ type CreatePortalSessionRequest struct {
 	// The monthly donation's name.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// The `manage_token` that RedeemManageLink answered.
-	ManageToken   string `protobuf:"bytes,2,opt,name=manage_token,json=manageToken,proto3" json:"manage_token,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	ManageToken string `protobuf:"bytes,2,opt,name=manage_token,json=manageToken,proto3" json:"manage_token,omitempty"`
+	// INPUT_ONLY. The solution of the challenge that an earlier answer asked for: see CHALLENGE_REQUIRED. Empty otherwise. It is no
+	// part of what a repeated request must equal.
+	ChallengeSolution string `protobuf:"bytes,3,opt,name=challenge_solution,json=challengeSolution,proto3" json:"challenge_solution,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *CreatePortalSessionRequest) Reset() {
@@ -1118,6 +1131,13 @@ func (x *CreatePortalSessionRequest) GetName() string {
 func (x *CreatePortalSessionRequest) GetManageToken() string {
 	if x != nil {
 		return x.ManageToken
+	}
+	return ""
+}
+
+func (x *CreatePortalSessionRequest) GetChallengeSolution() string {
+	if x != nil {
+		return x.ChallengeSolution
 	}
 	return ""
 }
@@ -1232,17 +1252,19 @@ const file_cagnotte_recurring_v1_recurring_proto_rawDesc = "" +
 	"\x12recurring_donation\x18\x01 \x01(\v2(.cagnotte.recurring.v1.RecurringDonationR\x11recurringDonation\x12!\n" +
 	"\fmanage_token\x18\x02 \x01(\tR\vmanageToken\x12;\n" +
 	"\vexpire_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\"\x98\x02\n" +
+	"expireTime\"\xd1\x02\n" +
 	"\x1eChangeRecurringDonationRequest\x12\x8d\x01\n" +
 	"\x04name\x18\x01 \x01(\tBy\xbaHvrt2r^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/recurringDonations/[0-9a-f-]{36}$R\x04name\x12,\n" +
 	"\fmanage_token\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\vmanageToken\x128\n" +
-	"\x06amount\x18\x03 \x01(\v2\x18.cagnotte.money.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\"\xdc\x01\n" +
+	"\x06amount\x18\x03 \x01(\v2\x18.cagnotte.money.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\x127\n" +
+	"\x12challenge_solution\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x11challengeSolution\"\xdc\x01\n" +
 	"\x1cStopRecurringDonationRequest\x12\x8d\x01\n" +
 	"\x04name\x18\x01 \x01(\tBy\xbaHvrt2r^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/recurringDonations/[0-9a-f-]{36}$R\x04name\x12,\n" +
-	"\fmanage_token\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\vmanageToken\"\xda\x01\n" +
+	"\fmanage_token\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\vmanageToken\"\x93\x02\n" +
 	"\x1aCreatePortalSessionRequest\x12\x8d\x01\n" +
 	"\x04name\x18\x01 \x01(\tBy\xbaHvrt2r^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/recurringDonations/[0-9a-f-]{36}$R\x04name\x12,\n" +
-	"\fmanage_token\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\vmanageToken\"/\n" +
+	"\fmanage_token\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\vmanageToken\x127\n" +
+	"\x12challenge_solution\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x11challengeSolution\"/\n" +
 	"\x1bCreatePortalSessionResponse\x12\x10\n" +
 	"\x03url\x18\x01 \x01(\tR\x03url*\x81\x02\n" +
 	"\x16RecurringDonationState\x12(\n" +

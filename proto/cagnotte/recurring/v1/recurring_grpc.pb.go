@@ -88,9 +88,9 @@ type RecurringServiceClient interface {
 	// Changes the amount from the next month on. The paid month stays as it is. Public, with a manage token.
 	//
 	// FAILED_PRECONDITION: MANAGE_TOKEN_INVALID (unknown or expired: request another link), RECURRING_NOT_STARTED,
-	// RECURRING_ENDED.
+	// RECURRING_ENDED, CHALLENGE_REQUIRED.
 	// INVALID_ARGUMENT: AMOUNT_TOO_SMALL, AMOUNT_TOO_LARGE, CURRENCY_MISMATCH (the campaign's bounds hold).
-	// RESOURCE_EXHAUSTED: TOO_MANY_CHANGES, with RetryInfo.
+	// RESOURCE_EXHAUSTED: TOO_MANY_CHANGES, TOO_MANY_DONATIONS, with RetryInfo.
 	ChangeRecurringDonation(ctx context.Context, in *ChangeRecurringDonationRequest, opts ...grpc.CallOption) (*RecurringDonation, error)
 	// Ends a monthly donation for its donor: no further payment is taken. Public, with a manage token. One that has ended
 	// stays as it is.
@@ -100,8 +100,8 @@ type RecurringServiceClient interface {
 	// Answers the address of a page at Stripe where the donor changes the card. Public, with a manage token. The page leads
 	// back to the first donation's page here.
 	//
-	// FAILED_PRECONDITION: MANAGE_TOKEN_INVALID, RECURRING_NOT_STARTED, RECURRING_ENDED, STRIPE_ACCOUNT_DISCONNECTED.
-	// RESOURCE_EXHAUSTED: TOO_MANY_CHANGES, UNAVAILABLE: STRIPE_UNAVAILABLE, both with RetryInfo.
+	// FAILED_PRECONDITION: MANAGE_TOKEN_INVALID, RECURRING_NOT_STARTED, RECURRING_ENDED, STRIPE_ACCOUNT_DISCONNECTED,
+	// CHALLENGE_REQUIRED. RESOURCE_EXHAUSTED: TOO_MANY_CHANGES, TOO_MANY_DONATIONS, UNAVAILABLE: STRIPE_UNAVAILABLE, both with RetryInfo.
 	CreatePortalSession(ctx context.Context, in *CreatePortalSessionRequest, opts ...grpc.CallOption) (*CreatePortalSessionResponse, error)
 }
 
@@ -268,9 +268,9 @@ type RecurringServiceServer interface {
 	// Changes the amount from the next month on. The paid month stays as it is. Public, with a manage token.
 	//
 	// FAILED_PRECONDITION: MANAGE_TOKEN_INVALID (unknown or expired: request another link), RECURRING_NOT_STARTED,
-	// RECURRING_ENDED.
+	// RECURRING_ENDED, CHALLENGE_REQUIRED.
 	// INVALID_ARGUMENT: AMOUNT_TOO_SMALL, AMOUNT_TOO_LARGE, CURRENCY_MISMATCH (the campaign's bounds hold).
-	// RESOURCE_EXHAUSTED: TOO_MANY_CHANGES, with RetryInfo.
+	// RESOURCE_EXHAUSTED: TOO_MANY_CHANGES, TOO_MANY_DONATIONS, with RetryInfo.
 	ChangeRecurringDonation(context.Context, *ChangeRecurringDonationRequest) (*RecurringDonation, error)
 	// Ends a monthly donation for its donor: no further payment is taken. Public, with a manage token. One that has ended
 	// stays as it is.
@@ -280,8 +280,8 @@ type RecurringServiceServer interface {
 	// Answers the address of a page at Stripe where the donor changes the card. Public, with a manage token. The page leads
 	// back to the first donation's page here.
 	//
-	// FAILED_PRECONDITION: MANAGE_TOKEN_INVALID, RECURRING_NOT_STARTED, RECURRING_ENDED, STRIPE_ACCOUNT_DISCONNECTED.
-	// RESOURCE_EXHAUSTED: TOO_MANY_CHANGES, UNAVAILABLE: STRIPE_UNAVAILABLE, both with RetryInfo.
+	// FAILED_PRECONDITION: MANAGE_TOKEN_INVALID, RECURRING_NOT_STARTED, RECURRING_ENDED, STRIPE_ACCOUNT_DISCONNECTED,
+	// CHALLENGE_REQUIRED. RESOURCE_EXHAUSTED: TOO_MANY_CHANGES, TOO_MANY_DONATIONS, UNAVAILABLE: STRIPE_UNAVAILABLE, both with RetryInfo.
 	CreatePortalSession(context.Context, *CreatePortalSessionRequest) (*CreatePortalSessionResponse, error)
 	mustEmbedUnimplementedRecurringServiceServer()
 }

@@ -2255,9 +2255,12 @@ type CreatePledgeRequest struct {
 	// The pledge.
 	Pledge *Pledge `protobuf:"bytes,2,opt,name=pledge,proto3" json:"pledge,omitempty"`
 	// A UUID that the caller makes for this request and keeps for repeats.
-	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// INPUT_ONLY. The solution of the challenge that an earlier answer asked for: see CHALLENGE_REQUIRED. Empty otherwise. It is no
+	// part of what a repeated request must equal.
+	ChallengeSolution string `protobuf:"bytes,4,opt,name=challenge_solution,json=challengeSolution,proto3" json:"challenge_solution,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *CreatePledgeRequest) Reset() {
@@ -2307,6 +2310,13 @@ func (x *CreatePledgeRequest) GetPledge() *Pledge {
 func (x *CreatePledgeRequest) GetRequestId() string {
 	if x != nil {
 		return x.RequestId
+	}
+	return ""
+}
+
+func (x *CreatePledgeRequest) GetChallengeSolution() string {
+	if x != nil {
+		return x.ChallengeSolution
 	}
 	return ""
 }
@@ -3602,12 +3612,13 @@ const file_cagnotte_treasury_v1_treasury_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\x8e\x01\n" +
 	"\x19ListClearingItemsResponse\x12I\n" +
 	"\x0eclearing_items\x18\x01 \x03(\v2\".cagnotte.treasury.v1.ClearingItemR\rclearingItems\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xee\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa7\x02\n" +
 	"\x13CreatePledgeRequest\x12p\n" +
 	"\x06parent\x18\x01 \x01(\tBX\xbaHUrS2Q^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x12<\n" +
 	"\x06pledge\x18\x02 \x01(\v2\x1c.cagnotte.treasury.v1.PledgeB\x06\xbaH\x03\xc8\x01\x01R\x06pledge\x12'\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\"\x97\x01\n" +
+	"request_id\x18\x03 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x127\n" +
+	"\x12challenge_solution\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x11challengeSolution\"\x97\x01\n" +
 	"\x10GetPledgeRequest\x12\x82\x01\n" +
 	"\x04name\x18\x01 \x01(\tBn\xbaHkri2g^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/campaigns/[a-z][a-z0-9-]{1,38}[a-z0-9]/pledges/[0-9a-f-]{36}$R\x04name\"\xfc\x01\n" +
 	"\x12ListPledgesRequest\x12p\n" +

@@ -93,7 +93,7 @@ type TreasuryServiceClient interface {
 	ListClearingItems(ctx context.Context, in *ListClearingItemsRequest, opts ...grpc.CallOption) (*ListClearingItemsResponse, error)
 	// Makes a pledge of a transfer, a cheque or cash, with a slip. Public; it asks for no name. FAILED_PRECONDITION:
 	// CAMPAIGN_NOT_OPEN; PLEDGE_METHOD_UNAVAILABLE when the collective's settings have no bank account, or no payee for
-	// cheques. INVALID_ARGUMENT: AMOUNT_TOO_SMALL, AMOUNT_TOO_LARGE, CURRENCY_MISMATCH. PERMISSION_DENIED:
+	// cheques; CHALLENGE_REQUIRED, where more pledges are made than usual. INVALID_ARGUMENT: AMOUNT_TOO_SMALL, AMOUNT_TOO_LARGE, CURRENCY_MISMATCH. PERMISSION_DENIED:
 	// ORIGIN_NOT_ALLOWED. RESOURCE_EXHAUSTED: TOO_MANY_DONATIONS, with RetryInfo.
 	CreatePledge(ctx context.Context, in *CreatePledgeRequest, opts ...grpc.CallOption) (*Pledge, error)
 	// Returns a pledge with its slip. Public: its name cannot be guessed, and it tells nothing about a person.
@@ -437,7 +437,7 @@ type TreasuryServiceServer interface {
 	ListClearingItems(context.Context, *ListClearingItemsRequest) (*ListClearingItemsResponse, error)
 	// Makes a pledge of a transfer, a cheque or cash, with a slip. Public; it asks for no name. FAILED_PRECONDITION:
 	// CAMPAIGN_NOT_OPEN; PLEDGE_METHOD_UNAVAILABLE when the collective's settings have no bank account, or no payee for
-	// cheques. INVALID_ARGUMENT: AMOUNT_TOO_SMALL, AMOUNT_TOO_LARGE, CURRENCY_MISMATCH. PERMISSION_DENIED:
+	// cheques; CHALLENGE_REQUIRED, where more pledges are made than usual. INVALID_ARGUMENT: AMOUNT_TOO_SMALL, AMOUNT_TOO_LARGE, CURRENCY_MISMATCH. PERMISSION_DENIED:
 	// ORIGIN_NOT_ALLOWED. RESOURCE_EXHAUSTED: TOO_MANY_DONATIONS, with RetryInfo.
 	CreatePledge(context.Context, *CreatePledgeRequest) (*Pledge, error)
 	// Returns a pledge with its slip. Public: its name cannot be guessed, and it tells nothing about a person.
