@@ -32,8 +32,11 @@
 //
 //   - Numbers of a collective and year go up from 1 without a gap, also when issues fail or meet: the counter's row is locked
 //     from the number to the commit.
-//   - A donation has at most one receipt that stands. Who issues holds the donation's lock, as who books a refund does, so a
-//     receipt never stands for more than what is left of it.
+//   - A receipt is of a donation, of a year of a monthly donation, or of a pledge that arrived. A payment is on at most one
+//     receipt that stands. Who issues holds its lock, as who books a refund does, so a receipt never stands for more than
+//     what is left of it.
+//   - A mail with a receipt is sent while its donor waits: no queue has the address.
+//   - Members seal identities to other keys ([Service.Reseal]); what is inside, the service cannot check.
 //   - A receipt and a declaration do not change: triggers let them only be canceled, ended and erased.
 //   - A receipt is printed from the declaration that it was issued under, so the same request prints the same bytes.
 //

@@ -131,6 +131,32 @@ func TestAReceiptHasEachFieldOfItsForm(t *testing.T) {
 	}
 }
 
+func yearReceipt() Receipt {
+	r := someReceipt()
+	r.Payments, r.Amount.Minor = nil, 0
+	for month := time.January; month <= time.December; month++ {
+		r.Payments = append(r.Payments, Payment{
+			Amount: money.Amount{Minor: 10_00, Currency: "EUR"}, Method: "sepa_debit", Date: time.Date(2026, month, 5, 0, 0, 0, 0, time.UTC),
+		})
+		r.Amount.Minor += 10_00
+	}
+	r.DonationDate = r.Payments[11].Date
+	return r
+}
+
+func TestAReceiptOfAYearListsItsPayments(t *testing.T) {
+	_, text, _ := printed(t, yearReceipt(), "", person())
+	for _, want := range []string{
+		"*** 120,00 € ***", "cent vingt euros", "du 5 janvier 2026 au 5 décembre 2026 (12 versements, détaillés ci-dessous)",
+		"Détail des versements : 5 janvier 2026 : 10,00 € ; 5 février 2026 : 10,00 €", "5 décembre 2026 : 10,00 €",
+		"[X] virement, prélèvement, carte bancaire",
+	} {
+		if !strings.Contains(text, unspaced(want)) {
+			t.Errorf("%q is not in\n%s", want, text)
+		}
+	}
+}
+
 func TestAReceiptIsTaggedAndHasItsFonts(t *testing.T) {
 	pdf, _, read := printed(t, someReceipt(), "", person())
 	tree := read.StructureTree()
@@ -254,5 +280,7 @@ func TestTheLongestReceiptIsWhole(t *testing.T) {
 		_ = os.WriteFile(dir+"/long.pdf", pdf, 0o600)
 		first, _, _ := printed(t, someReceipt(), "2026-00003", person())
 		_ = os.WriteFile(dir+"/person.pdf", first, 0o600)
+		year, _, _ := printed(t, yearReceipt(), "", person())
+		_ = os.WriteFile(dir+"/year.pdf", year, 0o600)
 	}
 }

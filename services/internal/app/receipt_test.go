@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -558,6 +559,19 @@ func TestWhoGaveIsKeptSealedAlone(t *testing.T) {
 		}
 	}
 	nowhere("Quillebeuf", "Engoulevents", "29217", "Ploumoguer", "Zoé", request, strings.ReplaceAll(request, "-", ""), d.secret.String())
+	// A call that is no JSON is answered, and its words are not written down.
+	broken, err := http.Post(e.URL+"/v1/"+donation.GetName()+"/receipts:issue", "application/json", strings.NewReader(`{"donor": {"last_name": Quillebeuf}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = broken.Body.Close()
+	nowhere("Quillebeuf")
+	if found := inDatabaseFiles(t, e, "Quillebeuf", "Engoulevents", "Ploumoguer", request, d.secret.String()); found != nil {
+		t.Errorf("on disk: %v", found)
+	}
+	if inDatabaseFiles(t, e, "BEGIN AGE ENCRYPTED FILE", "Les Amis du Vallon") == nil {
+		t.Error("the files of the database were not read")
+	}
 	if !strings.Contains(places()["the database"], "BEGIN AGE ENCRYPTED FILE") || !strings.Contains(places()["the log"], "IssueReceipt") {
 		t.Error("nothing was looked at")
 	}

@@ -1,11 +1,16 @@
 package app_test
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"io"
+	"io/fs"
 	"maps"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -111,6 +116,12 @@ func TestNobodyIsNamedAndNoSecretIsKept(t *testing.T) {
 			}
 		}
 	}
+	if found := inDatabaseFiles(t, e, "donor@example.org", "Simulated Donor", payer, iban, token, portalID, apptest.APIKey, y.owner, e.OperatorKey); found != nil {
+		t.Errorf("on disk: %v", found)
+	}
+	if inDatabaseFiles(t, e, "RedeemManageLink", "VIR SEPA", m.customer) == nil {
+		t.Error("the files of the database were not read")
+	}
 	for where, sign := range map[string]string{
 		"the log": "RedeemManageLink", "the metrics": "cagnotte_rpc_calls_total", "the database": line.GetName()[len(line.GetName())-36:],
 	} {
@@ -118,6 +129,52 @@ func TestNobodyIsNamedAndNoSecretIsKept(t *testing.T) {
 			t.Errorf("%s was not read", where)
 		}
 	}
+}
+
+// inDatabaseFiles returns which of the words stand in the files of the database and in the write-ahead log, as they are on disk.
+func inDatabaseFiles(t *testing.T, e *apptest.Env, words ...string) (found []string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), e.DatabaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	// What is in memory alone goes to the files.
+	if _, err := conn.Exec(t.Context(), "CHECKPOINT"); err != nil {
+		t.Fatal(err)
+	}
+	var directory, oid string
+	if err := conn.QueryRow(t.Context(), `
+		SELECT current_setting('data_directory'), d.oid::text
+		FROM pg_catalog.pg_database AS d
+		WHERE d.datname = current_database()`).Scan(&directory, &oid); err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{"base/" + oid, "pg_wal"} {
+		err := filepath.WalkDir(filepath.Join(directory, part), func(path string, d fs.DirEntry, err error) error {
+			// A segment of the log may be recycled meanwhile.
+			if errors.Is(err, fs.ErrNotExist) || err == nil && d.IsDir() {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			content, err := os.ReadFile(path)
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil
+			}
+			for _, word := range words {
+				if bytes.Contains(content, []byte(word)) {
+					found = append(found, word+" in "+part+"/"+filepath.Base(path))
+				}
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return found
 }
 
 func metricsOf(t *testing.T, e *apptest.Env) string {
