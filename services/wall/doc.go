@@ -9,7 +9,7 @@
 // # How an attempt is judged
 //
 //	below every soft limit     it passes, and nothing is asked
-//	over a soft limit          CHALLENGE_REQUIRED; with a valid solution it passes
+//	over a soft limit          CHALLENGE_REQUIRED, where Limits.Challenges is on; with a valid solution it passes
 //	over a hard limit          RESOURCE_EXHAUSTED (TOO_MANY_DONATIONS), with the time to wait
 //
 // Keys nest. A network is counted by its address or /64, by /56 and /48, and by /24, /16 and /40 (network.go): whoever has many

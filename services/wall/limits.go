@@ -17,6 +17,8 @@ type Outer struct{ Soft, Paid, Usual float64 }
 type Limits struct {
 	// Off: nothing is counted, asked for or refused. It is for tests of other things.
 	Off bool
+	// Challenges: over a soft limit a proof is asked for. Otherwise soft limits ask nothing, and hard limits refuse.
+	Challenges bool
 	// Address is for one IPv4 address or a /64 of IPv6, Home for a /56, Near for a /24 or a /48, Far for a /16 or a /40. All whose
 	// address is unknown share Near.
 	Address, Home, Near, Far Network
@@ -29,7 +31,9 @@ type Limits struct {
 }
 
 // DefaultLimits ask nothing of a village fair behind one address, nor of several hundred people behind the addresses that a
-// telephone company shares among them. deploy/benchmarks.md has what they do to a storm and to a morning on television.
+// telephone company shares among them.
+//
+// No challenge is asked for by default: the pages and the widget do not solve them yet, and a donor there could not go on.
 var DefaultLimits = Limits{
 	Address: Network{Soft: 20, Hard: 60, Interval: time.Minute},
 	Home:    Network{Soft: 30, Hard: 90, Interval: 45 * time.Second},

@@ -128,7 +128,7 @@ func (s *Service) TakeTx(ctx context.Context, tx pgx.Tx, a Attempt) error {
 	if err := s.judge(a, answer, p, now); err != nil {
 		return err
 	}
-	if p.asks() {
+	if p.asks() && s.cfg.Limits.Challenges {
 		// Of two calls with one solution the second waits for the first, and finds it used.
 		fresh, err := s.useSolutionTx(ctx, tx, answer)
 		if err != nil {
@@ -217,7 +217,7 @@ func (s *Service) judge(a Attempt, answer solution, p pressure, now time.Time) e
 		e.RetryAfter = p.wait
 		return e
 	}
-	if !p.asks() || answer.valid && answer.difficulty >= s.difficulty(p)-toleratedBits {
+	if !p.asks() || !s.cfg.Limits.Challenges || answer.valid && answer.difficulty >= s.difficulty(p)-toleratedBits {
 		return nil
 	}
 	return s.challenge(a, p, now)

@@ -32,6 +32,7 @@ type env struct {
 // newEnv starts with easy challenges, so that tests are fast.
 func newEnv(t *testing.T, limits Limits) *env {
 	t.Helper()
+	limits.Challenges = true
 	e := &env{t: t, pool: pgtest.New(t), time: time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC)}
 	e.Service = New(Config{Pool: e.pool, SecretKey: []byte("secret"), Limits: limits, Now: func() time.Time { return e.time }})
 	return e
@@ -406,6 +407,17 @@ func TestThePressureMakesItHarder(t *testing.T) {
 			t.Errorf("%+v: %d bits, %v; want %d, %v", c.p, got, s.waitFor(got), c.bits, c.wait)
 		}
 	}
+}
+
+func TestWithoutChallengesOnlyHardLimitsRefuse(t *testing.T) {
+	e := newEnv(t, Limits{Address: Network{Soft: 1, Hard: 3, Interval: time.Minute}})
+	e.cfg.Limits.Challenges = false
+	for range 3 {
+		if err := e.start(attempt("192.0.2.7")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e.wants(e.start(attempt("192.0.2.7")), refused)
 }
 
 func TestOff(t *testing.T) {

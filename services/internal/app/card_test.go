@@ -317,7 +317,7 @@ func TestCardTestingFromOneAddress(t *testing.T) {
 
 // When almost all cards of a campaign are declined, no more of its pages are opened for a while, and all are told.
 func TestDeclinesCloseTheCardWay(t *testing.T) {
-	e := apptest.Start(t, apptest.Config{Limit: donations.Limit{Burst: 1000, Interval: time.Second}})
+	e := apptest.Start(t, apptest.Config{})
 	campaign, owner := e.Campaign("vallon")
 	read := func() *campaignsv1.Campaign {
 		t.Helper()
