@@ -140,6 +140,7 @@ func TestEveryPublicWriteIsLimitedOrProven(t *testing.T) {
 		"ReceiveStripeEvent",      // Stripe's signature
 		"RedeemManageLink",        // a token that was mailed
 		"RedeemSignInLink",        // a token that was mailed, and attempts are limited by network
+		"ReopenDonation",          // TestCardTestingFromOneAddress: the limit of CreateDonation
 		"RequestManageLink",       // TestLinksToMonthlyDonationsAreLimitedByNetwork
 		"RequestManageLinks",      // TestADonorFindsMonthlyDonationsByAnAddress
 		"RequestSignInLink",       // TestSignInByLink of package access
