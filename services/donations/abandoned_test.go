@@ -14,7 +14,7 @@ import (
 )
 
 func TestAbandonedDonationsGo(t *testing.T) {
-	e := newEnv(t, Limit{})
+	e := newEnv(t)
 	expire := func(d Donation) Donation {
 		t.Helper()
 		d, _ = e.say(d, stripe.Session{ID: d.CheckoutSession, Status: stripe.SessionExpired, PaymentIntent: "pi_" + d.ID.String()}, false)
