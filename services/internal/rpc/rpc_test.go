@@ -301,10 +301,10 @@ func TestWhoCalls(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := rpc.Caller{
-			Network: netip.MustParsePrefix("203.0.113.0/24"), Origin: "https://vallon.example", RequestID: "request-from-gateway",
+			Address: netip.MustParseAddr("203.0.113.77"), Network: netip.MustParsePrefix("203.0.113.0/24"), Origin: "https://vallon.example", RequestID: "request-from-gateway",
 			Method: campaignsv1.CampaignsService_GetCampaign_FullMethodName,
 		}
-		if diff := cmp.Diff(want, seen, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
+		if diff := cmp.Diff(want, seen, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
 			t.Error(diff)
 		}
 		if got := header.Get("x-request-id"); len(got) != 1 || got[0] != "request-from-gateway" {

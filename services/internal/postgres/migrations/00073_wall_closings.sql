@@ -1,5 +1,5 @@
--- Card ways that close by declines, pages that are opened again by the service, the refund of fraud warnings, and what may be
--- deleted of donations and pledges that nobody paid.
+-- Card ways that close by declines, pages that are opened again by the service, and what may be deleted
+-- of donations that nobody paid.
 --
 -- On a million rows: a moment; donations, collectives and notices are locked for it, and no row is written.
 
@@ -103,10 +103,6 @@ CREATE POLICY earlier_sessions_scope ON donations.earlier_sessions
 
 -- How often its page was opened again.
 ALTER TABLE donations.donations ADD COLUMN reopenings integer NOT NULL DEFAULT 0;
-
--- Whether a donation that a card's network warns of is refunded without being asked.
-ALTER TABLE collectives.collectives ADD COLUMN refund_fraud_warnings boolean NOT NULL DEFAULT false;
-GRANT UPDATE (refund_fraud_warnings) ON collectives.collectives TO cagnotte_service;
 
 -- The figures of a notice, such as how many cards were declined and how many payments arrived.
 ALTER TABLE notices.notices ADD COLUMN counts bigint[] NOT NULL DEFAULT '{}';
@@ -237,9 +233,8 @@ CREATE TRIGGER recurring_check_delete
 GRANT DELETE ON donations.donations TO cagnotte_service;
 GRANT DELETE ON donations.payments TO cagnotte_service;
 GRANT DELETE ON donations.recurring TO cagnotte_service;
-GRANT DELETE ON treasury.pledges TO cagnotte_service;
 
--- What was noted of a donation, monthly donation or pledge goes with it. None of them counts in a sum.
+-- What was noted of a donation or monthly donation goes with it. None of them counts in a sum.
 -- +goose StatementBegin
 CREATE FUNCTION overview.forget_contributions() RETURNS trigger
 LANGUAGE plpgsql
@@ -285,8 +280,3 @@ CREATE TRIGGER recurring_overview_deleted
     REFERENCING OLD TABLE AS gone
     FOR EACH STATEMENT
     EXECUTE FUNCTION overview.forget_recurring();
-CREATE TRIGGER pledges_overview_deleted
-    AFTER DELETE ON treasury.pledges
-    REFERENCING OLD TABLE AS gone
-    FOR EACH STATEMENT
-    EXECUTE FUNCTION overview.forget_contributions();
