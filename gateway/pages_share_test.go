@@ -393,7 +393,7 @@ func TestDiscreetPages(t *testing.T) {
 	if got := send(t, "GET", front.URL+"/oembed?url="+url.QueryEscape(publicURL+campaignPath), ""); got.StatusCode != http.StatusNotFound {
 		t.Errorf("a preview is answered: %d %s", got.StatusCode, got.body)
 	}
-	refused := send(t, "POST", front.URL+campaignPath+"/give", "amount=x")
+	refused := send(t, "POST", front.URL+campaignPath+"/give", "amount=x", "Content-Type", "application/x-www-form-urlencoded")
 	holds(t, headOf(refused.body), "<title>Erreur\u202f: Don</title>")
 }
 

@@ -55,13 +55,14 @@ func NewSite(t testing.TB) *Site {
 // Whose says which specs to run.
 type Whose string
 
-// Those of members are console-*.test.mjs, those of an operator who begins start-*.test.mjs, and those of visitors all
-// others. They run against different programs: a donor's specs look for their donation in the progress of the campaign, and
+// Those of members are console-*.test.mjs, those of an operator who begins start-*.test.mjs, those of donors who meet a
+// challenge wall-*.test.mjs, and those of visitors all others. They run against different programs: a donor's specs look for their donation in the progress of the campaign, and
 // who begins has an empty database.
 const (
 	Members  Whose = "members"
 	Starters Whose = "starters"
 	Visitors Whose = "visitors"
+	Walled   Whose = "walled"
 )
 
 // whose says whose specs a file has.
@@ -71,6 +72,8 @@ func whose(name string) Whose {
 		return Members
 	case strings.HasPrefix(name, "start-"):
 		return Starters
+	case strings.HasPrefix(name, "wall-"):
+		return Walled
 	}
 	return Visitors
 }

@@ -31,6 +31,8 @@
 //	POST /c/{collective}/{campaign}/pledge                makes a slip
 //	GET  /c/{collective}/{campaign}/pledges/{pledge}      the slip, to be printed; …/qr.svg is its code
 //
+// A form that starts a payment may be answered by a page that solves a challenge and sends it again (moment.go).
+//
 // Those of a donation, a monthly donation and a pledge say what the service knows, never what the address claims, and belong
 // to one person: they are not stored and not indexed. A monthly donation is opened by the token of a mailed link, which a
 // button redeems, since mail programs load pages too; after that the link's own address shows the donation for 30 minutes.

@@ -99,9 +99,17 @@ func (s *site) reopen(w http.ResponseWriter, r *http.Request) {
 	name += "/donations/" + r.PathValue("donation")
 	// A page of another site may not count in the donor's limits.
 	refused := errForeign
-	if s.foreign.Check(r) == nil {
+	if s.foreign.Check(r) == nil && r.ParseForm() == nil {
+		p := s.begin(w, r)
+		solution, ok := s.solved(w, r, p)
+		if !ok {
+			return
+		}
 		var donation *donationsv1.DonationStatus
-		donation, refused = s.donations.ReopenDonation(r.Context(), &donationsv1.ReopenDonationRequest{Name: name})
+		donation, refused = s.donations.ReopenDonation(r.Context(), &donationsv1.ReopenDonationRequest{Name: name, ChallengeSolution: solution})
+		if s.moment(w, r, p, refused) {
+			return
+		}
 		if refused == nil && at(donation.GetCheckoutUrl(), s.checkoutOrigins) {
 			w.Header().Set("Cache-Control", cacheNever)
 			w.Header().Set("Location", donation.GetCheckoutUrl())

@@ -95,7 +95,13 @@ func (s *site) giveBy(w http.ResponseWriter, r *http.Request, form giveForm) {
 		RequestId: uuid.NewString(),
 	}
 	form.ask(c, ask)
+	if ask.ChallengeSolution, ok = s.solved(w, r, p); !ok {
+		return
+	}
 	donation, err := s.donations.CreateDonation(r.Context(), ask)
+	if s.moment(w, r, p, err) {
+		return
+	}
 	if err != nil {
 		code, sentence := refusal(p.Words, c, err)
 		form.again(w, r, p, c, code, sentence)

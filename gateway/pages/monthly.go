@@ -282,9 +282,17 @@ func (s *site) monthlyChange(w http.ResponseWriter, r *http.Request) {
 		back(w, r, v.at(p, "problem", errorsv1.ErrorReason_INVALID_FIELD.String(), "amount", typed))
 		return
 	}
+	solution, ok := s.solved(w, r, p)
+	if !ok {
+		return
+	}
 	if _, err := s.recurring.ChangeRecurringDonation(r.Context(), &recurringv1.ChangeRecurringDonationRequest{
-		Name: name, ManageToken: v.Token, Amount: &moneyv1.Money{CurrencyCode: string(amount.Currency), AmountMinor: amount.Minor},
+		Name: name, ManageToken: v.Token, ChallengeSolution: solution,
+		Amount: &moneyv1.Money{CurrencyCode: string(amount.Currency), AmountMinor: amount.Minor},
 	}); err != nil {
+		if s.moment(w, r, p, err) {
+			return
+		}
 		s.monthlyFailed(w, r, p, v, err, "amount", typed)
 		return
 	}
@@ -316,7 +324,16 @@ func (s *site) monthlyPortal(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	portal, err := s.recurring.CreatePortalSession(r.Context(), &recurringv1.CreatePortalSessionRequest{Name: name, ManageToken: v.Token})
+	solution, ok := s.solved(w, r, p)
+	if !ok {
+		return
+	}
+	portal, err := s.recurring.CreatePortalSession(r.Context(), &recurringv1.CreatePortalSessionRequest{
+		Name: name, ManageToken: v.Token, ChallengeSolution: solution,
+	})
+	if s.moment(w, r, p, err) {
+		return
+	}
 	// The policy of the page lets browsers follow the form to these origins alone.
 	if err == nil && !at(portal.GetUrl(), s.portalOrigins) {
 		err = errors.New("pages: the portal is at none of the gateway's portal origins")

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -98,7 +99,9 @@ type site struct {
 	wait, proofCheckScript string
 	// height is the address of the script of a frame, and doorScript that of a door's pages.
 	height, doorScript string
-	now                func() time.Time
+	// momentScript is the address of the script that solves a challenge.
+	momentScript string
+	now          func() time.Time
 }
 
 // Site serves the pages. Its zero value serves nothing: see New.
@@ -139,7 +142,7 @@ func New(c Config) (*Site, error) {
 	if s.drawn, err = newDrawings(); err != nil {
 		return nil, err
 	}
-	for _, name := range []string{"campaign", "collective", "donation", "door", "doorthanks", "embed", "front", "message", "monthly", "monthlylinks", "news", "pledgeform", "privacy", "proof", "receipt", "receipterase", "slip"} {
+	for _, name := range []string{"campaign", "collective", "donation", "door", "doorthanks", "embed", "front", "message", "moment", "monthly", "monthlylinks", "news", "pledgeform", "privacy", "proof", "receipt", "receipterase", "slip"} {
 		s.templates[name], err = template.ParseFS(files, "templates/layout.html", "templates/share.html", "templates/give.html", "templates/proofsentences.html", "templates/cards.html", "templates/doorstart.html", "templates/"+name+".html")
 		if err != nil {
 			return nil, err
@@ -150,6 +153,7 @@ func New(c Config) (*Site, error) {
 	s.style = c.Assets.Add("style.css", "text/css; charset=utf-8", design.Sheet(ownStyle))
 	s.wait = c.Assets.Add("wait.js", "text/javascript; charset=utf-8", waitScript)
 	s.proofCheckScript = c.Assets.Add("proof.js", "text/javascript; charset=utf-8", proofScript)
+	s.momentScript = c.Assets.Add("moment.js", "text/javascript; charset=utf-8", momentScript)
 	s.height = c.Assets.Add("embed.js", "text/javascript; charset=utf-8", embedScript)
 	s.doorScript = c.Assets.Add("door.js", "text/javascript; charset=utf-8", doorScript)
 	s.icon = c.Assets.Add("icon.svg", "image/svg+xml", design.Icon())
@@ -317,6 +321,9 @@ func (s *site) policy(name string, p *page) string {
 	case "door":
 		forms, scripts = "'self' "+strings.Join(s.checkoutOrigins, " "), "script-src 'self'; "
 	case "doorthanks":
+		scripts = "script-src 'self'; "
+	case "moment":
+		forms = "'self' " + strings.Join(slices.Concat(s.checkoutOrigins, s.portalOrigins), " ")
 		scripts = "script-src 'self'; "
 	case "monthly":
 		forms = "'self' " + strings.Join(s.portalOrigins, " ")

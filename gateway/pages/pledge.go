@@ -145,11 +145,18 @@ func (s *site) pledge(w http.ResponseWriter, r *http.Request) {
 		again(http.StatusBadRequest)
 		return
 	}
+	solution, ok := s.solved(w, r, p)
+	if !ok {
+		return
+	}
 	made, err := s.treasury.CreatePledge(r.Context(), &treasuryv1.CreatePledgeRequest{
-		Parent: c.GetName(), RequestId: uuid.NewString(), Pledge: &treasuryv1.Pledge{
+		Parent: c.GetName(), RequestId: uuid.NewString(), ChallengeSolution: solution, Pledge: &treasuryv1.Pledge{
 			Method: method, Locale: p.Lang, Amount: &moneyv1.Money{CurrencyCode: string(amount.Currency), AmountMinor: amount.Minor},
 		},
 	})
+	if s.moment(w, r, p, err) {
+		return
+	}
 	if err != nil {
 		code, sentence := refusal(p.Words, c, err)
 		field := ""

@@ -289,7 +289,7 @@ var fieldTexts = map[protoreflect.Name]string{
 // sampleTexts are taken in this order: the first that a field's constraints accept.
 var sampleTexts = []string{
 	"Vallon contre caméras", "vallon-contre-cameras", exampleID, "2026-11-30", "EUR", "fr", "718", "0123456789ab",
-	"tresoriere@example.org", "https://vallon.example", "FR7630006000011234567890189", strings.Repeat("0123456789abcdef", 3),
+	"tresoriere@example.org", "https://vallon.example", "FR7630006000011234567890189", strings.Repeat("0123456789abcdef", 3), strings.Repeat("0123456789abcdef", 4),
 }
 
 // stringOf picks a text that the constraints accept.

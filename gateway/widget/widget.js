@@ -65,10 +65,11 @@
 
   /** An error of the API, by its reason; NETWORK when there was no answer. */
   class Failure extends Error {
-    constructor(reason, retrySeconds = 0) {
+    constructor(reason, retrySeconds = 0, asked) {
       super(reason);
       this.reason = reason;
       this.retrySeconds = retrySeconds;
+      this.asked = asked;
     }
   }
 
@@ -90,9 +91,35 @@
       throw new Failure("NETWORK");
     }
     if (response.ok) return answer;
-    const reason = answer.details?.find((detail) => detail.reason)?.reason ?? "OTHER";
+    const { reason = "OTHER", metadata } = answer.details?.find((detail) => detail.reason) ?? {};
     const delay = answer.details?.find((detail) => detail.retry_delay)?.retry_delay;
-    throw new Failure(reason, Math.max(1, Math.ceil(parseFloat(delay) || 60)));
+    throw new Failure(reason, Math.max(1, Math.ceil(parseFloat(delay) || 60)), metadata);
+  }
+
+  /**
+   * The solution of a challenge: a number whose hash with it begins with enough zero bits, which takes a second or so. Plain
+   * http cannot hash: there a challenge is its own solution when it is old enough.
+   */
+  async function solve({ challenge, difficulty, ticket_wait_seconds }) {
+    if (!crypto.subtle) {
+      await new Promise((resolve) => setTimeout(resolve, ticket_wait_seconds * 1000 + 1000));
+      return challenge;
+    }
+    for (let number = 0; ; number++) {
+      const answer = `${challenge}.${number}`;
+      const hash = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(answer));
+      if (Math.clz32(new DataView(hash).getUint32()) >= difficulty) return answer;
+    }
+  }
+
+  /** Starts a donation. While more are started than usual, the service asks for a challenge first. */
+  async function start(path, body, tries = 3) {
+    try {
+      return await call(path, body);
+    } catch (error) {
+      if (error.reason !== "CHALLENGE_REQUIRED" || !tries) throw error;
+      return start(path, { ...body, challenge_solution: await solve(error.asked) }, tries - 1);
+    }
   }
 
   const catalogues = {};
@@ -521,7 +548,7 @@
       this.#say();
       this.#setBusy(true);
       try {
-        const donation = await call(`v1/${this.#name}/donations`, { ...body, request_id: this.#requests.get(request) });
+        const donation = await start(`v1/${this.#name}/donations`, { ...body, request_id: this.#requests.get(request) });
         if (!donation.checkout_url && again) {
           // That donation is over, paid or expired: this is a new donation.
           this.#requests.delete(request);

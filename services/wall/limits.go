@@ -32,8 +32,6 @@ type Limits struct {
 
 // DefaultLimits ask nothing of a village fair behind one address, nor of several hundred people behind the addresses that a
 // telephone company shares among them.
-//
-// No challenge is asked for by default: the pages and the widget do not solve them yet, and a donor there could not go on.
 var DefaultLimits = Limits{
 	Address: Network{Soft: 20, Hard: 60, Interval: time.Minute},
 	Home:    Network{Soft: 30, Hard: 90, Interval: 45 * time.Second},
@@ -49,7 +47,8 @@ var DefaultLimits = Limits{
 	Instance: Outer{Soft: 70, Paid: 2, Usual: 0.1},
 	Pledges:  Outer{Soft: 150, Paid: 2, Usual: 0.1},
 
-	Bits: 14,
+	Challenges: true,
+	Bits:       14,
 }
 
 const (

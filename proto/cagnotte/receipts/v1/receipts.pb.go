@@ -3260,10 +3260,10 @@ const file_cagnotte_receipts_v1_receipts_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\x91\x01\n" +
 	"\x1fExportStaleSealedDonorsResponse\x12F\n" +
 	"\rsealed_donors\x18\x01 \x03(\v2!.cagnotte.receipts.v1.SealedDonorR\fsealedDonors\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xd4\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xe1\x01\n" +
 	"\rResealedDonor\x12b\n" +
-	"\areceipt\x18\x01 \x01(\tBH\xbaHErC2A^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/receipts/[0-9a-f-]{36}$R\areceipt\x12:\n" +
-	"\x14sealed_before_sha256\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x98\x01@R\x12sealedBeforeSha256\x12#\n" +
+	"\areceipt\x18\x01 \x01(\tBH\xbaHErC2A^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]/receipts/[0-9a-f-]{36}$R\areceipt\x12G\n" +
+	"\x14sealed_before_sha256\x18\x02 \x01(\tB\x15\xbaH\x12r\x102\x0e^[0-9a-f]{64}$R\x12sealedBeforeSha256\x12#\n" +
 	"\x06sealed\x18\x03 \x01(\tB\v\xbaH\br\x06\x10\x01\x18\x80\x80\x02R\x06sealed\"\xed\x01\n" +
 	"\x13ResealDonorsRequest\x12I\n" +
 	"\x06parent\x18\x01 \x01(\tB1\xbaH.r,2*^collectives/[a-z][a-z0-9-]{1,38}[a-z0-9]$R\x06parent\x120\n" +
