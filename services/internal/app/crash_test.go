@@ -95,7 +95,8 @@ func giveUntilTaken(t *testing.T, e *apptest.Env, conn *apptest.RESTConn, campai
 			t.Errorf("%s has no session at Stripe", d.GetName())
 			return 0
 		}
-		if code := status.Code(err); code != codes.Unavailable && code != codes.Unknown && code != codes.Internal {
+		// A donation whose copy was killed waits until that copy's turn at Stripe is over, which may be longer than the call.
+		if code := status.Code(err); code != codes.Unavailable && code != codes.Unknown && code != codes.Internal && code != codes.DeadlineExceeded {
 			t.Errorf("a donation was refused: %v", err)
 			return 0
 		}

@@ -45,7 +45,9 @@ var bodies = map[string]string{
 	"cagnotte.campaigns.v1.CampaignsService.CreateCampaign": `{"campaign_id": "autre"}`,
 	"cagnotte.campaigns.v1.CampaignsService.CopyCampaign":   `{"campaign_id": "autre"}`,
 	"cagnotte.campaigns.v1.CampaignsService.RenameCampaign": `{"campaign_id": "autre"}`,
-	"cagnotte.treasury.v1.TreasuryService.CreateDeposit":    `{"deposit": {"cheques": ["collectives/vallon/campaigns/avocate/offlineDonations/UUID"]}}`,
+	"cagnotte.receipts.v1.ReceiptsService.ResealDonors": `{"sealing_keys": ["age1xx"], "resealed_donors": [{"receipt": "collectives/vallon/receipts/UUID",
+		"sealed_before_sha256": "0000000000000000000000000000000000000000000000000000000000000000", "sealed": "xx"}]}`,
+	"cagnotte.treasury.v1.TreasuryService.CreateDeposit": `{"deposit": {"cheques": ["collectives/vallon/campaigns/avocate/offlineDonations/UUID"]}}`,
 }
 
 // ownOnly are methods that name no resource of a collective: each answers what is the caller's own.
