@@ -92,7 +92,8 @@ test("a file that is refused says what the bank's export should be", async () =>
   await member(browser, "treasurer", { javaScriptEnabled: false, expected: /422/ }, async (page) => {
     for (const [chosen, said] of [
       [file("releve.pdf", "%PDF-1.7 un relevé", "application/pdf"), "C’est un PDF"],
-      [file("releve.xlsx", "PK\x03\x04", "application/zip"), "classeur de tableur"],
+      [file("releve.xls", Buffer.from("d0cf11e0a1b11ae1", "hex"), "application/vnd.ms-excel"), "Ce classeur ne peut pas être lu"],
+      [file("releve.zip", "PK\x03\x04", "application/zip"), "coupé ou abîmé"],
       [file("lettre.csv", "Bonjour,\nvoici.\n", "text/csv"), "Les colonnes n’ont pas été reconnues"],
       [file("a.csv", `Date;Libellé;Montant\n${french(day(3))};a;5,00\nhier;b;6,00\n`, "text/csv"), "Ligne 3"],
       [file("a.xml", camt("W", 0, [[2, 500, "x"]]).replace("5.00</Amt><CdtDbtInd>CRDT</CdtDbtInd><Dt>", "6.00</Amt><CdtDbtInd>CRDT</CdtDbtInd><Dt>")), "il en manque une partie"],

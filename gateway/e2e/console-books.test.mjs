@@ -41,6 +41,11 @@ test("the treasurer reads balances, an account's statement and a transaction, wi
     assert.ok(balance >= 7000, `the donations are ${balance}`);
     await donations.getByRole("link").click();
     const last = page.getByRole("row").last();
+    // A statement has what is sealed, and entries are sealed every few seconds.
+    for (const end = Date.now() + 60_000; Date.now() < end && cents(await seen(last.locator(".number").last())) !== balance; ) {
+      await page.waitForTimeout(500);
+      await page.reload();
+    }
     assert.equal(cents(await seen(last.locator(".number").last())), balance, "the statement does not end with the balance");
     await last.getByRole("link").first().click();
     const sides = { debit: 0, credit: 0 };

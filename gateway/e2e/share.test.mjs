@@ -58,7 +58,7 @@ test("a public page says what it is, and its data block offends no policy", asyn
       await page.goto(service + path);
       const other = await headOf(page);
       assert.deepEqual(other.canonical, [service + path]);
-      assert.deepEqual(other.languages, ["fr", "en", "x-default"]);
+      assert.deepEqual(other.languages, ["fr", "en", "oc", "br", "es", "de", "x-default"]);
       assert.deepEqual(other.robots, []);
     }
   });
