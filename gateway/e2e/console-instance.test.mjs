@@ -89,9 +89,15 @@ test("parked money says what to do, and is tried again", async () => {
     await look(page, "parked");
     await page.getByRole("button", { name: "Tout réessayer maintenant" }).click();
     await page.getByText("Les mouvements sont essayés de nouveau").waitFor();
-    await act("unpark");
-    await page.goto(`${instance}/parked`);
-    await page.getByText("Tout ce que Stripe a bougé est dans les comptes.").waitFor();
+    // The attempt that the button asked for may park it once more.
+    const empty = page.getByText("Tout ce que Stripe a bougé est dans les comptes.");
+    for (const deadline = Date.now() + 60_000; ; await page.waitForTimeout(500)) {
+      await act("unpark");
+      await page.goto(`${instance}/parked`);
+      await page.locator("h1").waitFor();
+      if (await empty.count()) break;
+      assert.ok(Date.now() < deadline, "the money stays parked");
+    }
   });
 });
 
