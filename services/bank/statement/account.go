@@ -32,13 +32,14 @@ func choose(parts []part, account string) (Contents, error) {
 	if len(parts) == 0 {
 		return Contents{}, with(unreadable("it holds no statement"), Problem{Kind: ProblemEmpty})
 	}
-	asked := account
+	// told is the number under which the caller knows the account, which may be another than the file's.
+	told := account
 	switch {
 	case account == "" && len(accounts) > 1:
 		return Contents{}, with(refused(errorsv1.ErrorReason_STATEMENT_ACCOUNTS, "account",
 			"is required, since the file has several accounts: "+strings.Join(accounts, ", ")), Problem{Kind: ProblemAccounts, Accounts: accounts})
 	case account == "":
-		asked, account = accounts[0], accounts[0]
+		told, account = accounts[0], accounts[0]
 	default:
 		meant := slices.DeleteFunc(slices.Clone(accounts), func(a string) bool { return !sameAccount(a, account) })
 		// The account in the settings, or the one that the caller named, is not in the file, or might be two.
@@ -61,7 +62,7 @@ func choose(parts []part, account string) (Contents, error) {
 		if movements += len(parsed.Movements); movements > maxMovements {
 			return Contents{}, with(unreadable("it has more than %d movements", maxMovements), Problem{Kind: ProblemTooLarge})
 		}
-		parsed.Account = asked
+		parsed.Account = told
 		contents.NotBooked += parsed.notBooked
 		contents.Statements = append(contents.Statements, *parsed)
 	}
